@@ -1,0 +1,1 @@
+"""What runs a model. One file per backend; heavy libraries are imported only inside the file that needs them."""

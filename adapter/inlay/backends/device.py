@@ -1,0 +1,45 @@
+"""Which device and which arithmetic: what is there decides, an option overrides."""
+
+from __future__ import annotations
+
+import torch
+
+from inlay.errors import ConfigError
+
+
+def choose_device(asked: str) -> torch.device:
+    """'auto' takes CUDA, then Apple's MPS, then the CPU. Raises ConfigError for a device that is not there."""
+    if asked == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda:0")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    device = torch.device(asked)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ConfigError(f"device {asked!r} is not here: torch sees {torch.cuda.device_count()} CUDA devices.")
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise ConfigError("device 'mps' is not here: torch finds no Apple GPU.")
+    return device
+
+
+def choose_dtype(asked: str, device: torch.device) -> torch.dtype:
+    """'auto' takes bfloat16 where the hardware multiplies it fast, else float16 on GPUs and float32 on CPUs."""
+    if asked != "auto":
+        return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[asked]
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+    if device.type == "mps":
+        return torch.float16
+    return torch.bfloat16 if cpu_multiplies_bf16() else torch.float32
+
+
+def cpu_multiplies_bf16() -> bool:
+    """AMX or AVX512-BF16; without them oneDNN emulates bfloat16, which is slower than float32."""
+    check_amx = getattr(torch.cpu, "_is_amx_tile_supported", None)
+    check_avx = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+    return bool((check_amx and check_amx()) or (check_avx and check_avx()))
+
+
+def device_name(device: torch.device, dtype: torch.dtype) -> str:
+    """As it stands in the ledger, e.g. 'cpu bfloat16' or 'cuda:0 NVIDIA L4 bfloat16'."""
+    named = f"{device} {torch.cuda.get_device_name(device)}" if device.type == "cuda" else str(device)
+    return f"{named} {str(dtype).removeprefix('torch.')}"

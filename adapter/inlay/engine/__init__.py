@@ -1,0 +1,1 @@
+"""Rows to model answers: tokenising, batching, devices, failures. Knows nothing of SQL."""

@@ -1,0 +1,209 @@
+"""What functions ask of a model: one row of numbers per text, computed once per distinct input.
+
+The answers are kept in a Memory, by content, so that several functions over the same text and several chunks of
+the same statement share one pass of the model.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from inlay.backends.base import Bools, Floats, Ints
+from inlay.engine.cancel import Token
+from inlay.engine.lane import Job, Lane, select_rows
+from inlay.engine.pool import lane_for
+from inlay.store.keys import input_keys, signature
+from inlay.store.memory import Memory, empty_rows
+from inlay.types import ModelRef
+
+# Texts tokenised at a time: the device works on one slice while the next is tokenised.
+TOKENIZE_ROWS = 2_048
+
+
+@dataclass
+class Outcome:
+    """One row per input, in input order.
+
+    rows: float32, n by the model's width; rows of failed inputs are 0 and stand in `errors` (position → reason).
+    known: True where nothing had to be computed. tokens: how many the model read for this outcome.
+    truncated: how many texts were cut at the model's limit for this outcome.
+    """
+
+    rows: Floats
+    errors: dict[int, str] = field(default_factory=dict)
+    known: Bools = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
+    tokens: int = 0
+    truncated: int = 0
+
+
+class Inference:
+    """The engine of one session. on_progress(model, rows) is told of every slice that a model has finished."""
+
+    def __init__(self, memory: Memory, on_progress: Callable[[ModelRef, int], None] | None = None) -> None:
+        self.memory = memory
+        self._on_progress = on_progress
+
+    def device(self, ref: ModelRef) -> str:
+        return lane_for(ref).backend.device
+
+    def count_tokens(self, ref: ModelRef, texts: list[str]) -> tuple[Ints, dict[int, str]]:
+        """Tokens of each text before any cut, special tokens included; texts that cannot be read go to errors."""
+        backend = lane_for(ref).backend
+        counts = np.zeros(len(texts), dtype=np.int64)
+        errors: dict[int, str] = {}
+        for start in range(0, len(texts), TOKENIZE_ROWS):
+            part = texts[start : start + TOKENIZE_ROWS]
+            try:
+                counts[start : start + len(part)] = backend.tokenize(part, None, "").lengths_before
+            except Exception:  # one text spoiled the slice; find out which
+                for offset, text in enumerate(part):
+                    try:
+                        counts[start + offset] = backend.tokenize([text], None, "").lengths_before[0]
+                    except Exception as error:
+                        errors[start + offset] = f"the text cannot be tokenised: {error}"
+        return counts, errors
+
+    def run(
+        self, ref: ModelRef, texts: list[str], pairs: list[str] | None = None, *, prompt: str = "", cancel: Token
+    ) -> Outcome:
+        """The model's rows for texts, or for (text, pair); `prompt` is put before each text.
+
+        Raises ModelError when the model cannot be loaded, InterruptedQueryError when cancelled.
+        """
+        signed = signature(
+            {
+                "model": ref.fingerprint,
+                "dtype": ref.dtype,
+                "too_long": ref.too_long,
+                "prompt": prompt,
+                "pair": pairs is not None,
+            }
+        )
+        keys = input_keys(signed, [texts] if pairs is None else [texts, pairs])
+        places: dict[bytes, int] = {}
+        where = np.fromiter((places.setdefault(key, len(places)) for key in keys), dtype=np.int64, count=len(keys))
+        distinct = list(places)
+        first = np.zeros(len(distinct), dtype=np.int64)
+        first[where[::-1]] = np.arange(len(keys))[::-1]
+        rows = empty_rows(len(distinct), ref.width)
+        outcome = Outcome(rows, known=np.ones(len(distinct), dtype=np.bool_))
+        missing = self.memory.lookup(distinct, rows)
+        while missing:
+            outcome.known[missing] = False
+            mine, others = self.memory.claim([distinct[m] for m in missing])
+            mine_at = [missing[m] for m in mine]
+            try:
+                self._compute(
+                    ref,
+                    [texts[first[m]] for m in mine_at],
+                    None if pairs is None else [pairs[first[m]] for m in mine_at],
+                    prompt,
+                    [distinct[m] for m in mine_at],
+                    mine_at,
+                    outcome,
+                    cancel,
+                )
+            finally:
+                self.memory.release([distinct[m] for m in mine_at])
+            waiting = [missing[m] for m in others]
+            for event in set(others.values()):
+                _await(event, cancel)
+            # Whatever another thread failed at is tried here once more, so that its error is listed here as well.
+            still = self.memory.lookup([distinct[w] for w in waiting], into := empty_rows(len(waiting), ref.width))
+            for offset, position in enumerate(waiting):
+                rows[position] = into[offset]
+            missing = [waiting[s] for s in still]
+        return Outcome(
+            rows[where],
+            {i: outcome.errors[int(w)] for i, w in enumerate(where) if int(w) in outcome.errors},
+            outcome.known[where],
+            outcome.tokens,
+            outcome.truncated,
+        )
+
+    def _compute(
+        self,
+        ref: ModelRef,
+        texts: list[str],
+        pairs: list[str] | None,
+        prompt: str,
+        keys: list[bytes],
+        places: list[int],
+        outcome: Outcome,
+        cancel: Token,
+    ) -> None:
+        if not texts:
+            return
+        lane = lane_for(ref)
+        submitted: list[tuple[Job, list[int]]] = []
+        for start in range(0, len(texts), TOKENIZE_ROWS):
+            cancel.check()
+            chunk = slice(start, start + TOKENIZE_ROWS)
+            submitted += self._submit(
+                lane, texts[chunk], None if pairs is None else pairs[chunk], prompt, start, places, outcome, cancel
+            )
+        for job, positions in submitted:
+            job.wait()
+            good = [i for i in range(len(positions)) if i not in job.errors]
+            for i, reason in job.errors.items():
+                outcome.errors[places[positions[i]]] = reason
+            outcome.rows[[places[positions[i]] for i in good]] = job.rows[good]
+            outcome.tokens += int(job.tokens.lengths.sum())
+            outcome.truncated += int((job.tokens.lengths_before > job.tokens.lengths).sum())
+            self.memory.publish([keys[positions[i]] for i in good], job.rows[good], job.tokens.lengths[good])
+            if self._on_progress:
+                self._on_progress(ref, len(positions))
+
+    def _submit(
+        self,
+        lane: Lane,
+        texts: list[str],
+        pairs: list[str] | None,
+        prompt: str,
+        start: int,
+        places: list[int],
+        outcome: Outcome,
+        cancel: Token,
+    ) -> list[tuple[Job, list[int]]]:
+        """Tokenises one slice and hands it over; a text that the tokenizer refuses fails alone."""
+        backend = lane.backend
+        positions = list(range(start, start + len(texts)))
+        try:
+            tokens = backend.tokenize(texts, pairs, prompt)
+        except Exception as error:
+            if len(texts) == 1:
+                outcome.errors[places[start]] = f"the text cannot be tokenised: {error}"
+                return []
+            half = len(texts) // 2
+            first = self._submit(
+                lane, texts[:half], None if pairs is None else pairs[:half], prompt, start, places, outcome, cancel
+            )
+            return first + self._submit(
+                lane, texts[half:], None if pairs is None else pairs[half:], prompt, start + half, places, outcome,
+                cancel,
+            )  # fmt: skip
+        refused = np.zeros(len(texts), dtype=np.bool_)
+        if lane.backend.ref.too_long == "error":
+            for i in np.flatnonzero(tokens.lengths_before > lane.backend.ref.max_tokens):
+                refused[i] = True
+                outcome.errors[places[positions[i]]] = (
+                    f"the text has {tokens.lengths_before[i]:,} tokens; model {backend.ref.name!r} reads "
+                    f"{backend.ref.max_tokens:,} and too_long = 'error' is set"
+                )
+        for i in np.flatnonzero(tokens.lengths == 0):
+            refused[i] = True
+            outcome.errors[places[positions[i]]] = "the tokenizer finds no token in this text"
+        if refused.any():
+            kept = np.flatnonzero(~refused)
+            tokens = select_rows(tokens, kept)
+            positions = [positions[k] for k in kept]
+        return [(lane.submit(tokens, cancel), positions)]
+
+
+def _await(event: threading.Event, cancel: Token) -> None:
+    while not event.wait(0.1):
+        cancel.check()

@@ -1,0 +1,176 @@
+"""One thread per loaded model: takes what callers have tokenised, merges it, runs it in batches.
+
+While a batch runs, other callers' rows gather in the queue and are merged into the next window; when nothing
+runs, a caller's rows start at once. So there is no waiting time to tune, and nothing to wait for that may never
+come. Failures stay with their rows: a batch that runs out of memory is halved, a batch that raises is bisected.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from inlay.backends.base import Backend, Floats, Ints, OutOfMemory, Tokens
+from inlay.engine.batches import cut_batches
+from inlay.engine.cancel import Token
+from inlay.errors import InterruptedQueryError
+
+# Rows merged and sorted by length at a time. More rows give more even batches, but later first answers and a
+# later stop on Ctrl-C; above some thousands the gain is below one per cent (docs/benchmarks.md).
+WINDOW_ROWS = 16_384
+
+# After an out-of-memory the budget is halved; after this many batches without one it doubles again.
+GROW_AFTER_BATCHES = 32
+
+WAIT_SLICE_S = 0.1
+
+
+@dataclass
+class Job:
+    """One caller's rows. `rows` and `errors` are complete once `done` is set."""
+
+    tokens: Tokens
+    cancel: Token
+    width: int
+    rows: Floats = field(init=False)
+    errors: dict[int, str] = field(default_factory=dict)
+    failure: BaseException | None = None
+    done: threading.Event = field(default_factory=threading.Event)
+    finished_rows: int = 0
+
+    def __post_init__(self) -> None:
+        self.rows = np.zeros((len(self.tokens), self.width), dtype=np.float32)
+
+    def wait(self) -> None:
+        """Returns when every row has an answer or an error; raises InterruptedQueryError when cancelled."""
+        while not self.done.wait(WAIT_SLICE_S):
+            self.cancel.check()
+        if self.failure is not None:
+            raise self.failure
+
+
+class Lane:
+    """Owns the device side of one backend."""
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+        self.max_batch_tokens = backend.max_batch_tokens
+        self._batches_since_oom = 0
+        self._queue: deque[Job] = deque()
+        self._wake = threading.Condition()
+        self._thread: threading.Thread | None = None
+
+    def submit(self, tokens: Tokens, cancel: Token) -> Job:
+        job = Job(tokens, cancel, self.backend.ref.width)
+        if not len(tokens):
+            job.done.set()
+            return job
+        with self._wake:
+            if self._thread is None or not self._thread.is_alive():
+                # A daemon, so that a query abandoned at exit cannot keep the process alive.
+                self._thread = threading.Thread(target=self._serve, name=f"inlay {self.backend.ref.name}", daemon=True)
+                self._thread.start()
+            self._queue.append(job)
+            self._wake.notify()
+        return job
+
+    def _serve(self) -> None:
+        while True:
+            with self._wake:
+                while not self._queue:
+                    self._wake.wait()
+                jobs = self._take_window()
+            try:
+                self._run_window(jobs)
+            except BaseException as error:  # a bug here must reach the callers, not leave them waiting
+                for job in jobs:
+                    job.failure = error
+            finally:
+                for job in jobs:
+                    job.done.set()
+
+    def _take_window(self) -> list[Job]:
+        jobs = [self._queue.popleft()]
+        n_rows = len(jobs[0].tokens)
+        like = jobs[0].tokens
+        while self._queue and n_rows < WINDOW_ROWS:
+            following = self._queue[0].tokens
+            if following.prompt_tokens != like.prompt_tokens or (following.types is None) != (like.types is None):
+                break
+            n_rows += len(following)
+            jobs.append(self._queue.popleft())
+        return jobs
+
+    def _run_window(self, jobs: list[Job]) -> None:
+        lengths = np.concatenate([job.tokens.lengths for job in jobs])
+        owner = np.repeat(np.arange(len(jobs)), [len(job.tokens) for job in jobs])
+        place = np.concatenate([np.arange(len(job.tokens)) for job in jobs])
+        tokens = jobs[0].tokens if len(jobs) == 1 else _joined([job.tokens for job in jobs])
+        pending = deque(cut_batches(lengths, self.max_batch_tokens))
+        while pending:
+            rows = pending.popleft()
+            rows = rows[[not jobs[o].cancel.cancelled for o in owner[rows]]]
+            if not len(rows):
+                continue
+            try:
+                answers = self.backend.run(select_rows(tokens, rows))
+            except OutOfMemory as error:
+                self._shrink()
+                if len(rows) == 1:
+                    jobs[owner[rows[0]]].errors[int(place[rows[0]])] = f"out of memory on {self.backend.device}: {error}"
+                else:
+                    pending.extendleft(reversed(np.array_split(rows, 2)))
+                continue
+            except Exception as error:
+                if len(rows) == 1:
+                    jobs[owner[rows[0]]].errors[int(place[rows[0]])] = f"{type(error).__name__}: {error}"
+                else:
+                    pending.extendleft(reversed(np.array_split(rows, 2)))
+                continue
+            self._grow()
+            for number, job in enumerate(jobs):
+                mine = owner[rows] == number
+                if mine.any():
+                    job.rows[place[rows[mine]]] = answers[mine]
+                    job.finished_rows += int(mine.sum())
+        for job in jobs:
+            if job.cancel.cancelled:
+                job.failure = InterruptedQueryError("interrupted; finished rows are kept.")
+
+    def _shrink(self) -> None:
+        self._batches_since_oom = 0
+        self.max_batch_tokens = max(self.max_batch_tokens // 2, 1)
+
+    def _grow(self) -> None:
+        self._batches_since_oom += 1
+        if self._batches_since_oom >= GROW_AFTER_BATCHES and self.max_batch_tokens < self.backend.max_batch_tokens:
+            self.max_batch_tokens = min(self.max_batch_tokens * 2, self.backend.max_batch_tokens)
+            self._batches_since_oom = 0
+
+
+def _joined(parts: list[Tokens]) -> Tokens:
+    starts = np.cumsum([0] + [len(part.ids) for part in parts])
+    return Tokens(
+        ids=np.concatenate([part.ids for part in parts]),
+        offsets=np.concatenate([parts[0].offsets[:1], *(p.offsets[1:] + s for p, s in zip(parts, starts, strict=False))]),
+        types=None if parts[0].types is None else np.concatenate([p.types for p in parts if p.types is not None]),
+        lengths_before=np.concatenate([part.lengths_before for part in parts]),
+        prompt_tokens=parts[0].prompt_tokens,
+    )
+
+
+def select_rows(tokens: Tokens, rows: Ints) -> Tokens:
+    lengths = tokens.lengths[rows]
+    offsets = np.zeros(len(rows) + 1, dtype=np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    where = np.repeat(tokens.offsets[rows] - offsets[:-1], lengths) + np.arange(offsets[-1])
+    return Tokens(
+        ids=tokens.ids[where],
+        offsets=offsets,
+        types=None if tokens.types is None else tokens.types[where],
+        lengths_before=tokens.lengths_before[rows],
+        prompt_tokens=tokens.prompt_tokens,
+    )

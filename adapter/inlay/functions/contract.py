@@ -1,0 +1,139 @@
+"""The contract between a SQL function and the session that runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from inlay.backends.base import Bools, Floats
+from inlay.engine.cancel import Token
+from inlay.engine.inference import Inference, Outcome
+from inlay.errors import CannotServeError, ConfigError
+from inlay.types import ModelRef
+
+MADE_FOR = {
+    "embed": "an embedding model",
+    "classify": "a classifier with its own labels",
+    "nli": "an NLI model",
+    "rerank": "a cross-encoder",
+}
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call's checked settings. options holds every option by name, None where none was given."""
+
+    function: str
+    model: ModelRef
+    options: Mapping[str, Any]
+    labels: Any = None
+
+    def cannot(self, needs: str, then: str) -> CannotServeError:
+        return CannotServeError(
+            f"{self.function}: model {self.model.name!r} is {MADE_FOR[self.model.task]}; "
+            f"{self.function} needs {needs}. {then}"
+        )
+
+    def threshold(self, default: float | None) -> float:
+        """The threshold given, or the default; raises ConfigError where there is no honest default."""
+        given = self.options.get("threshold")
+        if given is None:
+            if default is None:
+                raise ConfigError(
+                    f"{self.function}: threshold is missing. {self.model.name!r} is an embedding model: its scores are "
+                    "cosines, and where yes begins depends on the model and the texts. Look at some scores first "
+                    f"(ai_similarity, or try_{self.function}), then give threshold := 0.3 or so."
+                )
+            return default
+        try:
+            value = float(given)
+        except (TypeError, ValueError):
+            raise ConfigError(f"{self.function}: threshold is {given!r}; it must be a number.") from None
+        if not -1.0 <= value <= 1.0:
+            raise ConfigError(f"{self.function}: threshold is {value}; scores lie between -1 and 1.")
+        return value
+
+
+@dataclass
+class Answers:
+    """One value per row; None where the row failed, with the reason in errors.
+
+    values: Python values, or a float32 matrix [n, width] for vectors. scores: [n, len(labels)] of what the answer
+    was chosen by. known: True where no model had to run.
+    """
+
+    values: list[Any] | Floats
+    errors: dict[int, str]
+    known: Bools
+    confidence: list[float | None] | None = None
+    labels: tuple[str, ...] = ()
+    scores: Floats | None = None
+    tokens: int = 0
+    truncated: int = 0
+
+
+@dataclass
+class Ask:
+    """A model at hand for one call: adds up what every pass cost."""
+
+    inference: Inference
+    model: ModelRef
+    cancel: Token
+    tokens: int = 0
+    truncated: int = 0
+    known: list[Bools] = field(default_factory=list)
+
+    def vectors(self, texts: list[str], purpose: str = "document") -> Outcome:
+        """Unit-length vectors. purpose: 'document' or 'query', where the model has a prompt for it."""
+        outcome = self._run(texts, None, self.model.prompt(purpose))
+        if not self.model.normalized:
+            norms = np.linalg.norm(outcome.rows, axis=1, keepdims=True)
+            outcome.rows = outcome.rows / np.maximum(norms, np.float32(1e-12))
+        return outcome
+
+    def raw_vectors(self, texts: list[str], purpose: str) -> Outcome:
+        """Vectors as the model gives them."""
+        return self._run(texts, None, self.model.prompt(purpose))
+
+    def logits(self, texts: list[str], pairs: list[str] | None = None) -> Outcome:
+        return self._run(texts, pairs, "")
+
+    def _run(self, texts: list[str], pairs: list[str] | None, prompt: str) -> Outcome:
+        outcome = self.inference.run(self.model, texts, pairs, prompt=prompt, cancel=self.cancel)
+        self.tokens += outcome.tokens
+        self.truncated += outcome.truncated
+        return outcome
+
+    def fixed(self, texts: list[str], purpose: str = "query") -> Floats:
+        """Vectors of the call's own texts (labels): these must not fail."""
+        outcome = self.vectors(texts, purpose)
+        if outcome.errors:
+            position, reason = next(iter(outcome.errors.items()))
+            raise ConfigError(f"label {texts[position]!r} cannot be read by model {self.model.name!r}: {reason}.")
+        return outcome.rows
+
+
+class Answer(Protocol):
+    """Answers distinct rows: one list of texts per argument, all of the same length, no None among them."""
+
+    def __call__(self, columns: list[list[str]], ask: Ask) -> Answers: ...
+
+
+Bind = Callable[[Call], Answer]
+
+
+def softmax(scores: Floats) -> Floats:
+    shifted = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return np.asarray(shifted / shifted.sum(axis=1, keepdims=True), dtype=np.float32)
+
+
+def sigmoid(scores: Floats) -> Floats:
+    return np.asarray(1.0 / (1.0 + np.exp(-scores)), dtype=np.float32)
+
+
+def numbers(scores: Floats, errors: Mapping[int, str]) -> list[float | None]:
+    """Python floats, None where the row failed."""
+    return [None if i in errors else float(score) for i, score in enumerate(scores)]

@@ -1,0 +1,20 @@
+"""ai_embed: a vector for a text."""
+
+from __future__ import annotations
+
+from inlay.errors import ConfigError
+from inlay.functions.contract import Answer, Answers, Ask, Call
+
+
+def bind(call: Call) -> Answer:
+    if call.model.task != "embed":
+        raise call.cannot("an embedding model", "Name one with model := '…'.")
+    purpose = call.options.get("task") or "document"
+    if purpose not in ("document", "query"):
+        raise ConfigError(f"{call.function}: task is {purpose!r}; it must be 'document' or 'query'.")
+
+    def answer(columns: list[list[str]], ask: Ask) -> Answers:
+        outcome = ask.raw_vectors(columns[0], purpose)
+        return Answers(outcome.rows, outcome.errors, outcome.known)
+
+    return answer

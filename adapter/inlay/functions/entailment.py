@@ -1,0 +1,40 @@
+"""What an NLI model says of (text, statement) pairs."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from inlay.backends.base import Bools, Floats
+from inlay.errors import CannotServeError
+from inlay.functions.contract import Ask, softmax
+from inlay.types import ModelRef
+
+
+def entailment_columns(model: ModelRef) -> tuple[int, int]:
+    """Positions of 'entailment' and of what denies it ('contradiction', or 'not_entailment' of two-way models)."""
+    named = [label.lower() for label in model.labels]
+    yes = next((i for i, label in enumerate(named) if label.startswith("entail")), None)
+    no = next((i for i, label in enumerate(named) if label.startswith(("contradict", "not_entail", "not entail"))), None)
+    if yes is None or no is None:
+        raise CannotServeError(
+            f"model {model.name!r} has the labels {', '.join(model.labels)}; an NLI model names its entailment and "
+            "contradiction. Correct id2label in its config.json."
+        )
+    return yes, no
+
+
+def entailment_probability(logits: Floats, model: ModelRef) -> Floats:
+    """Entailment against contradiction, neutral left aside, as transformers' zero-shot pipeline does."""
+    yes, no = entailment_columns(model)
+    return softmax(logits[:, [no, yes]])[:, 1]
+
+
+def logits_by_statement(texts: list[str], statements: list[str], ask: Ask) -> tuple[Floats, dict[int, str], Bools]:
+    """Each text against each statement: logits [n, len(statements), labels], errors by text, and what was known."""
+    n, k = len(texts), len(statements)
+    outcome = ask.logits([text for text in texts for _ in range(k)], statements * n)
+    errors: dict[int, str] = {}
+    for position, reason in outcome.errors.items():
+        errors.setdefault(position // k, reason)
+    known = outcome.known.reshape(n, k).all(axis=1) if n else np.zeros(0, dtype=np.bool_)
+    return outcome.rows.reshape(n, k, -1), errors, known

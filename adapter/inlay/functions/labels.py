@@ -1,0 +1,68 @@
+"""Checks the labels of a call and turns them into sentences for zero-shot models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from inlay.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Labels:
+    """names: what an answer may be. descriptions: what each means, or None."""
+
+    names: tuple[str, ...]
+    descriptions: tuple[str | None, ...]
+
+    def sentences(self, template: str, *, spell_out: bool = True) -> list[str]:
+        """What the model reads for each label: its description if it has one, else the template around its name.
+
+        spell_out reads 'card_arrival' as 'card arrival'. The answer is always the name as it was given.
+        """
+        return [
+            description if description else template.replace("{label}", _spelled(name) if spell_out else name)
+            for name, description in zip(self.names, self.descriptions, strict=True)
+        ]
+
+
+def read_labels(function: str, given: Any) -> Labels:
+    """Raises ConfigError for anything but a list of at least one distinct, non-empty label."""
+    if given is None:
+        raise ConfigError(f"{function}: labels is NULL. Give the choices: {function}(body, ['bug', 'praise']).")
+    if not isinstance(given, (list, tuple)):
+        raise ConfigError(f"{function}: labels is {given!r}; it must be a list: {function}(body, ['bug', 'praise']).")
+    if not given:
+        raise ConfigError(f"{function}: labels is empty. Give the choices: {function}(body, ['bug', 'praise']).")
+    names: list[str] = []
+    descriptions: list[str | None] = []
+    for entry in given:
+        if isinstance(entry, dict):
+            if "label" not in entry or not set(entry) <= {"label", "description"}:
+                raise ConfigError(
+                    f"{function}: a label has the fields {', '.join(entry)}; it must be "
+                    "{'label': 'bug', 'description': 'something does not work'}."
+                )
+            name, description = entry["label"], entry.get("description")
+        else:
+            name, description = entry, None
+        if name is None or not isinstance(name, str) or not name.strip():
+            raise ConfigError(f"{function}: labels holds {name!r}; each label must be a non-empty text.")
+        if description is not None and not isinstance(description, str):
+            raise ConfigError(f"{function}: the description of label {name!r} is {description!r}; it must be text.")
+        names.append(name)
+        descriptions.append(description)
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ConfigError(f"{function}: labels holds {twice[0]!r} twice. Each label may stand there once.")
+    return Labels(tuple(names), tuple(descriptions))
+
+
+def check_template(function: str, template: str | None) -> str | None:
+    if template is not None and (not isinstance(template, str) or "{label}" not in template):
+        raise ConfigError(f"{function}: template is {template!r}; it must contain {{label}}, e.g. 'This is about {{label}}.'")
+    return template
+
+
+def _spelled(name: str) -> str:
+    return " ".join(name.replace("_", " ").replace("-", " ").split())

@@ -1,0 +1,16 @@
+"""ai_rerank: a cross-encoder's relevance of a document to a query, as a probability."""
+
+from __future__ import annotations
+
+from inlay.functions.contract import Answer, Answers, Ask, Call, numbers, sigmoid
+
+
+def bind(call: Call) -> Answer:
+    if call.model.task != "rerank":
+        raise call.cannot("a cross-encoder", "Name one with model := '…'; ai_similarity compares texts by embeddings.")
+
+    def answer(columns: list[list[str]], ask: Ask) -> Answers:
+        outcome = ask.logits(columns[0], columns[1])
+        return Answers(numbers(sigmoid(outcome.rows[:, 0]), outcome.errors), outcome.errors, outcome.known)
+
+    return answer

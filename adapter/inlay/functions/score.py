@@ -1,0 +1,39 @@
+"""ai_score: how well a text meets a criterion, 0 to 1.
+
+NLI model: the probability of entailment. Embedding model: (1 + cosine) / 2, which keeps the order of the cosines;
+it says nearer or farther, not how probable.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from inlay.backends.base import Bools, Floats
+from inlay.functions.contract import Answer, Answers, Ask, Call, numbers
+from inlay.functions.entailment import entailment_columns, entailment_probability
+
+
+def bind(call: Call) -> Answer:
+    if call.model.task not in ("embed", "nli"):
+        raise call.cannot("an NLI or embedding model", "Name one with model := '…'; a cross-encoder serves ai_rerank.")
+    if call.model.task == "nli":
+        entailment_columns(call.model)
+
+    def answer(columns: list[list[str]], ask: Ask) -> Answers:
+        scores, errors, known = statement_scores(columns[0], columns[1], ask)
+        if call.model.task == "embed":
+            scores = (1 + scores) / 2
+        return Answers(numbers(scores, errors), errors, known)
+
+    return answer
+
+
+def statement_scores(texts: list[str], statements: list[str], ask: Ask) -> tuple[Floats, dict[int, str], Bools]:
+    """Cosine (embedding model) or entailment probability (NLI model) of each text with its own statement."""
+    if ask.model.task == "nli":
+        outcome = ask.logits(texts, statements)
+        return entailment_probability(outcome.rows, ask.model), outcome.errors, outcome.known
+    said = ask.vectors(statements, "query")
+    read = ask.vectors(texts)
+    cosine = np.einsum("ij,ij->i", read.rows, said.rows).clip(-1, 1)
+    return cosine, {**said.errors, **read.errors}, read.known & said.known

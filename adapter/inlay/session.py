@@ -1,0 +1,212 @@
+"""The composition root: one Session per DuckDB database instance, holding what its functions need."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from inlay.config import Settings
+from inlay.definitions import all_definitions
+from inlay.engine.cancel import Token
+from inlay.engine.inference import Inference
+from inlay.engine.pool import loaded_models
+from inlay.errors import ConfigError, InlayError, NotAttachedError, RowsFailedError, UnknownModelError
+from inlay.functions.arrow import detail_array, values_array
+from inlay.functions.contract import Answer, Answers, Ask, Call
+from inlay.functions.registry import FUNCTIONS
+from inlay.ledger import Entry, Ledger
+from inlay.models.describe import describe
+from inlay.models.locate import local_folder
+from inlay.progress import Progress
+from inlay.store.keys import input_keys, signature
+from inlay.store.memory import Memory
+from inlay.types import FunctionSpec, ModelRef
+
+_numbers = itertools.count(1)
+
+
+class Session:
+    """Settings, definitions, models, results and account of one database instance."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.number = next(_numbers)
+        self.attached = True
+        self.last_error: BaseException | None = None
+        self.ledger = Ledger()
+        self.memory = Memory(settings.memory_mb * 1_000_000)
+        self._lock = threading.Lock()
+        self._models: dict[str, ModelRef] = {}
+        self._calls: dict[tuple[str, str], tuple[Call, Answer]] = {}
+        self.configure(settings)
+
+    def configure(self, settings: Settings) -> None:
+        """Takes new settings; what is known stays known, since keys hold everything that can change an answer."""
+        self.settings = settings
+        self.specs: dict[str, FunctionSpec] = all_definitions(settings.functions_folders)
+        self.memory.budget_bytes = settings.memory_mb * 1_000_000
+        self.progress = Progress(settings.progress)
+        self.inference = Inference(self.memory, self.progress.advance)
+        with self._lock:
+            self._models.clear()
+            self._calls.clear()
+
+    def model(self, name: str, function: str | None = None) -> ModelRef:
+        """The described model of a registered name. Raises UnknownModelError, or what describing it raises."""
+        with self._lock:
+            found = self._models.get(name)
+        if found is None:
+            entry = self.settings.models.get(name)
+            if entry is None:
+                error = UnknownModelError.named(name, self.settings.models)
+                raise UnknownModelError(f"{function}: {error}") if function else error
+            found = describe(entry, device=self.settings.device, dtype=self.settings.dtype)
+            with self._lock:
+                self._models[name] = found
+        return found
+
+    def answer(
+        self,
+        function: str,
+        columns: list[pa.Array],
+        labels: Any,
+        options: Mapping[str, Any],
+        *,
+        statement: int | None = None,
+        detail: bool = False,
+    ) -> pa.Array:
+        """One value per row of `columns`, which are strings of equal length; NULL where any of them is NULL.
+
+        detail gives the struct of try_ai_*. Raises ConfigError or ModelError before any row is touched, and
+        RowsFailedError when rows failed and on_error is 'raise'.
+        """
+        if not self.attached:
+            raise NotAttachedError(f"{function}: inlay was detached from this database. Attach again: inlay.attach(con)")
+        spec = self.specs[function]
+        call, answer = self._bound(spec, labels, options)
+        on_error = self._on_error(function, options)
+        said = json.dumps([labels, {k: v for k, v in options.items() if k != "statement"}], default=str, sort_keys=True)
+        valid = _valid_rows(columns)
+        entry = self.ledger.begin(statement, function, call.model.name, said, len(columns[0]))
+        device = ""
+        try:
+            distinct, inverse = _distinct([column.filter(valid) for column in columns])
+            if distinct[0]:
+                answers = self._ask(call, answer, distinct, entry)
+                device = self.inference.device(call.model)
+            else:
+                answers = Answers([], {}, np.zeros(0, dtype=np.bool_))
+                if spec.returns == "FLOAT[]":
+                    answers.values = np.zeros((0, call.model.width), dtype=np.float32)
+        finally:
+            self.ledger.end(entry, device)
+        if answers.errors:
+            self._report(call, distinct, answers.errors, on_error)
+        if detail:
+            made = detail_array(answers, spec.returns, call.model.name, spec.scores)
+        else:
+            made = values_array(answers, spec.returns)
+        return _spread(made, inverse, valid)
+
+    def _ask(self, call: Call, answer: Answer, distinct: list[list[str]], entry: Entry) -> Answers:
+        ask = Ask(self.inference, call.model, Token())
+        with self.progress.working(f"{call.function} {call.model.name}"):
+            answers = answer(distinct, ask)
+        keys = input_keys(signature({"function": call.function}), distinct)
+        self.ledger.count(entry, keys, answers.known.tolist(), answers.errors, ask.tokens, ask.truncated)
+        return answers
+
+    def _bound(self, spec: FunctionSpec, labels: Any, options: Mapping[str, Any]) -> tuple[Call, Answer]:
+        """The checked call; the same settings are checked once, not at every chunk."""
+        known = {option.name for option in spec.options} | {"statement"}
+        defaults = {k: v for k, v in self.settings.functions.get(spec.name, {}).items()}
+        given = {**defaults, **{key: value for key, value in options.items() if value is not None}}
+        given.pop("statement", None)
+        for name in (*given, *options):
+            if name not in known:
+                raise ConfigError.unknown_option(spec.name, name, known - {"statement"})
+        key = (spec.name, json.dumps([labels, given], sort_keys=True, default=str))
+        with self._lock:
+            bound = self._calls.get(key)
+        if bound is None:
+            name = given.get("model") or self.settings.model
+            if not isinstance(name, str):
+                raise ConfigError(f"{spec.name}: model is {name!r}; it must be the name of a registered model.")
+            call = Call(spec.name, self.model(name, spec.name), given, labels)
+            bound = call, FUNCTIONS[spec.name](call)
+            with self._lock:
+                self._calls[key] = bound
+        return bound
+
+    def _on_error(self, function: str, options: Mapping[str, Any]) -> str:
+        asked = options.get("on_error") or self.settings.functions.get(function, {}).get("on_error")
+        if asked not in (None, "null", "raise"):
+            raise ConfigError(f"{function}: on_error is {asked!r}; it must be 'null' or 'raise'.")
+        return asked or self.settings.on_error
+
+    def _report(self, call: Call, distinct: list[list[str]], errors: Mapping[int, str], on_error: str) -> None:
+        listed = [(" | ".join(column[i] for column in distinct), reason) for i, reason in sorted(errors.items())]
+        for text, reason in listed:
+            self.ledger.fail(call.function, call.model.name, text, reason)
+        if on_error == "raise":
+            raise RowsFailedError.listed(call.function, [(text[:60], reason) for text, reason in listed])
+
+    def models_table(self) -> list[dict[str, Any]]:
+        """One row per registered model; a model that is not on this machine is listed with the reason."""
+        loaded = loaded_models()
+        rows = []
+        for name, entry in sorted(self.settings.models.items()):
+            row: dict[str, Any] = {
+                "model": name, "task": entry.task, "source": entry.source, "backend": entry.backend or "torch",
+                "width": None, "max_tokens": entry.max_tokens, "fingerprint": None, "device": None, "status": "here",
+                "is_default": name == self.settings.model,
+            }  # fmt: skip
+            if not entry.source.startswith("fake:") and local_folder(entry) is None:
+                row["status"] = "not on this machine"
+            else:
+                try:
+                    ref = self.model(name)
+                    row |= {
+                        "task": ref.task, "width": ref.width, "max_tokens": ref.max_tokens,
+                        "fingerprint": ref.fingerprint, "device": loaded.get(ref.fingerprint),
+                    }  # fmt: skip
+                    row["status"] = "loaded" if row["device"] else "here"
+                except InlayError as error:
+                    row["status"] = str(error)
+            rows.append(row)
+        return rows
+
+
+def _valid_rows(columns: list[pa.Array]) -> pa.Array:
+    valid = columns[0].is_valid()
+    for column in columns[1:]:
+        valid = pc.and_(valid, column.is_valid())
+    return valid
+
+
+def _distinct(columns: list[pa.Array]) -> tuple[list[list[str]], pa.Array]:
+    """Distinct rows as one list per column, and for each row which of them it is."""
+    if len(columns) == 1:
+        encoded = columns[0].dictionary_encode()
+        return [encoded.dictionary.to_pylist()], encoded.indices
+    places: dict[tuple[str, ...], int] = {}
+    rows = zip(*(column.to_pylist() for column in columns), strict=True)
+    inverse = pa.array([places.setdefault(row, len(places)) for row in rows], type=pa.int32())
+    return [list(column) for column in zip(*places, strict=True)] if places else [[] for _ in columns], inverse
+
+
+def _spread(answers: pa.Array, inverse: pa.Array, valid: pa.Array) -> pa.Array:
+    """Answers of distinct rows back to all rows, NULL where the input was NULL."""
+    if not len(answers):
+        return pa.nulls(len(valid), answers.type)
+    if inverse.null_count == 0 and len(inverse) == len(valid):
+        return answers.take(inverse)
+    where = np.full(len(valid), -1, dtype=np.int64)
+    where[np.asarray(valid.to_numpy(zero_copy_only=False), dtype=np.bool_)] = inverse.to_numpy(zero_copy_only=False)
+    return answers.take(pa.array(where, mask=where < 0))

@@ -1,0 +1,1 @@
+"""What is already known: results by content, so that nothing is inferred twice."""

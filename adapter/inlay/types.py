@@ -1,0 +1,160 @@
+"""Frozen descriptions that the rooms hand to one another. Nothing here loads, opens or computes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+Task = Literal["embed", "classify", "nli", "rerank"]
+"""What a model was made for: text → vector, text → its own labels, premise and hypothesis → entailment,
+query and document → relevance."""
+
+TooLong = Literal["truncate", "error"]
+"""What happens to a text of more tokens than the model takes: cut it (and count it in the ledger), or fail that row."""
+
+OnError = Literal["null", "raise"]
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One argument of a SQL function. `default` is SQL text, or None for a required argument."""
+
+    name: str
+    type: str
+    note: str
+    default: str | None = None
+
+
+@dataclass(frozen=True)
+class FunctionSpec:
+    """One file of udfs/: what a SQL function takes, gives and costs, and the macro that defines it."""
+
+    name: str
+    summary: str
+    args: tuple[Argument, ...]
+    options: tuple[Argument, ...]
+    returns: str
+    nulls: str
+    pure: bool
+    cost: str
+    errors: tuple[str, ...]
+    example: str
+    kind: Literal["scalar", "table"]
+    macro: str
+    path: Path
+    scores: bool = False
+
+    @property
+    def is_scalar(self) -> bool:
+        return self.kind == "scalar"
+
+    @property
+    def try_name(self) -> str:
+        return f"try_{self.name}"
+
+    @property
+    def try_returns(self) -> str:
+        scores = ", scores MAP(VARCHAR, DOUBLE)" if self.scores else ""
+        return (
+            f"STRUCT(value {self.returns}, error VARCHAR, confidence DOUBLE{scores}, model VARCHAR, cached BOOLEAN)"
+        )
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """What a user said about a model; anything left None is read from the model's own files."""
+
+    name: str
+    source: str
+    task: Task | None = None
+    backend: str | None = None
+    device: str | None = None
+    dtype: str | None = None
+    max_tokens: int | None = None
+    too_long: TooLong = "truncate"
+    pooling: tuple[str, ...] | None = None
+    normalize: bool | None = None
+    prompts: tuple[tuple[str, str], ...] | None = None
+    template: str | None = None
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Projection:
+    """A Dense layer after pooling: its folder inside the model, its activation, whether it adds its input."""
+
+    path: str
+    activation: str
+    bias: bool
+    residual: bool
+
+
+@dataclass(frozen=True)
+class ModelRef:
+    """A model described: cheap, picklable, enough to plan with. Loading it is the backend's work.
+
+    width: length of the vector of an embedding model, or the number of labels of a classifier.
+    head: what follows pooling, in order: "normalize", "layernorm:<folder>" or a Projection.
+    labels: a classifier's own, in the order of its logits; multi_label: each label stands for itself (sigmoid).
+    fingerprint: SHA-256 over weights, tokenizer, configuration and pooling; equal fingerprints give equal answers.
+    """
+
+    name: str
+    source: str
+    folder: Path
+    task: Task
+    backend: str
+    architecture: str
+    model_type: str
+    width: int
+    max_tokens: int
+    too_long: TooLong
+    fingerprint: str
+    device: str = "auto"
+    dtype: str = "auto"
+    lowercase: bool = False
+    pooling: tuple[str, ...] = ()
+    include_prompt: bool = True
+    head: tuple[str | Projection, ...] = ()
+    prompts: tuple[tuple[str, str], ...] = ()
+    labels: tuple[str, ...] = ()
+    multi_label: bool = False
+    template: str | None = None
+    weights: tuple[tuple[str, str], ...] = field(default=())
+    """(file, SHA-256) of every weight file, checked again when the weights are read."""
+
+    @property
+    def normalized(self) -> bool:
+        return bool(self.head) and self.head[-1] == "normalize"
+
+    def prompt(self, purpose: str) -> str:
+        return dict(self.prompts).get(purpose, "")
+
+
+@dataclass(frozen=True)
+class RowError:
+    """One input that got no answer. `input` is an excerpt of at most 200 characters."""
+
+    function: str
+    model: str
+    input: str
+    error: str
+
+
+@dataclass(frozen=True)
+class LedgerRow:
+    """What one call of one statement did. rows counts every row that reached the function, NULL inputs too."""
+
+    statement: int
+    function: str
+    model: str
+    rows: int
+    distinct_inputs: int
+    known: int
+    inferred: int
+    failed: int
+    truncated: int
+    tokens: int
+    seconds: float
+    device: str

@@ -1,0 +1,7 @@
+select
+    product_id,
+    name,
+    category,
+    price_eur,
+    description
+from {{ ref('raw_products') }}

@@ -1,0 +1,22 @@
+{#- ai_embed(text, task=none, model=none, on_error=none, dim=none):
+    SQL expression of type FLOAT[], or FLOAT[dim] where dim is given. -#}
+{% macro ai_embed(text, task=none, model=none, on_error=none, dim=none) -%}
+    {{ return(adapter.dispatch('ai_embed', 'inlay')(text, task=task, model=model, on_error=on_error, dim=dim)) }}
+{%- endmacro %}
+
+{% macro default__ai_embed(text, task=none, model=none, on_error=none, dim=none) -%}
+    {{ return(inlay._unsupported('ai_embed')) }}
+{%- endmacro %}
+
+{% macro duckdb__ai_embed(text, task=none, model=none, on_error=none, dim=none) -%}
+    {%- set vector = inlay._call('ai_embed', [text], {'task': task, 'model': model, 'on_error': on_error}) -%}
+    {%- if dim is none or not execute -%}
+        {{ return(vector) }}
+    {%- endif -%}
+    {%- if dim is not integer or dim < 1 -%}
+        {%- do exceptions.raise_compiler_error(
+            "inlay.ai_embed: dim is '" ~ dim ~ "'; it must be the width of the model's vectors, e.g. dim=384."
+        ) -%}
+    {%- endif -%}
+    {{ return('cast(' ~ vector ~ ' as FLOAT[' ~ dim ~ '])') }}
+{%- endmacro %}

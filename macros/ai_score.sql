@@ -1,0 +1,13 @@
+{#- ai_score(text, criteria, model=none, on_error=none): SQL expression of type DOUBLE. -#}
+{% macro ai_score(text, criteria, model=none, on_error=none) -%}
+    {{ return(adapter.dispatch('ai_score', 'inlay')(text, criteria, model=model, on_error=on_error)) }}
+{%- endmacro %}
+
+{% macro default__ai_score(text, criteria, model=none, on_error=none) -%}
+    {{ return(inlay._unsupported('ai_score')) }}
+{%- endmacro %}
+
+{% macro duckdb__ai_score(text, criteria, model=none, on_error=none) -%}
+    {%- set arguments = [text, inlay._sql_option('ai_score', 'criteria', criteria)] -%}
+    {{ return(inlay._call('ai_score', arguments, {'model': model, 'on_error': on_error})) }}
+{%- endmacro %}

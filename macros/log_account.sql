@@ -1,0 +1,54 @@
+{#- log_account(): for `on-run-end`; logs what inlay did in this run, one line per function, then the failures. -#}
+{% macro log_account() -%}
+    {{ return(adapter.dispatch('log_account', 'inlay')()) }}
+{%- endmacro %}
+
+{#- Not a refusal: a project keeps its on-run-end line when it runs on a target where inlay does nothing. -#}
+{% macro default__log_account() -%}
+    {{ return('') }}
+{%- endmacro %}
+
+{% macro duckdb__log_account() -%}
+    {%- if not execute or flags.WHICH not in ['build', 'run', 'test', 'snapshot', 'retry', 'run-operation'] -%}
+        {{ return('') }}
+    {%- endif -%}
+    {%- set prefix = var('inlay_prefix', '') -%}
+    {%- set attached = run_query(
+        "select count(*) from duckdb_functions() where function_name = " ~ inlay._sql_string(prefix ~ 'inlay_ledger')
+    ) -%}
+    {%- if not attached.rows[0][0] -%}
+        {%- do log("inlay: not attached; add `plugins: [{module: inlay.dbt_plugin}]` to the profile.", info=true) -%}
+        {{ return('') }}
+    {%- endif -%}
+    {%- set account = run_query(
+        "select function, sum(rows)::bigint, sum(distinct_inputs)::bigint, sum(known)::bigint, sum(inferred)::bigint, "
+        ~ "sum(failed)::bigint, sum(tokens)::bigint, round(sum(seconds), 1)::double, "
+        ~ "string_agg(distinct device, ', ' order by device) "
+        ~ "from " ~ prefix ~ "inlay_ledger() group by function order by function"
+    ) -%}
+    {%- set rows = [] -%}
+    {%- for row in account.rows -%}
+        {%- set values = [row[0]] -%}
+        {%- for index in range(1, 7) -%}{%- do values.append(row[index] | int) -%}{%- endfor -%}
+        {%- do values.append('%.1f' | format(row[7])) -%}
+        {%- do values.append(row[8]) -%}
+        {%- do rows.append(values) -%}
+    {%- endfor -%}
+    {%- if not rows -%}
+        {{ return('') }}
+    {%- endif -%}
+    {%- do log("inlay: what this run asked of the models", info=true) -%}
+    {%- set columns = ['function', 'rows', 'distinct', 'known', 'inferred', 'failed', 'tokens', 'seconds', 'device'] -%}
+    {%- for line in inlay._text_table(columns, rows) -%}
+        {%- do log("  " ~ line, info=true) -%}
+    {%- endfor -%}
+    {%- if rows | sum(attribute=5) -%}
+        {%- set failures = run_query(
+            "select function, error, count(*) from " ~ prefix ~ "inlay_errors() group by all order by 3 desc limit 5"
+        ) -%}
+        {%- for failure in failures.rows -%}
+            {%- do log("  no answer: " ~ failure[2] | int ~ " x " ~ failure[0] ~ ": " ~ failure[1], info=true) -%}
+        {%- endfor -%}
+    {%- endif -%}
+    {{ return('') }}
+{%- endmacro %}

@@ -1,0 +1,20 @@
+{#- try_ai_classify(text, labels=none, template=none, model=none, on_error=none):
+    SQL expression of type STRUCT with value VARCHAR and error. -#}
+{% macro try_ai_classify(text, labels=none, template=none, model=none, on_error=none) -%}
+    {{ return(adapter.dispatch('try_ai_classify', 'inlay')(
+        text, labels=labels, template=template, model=model, on_error=on_error
+    )) }}
+{%- endmacro %}
+
+{% macro default__try_ai_classify(text, labels=none, template=none, model=none, on_error=none) -%}
+    {{ return(inlay._unsupported('try_ai_classify')) }}
+{%- endmacro %}
+
+{% macro duckdb__try_ai_classify(text, labels=none, template=none, model=none, on_error=none) -%}
+    {%- set arguments = [text] -%}
+    {%- if labels is not none -%}
+        {%- do arguments.append(inlay._sql_labels('try_ai_classify', labels)) -%}
+    {%- endif -%}
+    {%- set options = {'template': template, 'model': model, 'on_error': on_error} -%}
+    {{ return(inlay._call('try_ai_classify', arguments, options)) }}
+{%- endmacro %}

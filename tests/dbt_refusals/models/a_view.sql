@@ -1,0 +1,3 @@
+{{ config(materialized='view') }}
+
+select {{ inlay.ai_sentiment("'x'") }} as s

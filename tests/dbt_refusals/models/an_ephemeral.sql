@@ -1,0 +1,3 @@
+{{ config(materialized='ephemeral') }}
+
+select {{ inlay.ai_sentiment("'x'") }} as s

@@ -1,0 +1,1 @@
+select {{ inlay.ai_embed("'x'", dim='many') }} as s

@@ -1,0 +1,1 @@
+select {{ inlay.ai_classify("'x'", []) }} as s

@@ -1,0 +1,1 @@
+select {{ inlay.ai_classify_multi("'x'", [{'name': 'bug'}], threshold=0.5) }} as s

@@ -1,0 +1,1 @@
+select {{ inlay.ai_classify("'x'", ['yes', false]) }} as s

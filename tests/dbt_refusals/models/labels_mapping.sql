@@ -1,0 +1,1 @@
+select {{ inlay.ai_classify("'x'", {'bug': 'does not work'}) }} as s

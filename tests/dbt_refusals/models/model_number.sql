@@ -1,0 +1,1 @@
+select {{ inlay.ai_embed("'x'", model=3) }} as s

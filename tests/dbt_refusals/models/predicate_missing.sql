@@ -1,0 +1,1 @@
+select {{ inlay.ai_filter("'x'", none, threshold=0.5) }} as s

@@ -1,0 +1,1 @@
+select {{ inlay.ai_embed(none) }} as s

@@ -1,0 +1,3 @@
+{{ config(store_failures_as='view') }}
+
+select * from (select {{ inlay.ai_sentiment("'x'") }} as s) where s is null
