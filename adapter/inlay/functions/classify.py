@@ -1,6 +1,6 @@
 """ai_classify: one of the given labels, by whichever kind of model is named.
 
-embedding model   the label whose sentence has the highest cosine to the text; scores are cosines
+embedding model   the label whose vector has the highest cosine to the text; scores are cosines
 NLI model         the label whose sentence the text entails most; scores are softmax over labels, as in
                   transformers' zero-shot pipeline
 classifier        its own labels, or some of them; scores are its probabilities
@@ -16,11 +16,13 @@ from inlay.backends.base import Bools, Floats
 from inlay.errors import CannotServeError
 from inlay.functions.contract import Answer, Answers, Ask, Call, sigmoid, softmax
 from inlay.functions.entailment import entailment_columns, logits_by_statement
-from inlay.functions.labels import Labels, check_template, read_labels
+from inlay.functions.labels import Labels, check_template, read_labels, spelled_out
 from inlay.types import ModelRef
 
-# Around a bare label's name, where neither the call nor the model's settings give a template.
-EMBED_TEMPLATE = "{label}"
+# Around a label's name, where neither the call nor the model's settings give a template. For embedding models the
+# mean over several neutral sentences stands for the name (prompt ensembling, Radford et al. 2021, section 3.1.4):
+# no single one is best on every data set, and the mean is near the best on each (bench/zero_shot.py).
+EMBED_TEMPLATES = ("{label}", "{label}?", "About {label}", "regarding {label}", "category: {label}")
 NLI_TEMPLATE = "This example is {label}."  # transformers' default, with its {} named
 
 # Cosines of one text to several labels differ by some hundredths; this factor spreads them before the softmax that
@@ -74,29 +76,49 @@ def call_labels(call: Call) -> Labels:
     return read_labels(call.function, call.labels)
 
 
-def call_template(call: Call) -> str:
-    default = EMBED_TEMPLATE if call.model.task == "embed" else NLI_TEMPLATE
-    return check_template(call.function, call.options.get("template")) or call.model.template or default
+def call_template(call: Call) -> str | None:
+    """The template of the call, or of the model's settings; None where neither gives one."""
+    return check_template(call.function, call.options.get("template")) or call.model.template
+
+
+def label_vectors(labels: Labels, template: str | None, ask: Ask) -> Floats:
+    """A unit vector for each label: its name in the template, or in each of EMBED_TEMPLATES, averaged, and where it
+    has a description the mean of that and the description's vector."""
+    templates = (template,) if template else EMBED_TEMPLATES
+    names = [spelled_out(name) for name in labels.names]
+    told = [text for text in labels.descriptions if text]
+    rows = ask.fixed([each.replace("{label}", name) for each in templates for name in names] + told)
+    vectors = _unit(rows[: len(templates) * len(names)].reshape(len(templates), len(names), -1).sum(axis=0))
+    described = [i for i, text in enumerate(labels.descriptions) if text]
+    vectors[described] = _unit(vectors[described] + rows[len(templates) * len(names) :])
+    return vectors
+
+
+def _unit(rows: Floats) -> Floats:
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), np.float32(1e-12))
 
 
 class label_scorer:
     """Scores of texts against labels: ([n, labels], errors, known), by the model's kind."""
 
-    def __init__(self, model: ModelRef, labels: Labels, template: str, *, each_for_itself: bool = False) -> None:
+    def __init__(
+        self, model: ModelRef, labels: Labels, template: str | None, *, each_for_itself: bool = False
+    ) -> None:
         self._model = model
         self._labels = labels
-        self._sentences = labels.sentences(template)
+        self._template = template
         self._each_for_itself = each_for_itself
         if model.task == "nli":
             entailment_columns(model)
 
     def __call__(self, texts: list[str], ask: Ask) -> tuple[Floats, dict[int, str], Bools]:
         if self._model.task == "embed":
-            anchors = ask.fixed(self._sentences)
+            anchors = label_vectors(self._labels, self._template, ask)
             outcome = ask.vectors(texts)
             return outcome.rows @ anchors.T, outcome.errors, outcome.known
         if self._model.task == "nli":
-            logits, errors, known = logits_by_statement(texts, self._sentences, ask)
+            sentences = self._labels.sentences(self._template or NLI_TEMPLATE)
+            logits, errors, known = logits_by_statement(texts, sentences, ask)
             yes, no = entailment_columns(self._model)
             if self._each_for_itself:
                 pairs = logits[:, :, [no, yes]].reshape(-1, 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,13 +16,10 @@ class Labels:
     names: tuple[str, ...]
     descriptions: tuple[str | None, ...]
 
-    def sentences(self, template: str, *, spell_out: bool = True) -> list[str]:
-        """What the model reads for each label: its description if it has one, else the template around its name.
-
-        spell_out reads 'card_arrival' as 'card arrival'. The answer is always the name as it was given.
-        """
+    def sentences(self, template: str) -> list[str]:
+        """One sentence a label: its description if it has one, else the template around its name."""
         return [
-            description if description else template.replace("{label}", _spelled(name) if spell_out else name)
+            description or template.replace("{label}", spelled_out(name))
             for name, description in zip(self.names, self.descriptions, strict=True)
         ]
 
@@ -64,5 +62,7 @@ def check_template(function: str, template: str | None) -> str | None:
     return template
 
 
-def _spelled(name: str) -> str:
-    return " ".join(name.replace("_", " ").replace("-", " ").split())
+def spelled_out(name: str) -> str:
+    """'card_arrival' and 'CardArrival' read as 'card arrival': models know words, not identifiers. The answer is
+    always the name as it was given."""
+    return " ".join(re.sub(r"(?<=[a-z])(?=[A-Z])|[_\-]+", " ", name).split())
