@@ -1,4 +1,5 @@
-{#- log_account(): for `on-run-end`; logs what inlay did in this run, one line per function, then the failures. -#}
+{#- log_account(): for `on-run-end`; says what inlay did in this run, one line per function, then the failures.
+    print, not log: it is a result of the run, so it shows under --quiet too; --no-print silences it. -#}
 {% macro log_account() -%}
     {{ return(adapter.dispatch('log_account', 'inlay')()) }}
 {%- endmacro %}
@@ -17,7 +18,7 @@
         "select count(*) from duckdb_functions() where function_name = " ~ inlay._sql_string(prefix ~ 'inlay_ledger')
     ) -%}
     {%- if not attached.rows[0][0] -%}
-        {%- do log("inlay: not attached; add `plugins: [{module: inlay.dbt_plugin}]` to the profile.", info=true) -%}
+        {%- do print("inlay: not attached; add `plugins: [{module: inlay.dbt_plugin}]` to the profile.") -%}
         {{ return('') }}
     {%- endif -%}
     {%- set account = run_query(
@@ -37,17 +38,17 @@
     {%- if not rows -%}
         {{ return('') }}
     {%- endif -%}
-    {%- do log("inlay: what this run asked of the models", info=true) -%}
+    {%- do print("inlay: what this run asked of the models") -%}
     {%- set columns = ['function', 'rows', 'distinct', 'known', 'inferred', 'failed', 'tokens', 'seconds', 'device'] -%}
     {%- for line in inlay._text_table(columns, rows) -%}
-        {%- do log("  " ~ line, info=true) -%}
+        {%- do print("  " ~ line) -%}
     {%- endfor -%}
     {%- if rows | sum(attribute=5) -%}
         {%- set failures = run_query(
             "select function, error, count(*) from " ~ prefix ~ "inlay_errors() group by all order by 3 desc limit 5"
         ) -%}
         {%- for failure in failures.rows -%}
-            {%- do log("  no answer: " ~ failure[2] | int ~ " x " ~ failure[0] ~ ": " ~ failure[1], info=true) -%}
+            {%- do print("  no answer: " ~ failure[2] | int ~ " x " ~ failure[0] ~ ": " ~ failure[1]) -%}
         {%- endfor -%}
     {%- endif -%}
     {{ return('') }}

@@ -77,9 +77,12 @@ def _sql(args: argparse.Namespace) -> int:
     # Tables go to standard output; progress and errors to standard error.
     with connect(args.database, read_only=args.read_only, config=args.config, **_options(args)) as con:
         try:
-            for statement in con.duckdb.extract_statements(text):
-                relation = con.sql(statement.query)
-                if relation is not None:
+            for title, statement in split_statements(text):
+                relation = con.sql(statement)
+                kind = con.duckdb.extract_statements(statement)[0].expected_result_type
+                if relation is not None and duckdb.ExpectedResultType.QUERY_RESULT in kind:
+                    if title and args.format == "box":
+                        print(title)
                     _print_relation(relation, args.format)
         except duckdb.Error as error:
             print(f"inlay: {error}", file=sys.stderr)
@@ -87,6 +90,27 @@ def _sql(args: argparse.Namespace) -> int:
         if args.account:
             print(account(con), file=sys.stderr)
     return 0
+
+
+def split_statements(text: str) -> list[tuple[str, str]]:
+    """(comment above it, statement without its semicolon), cut where DuckDB's own tokenizer sees a semicolon."""
+    import duckdb
+
+    raw = text.encode()  # the tokenizer counts bytes
+    ends = [start for start, _ in duckdb.tokenize(text) if raw[start : start + 1] == b";"] + [len(raw)]
+    statements = []
+    begin = 0
+    for end in ends:
+        piece = raw[begin:end].decode().strip()
+        begin = end + 1
+        comment: list[str] = []
+        while piece.startswith("--"):
+            line, _, piece = piece.partition("\n")
+            comment.append(line.removeprefix("--").strip())
+            piece = piece.lstrip()
+        if piece:
+            statements.append((" ".join(comment), piece))
+    return statements
 
 
 def _statements(args: argparse.Namespace) -> str:

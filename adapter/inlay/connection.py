@@ -7,33 +7,36 @@ one of inlay's functions arrives as itself (DuckDB hands on its text alone), and
 from __future__ import annotations
 
 import functools
+import threading
 from typing import Any, cast
 
 import duckdb
 
-from inlay.duckdb_udf import attach
-from inlay.engine.cancel import Token
-from inlay.session import Session
+from inlay.duckdb_udf import attach, connection_number, original_error
+from inlay.engine import cancel
+from inlay.errors import InterruptedQueryError
 
 
 class _Holder:
-    """Delegates to `_held`; wraps the relations that come out of it."""
+    """Delegates to `_held`; wraps the relations that come out of it. `_number`: the connection's, for cancel."""
 
     _held: Any
-    _session: Session
+    _number: int
 
-    def __init__(self, held: Any, session: Session) -> None:
+    def __init__(self, held: Any, number: int) -> None:
         object.__setattr__(self, "_held", held)
-        object.__setattr__(self, "_session", session)
+        object.__setattr__(self, "_number", number)
 
-    def __getattr__(self, name: str) -> Any:
-        value = getattr(self._held, name)
-        if not callable(value) or name.startswith("__"):
-            return value
+    # DuckDB looks for tables named in SQL among the variables of its callers, these frames first. Names that begin
+    # with two underscores are out of the way of anybody's data frame called `value`, `args` or `result`.
+    def __getattr__(self, __name: str) -> Any:
+        __value = getattr(self._held, __name)
+        if not callable(__value) or __name.startswith("__"):
+            return __value
 
-        @functools.wraps(value)
-        def method(*args: Any, **kwargs: Any) -> Any:
-            return self._call(value, *args, **kwargs)
+        @functools.wraps(__value)
+        def method(*__args: Any, **__kwargs: Any) -> Any:
+            return self._call(__value, *__args, **__kwargs)
 
         return method
 
@@ -41,33 +44,43 @@ class _Holder:
         setattr(self._held, name, value)
 
     def __dir__(self) -> list[str]:
-        return sorted({*dir(self._held), *super().__dir__()})
+        return sorted({*dir(self._held), *dir(type(self))})
 
-    def _call(self, method: Any, *args: Any, **kwargs: Any) -> Any:
-        session = self._session
-        session.last_error = None
-        token = Token()
-        args = tuple(arg._held if isinstance(arg, _Holder) else arg for arg in args)
-        kwargs = {name: arg._held if isinstance(arg, _Holder) else arg for name, arg in kwargs.items()}
+    def _call(self, __method: Any, *__args: Any, **__kwargs: Any) -> Any:
+        cancel.install()
+        __watch = cancel.Watch(self._number)
         try:
-            result = method(*args, **kwargs)
+            __result = __method(
+                *(_unwrapped(arg) for arg in __args), **{name: _unwrapped(arg) for name, arg in __kwargs.items()}
+            )
         except (duckdb.Error, RuntimeError) as error:
-            if token.cancelled:
-                raise KeyboardInterrupt from None
-            if session.last_error is not None:
-                raise session.last_error from error
-            raise
-        return self._wrapped(result)
+            raise _as_itself(error, __watch) from error
+        return self._wrapped(__result)
 
     def _wrapped(self, result: Any) -> Any:
         if result is self._held:
             return self
         if isinstance(result, duckdb.DuckDBPyRelation):
-            return Relation(result, self._session)
+            return Relation(result, self._number)
         return result
 
     def __repr__(self) -> str:
         return cast(str, self._call(self._held.__repr__))
+
+
+def _unwrapped(value: Any) -> Any:
+    return value._held if isinstance(value, _Holder) else value
+
+
+def _as_itself(error: Exception, watch: cancel.Watch) -> BaseException:
+    """What the caller of a failed statement should see."""
+    if watch.ctrl_c:
+        if threading.current_thread() is threading.main_thread():
+            return KeyboardInterrupt()
+        return InterruptedQueryError("interrupted by Ctrl-C; finished rows are kept.")
+    if watch.interrupted:
+        return duckdb.InterruptException("INTERRUPT Error: Interrupted!")
+    return original_error(str(error)) or error
 
 
 class Relation(_Holder):
@@ -103,7 +116,13 @@ class Connection(_Holder):
         """A cursor with the same functions and named options."""
         cursor = self._held.cursor()
         attach(cursor)
-        return Connection(cursor, self._session)
+        return Connection(cursor, connection_number(cursor))
+
+    def interrupt(self) -> None:
+        """Stops the statement that this connection is running, from another thread. Its rows under way included:
+        DuckDB alone waits for the function calls that it has begun."""
+        self._held.interrupt()
+        cancel.interrupt(self._number)
 
     def __enter__(self) -> Connection:
         return self
@@ -122,8 +141,8 @@ def connect(database: str = ":memory:", read_only: bool = False, config: Any = N
     try:
         # The caller's variables are two frames up from the one that DuckDB looks in.
         con.execute("SET python_scan_all_frames = true")
-        session = attach(con, config=None if isinstance(config, dict) else config, **options)
+        attach(con, config=None if isinstance(config, dict) else config, **options)
     except BaseException:
         con.close()
         raise
-    return Connection(con, session)
+    return Connection(con, connection_number(con))

@@ -19,6 +19,7 @@ from duckdb import DuckDBPyConnection
 
 from inlay.config import read_settings
 from inlay.duckdb_udf import attach, create_macros
+from inlay.engine import cancel
 from inlay.session import Session
 
 
@@ -37,11 +38,13 @@ class Plugin(BasePlugin):
             self.options["progress"] = "lines"
 
     def configure_connection(self, conn: DuckDBPyConnection) -> None:
-        """On the parent connection. dbt opens it again after it closed it, and several profiles may share a database;
-        attaching twice is attaching once."""
+        """On the parent connection, which dbt may close and open again; attaching twice is attaching once."""
         self.session = attach(conn, **self.options)
 
     def configure_cursor(self, cursor: DuckDBPyConnection) -> None:
+        # The functions run in dbt's worker threads, which no signal reaches. One cursor is made in the main thread
+        # before they start: there, and nowhere else, Ctrl-C can be listened for.
+        cancel.install()
         if self.session is not None:
             create_macros(cursor, self.session)
 

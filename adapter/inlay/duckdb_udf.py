@@ -11,9 +11,12 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import itertools
 import os
 import re
+import threading
 import weakref
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -24,11 +27,15 @@ import pyarrow.compute as pc
 from inlay.config import read_settings
 from inlay.engine import cancel
 from inlay.errors import ConfigError, InlayError, InterruptedQueryError, NameTakenError, NotAttachedError
+from inlay.reference import signature_text
 from inlay.session import Session
 from inlay.types import FunctionSpec
 
 DATABASE = "inlay"
 _IDENTITY = "_inlay_session"
+
+# A variable of DuckDB's, so of one connection: it tells a function which connection calls it.
+_CONNECTION = "inlay_connection"
 
 _MODELS_TYPE = (
     "STRUCT(model VARCHAR, task VARCHAR, source VARCHAR, backend VARCHAR, width INTEGER, max_tokens INTEGER, "
@@ -44,9 +51,28 @@ _LEDGER_TYPE = (
     "known BIGINT, inferred BIGINT, failed BIGINT, truncated BIGINT, tokens BIGINT, seconds DOUBLE, device VARCHAR)[]"
 )
 
+_TRANSACTION = (
+    "attach: this connection is inside a transaction, which cannot see functions that came after it began. "
+    "COMMIT or ROLLBACK first, or attach before BEGIN."
+)
+
+_connection_numbers = itertools.count(1)
 _sessions: dict[int, Session] = {}
-_owners: dict[int, weakref.ref[duckdb.DuckDBPyConnection]] = {}
-"""The connection that registered a session's functions: DuckDB lets only that one remove them."""
+_owners: dict[int, duckdb.DuckDBPyConnection] = {}
+"""The cursor that registered a session's functions, since DuckDB lets only the connection that did remove them, and
+since what the user's own connection registers in an open transaction would go with a rollback. It closes together
+with the connection that was attached, so it keeps no database open."""
+
+_lock = threading.RLock()
+"""Around attach and detach: of two threads that attach to one database, the second finds what the first made."""
+
+_raised: deque[InlayError] = deque(maxlen=100)
+"""What the functions raised of late, without its traceback. DuckDB hands on the text alone."""
+
+_registered: list[Callable[..., pa.Array]] = []
+"""Every function ever given to DuckDB. DuckDB's catalog holds a bare pointer, and the connection that registered a
+function drops it when it closes, while other connections to the database go on calling: without this list they
+crash the process. So the functions know their session by number alone, and are small."""
 
 
 def attach(con: duckdb.DuckDBPyConnection, *, config: str | os.PathLike[str] | None = None, **options: Any) -> Session:
@@ -54,25 +80,36 @@ def attach(con: duckdb.DuckDBPyConnection, *, config: str | os.PathLike[str] | N
 
     options: any key of inlay.toml (model, models, device, dtype, on_error, progress, prefix, memory_mb, functions,
     functions_folders). Given a second time they replace the settings of the running session.
-    Raises ConfigError for a wrong setting and NameTakenError when another extension owns the names.
+    Raises ConfigError for a wrong setting and for a connection inside a transaction, and NameTakenError when another
+    extension owns the names.
     """
     cancel.install()
-    session = find_session(con)
-    if session is None:
-        session = Session(read_settings(options, config=config))
-        _register(con, session)
-    else:
-        if options or config:
-            settings = read_settings(options, config=config)
-            if settings.prefix != session.settings.prefix:
-                raise ConfigError(
-                    f"prefix is {settings.prefix!r}, but this database is attached with {session.settings.prefix!r}. "
-                    "Detach first: inlay.detach(con)"
-                )
-            session.configure(settings)
-        session.attached = True
-    create_qualified_macros(con, session)
-    create_macros(con, session)
+    con = getattr(con, "_held", con)  # what inlay.connect() gives holds the connection itself
+    with _lock:
+        session = find_session(con)
+        if session is None:
+            if _in_transaction(con):
+                raise ConfigError(_TRANSACTION)
+            _forget_results_of_closed_databases()
+            session = Session(read_settings(options, config=config))
+            _register(con, session)
+        else:
+            if options or config:
+                settings = read_settings(options, config=config)
+                if settings.prefix != session.settings.prefix:
+                    raise ConfigError(
+                        f"prefix is {settings.prefix!r}, but this database is attached with "
+                        f"{session.settings.prefix!r}. Detach first: inlay.detach(con)"
+                    )
+                session.configure(settings)
+            session.attached = True
+        create_qualified_macros(con, session)
+        try:
+            create_macros(con, session)
+        except duckdb.CatalogException as error:
+            if _in_transaction(con):
+                raise ConfigError(_TRANSACTION) from error
+            raise
     return session
 
 
@@ -82,32 +119,33 @@ def detach(con: duckdb.DuckDBPyConnection) -> None:
     The functions of a database whose attaching connection is gone cannot be removed (DuckDB allows it to that
     connection alone); they then refuse to answer.
     """
-    session = find_session(con)
-    if session is None:
-        return
-    session.attached = False
-    for spec in session.specs.values():
-        for name in _names(spec, session.settings.prefix):
-            kind = "MACRO" if spec.is_scalar else "MACRO TABLE"
-            con.execute(f"DROP {kind} IF EXISTS temp.main.{name}")
-    with contextlib.suppress(duckdb.Error), con.cursor() as cursor:
-        cursor.execute(f"DETACH DATABASE IF EXISTS {DATABASE}")
-    owner = _owners.get(session.number, lambda: None)()
-    if owner is not None:
-        for name, _, _ in _functions(session):
-            with contextlib.suppress(duckdb.Error):
-                owner.remove_function(name)
-        _forget(session.number)
+    con = getattr(con, "_held", con)
+    with _lock:
+        session = find_session(con)
+        if session is None:
+            return
+        session.attached = False
+        for spec in session.specs.values():
+            for name in _names(spec, session.settings.prefix):
+                kind = "MACRO" if spec.is_scalar else "MACRO TABLE"
+                con.execute(f"DROP {kind} IF EXISTS temp.main.{name}")
+        with contextlib.suppress(duckdb.Error), con.cursor() as cursor:
+            cursor.execute(f"DETACH DATABASE IF EXISTS {DATABASE}")
+        owner = _owners.get(session.number)
+        if owner is not None:
+            for name, _, _ in _functions(session):
+                with contextlib.suppress(duckdb.Error):
+                    owner.remove_function(name)
+        if not _is_registered(con):
+            _sessions.pop(session.number)
+            _close_owner(session.number)
 
 
 def find_session(con: duckdb.DuckDBPyConnection) -> Session | None:
     """The session of this connection's database instance, if any connection to it was attached."""
+    if not _is_registered(con):
+        return None
     with con.cursor() as cursor:
-        here = cursor.execute(
-            "SELECT count(*) FROM duckdb_functions() WHERE function_name = ? AND database_name = 'system'", [_IDENTITY]
-        ).fetchall()
-        if not here[0][0]:
-            return None
         number = cursor.execute(f"SELECT {_IDENTITY}(0)").fetchall()[0][0]
     session = _sessions.get(number)
     if session is None:
@@ -115,8 +153,23 @@ def find_session(con: duckdb.DuckDBPyConnection) -> Session | None:
     return session
 
 
+def _in_transaction(con: duckdb.DuckDBPyConnection) -> bool:
+    """Outside BEGIN … COMMIT every statement has a transaction of its own."""
+    first, second = (con.execute("SELECT txid_current()").fetchall() for _ in range(2))
+    return bool(first == second)
+
+
+def _is_registered(con: duckdb.DuckDBPyConnection) -> bool:
+    with con.cursor() as cursor:
+        found = cursor.execute(
+            "SELECT count(*) FROM duckdb_functions() WHERE function_name = ? AND database_name = 'system'", [_IDENTITY]
+        ).fetchall()
+    return bool(found[0][0])
+
+
 def create_macros(con: duckdb.DuckDBPyConnection, session: Session) -> None:
-    """Temporary macros with named options on this one connection or cursor."""
+    """Temporary macros with named options on this one connection or cursor, which gets a number if it has none."""
+    con.execute(f"SET VARIABLE {_CONNECTION} = coalesce(getvariable('{_CONNECTION}'), {next(_connection_numbers)})")
     for spec in session.specs.values():
         for statement in _macros(spec, session.settings.prefix, "CREATE OR REPLACE TEMP MACRO {name}"):
             con.execute(statement)
@@ -132,16 +185,23 @@ def create_qualified_macros(con: duckdb.DuckDBPyConnection, session: Session) ->
         if attached and not attached[0][0]:
             return  # the user's own file is called inlay; named options then need an attached connection
         if not attached:
-            cursor.execute(f"ATTACH IF NOT EXISTS ':memory:' AS {DATABASE}")
+            # A database opened for reading alone passes that on to what it attaches, unless told otherwise.
+            cursor.execute(f"ATTACH IF NOT EXISTS ':memory:' AS {DATABASE} (READ_WRITE)")
         for spec in session.specs.values():
             head = f"CREATE OR REPLACE MACRO {DATABASE}.main.{{name}}"
             for statement in _macros(spec, session.settings.prefix, head):
                 cursor.execute(statement)
 
 
+def connection_number(con: duckdb.DuckDBPyConnection) -> int:
+    """By which cancel.interrupt() knows an attached connection."""
+    return int(con.execute(f"SELECT getvariable('{_CONNECTION}')").fetchall()[0][0])
+
+
 def _macros(spec: FunctionSpec, prefix: str, head: str) -> list[str]:
     """The definition's macro, and for a scalar function its try_ twin."""
     body = spec.macro[re.match(r"CREATE\s+MACRO\s+\w+", spec.macro, re.I).end() :]  # type: ignore[union-attr]
+    body = body.replace("'statement': ", f"'connection': getvariable('{_CONNECTION}'), 'statement': ")
     if not spec.is_scalar:
         return [head.format(name=f"{prefix}{spec.name}") + body]
     made = [head.format(name=f"{prefix}{spec.name}") + re.sub(r"system\.main\.(\w+)\(", rf"system.main.{prefix}\1(", body)]
@@ -157,39 +217,64 @@ def _names(spec: FunctionSpec, prefix: str) -> list[str]:
 
 def _register(con: duckdb.DuckDBPyConnection, session: Session) -> None:
     functions = _functions(session)
-    with con.cursor() as cursor:
-        taken = cursor.execute(
-            "SELECT DISTINCT function_name FROM duckdb_functions() WHERE database_name = 'system' "
-            "AND function_name IN (SELECT unnest(?))",
-            [[name for name, _, _ in functions]],
-        ).fetchall()
-    if taken:
-        raise NameTakenError.functions(name for (name,) in taken)
-    for name, function, returns in functions:
-        con.create_function(
-            name, function, None, returns, type="arrow", null_handling="special", side_effects=True
-        )
+    owner = con.cursor()
+    try:
+        taken = _taken(con, owner, [name for name, _, _ in functions])
+        if taken:
+            raise NameTakenError.functions(taken)
+        for name, function, returns in functions:
+            _registered.append(function)
+            owner.create_function(
+                name, function, None, returns, type="arrow", null_handling="special", side_effects=True
+            )
+    except BaseException:
+        owner.close()
+        raise
     _sessions[session.number] = session
-    _owners[session.number] = weakref.ref(con)
+    _owners[session.number] = owner
+    weakref.finalize(con, _close_owner, session.number).atexit = False
+
+
+def _taken(con: duckdb.DuckDBPyConnection, owner: duckdb.DuckDBPyConnection, names: list[str]) -> set[str]:
+    """Names that stand for something else in the database, or as a temporary macro of this connection."""
+    found = owner.execute(
+        "SELECT function_name FROM duckdb_functions() WHERE database_name IN ('system', current_database()) "
+        "AND schema_name = 'main' AND function_name IN (SELECT unnest(?))",
+        [names],
+    ).fetchall()
+    # A macro of ours outlives a detach() through another connection; it is made anew.
+    found += con.execute(
+        "SELECT function_name FROM duckdb_functions() WHERE database_name = 'temp' "
+        "AND function_name IN (SELECT unnest(?)) AND NOT contains(macro_definition, 'main.' || function_name || '(')",
+        [names],
+    ).fetchall()
+    return {name for (name,) in found}
 
 
 def _functions(session: Session) -> list[tuple[str, Callable[..., pa.Array], str]]:
     """(name, Arrow function, SQL type of its result) of everything that DuckDB calls."""
-    prefix = session.settings.prefix
+    prefix, number = session.settings.prefix, session.number
     made: list[tuple[str, Callable[..., pa.Array], str]] = []
     for spec in session.specs.values():
         if spec.is_scalar and f"system.main.{spec.name}(" in spec.macro:
-            made.append((f"{prefix}{spec.name}", _scalar(session, spec, detail=False), spec.returns))
-            made.append((f"{prefix}{spec.try_name}", _scalar(session, spec, detail=True), spec.try_returns))
-    tables: list[tuple[str, Callable[[], list[dict[str, Any]]], str]] = [
-        ("_inlay_models", session.models_table, _MODELS_TYPE),
-        ("_inlay_functions", lambda: functions_table(session), _FUNCTIONS_TYPE),
-        ("_inlay_errors", lambda: [vars(error) for error in session.ledger.errors()], _ERRORS_TYPE),
-        ("_inlay_ledger", lambda: [vars(row) for row in session.ledger.rows()], _LEDGER_TYPE),
+            made.append((f"{prefix}{spec.name}", _scalar(number, spec, detail=False), spec.returns))
+            made.append((f"{prefix}{spec.try_name}", _scalar(number, spec, detail=True), spec.try_returns))
+    tables: list[tuple[str, Callable[[Session], list[dict[str, Any]]], str]] = [
+        ("_inlay_models", Session.models_table, _MODELS_TYPE),
+        ("_inlay_functions", functions_table, _FUNCTIONS_TYPE),
+        ("_inlay_errors", lambda session: [vars(error) for error in session.ledger.errors()], _ERRORS_TYPE),
+        ("_inlay_ledger", lambda session: [vars(row) for row in session.ledger.rows()], _LEDGER_TYPE),
     ]
-    made += [(name, _table(read, returns), returns) for name, read, returns in tables]
-    made.append((_IDENTITY, lambda *args: pa.array([session.number] * len(args[0]), type=pa.int32()), "INTEGER"))
+    made += [(name, _table(number, name, read, returns), returns) for name, read, returns in tables]
+    made.append((_IDENTITY, lambda *args: pa.array([number] * len(args[0]), type=pa.int32()), "INTEGER"))
     return made
+
+
+def _session(number: int, name: str) -> Session:
+    session = _sessions.get(number)
+    if session is None or not session.attached:
+        raise NotAttachedError(f"{name}: inlay was detached from this database. Attach again: inlay.attach(con)")
+    return session
 
 
 def functions_table(session: Session) -> list[dict[str, Any]]:
@@ -207,17 +292,13 @@ def functions_table(session: Session) -> list[dict[str, Any]]:
     ]
 
 
-def signature_text(spec: FunctionSpec) -> str:
-    """ai_classify(text, labels := NULL, model := NULL, …)"""
-    parts = [a.name if a.default is None else f"{a.name} := {a.default}" for a in (*spec.args, *spec.options)]
-    return f"{spec.name}({', '.join(parts)})"
-
-
-def _table(read: Callable[[], list[dict[str, Any]]], returns: str) -> Callable[..., pa.Array]:
+def _table(
+    number: int, name: str, read: Callable[[Session], list[dict[str, Any]]], returns: str
+) -> Callable[..., pa.Array]:
     row_type = _arrow_struct(returns)
 
     def table(*args: pa.ChunkedArray) -> pa.Array:
-        return pa.array([read()] * len(args[0]), type=pa.list_(row_type))
+        return pa.array([read(_session(number, name.lstrip("_")))] * len(args[0]), type=pa.list_(row_type))
 
     return table
 
@@ -228,19 +309,19 @@ def _arrow_struct(returns: str) -> pa.DataType:
     return pa.struct([(name.strip('"'), kinds[kind]) for name, kind in (part.rsplit(" ", 1) for part in fields)])
 
 
-def _scalar(session: Session, spec: FunctionSpec, *, detail: bool) -> Callable[..., pa.Array]:
+def _scalar(number: int, spec: FunctionSpec, *, detail: bool) -> Callable[..., pa.Array]:
     name = spec.try_name if detail else spec.name
 
     def scalar(*args: pa.ChunkedArray) -> pa.Array:
         try:
             arrays = [arg.combine_chunks() if isinstance(arg, pa.ChunkedArray) else arg for arg in args]
-            return _answer(session, spec, name, [_plain(array) for array in arrays], detail)
+            return _answer(_session(number, name), spec, name, [_plain(array) for array in arrays], detail)
         except KeyboardInterrupt:
-            # DuckDB would turn it into text; Connection and the command line raise it again as what it is.
-            session.last_error = KeyboardInterrupt()
+            # From a handler that is not ours. DuckDB would turn it into text.
+            cancel.interrupt()
             raise InterruptedQueryError(f"{name}: interrupted by Ctrl-C; finished rows are kept.") from None
         except InlayError as error:
-            session.last_error = error
+            _raised.append(type(error)(*error.args))
             raise
 
     return scalar
@@ -258,18 +339,18 @@ def _answer(session: Session, spec: FunctionSpec, name: str, arrays: list[pa.Arr
     order: list[pa.Array] = []
     for rows in _rows_of_equal_settings(settings, n_rows):
         first = 0 if rows is None else rows[0].as_py()
-        said = options[first].as_py() if options is not None else {}
-        said = dict(said) if isinstance(said, list) else (said or {})
-        results.append(
-            session.answer(
-                spec.name,
-                columns if rows is None else [column.take(rows) for column in columns],
-                None if labels is None else labels[first].as_py(),
-                said,
-                statement=said.get("statement"),
-                detail=detail,
+        said = _said(spec, options[first].as_py() if options is not None else None)
+        with cancel.inside(said.pop("connection", None)):
+            results.append(
+                session.answer(
+                    spec.name,
+                    columns if rows is None else [column.take(rows) for column in columns],
+                    None if labels is None else labels[first].as_py(),
+                    said,
+                    statement=said.get("statement"),
+                    detail=detail,
+                )
             )
-        )
         if rows is None:
             return results[0]
         order.append(rows)
@@ -293,6 +374,16 @@ def _split_arguments(spec: FunctionSpec, name: str, arrays: list[pa.Array]) -> t
             f"{name}({wants}, {{'{example}': …}})."
         )
     return arrays, options
+
+
+def _said(spec: FunctionSpec, given: Any) -> dict[str, Any]:
+    """Options by name, from the struct or map that stood last. Through a macro, what a bare cursor writes last stands
+    in the place of the first option."""
+    said = dict(given or {})
+    if spec.options and isinstance(inner := said.get(spec.options[0].name), dict | list):
+        del said[spec.options[0].name]
+        said |= dict(inner)
+    return said
 
 
 def _rows_of_equal_settings(settings: list[pa.Array], n_rows: int) -> list[pa.Array | None]:
@@ -326,6 +417,16 @@ def _texts(name: str, argument: str, array: pa.Array) -> pa.Array:
         raise ConfigError(f"{name}: {argument} is of type {kind} and does not read as text: {error}.") from None
 
 
+def original_error(text: str) -> InlayError | None:
+    """The error behind a message of DuckDB's, once; None where no function of ours raised it."""
+    for error in reversed(_raised):
+        if f"{type(error).__name__}: {error}" in text:
+            with contextlib.suppress(ValueError):  # another thread was faster with an error of the same text
+                _raised.remove(error)
+            return error
+    return None
+
+
 def _plain(array: pa.Array) -> pa.Array:
     """Views, dictionaries and large strings as plain strings, which is what the rest expects."""
     if pa.types.is_dictionary(array.type):
@@ -335,17 +436,24 @@ def _plain(array: pa.Array) -> pa.Array:
     return array
 
 
-def _forget(number: int) -> None:
-    _sessions.pop(number, None)
-    _owners.pop(number, None)
+def _forget_results_of_closed_databases() -> None:
+    """DuckDB does not say when a database is closed. Its attaching connection being gone is a good sign; where others
+    go on with it, what they ask for is computed again."""
+    for number, session in _sessions.items():
+        if number not in _owners:
+            session.memory.clear()
+
+
+def _close_owner(number: int) -> None:
+    owner = _owners.pop(number, None)
+    if owner is not None:
+        with contextlib.suppress(Exception):
+            owner.close()
 
 
 @atexit.register
 def _close_at_exit() -> None:
     """duckdb 2.0 prints some forty lines about leaks when the interpreter ends with an open connection that has
     Python functions."""
-    for owner in list(_owners.values()):
-        con = owner()
-        if con is not None:
-            with contextlib.suppress(Exception):
-                con.close()
+    for number in list(_owners):
+        _close_owner(number)

@@ -44,7 +44,7 @@ class OutOfMemory(Exception):
 
 
 class Backend(Protocol):
-    """A loaded model. `run` is only ever called from the one thread that owns the device.
+    """A loaded model. `run` is called from the lane's threads only, from `workers` of them at once.
 
     max_batch_tokens: the token budget of a batch on this device. device: as it stands in the ledger, e.g.
     'cpu bfloat16'.
@@ -53,6 +53,11 @@ class Backend(Protocol):
     ref: ModelRef
     device: str
     max_batch_tokens: int
+    workers: int
+
+    def start_worker(self) -> None:
+        """Called first in each of the lane's worker threads, where there are several."""
+        ...
 
     def tokenize(self, texts: list[str], pairs: list[str] | None, prompt: str) -> Tokens:
         """Tokens of each text, or of each (text, pair), cut at the model's limit. Called from any thread."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import torch
 
 from inlay.errors import ConfigError
@@ -43,3 +45,15 @@ def device_name(device: torch.device, dtype: torch.dtype) -> str:
     """As it stands in the ledger, e.g. 'cpu bfloat16' or 'cuda:0 NVIDIA L4 bfloat16'."""
     named = f"{device} {torch.cuda.get_device_name(device)}" if device.type == "cuda" else str(device)
     return f"{named} {str(dtype).removeprefix('torch.')}"
+
+
+def use_one_core() -> None:
+    """torch computes on one core in the calling thread; other threads keep what they have.
+
+    set_num_threads() sets the calling thread and the default of threads to come; a passing thread puts that back.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    passing = threading.Thread(target=torch.set_num_threads, args=(threads,))
+    passing.start()
+    passing.join()

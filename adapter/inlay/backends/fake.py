@@ -40,6 +40,10 @@ class FakeBackend:
         self.ref = ref
         self.device = "fake"
         self.max_batch_tokens = 16_384
+        self.workers = 1
+
+    def start_worker(self) -> None:
+        pass
 
     def tokenize(self, texts: list[str], pairs: list[str] | None, prompt: str) -> Tokens:
         joined = [f"{prompt}{text}" for text in texts]

@@ -7,14 +7,15 @@ and every linear layer sees the packed tokens alone.
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
-import numpy as np
 import torch
 from transformers import AttentionInterface
 from transformers.masking_utils import AttentionMaskInterface
 
 from inlay.backends.base import Ints
+from inlay.backends.borders import runs_of_equal_length
 
 NAME = "inlay_packed"
 
@@ -22,18 +23,13 @@ NAME = "inlay_packed"
 # positions come with position_ids, and no layer mixes tokens elsewhere. Each stands in the packing tests.
 PACKABLE = frozenset({"bert", "roberta", "xlm-roberta", "camembert", "electra", "distilbert"})
 
-# Set by the one thread that runs the device, just before each forward pass.
-_groups: list[tuple[int, int, int]] = []
+# Set just before each forward pass, by the thread that runs it.
+_current = threading.local()
 
 
 def set_borders(lengths: Ints) -> None:
     """lengths: tokens of each text in the row, equal lengths side by side (as cut_batches leaves them)."""
-    global _groups
-    changes = np.flatnonzero(np.diff(lengths)) + 1
-    firsts = np.concatenate([[0], changes])
-    counts = np.diff(np.concatenate([firsts, [len(lengths)]]))
-    starts = np.concatenate([[0], np.cumsum(lengths)])[firsts]
-    _groups = [(int(s), int(n), int(lengths[f])) for s, n, f in zip(starts, counts, firsts, strict=True)]
+    _current.runs = runs_of_equal_length(lengths)
 
 
 def packed_attention(
@@ -48,7 +44,7 @@ def packed_attention(
     """query, key, value: [1, heads, total tokens, head width]. Returns [1, total tokens, heads, head width]."""
     heads, total, width = query.shape[1:]
     out = torch.empty(total, heads, width, dtype=query.dtype, device=query.device)
-    for start, n, length in _groups:
+    for start, n, length in _current.runs:
         part = slice(start, start + n * length)
         # [1, heads, n * length, width] → [n, heads, length, width], as views
         q, k, v = (t[0, :, part].view(heads, n, length, width).transpose(0, 1) for t in (query, key, value))

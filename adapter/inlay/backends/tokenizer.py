@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, normalizers
 
 from inlay.backends.base import Tokens
 from inlay.types import ModelRef
@@ -20,10 +21,11 @@ class TextTokenizer:
         self._tokenizer = _load(ref.folder)
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
+        if ref.lowercase:
+            _lowercase(self._tokenizer)
         self._cutting = Tokenizer.from_str(self._tokenizer.to_str())
-        self._cutting.enable_truncation(ref.max_tokens)
+        self._cutting.enable_truncation(ref.max_tokens, direction=_truncation_side(ref.folder))
         self._max_tokens = ref.max_tokens
-        self._lowercase = ref.lowercase
         self._prompt_in_pooling = ref.include_prompt
         self._with_types = with_types
         self._last_special = self._ends_with_special()
@@ -31,8 +33,6 @@ class TextTokenizer:
     def __call__(self, texts: list[str], pairs: list[str] | None, prompt: str) -> Tokens:
         if prompt:
             texts = [prompt + text for text in texts]
-        if self._lowercase:
-            texts = [text.lower() for text in texts]
         if pairs is None:
             encodings = self._tokenizer.encode_batch_fast(texts)
         else:
@@ -62,6 +62,19 @@ class TextTokenizer:
     def _ends_with_special(self) -> bool:
         mask = self._tokenizer.encode("a").special_tokens_mask
         return bool(mask and mask[-1])
+
+
+def _lowercase(tokenizer: Tokenizer) -> None:
+    """Before all other normalising, as sentence-transformers does it: special tokens spelt in a text keep their case,
+    and Rust's rules apply, which differ from Python's (a final Σ)."""
+    own = tokenizer.normalizer
+    tokenizer.normalizer = normalizers.Sequence([normalizers.Lowercase(), *([] if own is None else [own])])
+
+
+def _truncation_side(folder: Path) -> str:
+    path = folder / "tokenizer_config.json"
+    saved = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return "left" if saved.get("truncation_side") == "left" else "right"
 
 
 def _load(folder: Path) -> Tokenizer:

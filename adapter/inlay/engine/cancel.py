@@ -1,61 +1,139 @@
-"""Ctrl-C and cancellation: one process-wide count that rises at each interrupt.
+"""Ctrl-C and cancellation: a count for the process and one for each connection, which rise at each interrupt.
 
-A thread notes the count when its work begins and stops when it has risen. DuckDB tells a running function nothing
+A piece of work notes the counts when it begins and stops when one has risen. DuckDB tells a running function nothing
 of an interrupt, and Python delivers signals to the main thread alone, so the handler installed here is the one way
 by which a function in a worker thread learns of Ctrl-C. It hands on to the handler that stood before.
+
+While the main thread itself is inside a function, that handler waits: KeyboardInterrupt raised between any two
+lines could leave a claim that others wait for, or half an `import torch`. Every wait in there looks at the count, so
+the function ends by itself; where it has not after GRACE_S, or at a second Ctrl-C, the handler goes ahead.
 """
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import signal
 import threading
+import time
+from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
 from inlay.errors import InterruptedQueryError
 
-_interrupts = 0
+GRACE_S = 3.0
+
+_of_process = 0
+_of_connection: dict[int, int] = {}
+_this_thread = threading.local()
 _previous: Any = None
+_handing_on = False
+_main_inside = 0
+"""Number of the function call that the main thread is in; 0 outside."""
+_main_calls = 0
+_put_off = 0
+"""Number of the function call in which a Ctrl-C was put off."""
 
 
 def install() -> None:
-    """Listens for SIGINT when called in the main thread (elsewhere Python forbids it, and nothing happens)."""
+    """Listens for SIGINT when called in the main thread (elsewhere Python forbids it, and nothing happens).
+
+    Cheap, and called again at each statement: a notebook's kernel puts its own handler back before every cell.
+    """
     global _previous
     if threading.current_thread() is not threading.main_thread():
         return
     current = signal.getsignal(signal.SIGINT)
-    if current is _on_interrupt or current is None:
+    if current is _on_interrupt or current is None or current is signal.SIG_IGN:
         return
     with contextlib.suppress(ValueError):  # not the main interpreter
         signal.signal(signal.SIGINT, _on_interrupt)
         _previous = current
 
 
-def interrupt() -> None:
-    """Stops what is running now; later work is not touched."""
-    global _interrupts
-    _interrupts += 1
+def interrupt(connection: int | None = None) -> None:
+    """Stops what is running now, of one connection or of the whole process; later work is not touched."""
+    global _of_process
+    if connection is None:
+        _of_process += 1
+    else:
+        _of_connection[connection] = _of_connection.get(connection, 0) + 1
+
+
+@contextlib.contextmanager
+def inside(connection: int | None) -> Iterator[None]:
+    """Around a function that DuckDB calls: tokens made in this thread belong to that connection."""
+    global _main_inside, _main_calls
+    on_main = threading.current_thread() is threading.main_thread()
+    before = getattr(_this_thread, "connection", None), _main_inside
+    _this_thread.connection = connection
+    if on_main:
+        install()
+        _main_calls += 1
+        _main_inside = _main_calls
+    try:
+        yield
+    finally:
+        _this_thread.connection = before[0]
+        if on_main:
+            _main_inside = before[1]
 
 
 class Token:
-    """Held by one piece of work."""
+    """Held by one piece of work; made inside a function, the interrupts of its connection count as well."""
 
     def __init__(self) -> None:
-        self._seen = _interrupts
+        self._connection: int | None = getattr(_this_thread, "connection", None)
+        self._seen = self._count()
+
+    def _count(self) -> int:
+        return _of_process + (0 if self._connection is None else _of_connection.get(self._connection, 0))
 
     @property
     def cancelled(self) -> bool:
-        return _interrupts != self._seen
+        return self._count() != self._seen
 
     def check(self) -> None:
         if self.cancelled:
             raise InterruptedQueryError("interrupted by Ctrl-C or a cancelled statement; finished rows are kept.")
 
 
+class Watch:
+    """Held by a caller of DuckDB: which interrupt, if any, came since."""
+
+    def __init__(self, connection: int) -> None:
+        self._connection = connection
+        self._process, self._own = _of_process, _of_connection.get(connection, 0)
+
+    @property
+    def ctrl_c(self) -> bool:
+        return _of_process != self._process
+
+    @property
+    def interrupted(self) -> bool:
+        return _of_connection.get(self._connection, 0) != self._own
+
+
 def _on_interrupt(number: int, frame: FrameType | None) -> None:
+    global _put_off, _handing_on
     interrupt()
-    if callable(_previous):
-        _previous(number, frame)
-    elif _previous == signal.SIG_DFL:
+    if _main_inside and _put_off != _main_inside:
+        _put_off = _main_inside
+        # Not a threading.Thread: its start takes locks that the interrupted line may hold.
+        _thread.start_new_thread(_insist, (_put_off,))
+        return
+    if callable(_previous) and not _handing_on:
+        _handing_on = True  # a handler that was installed over ours may hand on to ours
+        try:
+            _previous(number, frame)
+        finally:
+            _handing_on = False
+    else:
         signal.default_int_handler(number, frame)
+
+
+def _insist(call: int) -> None:
+    time.sleep(GRACE_S)
+    if _main_inside == call:
+        _thread.interrupt_main()

@@ -1,4 +1,4 @@
-"""One thread per loaded model: takes what callers have tokenised, merges it, runs it in batches.
+"""One lane per loaded model: takes what callers have tokenised, merges it, runs it in batches.
 
 While a batch runs, other callers' rows gather in the queue and are merged into the next window; when nothing
 runs, a caller's rows start at once. So there is no waiting time to tune, and nothing to wait for that may never
@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from dataclasses import dataclass, field
+from queue import SimpleQueue
 
 import numpy as np
 
@@ -39,7 +40,6 @@ class Job:
     errors: dict[int, str] = field(default_factory=dict)
     failure: BaseException | None = None
     done: threading.Event = field(default_factory=threading.Event)
-    finished_rows: int = 0
 
     def __post_init__(self) -> None:
         self.rows = np.zeros((len(self.tokens), self.width), dtype=np.float32)
@@ -52,6 +52,27 @@ class Job:
             raise self.failure
 
 
+@dataclass
+class _Window:
+    """Rows of several jobs, run together. owner and place: whose row each one is, and which of that job's."""
+
+    jobs: list[Job]
+    tokens: Tokens
+    owner: Ints
+    place: Ints
+    pending: deque[Ints]
+    left: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+    broken: BaseException | None = None
+
+    def answer(self, rows: Ints, answers: Floats) -> None:
+        for number in np.unique(self.owner[rows]):
+            mine = self.owner[rows] == number
+            self.jobs[number].rows[self.place[rows[mine]]] = answers[mine]
+
+    def fail(self, row: int, reason: str) -> None:
+        self.jobs[self.owner[row]].errors[int(self.place[row])] = reason
+
+
 class Lane:
     """Owns the device side of one backend."""
 
@@ -61,7 +82,9 @@ class Lane:
         self._batches_since_oom = 0
         self._queue: deque[Job] = deque()
         self._wake = threading.Condition()
-        self._thread: threading.Thread | None = None
+        self._started = False
+        self._lock = threading.Lock()
+        self._windows: SimpleQueue[_Window] = SimpleQueue()
 
     def submit(self, tokens: Tokens, cancel: Token) -> Job:
         job = Job(tokens, cancel, self.backend.ref.width)
@@ -69,15 +92,29 @@ class Lane:
             job.done.set()
             return job
         with self._wake:
-            if self._thread is None or not self._thread.is_alive():
-                # A daemon, so that a query abandoned at exit cannot keep the process alive.
-                self._thread = threading.Thread(target=self._serve, name=f"inlay {self.backend.ref.name}", daemon=True)
-                self._thread.start()
+            if not self._started:
+                self._started = True
+                # Daemons, so that a query abandoned at exit cannot keep the process alive.
+                for work in (self._serve, *[self._help] * (self.backend.workers - 1)):
+                    threading.Thread(target=work, name=f"inlay {self.backend.ref.name}", daemon=True).start()
             self._queue.append(job)
             self._wake.notify()
         return job
 
+    def _help(self) -> None:
+        self.backend.start_worker()
+        while True:
+            window = self._windows.get()
+            try:
+                self._drain(window)
+            except BaseException as error:
+                window.broken = error
+            finally:
+                window.left.release()
+
     def _serve(self) -> None:
+        if self.backend.workers > 1:
+            self.backend.start_worker()
         while True:
             with self._wake:
                 while not self._queue:
@@ -109,36 +146,46 @@ class Lane:
         owner = np.repeat(np.arange(len(jobs)), [len(job.tokens) for job in jobs])
         place = np.concatenate([np.arange(len(job.tokens)) for job in jobs])
         tokens = jobs[0].tokens if len(jobs) == 1 else _joined([job.tokens for job in jobs])
-        pending = deque(cut_batches(lengths, self.max_batch_tokens))
-        while pending:
-            rows = pending.popleft()
-            rows = rows[[not jobs[o].cancel.cancelled for o in owner[rows]]]
-            if not len(rows):
-                continue
-            try:
-                answers = self.backend.run(select_rows(tokens, rows))
-            except OutOfMemory as error:
-                self._shrink()
-                if len(rows) == 1:
-                    jobs[owner[rows[0]]].errors[int(place[rows[0]])] = f"out of memory on {self.backend.device}: {error}"
-                else:
-                    pending.extendleft(reversed(np.array_split(rows, 2)))
-                continue
-            except Exception as error:
-                if len(rows) == 1:
-                    jobs[owner[rows[0]]].errors[int(place[rows[0]])] = f"{type(error).__name__}: {error}"
-                else:
-                    pending.extendleft(reversed(np.array_split(rows, 2)))
-                continue
-            self._grow()
-            for number, job in enumerate(jobs):
-                mine = owner[rows] == number
-                if mine.any():
-                    job.rows[place[rows[mine]]] = answers[mine]
-                    job.finished_rows += int(mine.sum())
+        window = _Window(jobs, tokens, owner, place, deque(cut_batches(lengths, self.max_batch_tokens)))
+        helpers = min(self.backend.workers, len(window.pending)) - 1
+        for _ in range(helpers):
+            self._windows.put(window)
+        self._drain(window)
+        for _ in range(helpers):
+            window.left.acquire()
+        if window.broken is not None:
+            raise window.broken
         for job in jobs:
             if job.cancel.cancelled:
                 job.failure = InterruptedQueryError("interrupted; finished rows are kept.")
+
+    def _drain(self, window: _Window) -> None:
+        """Runs the window's batches until none is left; several workers do so side by side."""
+        while True:
+            with self._lock:
+                if not window.pending:
+                    return
+                rows = window.pending.popleft()
+            rows = rows[[not window.jobs[o].cancel.cancelled for o in window.owner[rows]]]
+            if not len(rows):
+                continue
+            try:
+                answers = self.backend.run(select_rows(window.tokens, rows))
+            except Exception as error:
+                out_of_memory = isinstance(error, OutOfMemory)
+                with self._lock:
+                    if out_of_memory:
+                        self._shrink()
+                    if len(rows) > 1:
+                        window.pending.extendleft(reversed(np.array_split(rows, 2)))
+                    elif out_of_memory:
+                        window.fail(int(rows[0]), f"out of memory on {self.backend.device}: {error}")
+                    else:
+                        window.fail(int(rows[0]), f"{type(error).__name__}: {error}")
+                continue
+            with self._lock:
+                self._grow()
+                window.answer(rows, answers)
 
     def _shrink(self) -> None:
         self._batches_since_oom = 0

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from inlay.errors import CannotServeError, DigestError, ModelNotFoundError
+from inlay.errors import CannotServeError, DigestError, ModelError, ModelNotFoundError
 from inlay.models.fingerprint import model_fingerprint, weight_digests
 from inlay.models.locate import find_folder
 from inlay.types import ModelRef, ModelSettings, Projection, Task
@@ -24,6 +24,7 @@ _POOLING_SWITCHES = {
     "pooling_mode_weightedmean_tokens": "weightedmean",
     "pooling_mode_lasttoken": "lasttoken",
 }
+_POOLING_MODES = tuple(_POOLING_SWITCHES.values())
 _FAKE_WIDTH = {"embed": 8, "classify": 3, "nli": 3, "rerank": 1}
 _FAKE_LABELS = {"classify": ("alpha", "beta", "gamma"), "nli": ("entailment", "neutral", "contradiction")}
 
@@ -32,38 +33,55 @@ def describe(settings: ModelSettings, *, device: str = "auto", dtype: str = "aut
     """The model that these settings mean.
 
     Raises ModelNotFoundError, DigestError when a recorded digest differs, CannotServeError for a folder that
-    holds something else than an encoder or classifier.
+    holds something else than an encoder or classifier, ModelError for files that do not read as JSON.
     """
     if settings.source.startswith("fake:"):
         return _fake(settings)
     folder = find_folder(settings)
-    config = _read(folder / "config.json")
+    if not (folder / "config.json").is_file():
+        raise ModelNotFoundError(
+            f"model {settings.name!r}: {folder} has no config.json, so it is not a model's folder. "
+            f"Correct [models.{settings.name}] source in inlay.toml."
+        )
+    config = _read(settings, folder / "config.json")
     files = sorted(folder.glob("*.safetensors")) + sorted(folder.glob("*/*.safetensors"))
     if not any(path.parent == folder for path in files):
-        raise ModelNotFoundError(
-            f"model {settings.name!r}: {folder} has no *.safetensors file. inlay loads no pickled weights; "
-            "convert them once with save_pretrained(..., safe_serialization=True)."
-        )
+        raise _no_safetensors(settings, folder)
     weights = weight_digests(folder, files)
     if settings.sha256 and settings.sha256 not in {digest for _, digest in weights}:
+        found = next(digest for name, digest in weights if "/" not in name)
         raise DigestError(
-            f"model {settings.name!r}: the weights in {folder} have SHA-256 {weights[0][1]}, "
+            f"model {settings.name!r}: the weights in {folder} have SHA-256 {found}, "
             f"but {settings.sha256} is recorded. They are damaged or not this model; fetch them again."
         )
-    modules = _read(folder / "modules.json") if (folder / "modules.json").is_file() else []
+    modules = _read(settings, folder / "modules.json") if (folder / "modules.json").is_file() else []
+    tokenizer = _read(settings, folder / "tokenizer_config.json") if (folder / "tokenizer_config.json").is_file() else {}
+    transformer = _transformer_settings(settings, folder) if modules else {}
+    if transformer.get("transformer_task") == "sequence-classification":
+        modules = []  # a cross-encoder as sentence-transformers 6 saves it: a sequence classifier and nothing else
     task = settings.task or _task(settings, config, modules)
-    parts = _sentence_parts(settings, folder, config, modules) if task == "embed" else _classifier_parts(config)
-    limit = settings.max_tokens or _token_limit(folder, config, modules)
+    if task == "embed":
+        parts = _sentence_parts(settings, folder, config, modules, bool(transformer.get("do_lower_case")))
+    else:
+        parts = _classifier_parts(config)
+        if task == "rerank" and parts["width"] != 1:
+            raise CannotServeError(
+                f"model {settings.name!r} has {parts['width']} labels ({', '.join(parts['labels'])}); a cross-encoder "
+                f"has one. Remove task from [models.{settings.name}]."
+            )
+    limit = settings.max_tokens or _token_limit(tokenizer, config, transformer)
     prompts = settings.prompts
     if prompts is None:
         path = folder / "config_sentence_transformers.json"
-        saved = _read(path).get("prompts") if path.is_file() else None
+        saved = _read(settings, path).get("prompts") if path.is_file() else None
         prompts = tuple(sorted((k, v) for k, v in (saved or {}).items() if isinstance(v, str) and v))
     # Prompts are part of each input's identity, not of the model's: a changed query prompt leaves documents known.
     pipeline = {
         "task": task,
         "max_tokens": limit,
+        "truncation_side": tokenizer.get("truncation_side", "right"),
         **{key: [str(item) for item in value] for key, value in parts.items() if key in ("pooling", "head", "labels")},
+        **{key: value for key, value in parts.items() if key in ("lowercase", "include_prompt", "multi_label")},
     }
     return ModelRef(
         name=settings.name,
@@ -107,27 +125,44 @@ def _task(settings: ModelSettings, config: dict[str, Any], modules: list[dict[st
 
 
 def _sentence_parts(
-    settings: ModelSettings, folder: Path, config: dict[str, Any], modules: list[dict[str, Any]]
+    settings: ModelSettings, folder: Path, config: dict[str, Any], modules: list[dict[str, Any]], lowercase: bool
 ) -> dict[str, Any]:
     pooling: tuple[str, ...] = ()
     head: list[str | Projection] = []
     width = int(config.get("hidden_size") or config.get("dim") or config.get("d_model") or 0)
-    include_prompt, lowercase = True, False
+    include_prompt = True
     for module in modules:
         kind = module["type"].rsplit(".", 1)[-1]
+        if not module["type"].startswith("sentence_transformers."):
+            kind = module["type"]  # code of the model's own, whatever its last word is
         path = folder / module.get("path", "")
-        saved = _read(path / "config.json") if kind != "Transformer" and (path / "config.json").is_file() else {}
+        saved = _read(settings, path / "config.json") if kind != "Transformer" and (path / "config.json").is_file() else {}
+        if kind in ("Dense", "LayerNorm", "Normalize") and not pooling:
+            raise CannotServeError(
+                f"model {settings.name!r} has a {kind} before its pooling, so it works on single tokens; inlay runs it "
+                "only on pooled vectors."
+            )
+        if kind in ("Dense", "LayerNorm") and not (path / "model.safetensors").is_file():
+            raise _no_safetensors(settings, path)
         if kind == "Transformer":
-            lowercase = bool(_transformer_settings(path).get("do_lower_case"))
+            if module.get("path"):
+                raise CannotServeError(
+                    f"model {settings.name!r} keeps its encoder in the folder {module['path']!r}, an old form that inlay "
+                    "does not read. Save it again with sentence-transformers: SentenceTransformer(folder).save(new)."
+                )
         elif kind == "Pooling":
-            pooling = _pooling_modes(saved)
+            if pooling:
+                raise CannotServeError(f"model {settings.name!r} has two Pooling modules; inlay runs one.")
+            pooling = _pooling_modes(settings, saved)
             include_prompt = bool(saved.get("include_prompt", True))
             width *= len(pooling)
         elif kind == "Dense":
+            activation = saved.get("activation_function", "torch.nn.modules.activation.Tanh")
             head.append(
                 Projection(
                     path=module["path"],
-                    activation=saved.get("activation_function", "torch.nn.modules.activation.Tanh").rsplit(".", 1)[-1],
+                    # A name from elsewhere than torch stays whole, and is refused when the model is loaded.
+                    activation=activation.rsplit(".", 1)[-1] if activation.startswith("torch.nn.") else activation,
                     bias=bool(saved.get("bias", True)),
                     residual=bool(saved.get("use_residual", False)),
                 )
@@ -142,6 +177,11 @@ def _sentence_parts(
                 f"model {settings.name!r} has a module {kind!r}, which inlay does not run. "
                 "It runs Transformer, Pooling, Dense, LayerNorm and Normalize."
             )
+    if not (pooling or settings.pooling):
+        raise CannotServeError(
+            f"model {settings.name!r} names no pooling, so how its tokens become one vector per text is unknown. "
+            f"Declare it as its model card says: [models.{settings.name}] pooling = 'mean'."
+        )
     if settings.pooling:
         width = width // max(1, len(pooling)) * len(settings.pooling)
         pooling = settings.pooling
@@ -169,30 +209,34 @@ def _labels(config: dict[str, Any]) -> tuple[str, ...]:
     return tuple(f"LABEL_{i}" for i in range(int(config.get("num_labels", 2))))
 
 
-def _pooling_modes(saved: dict[str, Any]) -> tuple[str, ...]:
+def _pooling_modes(settings: ModelSettings, saved: dict[str, Any]) -> tuple[str, ...]:
     named = saved.get("pooling_mode")
-    if isinstance(named, str):
-        return (named,)
-    if named:
-        return tuple(named)
-    return tuple(mode for switch, mode in _POOLING_SWITCHES.items() if saved.get(switch)) or ("mean",)
+    if not named:
+        return tuple(mode for switch, mode in _POOLING_SWITCHES.items() if saved.get(switch)) or ("mean",)
+    modes = (named,) if isinstance(named, str) else tuple(named)
+    for mode in modes:
+        if mode not in _POOLING_MODES:
+            raise CannotServeError(
+                f"model {settings.name!r} pools by {mode!r}, which inlay does not know. It knows {', '.join(_POOLING_MODES)}."
+            )
+    return modes
 
 
-def _transformer_settings(folder: Path) -> dict[str, Any]:
-    for name in ("sentence_bert_config.json", "sentence_roberta_config.json", "sentence_xlm-roberta_config.json"):
-        if (folder / name).is_file():
-            saved = _read(folder / name)
+def _transformer_settings(settings: ModelSettings, folder: Path) -> dict[str, Any]:
+    for kind in ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet"):
+        path = folder / f"sentence_{kind}_config.json"
+        if path.is_file():
+            saved = _read(settings, path)
             return saved if isinstance(saved, dict) else {}
     return {}
 
 
-def _token_limit(folder: Path, config: dict[str, Any], modules: list[dict[str, Any]]) -> int:
+def _token_limit(tokenizer: dict[str, Any], config: dict[str, Any], transformer: dict[str, Any]) -> int:
     """As sentence-transformers: its own max_seq_length, else the smaller of tokenizer and position table."""
-    saved = _transformer_settings(folder).get("max_seq_length") if modules else None
+    saved = transformer.get("max_seq_length")
     limits = [int(saved)] if saved else []
-    tokenizer = folder / "tokenizer_config.json"
-    if not saved and tokenizer.is_file():
-        limits.append(int(min(_read(tokenizer).get("model_max_length") or 10**9, 10**9)))
+    if not saved and tokenizer:
+        limits.append(int(min(tokenizer.get("model_max_length") or 10**9, 10**9)))
     positions = config.get("max_position_embeddings")
     if positions:
         # RoBERTa and its kin number positions from padding_idx + 1, so two of the table's rows are never used.
@@ -226,5 +270,15 @@ def _fake(settings: ModelSettings) -> ModelRef:
     )
 
 
-def _read(path: Path) -> Any:
-    return json.loads(path.read_text(encoding="utf-8"))
+def _no_safetensors(settings: ModelSettings, folder: Path) -> ModelNotFoundError:
+    return ModelNotFoundError(
+        f"model {settings.name!r}: {folder} has no *.safetensors file. inlay loads no pickled weights; "
+        "convert them once with save_pretrained(..., safe_serialization=True)."
+    )
+
+
+def _read(settings: ModelSettings, path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ModelError(f"model {settings.name!r}: {path} is not valid JSON: {error}. Fetch the model again.") from error

@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,8 @@ FORM = "model/1"
 # Written by the library that saved the model; none of them changes an answer.
 _NOT_IDENTITY = {
     "_name_or_path", "transformers_version", "torch_dtype", "dtype", "use_cache", "gradient_checkpointing",
-    "architectures", "_attn_implementation", "auto_map",
+    "architectures", "_attn_implementation", "auto_map", "name_or_path", "is_local", "local_files_only",
+    "special_tokens_map_file", "tokenizer_file",
 }  # fmt: skip
 
 
@@ -70,15 +71,19 @@ def file_digest(path: Path) -> str:
 def _tokenizer_digest(folder: Path) -> str:
     path = folder / "tokenizer.json"
     if path.is_file():
-        content = json.loads(path.read_text(encoding="utf-8"))
-        content.pop("truncation", None)
-        content.pop("padding", None)
-        canonical = json.dumps(content, sort_keys=True, ensure_ascii=False).encode()
-        return hashlib.sha256(canonical).hexdigest()
-    parts = sorted(
-        p for p in folder.iterdir() if p.name in ("vocab.txt", "vocab.json", "merges.txt") or p.suffix == ".model"
-    )
-    return hashlib.sha256("".join(file_digest(p) for p in parts).encode()).hexdigest()
+        return _json_digest(path, {"truncation", "padding"})
+    # Without it a tokenizer is built from its vocabulary and these settings (lower case, special tokens and so on).
+    described = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
+    digests = [f"{name}:{_json_digest(folder / name, _NOT_IDENTITY)}" for name in described if (folder / name).is_file()]
+    vocabulary = ("vocab.txt", "vocab.json", "merges.txt")
+    digests += [file_digest(p) for p in sorted(folder.iterdir()) if p.name in vocabulary or p.suffix == ".model"]
+    return hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+def _json_digest(path: Path, without: Set[str]) -> str:
+    """SHA-256 of what a JSON file says, however it is laid out."""
+    content = {key: value for key, value in json.loads(path.read_text(encoding="utf-8")).items() if key not in without}
+    return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 
 def _cache_folder() -> Path:

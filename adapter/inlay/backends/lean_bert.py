@@ -1,0 +1,138 @@
+"""A forward pass for BERT and its kin on CPUs: no padding, no import of transformers.
+
+Two things that transformers cannot give here pay for this file (bench/embed.py, bench/cold_start.py): a process
+answers its first row without some two seconds of imports, and the residual stream stays in float32 while every
+matrix product runs in bfloat16, which brings each row's cosine to the float32 answer above 0.9999 at no cost in
+speed. Architectures that are not listed in LEAN run through transformers.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import torch
+from torch.nn import functional
+
+from inlay.backends.base import Ints, Tokens
+from inlay.backends.borders import runs_of_equal_length
+from inlay.errors import ModelError
+from inlay.types import ModelRef
+
+# The post-norm encoder of Devlin et al. 2018 under these names; they differ in tokenizer and in where positions begin.
+LEAN = frozenset({"bert", "roberta", "xlm-roberta", "camembert"})
+
+_ACTIVATIONS = {
+    "gelu": functional.gelu,
+    "gelu_new": lambda x: functional.gelu(x, approximate="tanh"),
+    "gelu_pytorch_tanh": lambda x: functional.gelu(x, approximate="tanh"),
+    "relu": functional.relu,
+}
+
+
+def is_lean(ref: ModelRef) -> bool:
+    """Whether this forward serves the model: its family, absolute positions, a known activation."""
+    if ref.task != "embed" or ref.model_type not in LEAN:
+        return False
+    config = _config(ref)
+    return (
+        config.get("position_embedding_type", "absolute") == "absolute"
+        and config.get("hidden_act", "gelu") in _ACTIVATIONS
+        and not config.get("is_decoder", False)
+        and not config.get("add_cross_attention", False)
+    )
+
+
+class LeanBert:
+    """tokens → last hidden states [total tokens, hidden], float32."""
+
+    def __init__(self, ref: ModelRef, dtype: torch.dtype) -> None:
+        from safetensors.torch import load_file
+
+        config = _config(ref)
+        weights: dict[str, torch.Tensor] = {}
+        for name, _ in ref.weights:
+            if "/" not in name:
+                weights |= load_file(ref.folder / name)
+        self._dtype = dtype
+        self._heads = int(config["num_attention_heads"])
+        self._epsilon = float(config.get("layer_norm_eps", 1e-12))
+        self._activation = _ACTIVATIONS[config.get("hidden_act", "gelu")]
+        pad = int(config.get("pad_token_id") or 0)
+        self._first_position = 0 if ref.model_type == "bert" else pad + 1
+        take = _Taker(ref, weights)
+        self._words = take("embeddings.word_embeddings.weight")
+        self._positions = take("embeddings.position_embeddings.weight")
+        self._types = take("embeddings.token_type_embeddings.weight")
+        self._embedding_norm = take.norm("embeddings.LayerNorm")
+        self._layers = [_Layer(take, f"encoder.layer.{i}.", dtype) for i in range(int(config["num_hidden_layers"]))]
+
+    def __call__(self, tokens: Tokens) -> torch.Tensor:
+        runs = runs_of_equal_length(tokens.lengths)
+        hidden = self._embed(tokens, tokens.lengths)
+        width = hidden.shape[1]
+        head = width // self._heads
+        attended = torch.empty(len(hidden), width, dtype=self._dtype)
+        for layer in self._layers:
+            projected = functional.linear(hidden.to(self._dtype), *layer.qkv)
+            for start, n, length in runs:
+                part = slice(start, start + n * length)
+                query, key, value = projected[part].view(n, length, 3, self._heads, head).permute(2, 0, 3, 1, 4)
+                mixed = functional.scaled_dot_product_attention(query, key, value)
+                attended[part].view(n, length, self._heads, head).copy_(mixed.transpose(1, 2))
+            hidden = self._normed(hidden + functional.linear(attended, *layer.output), layer.output_norm)
+            inner = self._activation(functional.linear(hidden.to(self._dtype), *layer.widen))
+            hidden = self._normed(hidden + functional.linear(inner, *layer.narrow), layer.narrow_norm)
+        return hidden
+
+    def _embed(self, tokens: Tokens, lengths: Ints) -> torch.Tensor:
+        ids = torch.from_numpy(tokens.ids).long()
+        starts = torch.from_numpy(tokens.offsets[:-1])
+        within = torch.arange(len(ids)) - torch.repeat_interleave(starts, torch.from_numpy(lengths))
+        types = self._types[0] if tokens.types is None else self._types[torch.from_numpy(tokens.types).long()]
+        summed = self._words[ids] + self._positions[within + self._first_position] + types
+        return self._normed(summed, self._embedding_norm)
+
+    def _normed(self, hidden: torch.Tensor, norm: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
+        return functional.layer_norm(hidden, norm[0].shape, *norm, self._epsilon)
+
+
+class _Layer:
+    def __init__(self, take: _Taker, prefix: str, dtype: torch.dtype) -> None:
+        parts = [take.linear(f"{prefix}attention.self.{name}", dtype) for name in ("query", "key", "value")]
+        self.qkv = torch.cat([weight for weight, _ in parts]), torch.cat([bias for _, bias in parts])
+        self.output = take.linear(f"{prefix}attention.output.dense", dtype)
+        self.output_norm = take.norm(f"{prefix}attention.output.LayerNorm")
+        self.widen = take.linear(f"{prefix}intermediate.dense", dtype)
+        self.narrow = take.linear(f"{prefix}output.dense", dtype)
+        self.narrow_norm = take.norm(f"{prefix}output.LayerNorm")
+
+
+class _Taker:
+    """Weights by their name inside the encoder, whatever the checkpoint put before it ('bert.', 'roberta.', …)."""
+
+    def __init__(self, ref: ModelRef, weights: dict[str, torch.Tensor]) -> None:
+        self._ref = ref
+        marker = "embeddings.word_embeddings.weight"
+        self._prefix = next((name.removesuffix(marker) for name in weights if name.endswith(marker)), "")
+        self._weights = weights
+
+    def __call__(self, name: str) -> torch.Tensor:
+        found = self._weights.get(self._prefix + name)
+        if found is None:
+            raise ModelError(f"model {self._ref.name!r}: its weights lack {self._prefix + name!r}; the file is incomplete.")
+        return found.float()
+
+    def linear(self, name: str, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
+        return self(f"{name}.weight").to(dtype), self(f"{name}.bias").to(dtype)
+
+    def norm(self, name: str) -> tuple[torch.Tensor, torch.Tensor]:
+        # Checkpoints of 2018 call a norm's weight and bias gamma and beta.
+        if f"{self._prefix}{name}.gamma" in self._weights:
+            return self(f"{name}.gamma"), self(f"{name}.beta")
+        return self(f"{name}.weight"), self(f"{name}.bias")
+
+
+def _config(ref: ModelRef) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads((ref.folder / "config.json").read_text(encoding="utf-8"))
+    return loaded

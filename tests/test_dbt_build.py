@@ -1,0 +1,322 @@
+"""dbt commands on whole projects: build, retry, test, show, compile, docs, an incremental model, a Python model.
+
+The model is `fake` but for one test, marked `weights`, that builds example_project as a newcomer does.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+pytest.importorskip("dbt.adapters.duckdb")
+
+import inlay
+from dbt_runs import REPOSITORY, Project, Run
+from inlay.dbt_plugin import Plugin
+from inlay.errors import ConfigError
+
+EXAMPLE = REPOSITORY / "example_project"
+
+# No model of that name: whoever asks a model fails, so a command that succeeds has asked none.
+NO_MODEL = {"TEST_MODEL": "./no-such-model"}
+
+
+def account(output: str) -> dict[str, dict[str, str]]:
+    """The table that log_account prints: function → column → cell."""
+    lines = output.splitlines()
+    start = next(i for i, line in enumerate(lines) if line.startswith("  function "))
+    table = {}
+    for line in lines[start + 1 :]:
+        if not line.startswith("  ai_"):
+            break
+        cells = re.split(r"\s{2,}", line.strip())
+        table[cells[0]] = dict(zip(lines[start].split()[1:], cells[1:], strict=True))
+    return table
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Run]:
+    """The test project after a build with eight threads in which one model stopped at a row that fails."""
+    project = Project(Path(__file__).parent / "dbt_project", tmp_path_factory.mktemp("dbt"))
+    return project, project.dbt("build", "--threads", "8", ON_ERROR="raise")
+
+
+@pytest.fixture(scope="module")
+def repaired(built: tuple[Project, Run]) -> tuple[Project, Run]:
+    """… and after the retry."""
+    return built[0], built[0].dbt("retry")
+
+
+@pytest.fixture
+def rows(repaired: tuple[Project, Run]) -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect(str(repaired[0].folder / "tests.duckdb"), read_only=True) as con:
+        yield con
+
+
+def test_build_runs_seeds_models_tests_and_a_mocked_unit_test(built: tuple[Project, Run]) -> None:
+    _, run = built
+    assert run.code == 1, run.output
+    assert run.statuses() == {
+        "texts": "success",
+        "every_macro": "success",
+        "own_labels": "success",
+        "grown": "success",
+        "from_python": "success",
+        "strict": "error",
+        "after_strict": "skipped",
+        "similar_to_itself": "pass",
+        "unique_own_labels_id": "pass",
+        "not_null_own_labels_id": "pass",
+        "the_macro_stands_in_for_the_model": "pass",
+        "inlay_tests-on-run-end-0": "success",
+    }
+    assert "ai_sentiment: 1 distinct input failed: '<<fail>> this text" in run.nodes["strict"]["message"]
+    assert "leaked" not in run.output
+
+
+def test_the_run_ends_with_an_account(built: tuple[Project, Run]) -> None:
+    _, run = built
+    table = account(run.output)
+    assert set(table) == {
+        "ai_classify", "ai_classify_multi", "ai_count_tokens", "ai_embed", "ai_filter", "ai_rerank", "ai_score",
+        "ai_sentiment", "ai_similarity",
+    }  # fmt: skip
+    # six rows each for ai_embed and try_ai_embed in every_macro and for ai_embed in grown
+    embed = table["ai_embed"]
+    assert embed["rows"] == "18"
+    assert int(embed["distinct"]) == int(embed["known"]) + int(embed["inferred"]) + int(embed["failed"])
+    assert embed["device"] == "fake"
+    assert re.search(r"no answer: \d+ x ai_embed: ValueError: the fake model was asked to fail", run.output)
+
+
+def test_retry_runs_what_failed_and_what_waited_for_it(repaired: tuple[Project, Run]) -> None:
+    _, run = repaired
+    assert run.code == 0, run.output
+    assert run.statuses() == {"strict": "success", "after_strict": "success", "inlay_tests-on-run-end-0": "success"}
+
+
+def test_macros_answer_as_the_sql_functions_do(rows: duckdb.DuckDBPyConnection) -> None:
+    with inlay.connect(model="fake", functions={"ai_rerank": {"model": "fake-rerank"}}) as con:
+        con.execute("create table texts (id integer, body varchar)")
+        con.executemany("insert into texts values (?, ?)", rows.execute("from texts").fetchall())
+        expected = con.sql(
+            """
+            select
+                id,
+                ai_embed(body, task := 'query')::float[8],
+                ai_similarity(body, 'where is my order?'),
+                ai_classify(body, ['delivery', 'defect', 'it''s fine']),
+                try_ai_classify(body, ['delivery', 'defect'], template := 'This is about {label}.').scores,
+                ai_classify_multi(
+                    body,
+                    [{'label': 'late', 'description': 'hasn''t come'}, {'label': 'broken', 'description': null}],
+                    threshold := -1
+                ),
+                ai_filter(body, 'the customer isn''t happy', threshold := 0),
+                try_ai_filter(body, 'the customer is angry', model := 'fake-nli').value,
+                ai_score(body, 'urgent'),
+                ai_sentiment(body),
+                ai_rerank('parcel', body),
+                ai_count_tokens(body)
+            from texts order by id
+            """
+        ).fetchall()
+    found = rows.execute(
+        """
+        select
+            id, embedding, similarity, topic, try_topic.scores, tags, is_unhappy, try_is_unhappy.value, urgency,
+            sentiment, relevance, n_tokens
+        from every_macro order by id
+        """
+    ).fetchall()
+    assert found == expected
+    assert rows.execute("select typeof(embedding) from every_macro limit 1").fetchall() == [("FLOAT[8]",)]
+    assert found[0][1:] == found[3][1:]  # the same text twice
+    assert found[4][1:] == (None,) * 11  # NULL in, NULL out
+    assert rows.execute("select try_embedding.error, embedding from every_macro where id = 6").fetchall() == [
+        ("ValueError: the fake model was asked to fail", None)
+    ]
+
+
+def test_a_python_model_calls_the_functions(rows: duckdb.DuckDBPyConnection) -> None:
+    topics = dict(rows.execute("select id, topic from from_python").fetchall())
+    assert set(topics) == {1, 2, 3, 4, 5, 6}
+    assert {topics[1], topics[2], topics[3]} <= {"delivery", "defect"}
+    assert topics[5] is None
+
+
+def test_an_incremental_model_asks_for_new_rows_alone(repaired: tuple[Project, Run]) -> None:
+    project, _ = repaired
+    with (project.folder / "seeds" / "texts.csv").open("a", encoding="utf-8") as file:
+        file.write("7,a new one\n")
+    run = project.dbt("build", "--select", "texts", "grown")
+    assert run.code == 0, run.output
+    assert account(run.output)["ai_embed"]["rows"] == "1"
+
+
+def test_data_tests_alone(repaired: tuple[Project, Run]) -> None:
+    run = repaired[0].dbt("test", "--select", "similar_to_itself")
+    assert run.code == 0, run.output
+    assert run.statuses()["similar_to_itself"] == "pass"
+    assert set(account(run.output)) == {"ai_similarity"}
+
+
+def test_show_inline(repaired: tuple[Project, Run]) -> None:
+    inline = "select id, {{ inlay.ai_count_tokens('body') }} > 0 as counted from {{ ref('texts') }} where id = 1"
+    run = repaired[0].dbt("show", "--inline", inline)
+    assert run.code == 0, run.output
+    assert re.search(r"\|\s+1 \|\s+True \|", run.output)
+    asked = repaired[0].dbt("show", "--inline", inline, **NO_MODEL)
+    assert asked.code == 2
+    assert "no-such-model" in asked.output
+
+
+def test_compile_and_docs_ask_no_model(repaired: tuple[Project, Run]) -> None:
+    project, _ = repaired
+    run = project.dbt("docs", "generate", **NO_MODEL)  # compiles everything first
+    assert run.code == 0, run.output
+    assert "what this run asked" not in run.output
+    sql = project.compiled("every_macro")
+    for expected in (
+        "cast(ai_embed(body, task := 'query', model := 'fake') as FLOAT[8]) as embedding,",
+        "ai_classify(body, ['delivery', 'defect', 'it''s fine']) as topic,",
+        "try_ai_classify(body, ['delivery', 'defect'], template := 'This is about {label}.') as try_topic,",
+        "ai_classify_multi(body, [{'label': 'late', 'description': 'hasn''t come'}, "
+        "{'label': 'broken', 'description': NULL}], threshold := -1) as tags,",
+        "ai_filter(body, 'the customer isn''t happy', threshold := 0.0) as is_unhappy,",
+        "ai_rerank('parcel', body) as relevance,",
+    ):
+        assert f"    {expected}\n" in sql
+    assert "model.inlay_tests.every_macro" in project.artifact("catalog.json")["nodes"]
+    run = project.dbt("compile", **NO_MODEL)
+    assert run.code == 0, run.output
+
+
+def test_a_prefix_for_names_that_another_extension_took(tmp_path: Path) -> None:
+    project = Project(Path(__file__).parent / "dbt_project", tmp_path)
+    profile = project.folder / "profiles.yml"
+    profile.write_text(profile.read_text("utf-8").replace("config:\n", "config:\n            prefix: my_\n"), "utf-8")
+    run = project.dbt("build", "--select", "texts", "every_macro", "--vars", "inlay_prefix: my_")
+    assert run.code == 0, run.output
+    assert "    my_try_ai_score(body, 'urgent') as try_urgency,\n" in project.compiled("every_macro")
+    assert account(run.output)
+
+
+def test_ctrl_c_stops_a_build_within_seconds(tmp_path: Path) -> None:
+    project = Project(Path(__file__).parent / "dbt_project", tmp_path)
+    slow = [f"{i},<<slow>> {i}\n" for i in range(200)]  # a fifth of a second each
+    (project.folder / "seeds" / "texts.csv").write_text("id,body\n" + "".join(slow), "utf-8")
+    with project.start("build", "--select", "texts", "grown") as run:
+        assert run.stdout is not None
+        for line in run.stdout:
+            if "START sql incremental model" in line:
+                break
+        time.sleep(1)
+        began = time.monotonic()
+        run.send_signal(signal.SIGINT)
+        rest = run.stdout.read()
+        assert run.wait(timeout=60) != 0
+    assert time.monotonic() - began < 5, rest
+    assert "OK created sql incremental model" not in rest
+
+
+def plugin(config: dict[str, Any]) -> Plugin:
+    return Plugin("dbt_plugin", config)
+
+
+def test_the_plugin_gives_every_cursor_the_functions_with_named_options(tmp_path: Path) -> None:
+    made = plugin({"model": "fake"})
+    path = str(tmp_path / "plugin.duckdb")
+    question = "select ai_classify('x', ['a', 'b'], template := 'about {label}') in ('a', 'b')"
+    for _ in range(2):  # dbt may close the parent connection and open it again
+        with duckdb.connect(path) as parent:
+            made.configure_connection(parent)
+            made.configure_connection(parent)
+            for _ in range(2):
+                with parent.cursor() as cursor:
+                    made.configure_cursor(cursor)
+                    assert cursor.execute(question).fetchall() == [(True,)]
+
+
+def test_the_plugin_refuses_an_unknown_option_before_anything_runs() -> None:
+    with pytest.raises(ConfigError, match=r"no option named 'modle'.*Did you mean 'model'"):
+        plugin({"modle": "fake"})
+
+
+def test_the_plugin_prints_lines_where_no_bar_can_be_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("INLAY_PROGRESS", raising=False)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: False)
+    assert plugin({}).options == {"progress": "lines"}
+    assert plugin({"progress": "off"}).options == {"progress": "off"}
+    monkeypatch.setenv("INLAY_PROGRESS", "off")
+    assert plugin({}).options == {}
+    monkeypatch.delenv("INLAY_PROGRESS")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert plugin({}).options == {}
+
+
+def test_the_example_s_texts_are_many_and_lifelike() -> None:
+    texts: list[str] = []
+    for name in ("raw_tickets.csv", "raw_reviews.csv"):
+        with (EXAMPLE / "seeds" / name).open(encoding="utf-8", newline="") as file:
+            texts += [row["body"] for row in csv.DictReader(file)]
+    distinct = set(texts) - {""}
+    assert len(distinct) >= 1_000
+    assert len([text for text in texts if text]) - len(distinct) >= 60  # sent twice
+    assert texts.count("") >= 40
+    assert sum(len(text.split()) > 600 for text in distinct) == 2
+    assert sum(len(text.split()) <= 3 for text in distinct) >= 10
+
+
+def test_the_example_s_unit_tests_and_texts_need_no_weights(tmp_path: Path) -> None:
+    project = Project(EXAMPLE, tmp_path)
+    # the embeddings have the width of the real model
+    run = project.dbt("build", "--exclude", "product_embeddings+", "ticket_embeddings+", INLAY_MODEL="fake")
+    assert run.code == 0, run.output
+    assert {"tickets_without_text_have_no_topic", "reviews_without_text_have_no_sentiment"} <= set(run.nodes)
+    with duckdb.connect(str(project.folder / "larkmoor.duckdb"), read_only=True) as con:
+        for table in ("stg_tickets", "stg_reviews"):
+            empty, none = con.execute(
+                f"select count(*) filter (where body = ''), count(*) filter (where body is null) from {table}"
+            ).fetchall()[0]
+            assert empty >= 10
+            assert none >= 10
+
+
+@pytest.mark.weights
+def test_the_example_builds_with_the_real_model(tmp_path: Path) -> None:
+    project = Project(EXAMPLE, tmp_path, deps=True)
+    run = project.dbt("build", "--threads", "4")
+    assert run.code == 0, run.output
+    assert set(run.statuses().values()) == {"success", "pass"}
+    table = account(run.output)
+    assert set(table) == {"ai_classify", "ai_classify_multi", "ai_embed", "ai_sentiment"}
+    assert {row["failed"] for row in table.values()} == {"0"}
+    with duckdb.connect(str(project.folder / "larkmoor.duckdb"), read_only=True) as con:
+        accuracy = dict(con.execute("select task, accuracy from quality where gold = 'all'").fetchall())
+        # The README says 0.66, 0.95 and 0.52; another device or precision moves an answer here and there.
+        assert accuracy["topic"] >= 0.60
+        assert accuracy["product"] >= 0.90
+        assert accuracy["sentiment"] >= 0.48
+        for block in (EXAMPLE / "show.sql").read_text("utf-8").split("\n\n"):
+            assert block.startswith("-- ")
+            assert con.execute(block).fetchall()
+
+    # Every column that the database has is described, and nothing else is.
+    assert project.dbt("docs", "generate").code == 0
+    described = {
+        key: {column for column, entry in node["columns"].items() if entry["description"].strip()}
+        for key, node in project.artifact("manifest.json")["nodes"].items()
+        if node["resource_type"] in ("model", "seed") and node["description"].strip()
+    }
+    there = {key: set(node["columns"]) for key, node in project.artifact("catalog.json")["nodes"].items()}
+    assert described == there

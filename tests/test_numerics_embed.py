@@ -1,0 +1,330 @@
+"""Vectors: inlay's against sentence-transformers' and transformers' own, on tiny random models.
+
+The models stand in tiny_models.py: every architecture that the padding-free path serves and two that it does not,
+every pooling, everything that may follow it. Real weights are another file's matter.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sentence_transformers import SentenceTransformer
+from tiny_models import AFTER, FAMILIES, MAX_TOKENS, POOLING_MODES, SENTENCES, TEXTS, TinyModels, words, write_json
+from transformers import AutoModel, AutoTokenizer
+
+import inlay
+from inlay.backends import packing
+from inlay.backends.base import Floats
+from inlay.backends.torch_encoder import TorchEncoder
+from inlay.engine.cancel import Token
+from inlay.engine.inference import Inference, Outcome
+from inlay.models.describe import describe
+from inlay.store.memory import Memory
+from inlay.types import ModelRef, ModelSettings
+
+pytest_plugins = ("tiny_models",)
+
+# Both sides compute in float32, but sum in another order: no padding here, batches of another shape there. That leaves
+# 5e-6 at most in these two layers (measured, relative where a number is above 1); a wrong token, position or mask moves
+# numbers by tenths.
+TOLERANCE = 1e-5
+
+# bfloat16 keeps 8 bits: one rounding is 0.4 %. A batch of another shape sums in another order, and two layers of
+# rounding carry that to 0.03 in single numbers of size up to 4 and to 3e-4 in a vector's direction (measured); twice
+# and three times that is allowed, since other processors have other kernels.
+BFLOAT16_TOLERANCE = 0.0625
+BFLOAT16_COSINE = 0.999
+
+
+def described(folder: Path, *, dtype: str = "float32", **said: Any) -> ModelRef:
+    return describe(ModelSettings("tiny", str(folder), **said), device="cpu", dtype=dtype)
+
+
+def embed(ref: ModelRef, texts: list[str], purpose: str = "document") -> Outcome:
+    """Through the engine, with nothing known beforehand."""
+    outcome = Inference(Memory(100_000_000)).run(ref, texts, prompt=ref.prompt(purpose), cancel=Token())
+    assert not outcome.errors
+    return outcome
+
+
+def sentence_transformer(folder: Path) -> SentenceTransformer:
+    return SentenceTransformer(str(folder), device="cpu", local_files_only=True)
+
+
+def assert_equal(found: Floats, expected: Floats, tolerance: float = TOLERANCE) -> None:
+    assert found.shape == expected.shape
+    np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance)
+
+
+def assert_same_direction(found: Floats, expected: Floats) -> None:
+    cosine = (found * expected).sum(axis=1) / np.linalg.norm(found, axis=1) / np.linalg.norm(expected, axis=1)
+    assert cosine.min() > BFLOAT16_COSINE
+
+
+# ---- architectures, poolings, what follows them
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_architecture_gives_the_vectors_of_sentence_transformers(tiny_models: TinyModels, family: str) -> None:
+    folder = tiny_models.sentence(family)
+    model = sentence_transformer(folder)
+    outcome = embed(described(folder), list(TEXTS))
+    assert_equal(outcome.rows, model.encode(list(TEXTS)))
+    # The texts reach past the limit, so the comparison above includes how each tokenizer cuts.
+    lengths = [len(ids) for ids in model.tokenizer(sorted(set(TEXTS)), truncation=False)["input_ids"]]
+    assert outcome.truncated == sum(length > MAX_TOKENS for length in lengths) > 0
+    assert any(128 < length < MAX_TOKENS for length in lengths)
+
+
+@pytest.mark.parametrize("family", ["bert", "roberta"])
+@pytest.mark.parametrize("mode", [*POOLING_MODES, ("cls", "max", "mean"), ("lasttoken", "mean_sqrt_len_tokens", "weightedmean")], ids=str)
+def test_every_pooling_gives_the_vectors_of_sentence_transformers(
+    tiny_models: TinyModels, family: str, mode: str | tuple[str, ...]
+) -> None:
+    folder = tiny_models.sentence(family, mode)
+    ref = described(folder)
+    assert ref.width == (32 if isinstance(mode, str) else 96)
+    assert_equal(embed(ref, list(TEXTS)).rows, sentence_transformer(folder).encode(list(TEXTS)))
+
+
+@pytest.mark.parametrize("family", ["mpnet", "modernbert"])
+@pytest.mark.parametrize("mode", ["cls", "lasttoken", "max"])
+def test_padded_architectures_pool_like_sentence_transformers(tiny_models: TinyModels, family: str, mode: str) -> None:
+    folder = tiny_models.sentence(family, mode)
+    assert_equal(embed(described(folder), list(TEXTS)).rows, sentence_transformer(folder).encode(list(TEXTS)))
+
+
+@pytest.mark.parametrize(
+    "after",
+    [(name,) for name in AFTER] + [("dense tanh", "layer norm", "normalize"), ("dense identity", "dense gelu")],
+    ids=" then ".join,
+)
+def test_what_follows_pooling_gives_the_vectors_of_sentence_transformers(
+    tiny_models: TinyModels, after: tuple[str, ...]
+) -> None:
+    folder = tiny_models.sentence("bert", ("mean", "cls"), after=after)
+    model = sentence_transformer(folder)
+    ref = described(folder)
+    expected = model.encode(list(TEXTS))
+    assert ref.width == expected.shape[1]
+    assert ref.normalized == (after[-1] == "normalize")
+    assert_equal(embed(ref, list(TEXTS)).rows, expected)
+
+
+# ---- prompts
+
+
+PROMPTS = {"query": "Represent this question for search: ", "document": "passage: "}
+
+
+@pytest.mark.parametrize("include_prompt", [True, False], ids=["prompt pooled", "prompt left out"])
+@pytest.mark.parametrize("family", ["bert", "roberta", "mpnet"])
+def test_prompts_go_before_queries_and_documents(tiny_models: TinyModels, family: str, include_prompt: bool) -> None:
+    folder = tiny_models.sentence(family, prompts=PROMPTS, include_prompt=include_prompt)
+    model, ref = sentence_transformer(folder), described(folder)
+    queries, documents = embed(ref, list(TEXTS), "query").rows, embed(ref, list(TEXTS), "document").rows
+    assert_equal(queries, model.encode_query(list(TEXTS)))
+    assert_equal(documents, model.encode_document(list(TEXTS)))
+    assert np.abs(queries - documents).max() > 0.01
+
+
+@pytest.mark.parametrize("mode", POOLING_MODES)
+def test_a_prompt_is_left_out_of_every_pooling(tiny_models: TinyModels, mode: str) -> None:
+    folder = tiny_models.sentence("bert", mode, prompts=PROMPTS, include_prompt=False)
+    expected = sentence_transformer(folder).encode_query(list(TEXTS))
+    assert_equal(embed(described(folder), list(TEXTS), "query").rows, expected)
+
+
+def test_a_model_with_other_prompt_names_gets_no_prompt(tiny_models: TinyModels) -> None:
+    # sentence-transformers 6.2 looks for 'passage' only where there is no 'document', and adds an empty one itself.
+    folder = tiny_models.sentence("bert", prompts={"passage": "passage: "})
+    assert_equal(embed(described(folder), list(SENTENCES)).rows, sentence_transformer(folder).encode_document(list(SENTENCES)))
+
+
+def test_prompts_in_the_settings_replace_those_of_the_folder(tiny_models: TinyModels) -> None:
+    folder = tiny_models.sentence("bert", prompts=PROMPTS)
+    ref = described(folder, prompts=(("query", "search: "),))
+    model = sentence_transformer(folder)
+    assert_equal(embed(ref, list(SENTENCES), "query").rows, model.encode(list(SENTENCES), prompt="search: "))
+    assert_equal(embed(ref, list(SENTENCES), "document").rows, model.encode(list(SENTENCES), prompt=""))
+
+
+# ---- older folders, plain encoders, tokenizer settings
+
+
+@pytest.mark.parametrize("switches", [["mean_tokens"], ["cls_token"], ["max_tokens", "mean_tokens", "lasttoken"], []], ids=str)
+def test_folders_of_older_versions_give_the_vectors_of_sentence_transformers(
+    tiny_models: TinyModels, switches: list[str]
+) -> None:
+    folder = tiny_models.old_sentence(switches)
+    ref = described(folder)
+    assert ref.max_tokens == 100
+    assert_equal(embed(ref, list(TEXTS)).rows, sentence_transformer(folder).encode(list(TEXTS)))
+
+
+def test_do_lower_case_lowers_as_sentence_transformers_does(tiny_models: TinyModels) -> None:
+    # Not as str.lower() does: [SEP] stays a special token, and a Σ at the end of a word becomes σ.
+    lowered, cased = (tiny_models.old_sentence(["mean_tokens"], lowercase=lower) for lower in (True, False))
+    texts = [*TEXTS, *(text.upper() for text in TEXTS)]
+    found = embed(described(lowered), texts).rows
+    assert_equal(found, sentence_transformer(lowered).encode(texts))
+    assert np.abs(found - embed(described(cased), texts).rows).max() > 0.01
+
+
+def test_texts_are_cut_at_the_side_that_the_tokenizer_names(tiny_models: TinyModels) -> None:
+    folder = tiny_models.copy(tiny_models.sentence("roberta"))
+    path = folder / "tokenizer_config.json"
+    write_json(path, {**json.loads(path.read_text()), "truncation_side": "left"})
+    found = embed(described(folder), list(TEXTS)).rows
+    assert_equal(found, sentence_transformer(folder).encode(list(TEXTS)))
+    assert np.abs(found - embed(described(tiny_models.sentence("roberta")), list(TEXTS)).rows).max() > 0.01
+
+
+def test_max_tokens_in_the_settings_cuts_earlier(tiny_models: TinyModels) -> None:
+    folder = tiny_models.sentence("bert")
+    model = sentence_transformer(folder)
+    model.max_seq_length = 16
+    assert_equal(embed(described(folder, max_tokens=16), list(TEXTS)).rows, model.encode(list(TEXTS)))
+
+
+def test_a_decoder_keeps_its_causal_attention(tiny_models: TinyModels) -> None:
+    folder = tiny_models.copy(tiny_models.sentence("bert"))
+    path = folder / "config.json"
+    write_json(path, {**json.loads(path.read_text()), "is_decoder": True})
+    found = embed(described(folder), list(TEXTS)).rows
+    assert_equal(found, sentence_transformer(folder).encode(list(TEXTS)))
+    assert np.abs(found - embed(described(tiny_models.sentence("bert")), list(TEXTS)).rows).max() > 0.01
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("mode", ["mean", "cls"])
+def test_a_plain_encoder_with_declared_pooling_gives_what_transformers_gives(
+    tiny_models: TinyModels, family: str, mode: str
+) -> None:
+    folder = tiny_models.encoder(family)
+    tokenizer, model = AutoTokenizer.from_pretrained(folder), AutoModel.from_pretrained(folder).eval()
+    expected = []
+    for text in TEXTS:
+        inputs = tokenizer(text, truncation=True, max_length=MAX_TOKENS, return_tensors="pt")
+        with torch.inference_mode():
+            hidden = model(**inputs).last_hidden_state[0]
+        expected.append((hidden.mean(dim=0) if mode == "mean" else hidden[0]).numpy())
+    wanted = np.stack(expected)
+    assert_equal(embed(described(folder, pooling=(mode,)), list(TEXTS)).rows, wanted)
+    unit = wanted / np.linalg.norm(wanted, axis=1, keepdims=True)
+    assert_equal(embed(described(folder, pooling=(mode,), normalize=True), list(TEXTS)).rows, unit)
+
+
+def test_a_folder_with_only_a_vocabulary_gives_the_vectors_of_sentence_transformers(tiny_models: TinyModels) -> None:
+    folder = tiny_models.copy(tiny_models.sentence("bert"))
+    vocabulary = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))["model"]["vocab"]
+    (folder / "vocab.txt").write_text("\n".join(sorted(vocabulary, key=vocabulary.__getitem__)) + "\n", encoding="utf-8")
+    (folder / "tokenizer.json").unlink()
+    assert_equal(embed(described(folder), list(TEXTS)).rows, sentence_transformer(folder).encode(list(TEXTS)))
+
+
+# ---- SQL
+
+
+def test_ai_embed_gives_the_vectors_of_sentence_transformers(tiny_models: TinyModels) -> None:
+    folder = tiny_models.sentence("roberta", after=("normalize",), prompts=PROMPTS)
+    model = sentence_transformer(folder)
+    with inlay.connect(model=str(folder), device="cpu", dtype="float32") as con:
+        con.execute("create table texts as select unnest(range(len(?))) as n, unnest(?) as body", [list(TEXTS)] * 2)
+        documents = con.sql("select ai_embed(body)::float[32] from texts order by n").fetchall()
+        queries = con.sql("select ai_embed(body, task := 'query')::float[32] from texts order by n").fetchall()
+        assert con.sql("select ai_embed(null) is null").fetchall() == [(True,)]
+    assert_equal(np.array([row[0] for row in documents], dtype=np.float32), model.encode_document(list(TEXTS)))
+    assert_equal(np.array([row[0] for row in queries], dtype=np.float32), model.encode_query(list(TEXTS)))
+
+
+# ---- answers do not depend on the batch
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_answers_do_not_depend_on_how_rows_are_batched(tiny_models: TinyModels, family: str, dtype: str) -> None:
+    ref = described(tiny_models.sentence(family), dtype=dtype)
+    texts = sorted(set(TEXTS))
+    together = embed(ref, texts).rows
+    order = random.Random(7).sample(range(len(texts)), len(texts))
+    permuted = np.empty_like(together)
+    permuted[order] = embed(ref, [texts[i] for i in order]).rows
+    alone = np.concatenate([embed(ref, [text]).rows for text in texts])
+    for other in (permuted, alone):
+        if dtype == "float32":
+            assert_equal(other, together)
+        else:
+            assert_equal(other, together, BFLOAT16_TOLERANCE)
+            assert_same_direction(other, together)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_bfloat16_keeps_the_direction_of_float32(tiny_models: TinyModels, family: str) -> None:
+    folder = tiny_models.sentence(family)
+    exact = embed(described(folder), list(TEXTS)).rows
+    assert_same_direction(embed(described(folder, dtype="bfloat16"), list(TEXTS)).rows, exact)
+
+
+def test_equal_texts_get_bit_equal_vectors(tiny_models: TinyModels) -> None:
+    ref = described(tiny_models.sentence("bert"), dtype="bfloat16")
+    rows = embed(ref, [SENTENCES[0], words(40), SENTENCES[0], SENTENCES[0]]).rows
+    assert (rows[0] == rows[2]).all()
+    assert (rows[0] == rows[3]).all()
+
+
+@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(texts=st.lists(st.text(max_size=80), min_size=1, max_size=12), family=st.sampled_from(["bert", "roberta", "xlm-roberta"]))
+def test_any_texts_give_the_vectors_of_sentence_transformers(
+    tiny_models: TinyModels, loaded: dict[str, tuple[ModelRef, SentenceTransformer]], texts: list[str], family: str
+) -> None:
+    if family not in loaded:
+        folder = tiny_models.sentence(family, "weightedmean")
+        loaded[family] = described(folder), sentence_transformer(folder)
+    ref, model = loaded[family]
+    assert_equal(embed(ref, texts).rows, model.encode(texts))
+
+
+@pytest.fixture(scope="module")
+def loaded() -> dict[str, tuple[ModelRef, SentenceTransformer]]:
+    return {}
+
+
+# ---- without padding
+
+
+def test_every_architecture_run_without_padding_stands_in_these_tests() -> None:
+    assert packing.PACKABLE <= set(FAMILIES)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("family", sorted(packing.PACKABLE))
+def test_running_without_padding_equals_running_with_it(
+    tiny_models: TinyModels, monkeypatch: pytest.MonkeyPatch, family: str, dtype: str
+) -> None:
+    ref = described(tiny_models.sentence(family, ("cls", "mean", "lasttoken")), dtype=dtype)
+    cuts: list[int] = []
+    set_borders = packing.set_borders
+    monkeypatch.setattr(packing, "set_borders", lambda lengths: (cuts.append(len(lengths)), set_borders(lengths)))
+    packed = TorchEncoder(ref)
+    monkeypatch.setattr(packing, "PACKABLE", frozenset())
+    padded = TorchEncoder(ref)
+    # Mixed lengths as they come, several of a length side by side, and lengths above 128.
+    for texts in (list(TEXTS), [words(9)] * 3 + [words(140, seed=i) for i in range(4)], [words(150)], [""]):
+        tokens = packed.tokenize(texts, None, "")
+        found, expected = packed.run(tokens), padded.run(tokens)
+        assert cuts.pop() == len(texts)
+        if dtype == "float32":
+            assert_equal(found, expected)
+        else:
+            assert_equal(found, expected, BFLOAT16_TOLERANCE)
+            assert_same_direction(found, expected)
+    assert not cuts
