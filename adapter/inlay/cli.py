@@ -80,7 +80,7 @@ def _sql(args: argparse.Namespace) -> int:
             for title, statement in split_statements(text):
                 relation = con.sql(statement)
                 kind = con.duckdb.extract_statements(statement)[0].expected_result_type
-                if relation is not None and duckdb.ExpectedResultType.QUERY_RESULT in kind:
+                if relation is not None and duckdb.ExpectedResultType.CHANGED_ROWS not in kind:
                     if title and args.format == "box":
                         print(title)
                     _print_relation(relation, args.format)
