@@ -14,12 +14,12 @@ import numpy.typing as npt
 import pytest
 import torch
 from sentence_transformers import CrossEncoder
-from tiny_models import SENTENCES, TinyModels, words
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
 import inlay
 from inlay.connection import Connection
 from inlay.errors import CannotServeError
+from tiny_models import SENTENCES, TinyModels, words
 
 pytest_plugins = ("tiny_models",)
 
@@ -44,7 +44,9 @@ def connected(**models: Path) -> Iterator[Connection]:
 
 def rows(con: Connection, sql: str, texts: Sequence[str], *more: Any) -> list[Any]:
     """What `sql` gives for each of `texts`, which it calls body; further parameters follow the texts."""
-    con.execute("create or replace table texts as select unnest(range(len($1))) as n, unnest($1) as body", [list(texts)])
+    con.execute(
+        "create or replace table texts as select unnest(range(len($1))) as n, unnest($1) as body", [list(texts)]
+    )
     return [row[0] for row in con.execute(f"select {sql} from texts order by n", list(more)).fetchall()]
 
 
@@ -120,9 +122,8 @@ def test_labels_may_be_a_subset_in_another_order(tiny_models: TinyModels) -> Non
 
 
 def test_a_label_that_the_classifier_does_not_know_is_refused(tiny_models: TinyModels) -> None:
-    with connected(kinds=tiny_models.classifier(KINDS)) as con:
-        with pytest.raises(CannotServeError) as refused:
-            con.sql("select ai_classify('x', ['bug', 'spam'])").fetchall()
+    with connected(kinds=tiny_models.classifier(KINDS)) as con, pytest.raises(CannotServeError) as refused:
+        con.sql("select ai_classify('x', ['bug', 'spam'])").fetchall()
     message = str(refused.value)
     assert "ai_classify" in message
     assert "'kinds'" in message
@@ -170,7 +171,9 @@ def test_zero_shot_classification_equals_the_pipeline(tiny_models: TinyModels, o
 
 
 @pytest.mark.parametrize(
-    "order", [*ORDERS_THE_PIPELINE_READS, ("entailment", "not_entailment"), ("not_entailment", "entailment")], ids=" ".join
+    "order",
+    [*ORDERS_THE_PIPELINE_READS, ("entailment", "not_entailment"), ("not_entailment", "entailment")],
+    ids=" ".join,
 )
 def test_zero_shot_with_several_answers_equals_the_pipeline(tiny_models: TinyModels, order: tuple[str, ...]) -> None:
     folder = tiny_models.classifier(order, pairs=True)
@@ -191,7 +194,10 @@ def test_several_answers_follow_the_names_of_the_labels(tiny_models: TinyModels,
     choices = ["delivery", "praise"]
     columns = [order.index("contradiction"), order.index("entailment")]
     expected = np.stack(
-        [softmax(logits(folder, PREMISES, [f"This example is {c}."] * len(PREMISES))[:, columns])[:, 1] for c in choices],
+        [
+            softmax(logits(folder, PREMISES, [f"This example is {c}."] * len(PREMISES))[:, columns])[:, 1]
+            for c in choices
+        ],
         axis=1,
     )
     with connected(nli=folder) as con:
@@ -226,7 +232,11 @@ def test_a_label_written_as_an_identifier_is_read_as_words_and_answered_as_writt
 
 @pytest.mark.parametrize(
     "order",
-    [("neutral", "entailment", "contradiction"), ("CONTRADICTION", "NEUTRAL", "ENTAILMENT"), ("entailment", "not_entailment")],
+    [
+        ("neutral", "entailment", "contradiction"),
+        ("CONTRADICTION", "NEUTRAL", "ENTAILMENT"),
+        ("entailment", "not_entailment"),
+    ],
     ids=" ".join,
 )
 def test_filter_and_score_are_entailment_against_contradiction(tiny_models: TinyModels, order: tuple[str, ...]) -> None:
@@ -234,7 +244,9 @@ def test_filter_and_score_are_entailment_against_contradiction(tiny_models: Tiny
     small = [label.lower() for label in order]
     no = next(i for i, label in enumerate(small) if label in ("contradiction", "not_entailment"))
     statement = "the customer wants money back"
-    probability = softmax(logits(folder, PREMISES, [statement] * len(PREMISES))[:, [no, small.index("entailment")]])[:, 1]
+    probability = softmax(logits(folder, PREMISES, [statement] * len(PREMISES))[:, [no, small.index("entailment")]])[
+        :, 1
+    ]
     with connected(nli=folder) as con:
         scores = rows(con, "ai_score(body, $1)", PREMISES, statement)
         held = rows(con, "ai_filter(body, $1)", PREMISES, statement)
@@ -321,11 +333,17 @@ def test_a_function_refuses_a_model_that_cannot_serve_it(
 
 
 def test_a_classifier_without_feelings_refuses_sentiment(tiny_models: TinyModels) -> None:
-    with connected(kinds=tiny_models.classifier(KINDS)) as con, pytest.raises(CannotServeError, match="'kinds' has the labels bug"):
+    with (
+        connected(kinds=tiny_models.classifier(KINDS)) as con,
+        pytest.raises(CannotServeError, match="'kinds' has the labels bug"),
+    ):
         con.sql("select ai_sentiment('x')").fetchall()
 
 
 def test_an_nli_model_that_names_no_contradiction_is_refused(tiny_models: TinyModels) -> None:
-    with connected(nli=tiny_models.classifier(("entailment", "LABEL_1", "LABEL_2"))) as con:
-        with pytest.raises(CannotServeError, match="'nli' has the labels entailment, LABEL_1, LABEL_2"):
-            con.sql("select ai_score('x', 'y')").fetchall()
+    folder = tiny_models.classifier(("entailment", "LABEL_1", "LABEL_2"))
+    with (
+        connected(nli=folder) as con,
+        pytest.raises(CannotServeError, match="'nli' has the labels entailment, LABEL_1, LABEL_2"),
+    ):
+        con.sql("select ai_score('x', 'y')").fetchall()

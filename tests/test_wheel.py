@@ -27,7 +27,9 @@ def test_only_inlay_at_top_level_and_every_definition_inside(wheel: Path) -> Non
     top = {name.split("/")[0] for name in names}
     assert {name for name in top if not name.endswith(".dist-info")} == {"inlay"}
     for folder, inside in (("udfs", "inlay/_udfs"), ("macros", "inlay/_dbt")):
-        expected = {f"{inside}/{path.relative_to(ROOT / folder)}" for path in (ROOT / folder).rglob("*") if path.is_file()}
+        expected = {
+            f"{inside}/{path.relative_to(ROOT / folder)}" for path in (ROOT / folder).rglob("*") if path.is_file()
+        }
         assert expected <= set(names)
     assert "inlay/py.typed" in names
 

@@ -87,7 +87,9 @@ def _pieces() -> tuple[list[str], list[str], list[str]]:
     spelt = f"{' '.join(SENTENCES)} {''.join(c for c in plain if not unicodedata.combining(c))}"
     found = sorted(set(re.findall(r"\w+|[^\w\s]", f"{spelt} {spelt.lower()}")))
     letters = sorted({letter for word in found for letter in word})
-    beginnings = sorted({*(word[:3] for word in found if len(word) > 3), *(word for word in found[::2] if len(word) > 1)})
+    beginnings = sorted(
+        {*(word[:3] for word in found if len(word) > 3), *(word for word in found[::2] if len(word) > 1)}
+    )
     ends = sorted({word[-3:] for word in found if len(word) > 5})
     return letters, beginnings, ends
 
@@ -194,7 +196,13 @@ _SMALL = {
     "max_position_embeddings": MAX_TOKENS,
     "initializer_range": 0.3,
 }
-_FROM_PAD = {**_SMALL, "max_position_embeddings": MAX_TOKENS + 2, "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2}
+_FROM_PAD = {
+    **_SMALL,
+    "max_position_embeddings": MAX_TOKENS + 2,
+    "pad_token_id": 1,
+    "bos_token_id": 0,
+    "eos_token_id": 2,
+}
 
 FAMILIES: dict[str, Family] = {
     "bert": Family("BertConfig", _bert_tokenizer, _SMALL),
@@ -270,7 +278,11 @@ class TinyModels:
                 width = 32 * len(modes)
                 for name in after:
                     modules.append(AFTER[name](width))
-                    width = modules[-1].get_embedding_dimension() if hasattr(modules[-1], "get_embedding_dimension") else width
+                    width = (
+                        modules[-1].get_embedding_dimension()
+                        if hasattr(modules[-1], "get_embedding_dimension")
+                        else width
+                    )
             model = SentenceTransformer(modules=modules, prompts=prompts, device="cpu")
             model.save_pretrained(str(folder), create_model_card=False)
 
@@ -293,7 +305,14 @@ class TinyModels:
             write_json(folder / "modules.json", modules)
             settings = {"max_seq_length": max_seq_length, "do_lower_case": lowercase}
             write_json(folder / "sentence_bert_config.json", settings)
-            known = ("cls_token", "mean_tokens", "max_tokens", "mean_sqrt_len_tokens", "weightedmean_tokens", "lasttoken")
+            known = (
+                "cls_token",
+                "mean_tokens",
+                "max_tokens",
+                "mean_sqrt_len_tokens",
+                "weightedmean_tokens",
+                "lasttoken",
+            )
             pooling = {f"pooling_mode_{name}": name in switches for name in known}
             write_json(folder / "1_Pooling" / "config.json", {"word_embedding_dimension": 32, **pooling})
 
@@ -414,5 +433,7 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TinyModels
     with pytest.MonkeyPatch.context() as patched:
         # inlay remembers digests of weight files in the user's cache folder; those of tests stay out of it.
         patched.setattr("inlay.models.fingerprint._cache_folder", lambda: root / "digests")
+        # inlay gives each core a batch of its own; it sees two cores here, on whatever machine.
+        patched.setattr(torch, "get_num_threads", lambda: 2)
         yield TinyModels(root)
     torch.set_num_threads(threads)

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import duckdb
 
-from inlay.duckdb_udf import attach, connection_number, original_error
+from inlay.duckdb_udf import attach, connection_number, create_macros, find_session, original_error
 from inlay.engine import cancel
 from inlay.errors import InterruptedQueryError
 
@@ -115,7 +115,9 @@ class Connection(_Holder):
     def cursor(self) -> Connection:
         """A cursor with the same functions and named options."""
         cursor = self._held.cursor()
-        attach(cursor)
+        session = find_session(cursor)
+        if session is not None:
+            create_macros(cursor, session)
         return Connection(cursor, connection_number(cursor))
 
     def interrupt(self) -> None:
@@ -141,6 +143,9 @@ def connect(database: str = ":memory:", read_only: bool = False, config: Any = N
     try:
         # The caller's variables are two frames up from the one that DuckDB looks in.
         con.execute("SET python_scan_all_frames = true")
+        if "enable_progress_bar_print" not in duckdb_config:
+            # DuckDB's own bar goes to standard output, among the results; inlay shows its own on standard error.
+            con.execute("SET enable_progress_bar_print = false")
         attach(con, config=None if isinstance(config, dict) else config, **options)
     except BaseException:
         con.close()

@@ -45,9 +45,9 @@ _FUNCTIONS_TYPE = (
     "STRUCT(name VARCHAR, signature VARCHAR, returns VARCHAR, summary VARCHAR, nulls VARCHAR, cost VARCHAR, "
     "example VARCHAR)[]"
 )
-_ERRORS_TYPE = "STRUCT(\"function\" VARCHAR, model VARCHAR, input VARCHAR, error VARCHAR)[]"
+_ERRORS_TYPE = 'STRUCT("function" VARCHAR, model VARCHAR, input VARCHAR, error VARCHAR)[]'
 _LEDGER_TYPE = (
-    "STRUCT(statement INTEGER, \"function\" VARCHAR, model VARCHAR, \"rows\" BIGINT, distinct_inputs BIGINT, "
+    'STRUCT(statement INTEGER, "function" VARCHAR, model VARCHAR, "rows" BIGINT, distinct_inputs BIGINT, '
     "known BIGINT, inferred BIGINT, failed BIGINT, truncated BIGINT, tokens BIGINT, seconds DOUBLE, device VARCHAR)[]"
 )
 
@@ -168,8 +168,8 @@ def _is_registered(con: duckdb.DuckDBPyConnection) -> bool:
 
 
 def create_macros(con: duckdb.DuckDBPyConnection, session: Session) -> None:
-    """Temporary macros with named options on this one connection or cursor, which gets a number if it has none."""
-    con.execute(f"SET VARIABLE {_CONNECTION} = coalesce(getvariable('{_CONNECTION}'), {next(_connection_numbers)})")
+    """Temporary macros with named options on this one connection or cursor."""
+    connection_number(con)
     for spec in session.specs.values():
         for statement in _macros(spec, session.settings.prefix, "CREATE OR REPLACE TEMP MACRO {name}"):
             con.execute(statement)
@@ -194,7 +194,8 @@ def create_qualified_macros(con: duckdb.DuckDBPyConnection, session: Session) ->
 
 
 def connection_number(con: duckdb.DuckDBPyConnection) -> int:
-    """By which cancel.interrupt() knows an attached connection."""
+    """By which cancel.interrupt() knows a connection; it gets one where it has none."""
+    con.execute(f"SET VARIABLE {_CONNECTION} = coalesce(getvariable('{_CONNECTION}'), {next(_connection_numbers)})")
     return int(con.execute(f"SELECT getvariable('{_CONNECTION}')").fetchall()[0][0])
 
 
@@ -204,7 +205,9 @@ def _macros(spec: FunctionSpec, prefix: str, head: str) -> list[str]:
     body = body.replace("'statement': ", f"'connection': getvariable('{_CONNECTION}'), 'statement': ")
     if not spec.is_scalar:
         return [head.format(name=f"{prefix}{spec.name}") + body]
-    made = [head.format(name=f"{prefix}{spec.name}") + re.sub(r"system\.main\.(\w+)\(", rf"system.main.{prefix}\1(", body)]
+    made = [
+        head.format(name=f"{prefix}{spec.name}") + re.sub(r"system\.main\.(\w+)\(", rf"system.main.{prefix}\1(", body)
+    ]
     if f"system.main.{spec.name}(" in body:
         called = body.replace(f"system.main.{spec.name}(", f"system.main.{prefix}{spec.try_name}(")
         made.append(head.format(name=f"{prefix}{spec.try_name}") + called)
@@ -304,7 +307,13 @@ def _table(
 
 
 def _arrow_struct(returns: str) -> pa.DataType:
-    kinds = {"VARCHAR": pa.string(), "INTEGER": pa.int32(), "BIGINT": pa.int64(), "DOUBLE": pa.float64(), "BOOLEAN": pa.bool_()}
+    kinds = {
+        "VARCHAR": pa.string(),
+        "INTEGER": pa.int32(),
+        "BIGINT": pa.int64(),
+        "DOUBLE": pa.float64(),
+        "BOOLEAN": pa.bool_(),
+    }
     fields = returns.removeprefix("STRUCT(").removesuffix(")[]").split(", ")
     return pa.struct([(name.strip('"'), kinds[kind]) for name, kind in (part.rsplit(" ", 1) for part in fields)])
 
@@ -340,14 +349,16 @@ def _answer(session: Session, spec: FunctionSpec, name: str, arrays: list[pa.Arr
     for rows in _rows_of_equal_settings(settings, n_rows):
         first = 0 if rows is None else rows[0].as_py()
         said = _said(spec, options[first].as_py() if options is not None else None)
-        with cancel.inside(said.pop("connection", None)):
+        statement = said.get("statement")
+        key = None if statement is None else (session.number, statement)
+        with cancel.inside(said.pop("connection", None), key):
             results.append(
                 session.answer(
                     spec.name,
                     columns if rows is None else [column.take(rows) for column in columns],
                     None if labels is None else labels[first].as_py(),
                     said,
-                    statement=said.get("statement"),
+                    statement=statement,
                     detail=detail,
                 )
             )

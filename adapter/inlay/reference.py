@@ -35,7 +35,9 @@ def reference_page(specs: Iterable[FunctionSpec]) -> str:
             lines += ["| argument | type | default | |", "|---|---|---|---|"]
             lines += [_row(argument) for argument in (*spec.args, *spec.options)]
             lines += [""]
-        lines += [f"- gives `{spec.returns}`" + (f"; `{spec.try_name}` gives `{spec.try_returns}`" if spec.is_scalar else "")]
+        lines += [
+            f"- gives `{spec.returns}`" + (f"; `{spec.try_name}` gives `{spec.try_returns}`" if spec.is_scalar else "")
+        ]
         if spec.is_scalar:
             lines += [f"- nulls: {spec.nulls}", f"- cost: {spec.cost}"]
         if spec.errors:

@@ -52,7 +52,7 @@ class Session:
         self.specs: dict[str, FunctionSpec] = all_definitions(settings.functions_folders)
         self.memory.budget_bytes = settings.memory_mb * 1_000_000
         self.progress = Progress(settings.progress)
-        self.inference = Inference(self.memory, self.progress.advance)
+        self.inference = Inference(self.memory)
         with self._lock:
             self._models.clear()
             self._calls.clear()
@@ -87,7 +87,9 @@ class Session:
         RowsFailedError when rows failed and on_error is 'raise'.
         """
         if not self.attached:
-            raise NotAttachedError(f"{function}: inlay was detached from this database. Attach again: inlay.attach(con)")
+            raise NotAttachedError(
+                f"{function}: inlay was detached from this database. Attach again: inlay.attach(con)"
+            )
         spec = self.specs[function]
         call, answer = self._bound(spec, labels, options)
         on_error = self._on_error(function, options)
@@ -98,7 +100,7 @@ class Session:
         try:
             distinct, inverse = _distinct([column.filter(valid) for column in columns])
             if distinct[0]:
-                answers = self._ask(call, answer, distinct, entry)
+                answers = self._ask(call, answer, distinct, entry, len(columns[0]))
                 device = self.inference.device(call.model)
             else:
                 answers = Answers([], {}, np.zeros(0, dtype=np.bool_))
@@ -114,9 +116,9 @@ class Session:
             made = values_array(answers, spec.returns)
         return _spread(made, inverse, valid)
 
-    def _ask(self, call: Call, answer: Answer, distinct: list[list[str]], entry: Entry) -> Answers:
-        ask = Ask(self.inference, call.model, Token())
-        with self.progress.working(f"{call.function} {call.model.name}"):
+    def _ask(self, call: Call, answer: Answer, distinct: list[list[str]], entry: Entry, n_rows: int) -> Answers:
+        with self.progress.working(f"{call.function} {call.model.name}", n_rows) as told:
+            ask = Ask(self.inference, call.model, Token(), told)
             answers = answer(distinct, ask)
         keys = input_keys(signature({"function": call.function}), distinct)
         self.ledger.count(entry, keys, answers.known.tolist(), answers.errors, ask.tokens, ask.truncated)
@@ -125,7 +127,10 @@ class Session:
     def _bound(self, spec: FunctionSpec, labels: Any, options: Mapping[str, Any]) -> tuple[Call, Answer]:
         """The checked call; the same settings are checked once, not at every chunk."""
         known = {option.name for option in spec.options} | {"statement"}
-        given = {**self.settings.functions.get(spec.name, {}), **{key: value for key, value in options.items() if value is not None}}
+        given = {
+            **self.settings.functions.get(spec.name, {}),
+            **{key: value for key, value in options.items() if value is not None},
+        }
         given.pop("statement", None)
         for name in (*given, *options):
             if name not in known:

@@ -56,9 +56,7 @@ class FunctionSpec:
     @property
     def try_returns(self) -> str:
         scores = ", scores MAP(VARCHAR, DOUBLE)" if self.scores else ""
-        return (
-            f"STRUCT(value {self.returns}, error VARCHAR, confidence DOUBLE{scores}, model VARCHAR, cached BOOLEAN)"
-        )
+        return f"STRUCT(value {self.returns}, error VARCHAR, confidence DOUBLE{scores}, model VARCHAR, cached BOOLEAN)"
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,10 @@ speed. Architectures that are not listed in LEAN run through transformers.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch.nn import functional
 
@@ -22,7 +24,10 @@ from inlay.types import ModelRef
 # The post-norm encoder of Devlin et al. 2018 under these names; they differ in tokenizer and in where positions begin.
 LEAN = frozenset({"bert", "roberta", "xlm-roberta", "camembert"})
 
-_ACTIVATIONS = {
+# What a config.json must say; where it leaves one out, transformers knows the default of each family.
+_TOLD = ("hidden_act", "layer_norm_eps", "num_attention_heads", "num_hidden_layers", "pad_token_id")
+
+_ACTIVATIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
     "gelu": functional.gelu,
     "gelu_new": lambda x: functional.gelu(x, approximate="tanh"),
     "gelu_pytorch_tanh": lambda x: functional.gelu(x, approximate="tanh"),
@@ -36,8 +41,9 @@ def is_lean(ref: ModelRef) -> bool:
         return False
     config = _config(ref)
     return (
-        config.get("position_embedding_type", "absolute") == "absolute"
-        and config.get("hidden_act", "gelu") in _ACTIVATIONS
+        all(key in config for key in _TOLD)
+        and config.get("position_embedding_type", "absolute") == "absolute"
+        and config["hidden_act"] in _ACTIVATIONS
         and not config.get("is_decoder", False)
         and not config.get("add_cross_attention", False)
     )
@@ -47,20 +53,14 @@ class LeanBert:
     """tokens → last hidden states [total tokens, hidden], float32."""
 
     def __init__(self, ref: ModelRef, dtype: torch.dtype) -> None:
-        from safetensors.torch import load_file
-
         config = _config(ref)
-        weights: dict[str, torch.Tensor] = {}
-        for name, _ in ref.weights:
-            if "/" not in name:
-                weights |= load_file(ref.folder / name)
         self._dtype = dtype
         self._heads = int(config["num_attention_heads"])
-        self._epsilon = float(config.get("layer_norm_eps", 1e-12))
-        self._activation = _ACTIVATIONS[config.get("hidden_act", "gelu")]
-        pad = int(config.get("pad_token_id") or 0)
-        self._first_position = 0 if ref.model_type == "bert" else pad + 1
-        take = _Taker(ref, weights)
+        self._epsilon = float(config["layer_norm_eps"])
+        self._activation = _ACTIVATIONS[config["hidden_act"]]
+        self._pad = int(config["pad_token_id"] or 0)
+        self._positions_from_pad = ref.model_type != "bert"
+        take = _Taker(ref, _load_weights(ref))
         self._words = take("embeddings.word_embeddings.weight")
         self._positions = take("embeddings.position_embeddings.weight")
         self._types = take("embeddings.token_type_embeddings.weight")
@@ -87,10 +87,15 @@ class LeanBert:
 
     def _embed(self, tokens: Tokens, lengths: Ints) -> torch.Tensor:
         ids = torch.from_numpy(tokens.ids).long()
-        starts = torch.from_numpy(tokens.offsets[:-1])
-        within = torch.arange(len(ids)) - torch.repeat_interleave(starts, torch.from_numpy(lengths))
+        starts = torch.from_numpy(np.repeat(tokens.offsets[:-1], lengths))
+        positions = torch.arange(len(ids)) - starts
+        if self._positions_from_pad:
+            # RoBERTa numbers positions from padding_idx + 1, and a padding token spelt out in a text takes none.
+            counted = (ids != self._pad).long()
+            before = torch.cumsum(counted, 0) - counted
+            positions = (before - before[starts] + 1) * counted + self._pad
         types = self._types[0] if tokens.types is None else self._types[torch.from_numpy(tokens.types).long()]
-        summed = self._words[ids] + self._positions[within + self._first_position] + types
+        summed = self._words[ids] + self._positions[positions] + types
         return self._normed(summed, self._embedding_norm)
 
     def _normed(self, hidden: torch.Tensor, norm: tuple[torch.Tensor, torch.Tensor]) -> torch.Tensor:
@@ -120,7 +125,9 @@ class _Taker:
     def __call__(self, name: str) -> torch.Tensor:
         found = self._weights.get(self._prefix + name)
         if found is None:
-            raise ModelError(f"model {self._ref.name!r}: its weights lack {self._prefix + name!r}; the file is incomplete.")
+            raise ModelError(
+                f"model {self._ref.name!r}: its weights lack {self._prefix + name!r}; the file is incomplete."
+            )
         return found.float()
 
     def linear(self, name: str, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
@@ -131,6 +138,23 @@ class _Taker:
         if f"{self._prefix}{name}.gamma" in self._weights:
             return self(f"{name}.gamma"), self(f"{name}.beta")
         return self(f"{name}.weight"), self(f"{name}.bias")
+
+
+def _load_weights(ref: ModelRef) -> dict[str, torch.Tensor]:
+    """As transformers: model.safetensors, or else every part of a model that was split."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    names = [name for name, _ in ref.weights if "/" not in name]
+    weights: dict[str, torch.Tensor] = {}
+    for name in ["model.safetensors"] if "model.safetensors" in names else names:
+        try:
+            weights |= load_file(ref.folder / name)
+        except (OSError, SafetensorError) as error:
+            raise ModelError(
+                f"model {ref.name!r}: {ref.folder / name} cannot be loaded: {error}. Fetch the model again."
+            ) from error
+    return weights
 
 
 def _config(ref: ModelRef) -> dict[str, Any]:

@@ -85,4 +85,4 @@ def _load(folder: Path) -> Tokenizer:
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
-    return tokenizer.backend_tokenizer  # type: ignore[no-any-return]
+    return tokenizer.backend_tokenizer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 
 import torch
 
@@ -38,7 +39,7 @@ class TorchEncoder:
         self.max_batch_tokens = CPU_BATCH_TOKENS if on_cpu else GPU_BATCH_TOKENS
         self.workers = torch.get_num_threads() if on_cpu else 1
         if on_cpu and is_lean(ref):
-            self._hidden = LeanBert(ref, self._dtype)
+            self._hidden: Callable[[Tokens], torch.Tensor] = LeanBert(ref, self._dtype)
         else:
             # Imported here: transformers takes longer to import than a small model takes to answer.
             from inlay.backends.transformers_forward import TransformersForward

@@ -16,16 +16,19 @@ import contextlib
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from types import FrameType
 from typing import Any
 
 from inlay.errors import InterruptedQueryError
 
 GRACE_S = 3.0
+STATEMENTS_KEPT = 1_000
 
 _of_process = 0
 _of_connection: dict[int, int] = {}
+_began: dict[Hashable, int] = {}
+"""Statement → the counts when its first call began."""
 _this_thread = threading.local()
 _previous: Any = None
 _handing_on = False
@@ -62,12 +65,21 @@ def interrupt(connection: int | None = None) -> None:
 
 
 @contextlib.contextmanager
-def inside(connection: int | None) -> Iterator[None]:
-    """Around a function that DuckDB calls: tokens made in this thread belong to that connection."""
+def inside(connection: int | None, statement: Hashable | None) -> Iterator[None]:
+    """Around a function that DuckDB calls: tokens made in this thread belong to that connection and statement.
+
+    A call that begins after an interrupt of its statement, before DuckDB has stopped handing out rows, must not run:
+    so what counts is how things stood when the statement's first call began.
+    """
     global _main_inside, _main_calls
     on_main = threading.current_thread() is threading.main_thread()
-    before = getattr(_this_thread, "connection", None), _main_inside
-    _this_thread.connection = connection
+    before = getattr(_this_thread, "work", None), _main_inside
+    seen = _count(connection)
+    if statement is not None:
+        seen = _began.setdefault(statement, seen)
+        if len(_began) > STATEMENTS_KEPT:
+            _began.pop(next(iter(_began), statement), None)
+    _this_thread.work = connection, seen
     if on_main:
         install()
         _main_calls += 1
@@ -75,7 +87,7 @@ def inside(connection: int | None) -> Iterator[None]:
     try:
         yield
     finally:
-        _this_thread.connection = before[0]
+        _this_thread.work = before[0]
         if on_main:
             _main_inside = before[1]
 
@@ -84,15 +96,11 @@ class Token:
     """Held by one piece of work; made inside a function, the interrupts of its connection count as well."""
 
     def __init__(self) -> None:
-        self._connection: int | None = getattr(_this_thread, "connection", None)
-        self._seen = self._count()
-
-    def _count(self) -> int:
-        return _of_process + (0 if self._connection is None else _of_connection.get(self._connection, 0))
+        self._connection, self._seen = getattr(_this_thread, "work", None) or (None, _count(None))
 
     @property
     def cancelled(self) -> bool:
-        return self._count() != self._seen
+        return _count(self._connection) != self._seen
 
     def check(self) -> None:
         if self.cancelled:
@@ -113,6 +121,10 @@ class Watch:
     @property
     def interrupted(self) -> bool:
         return _of_connection.get(self._connection, 0) != self._own
+
+
+def _count(connection: int | None) -> int:
+    return _of_process + (0 if connection is None else _of_connection.get(connection, 0))
 
 
 def _on_interrupt(number: int, frame: FrameType | None) -> None:

@@ -20,6 +20,9 @@ from inlay.store.keys import input_keys, signature
 from inlay.store.memory import Memory, empty_rows
 from inlay.types import ModelRef
 
+Told = Callable[[float, int], None]
+"""told(share, tokens): a share of what was asked is done."""
+
 # Texts tokenised at a time: the device works on one slice while the next is tokenised.
 TOKENIZE_ROWS = 2_048
 
@@ -41,11 +44,10 @@ class Outcome:
 
 
 class Inference:
-    """The engine of one session. on_progress(model, rows) is told of every slice that a model has finished."""
+    """The engine of one session."""
 
-    def __init__(self, memory: Memory, on_progress: Callable[[ModelRef, int], None] | None = None) -> None:
+    def __init__(self, memory: Memory) -> None:
         self.memory = memory
-        self._on_progress = on_progress
 
     def device(self, ref: ModelRef) -> str:
         return lane_for(ref).backend.device
@@ -68,9 +70,18 @@ class Inference:
         return counts, errors
 
     def run(
-        self, ref: ModelRef, texts: list[str], pairs: list[str] | None = None, *, prompt: str = "", cancel: Token
+        self,
+        ref: ModelRef,
+        texts: list[str],
+        pairs: list[str] | None = None,
+        *,
+        prompt: str = "",
+        cancel: Token,
+        told: Told | None = None,
     ) -> Outcome:
         """The model's rows for texts, or for (text, pair); `prompt` is put before each text.
+
+        told(share, tokens) hears of every batch: which share of what had to be computed it was.
 
         Raises ModelError when the model cannot be loaded, InterruptedQueryError when cancelled.
         """
@@ -93,9 +104,9 @@ class Inference:
         outcome = Outcome(rows, known=np.ones(len(distinct), dtype=np.bool_))
         missing = self.memory.lookup(distinct, rows)
         while missing:
-            outcome.known[missing] = False
             mine, others = self.memory.claim([distinct[m] for m in missing])
             mine_at = [missing[m] for m in mine]
+            outcome.known[mine_at] = False
             try:
                 self._compute(
                     ref,
@@ -106,6 +117,7 @@ class Inference:
                     mine_at,
                     outcome,
                     cancel,
+                    told,
                 )
             finally:
                 self.memory.release([distinct[m] for m in mine_at])
@@ -135,17 +147,22 @@ class Inference:
         places: list[int],
         outcome: Outcome,
         cancel: Token,
+        told: Told | None,
     ) -> None:
         if not texts:
             return
         lane = lane_for(ref)
+
+        def count(finished: int, tokens: int) -> None:
+            if told is not None:
+                told(finished / len(texts), tokens)
+
         submitted: list[tuple[Job, list[int]]] = []
         for start in range(0, len(texts), TOKENIZE_ROWS):
             cancel.check()
             chunk = slice(start, start + TOKENIZE_ROWS)
-            submitted += self._submit(
-                lane, texts[chunk], None if pairs is None else pairs[chunk], prompt, start, places, outcome, cancel
-            )
+            part = None if pairs is None else pairs[chunk]
+            submitted += self._submit(lane, texts[chunk], part, prompt, start, places, outcome, cancel, count)
         for job, positions in submitted:
             job.wait()
             good = [i for i in range(len(positions)) if i not in job.errors]
@@ -155,8 +172,6 @@ class Inference:
             outcome.tokens += int(job.tokens.lengths.sum())
             outcome.truncated += int((job.tokens.lengths_before > job.tokens.lengths).sum())
             self.memory.publish([keys[positions[i]] for i in good], job.rows[good], job.tokens.lengths[good])
-            if self._on_progress:
-                self._on_progress(ref, len(positions))
 
     def _submit(
         self,
@@ -168,6 +183,7 @@ class Inference:
         places: list[int],
         outcome: Outcome,
         cancel: Token,
+        count: Callable[[int, int], None],
     ) -> list[tuple[Job, list[int]]]:
         """Tokenises one slice and hands it over; a text that the tokenizer refuses fails alone."""
         backend = lane.backend
@@ -179,13 +195,13 @@ class Inference:
                 outcome.errors[places[start]] = f"the text cannot be tokenised: {error}"
                 return []
             half = len(texts) // 2
-            first = self._submit(
-                lane, texts[:half], None if pairs is None else pairs[:half], prompt, start, places, outcome, cancel
-            )
-            return first + self._submit(
-                lane, texts[half:], None if pairs is None else pairs[half:], prompt, start + half, places, outcome,
-                cancel,
-            )  # fmt: skip
+            submitted = []
+            for begin, part in ((0, slice(half)), (half, slice(half, None))):
+                second = None if pairs is None else pairs[part]
+                submitted += self._submit(
+                    lane, texts[part], second, prompt, start + begin, places, outcome, cancel, count
+                )
+            return submitted
         refused = np.zeros(len(texts), dtype=np.bool_)
         if lane.backend.ref.too_long == "error":
             for i in np.flatnonzero(tokens.lengths_before > lane.backend.ref.max_tokens):
@@ -201,7 +217,7 @@ class Inference:
             kept = np.flatnonzero(~refused)
             tokens = select_rows(tokens, kept)
             positions = [positions[k] for k in kept]
-        return [(lane.submit(tokens, cancel), positions)]
+        return [(lane.submit(tokens, cancel, count), positions)]
 
 
 def _await(event: threading.Event, cancel: Token) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 
@@ -31,11 +32,13 @@ WAIT_SLICE_S = 0.1
 
 @dataclass
 class Job:
-    """One caller's rows. `rows` and `errors` are complete once `done` is set."""
+    """One caller's rows. `rows` and `errors` are complete once `done` is set; `told` hears of (texts, tokens) as
+    batches finish."""
 
     tokens: Tokens
     cancel: Token
     width: int
+    told: Callable[[int, int], None]
     rows: Floats = field(init=False)
     errors: dict[int, str] = field(default_factory=dict)
     failure: BaseException | None = None
@@ -68,6 +71,7 @@ class _Window:
         for number in np.unique(self.owner[rows]):
             mine = self.owner[rows] == number
             self.jobs[number].rows[self.place[rows[mine]]] = answers[mine]
+            self.jobs[number].told(int(mine.sum()), int(self.tokens.lengths[rows[mine]].sum()))
 
     def fail(self, row: int, reason: str) -> None:
         self.jobs[self.owner[row]].errors[int(self.place[row])] = reason
@@ -86,8 +90,8 @@ class Lane:
         self._lock = threading.Lock()
         self._windows: SimpleQueue[_Window] = SimpleQueue()
 
-    def submit(self, tokens: Tokens, cancel: Token) -> Job:
-        job = Job(tokens, cancel, self.backend.ref.width)
+    def submit(self, tokens: Tokens, cancel: Token, told: Callable[[int, int], None]) -> Job:
+        job = Job(tokens, cancel, self.backend.ref.width, told)
         if not len(tokens):
             job.done.set()
             return job
@@ -166,7 +170,9 @@ class Lane:
                 if not window.pending:
                     return
                 rows = window.pending.popleft()
-            rows = rows[[not window.jobs[o].cancel.cancelled for o in window.owner[rows]]]
+            stopped = [number for number, job in enumerate(window.jobs) if job.cancel.cancelled]
+            if stopped:
+                rows = rows[~np.isin(window.owner[rows], stopped)]
             if not len(rows):
                 continue
             try:
@@ -202,7 +208,9 @@ def _joined(parts: list[Tokens]) -> Tokens:
     starts = np.cumsum([0] + [len(part.ids) for part in parts])
     return Tokens(
         ids=np.concatenate([part.ids for part in parts]),
-        offsets=np.concatenate([parts[0].offsets[:1], *(p.offsets[1:] + s for p, s in zip(parts, starts, strict=False))]),
+        offsets=np.concatenate(
+            [parts[0].offsets[:1], *(p.offsets[1:] + s for p, s in zip(parts, starts, strict=False))]
+        ),
         types=None if parts[0].types is None else np.concatenate([p.types for p in parts if p.types is not None]),
         lengths_before=np.concatenate([part.lengths_before for part in parts]),
         prompt_tokens=parts[0].prompt_tokens,

@@ -101,9 +101,7 @@ def _unit(rows: Floats) -> Floats:
 class label_scorer:
     """Scores of texts against labels: ([n, labels], errors, known), by the model's kind."""
 
-    def __init__(
-        self, model: ModelRef, labels: Labels, template: str | None, *, each_for_itself: bool = False
-    ) -> None:
+    def __init__(self, model: ModelRef, labels: Labels, template: str | None, *, each_for_itself: bool = False) -> None:
         self._model = model
         self._labels = labels
         self._template = template

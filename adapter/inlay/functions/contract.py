@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
 from inlay.backends.base import Bools, Floats
 from inlay.engine.cancel import Token
-from inlay.engine.inference import Inference, Outcome
+from inlay.engine.inference import Inference, Outcome, Told
 from inlay.errors import CannotServeError, ConfigError
 from inlay.types import ModelRef
 
@@ -82,9 +82,9 @@ class Ask:
     inference: Inference
     model: ModelRef
     cancel: Token
+    told: Told | None = None
     tokens: int = 0
     truncated: int = 0
-    known: list[Bools] = field(default_factory=list)
 
     def vectors(self, texts: list[str], purpose: str = "document") -> Outcome:
         """Unit-length vectors. purpose: 'document' or 'query', where the model has a prompt for it."""
@@ -102,7 +102,7 @@ class Ask:
         return self._run(texts, pairs, "")
 
     def _run(self, texts: list[str], pairs: list[str] | None, prompt: str) -> Outcome:
-        outcome = self.inference.run(self.model, texts, pairs, prompt=prompt, cancel=self.cancel)
+        outcome = self.inference.run(self.model, texts, pairs, prompt=prompt, cancel=self.cancel, told=self.told)
         self.tokens += outcome.tokens
         self.truncated += outcome.truncated
         return outcome

@@ -14,7 +14,9 @@ def entailment_columns(model: ModelRef) -> tuple[int, int]:
     """Positions of 'entailment' and of what denies it ('contradiction', or 'not_entailment' of two-way models)."""
     named = [label.lower() for label in model.labels]
     yes = next((i for i, label in enumerate(named) if label.startswith("entail")), None)
-    no = next((i for i, label in enumerate(named) if label.startswith(("contradict", "not_entail", "not entail"))), None)
+    no = next(
+        (i for i, label in enumerate(named) if label.startswith(("contradict", "not_entail", "not entail"))), None
+    )
     if yes is None or no is None:
         raise CannotServeError(
             f"model {model.name!r} has the labels {', '.join(model.labels)}; an NLI model names its entailment and "

@@ -58,7 +58,9 @@ def read_labels(function: str, given: Any) -> Labels:
 
 def check_template(function: str, template: str | None) -> str | None:
     if template is not None and (not isinstance(template, str) or "{label}" not in template):
-        raise ConfigError(f"{function}: template is {template!r}; it must contain {{label}}, e.g. 'This is about {{label}}.'")
+        raise ConfigError(
+            f"{function}: template is {template!r}; it must contain {{label}}, e.g. 'This is about {{label}}.'"
+        )
     return template
 
 

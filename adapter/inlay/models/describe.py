@@ -55,7 +55,9 @@ def describe(settings: ModelSettings, *, device: str = "auto", dtype: str = "aut
             f"but {settings.sha256} is recorded. They are damaged or not this model; fetch them again."
         )
     modules = _read(settings, folder / "modules.json") if (folder / "modules.json").is_file() else []
-    tokenizer = _read(settings, folder / "tokenizer_config.json") if (folder / "tokenizer_config.json").is_file() else {}
+    tokenizer = (
+        _read(settings, folder / "tokenizer_config.json") if (folder / "tokenizer_config.json").is_file() else {}
+    )
     transformer = _transformer_settings(settings, folder) if modules else {}
     if transformer.get("transformer_task") == "sequence-classification":
         modules = []  # a cross-encoder as sentence-transformers 6 saves it: a sequence classifier and nothing else
@@ -136,7 +138,9 @@ def _sentence_parts(
         if not module["type"].startswith("sentence_transformers."):
             kind = module["type"]  # code of the model's own, whatever its last word is
         path = folder / module.get("path", "")
-        saved = _read(settings, path / "config.json") if kind != "Transformer" and (path / "config.json").is_file() else {}
+        saved = (
+            _read(settings, path / "config.json") if kind != "Transformer" and (path / "config.json").is_file() else {}
+        )
         if kind in ("Dense", "LayerNorm", "Normalize") and not pooling:
             raise CannotServeError(
                 f"model {settings.name!r} has a {kind} before its pooling, so it works on single tokens; inlay runs it "
@@ -281,4 +285,6 @@ def _read(settings: ModelSettings, path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ModelError(f"model {settings.name!r}: {path} is not valid JSON: {error}. Fetch the model again.") from error
+        raise ModelError(
+            f"model {settings.name!r}: {path} is not valid JSON: {error}. Fetch the model again."
+        ) from error

@@ -74,7 +74,9 @@ def _tokenizer_digest(folder: Path) -> str:
         return _json_digest(path, {"truncation", "padding"})
     # Without it a tokenizer is built from its vocabulary and these settings (lower case, special tokens and so on).
     described = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
-    digests = [f"{name}:{_json_digest(folder / name, _NOT_IDENTITY)}" for name in described if (folder / name).is_file()]
+    digests = [
+        f"{name}:{_json_digest(folder / name, _NOT_IDENTITY)}" for name in described if (folder / name).is_file()
+    ]
     vocabulary = ("vocab.txt", "vocab.json", "merges.txt")
     digests += [file_digest(p) for p in sorted(folder.iterdir()) if p.name in vocabulary or p.suffix == ".model"]
     return hashlib.sha256("".join(digests).encode()).hexdigest()
