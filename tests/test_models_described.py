@@ -18,11 +18,10 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 import inlay
-from inlay.engine.cancel import Token
-from inlay.engine.inference import Inference
+from inlay.backends.base import Floats
+from inlay.backends.load import load_backend
 from inlay.errors import CannotServeError, DigestError, ModelError, ModelNotFoundError
 from inlay.models.describe import describe
-from inlay.store.memory import Memory
 from inlay.types import ModelRef, ModelSettings
 from tiny_models import TinyModels, write_json
 
@@ -35,10 +34,10 @@ def described(folder: Path | str, name: str = "tiny", **said: Any) -> ModelRef:
     return describe(ModelSettings(name, str(folder), **said), device="cpu", dtype="float32")
 
 
-def run(ref: ModelRef, texts: list[str] | None = None) -> Any:
-    outcome = Inference(Memory(1_000_000)).run(ref, texts or ["the parcel is late"], cancel=Token())
-    assert not outcome.errors
-    return outcome.rows
+def run(ref: ModelRef) -> Floats:
+    """Loads the model anew, whatever this process has loaded already, and runs it."""
+    backend = load_backend(ref)
+    return backend.run(backend.tokenize(["the parcel is late"], None, ""))
 
 
 def edit(path: Path, **changed: Any) -> None:
@@ -180,13 +179,13 @@ def test_a_tokenizer_without_tokenizer_json_is_identified_by_vocabulary_and_sett
     assert described(folder, pooling=("mean",)).fingerprint != before
 
 
-def test_describing_loads_neither_torch_nor_transformers(tiny_models: TinyModels) -> None:
+def test_describing_loads_neither_torch_nor_transformers(tiny_models: TinyModels, tmp_path: Path) -> None:
     code = (
         "import sys; from inlay.models.describe import describe; from inlay.types import ModelSettings; "
         f"describe(ModelSettings('tiny', {str(tiny_models.sentence())!r})); "
         "print([name for name in ('torch', 'transformers', 'tokenizers', 'safetensors') if name in sys.modules])"
     )
-    environment = {**os.environ, "XDG_CACHE_HOME": str(tiny_models.copy(tiny_models.sentence()) / "cache")}
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
@@ -238,6 +237,17 @@ def test_a_truncated_weight_file_fails_at_load_and_names_the_model(tiny_models: 
         run(described(folder, name="small"))
     assert "'small'" in str(failed.value)
     assert str(folder) in str(failed.value)
+
+
+def test_a_model_that_cannot_be_loaded_stops_the_statement(tiny_models: TinyModels) -> None:
+    folder = tiny_models.copy(tiny_models.sentence())
+    weights = folder / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1000])
+    with inlay.connect(models={"small": str(folder)}, device="cpu") as con:
+        with pytest.raises(ModelError, match="'small'"):
+            con.sql("select try_ai_embed('x', model := 'small')").fetchall()
+        # Not a row's failure, so no row is listed, and none is answered with NULL.
+        assert con.sql("from inlay_errors()").fetchall() == []
 
 
 def test_a_truncated_dense_layer_fails_at_load_and_names_the_model(tiny_models: TinyModels) -> None:

@@ -54,7 +54,9 @@ class _Holder:
                 *(_unwrapped(arg) for arg in __args), **{name: _unwrapped(arg) for name, arg in __kwargs.items()}
             )
         except (duckdb.Error, RuntimeError) as error:
-            raise _as_itself(error, __watch) from error
+            if (itself := _as_itself(error, __watch)) is error:
+                raise
+            raise itself from error
         return self._wrapped(__result)
 
     def _wrapped(self, result: Any) -> Any:

@@ -26,6 +26,7 @@ import pyarrow.compute as pc
 
 from inlay.config import read_settings
 from inlay.engine import cancel
+from inlay.engine.lane import stop_at_exit
 from inlay.errors import ConfigError, InlayError, InterruptedQueryError, NameTakenError, NotAttachedError
 from inlay.reference import signature_text
 from inlay.session import Session
@@ -84,7 +85,7 @@ def attach(con: duckdb.DuckDBPyConnection, *, config: str | os.PathLike[str] | N
     extension owns the names.
     """
     cancel.install()
-    con = getattr(con, "_held", con)  # what inlay.connect() gives holds the connection itself
+    con = _native(con)
     with _lock:
         session = find_session(con)
         if session is None:
@@ -119,7 +120,7 @@ def detach(con: duckdb.DuckDBPyConnection) -> None:
     The functions of a database whose attaching connection is gone cannot be removed (DuckDB allows it to that
     connection alone); they then refuse to answer.
     """
-    con = getattr(con, "_held", con)
+    con = _native(con)
     with _lock:
         session = find_session(con)
         if session is None:
@@ -151,6 +152,15 @@ def find_session(con: duckdb.DuckDBPyConnection) -> Session | None:
     if session is None:
         raise NotAttachedError("this database was attached by a part of the process that has ended; reopen it.")
     return session
+
+
+def _native(con: Any) -> duckdb.DuckDBPyConnection:
+    """The DuckDB connection itself, out of what inlay.connect() or duckdb-engine wrapped around it."""
+    for holder in ("_held", "_ConnectionWrapper__c"):
+        con = getattr(con, holder, con)
+    if not isinstance(con, duckdb.DuckDBPyConnection):
+        raise ConfigError(f"{type(con).__name__!r} object is not a DuckDB connection. Attach to what duckdb.connect() gives.")
+    return con
 
 
 def _in_transaction(con: duckdb.DuckDBPyConnection) -> bool:
@@ -466,5 +476,6 @@ def _close_owner(number: int) -> None:
 def _close_at_exit() -> None:
     """duckdb 2.0 prints some forty lines about leaks when the interpreter ends with an open connection that has
     Python functions."""
+    stop_at_exit()
     for number in list(_owners):
         _close_owner(number)

@@ -30,6 +30,8 @@ _of_connection: dict[int, int] = {}
 _began: dict[Hashable, int] = {}
 """Statement → the counts when its first call began."""
 _this_thread = threading.local()
+_running: set[int] = set()
+"""Threads that are inside a function."""
 _previous: Any = None
 _handing_on = False
 _main_inside = 0
@@ -80,6 +82,7 @@ def inside(connection: int | None, statement: Hashable | None) -> Iterator[None]
         if len(_began) > STATEMENTS_KEPT:
             _began.pop(next(iter(_began), statement), None)
     _this_thread.work = connection, seen
+    _running.add(threading.get_ident())
     if on_main:
         install()
         _main_calls += 1
@@ -88,8 +91,14 @@ def inside(connection: int | None, statement: Hashable | None) -> Iterator[None]
         yield
     finally:
         _this_thread.work = before[0]
+        if before[0] is None:
+            _running.discard(threading.get_ident())
         if on_main:
             _main_inside = before[1]
+
+
+def calls_running() -> int:
+    return len(_running)
 
 
 class Token:
@@ -147,5 +156,9 @@ def _on_interrupt(number: int, frame: FrameType | None) -> None:
 
 def _insist(call: int) -> None:
     time.sleep(GRACE_S)
-    if _main_inside == call:
+    if _main_inside != call:
+        return
+    if hasattr(signal, "pthread_kill"):  # unlike interrupt_main, this ends a blocking system call as well
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+    else:
         _thread.interrupt_main()

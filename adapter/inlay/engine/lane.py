@@ -8,6 +8,8 @@ come. Failures stay with their rows: a batch that runs out of memory is halved, 
 from __future__ import annotations
 
 import threading
+import time
+import weakref
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -17,7 +19,7 @@ import numpy as np
 
 from inlay.backends.base import Backend, Floats, Ints, OutOfMemory, Tokens
 from inlay.engine.batches import cut_batches
-from inlay.engine.cancel import Token
+from inlay.engine.cancel import Token, calls_running, interrupt
 from inlay.errors import InterruptedQueryError
 
 # Rows merged and sorted by length at a time. More rows give more even batches, but later first answers and a
@@ -28,6 +30,7 @@ WINDOW_ROWS = 16_384
 GROW_AFTER_BATCHES = 32
 
 WAIT_SLICE_S = 0.1
+EXIT_WAIT_S = 5.0
 
 
 @dataclass
@@ -77,6 +80,22 @@ class _Window:
         self.jobs[self.owner[row]].errors[int(self.place[row])] = reason
 
 
+_lanes: weakref.WeakSet[Lane] = weakref.WeakSet()
+
+
+def stop_at_exit() -> None:
+    """Cancels all work and waits for the batches that are running. The interpreter ends a daemon thread at the next
+    touch of Python's lock, and one that comes back from a model's C++ code then takes the whole process down."""
+    interrupt()
+    deadline = time.monotonic() + EXIT_WAIT_S
+    for lane in list(_lanes):
+        lane.wait_until_idle(max(0.0, deadline - time.monotonic()))
+    if calls_running():
+        while calls_running() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(0.1)  # for DuckDB to hand the error to whoever asked
+
+
 class Lane:
     """Owns the device side of one backend."""
 
@@ -87,8 +106,14 @@ class Lane:
         self._queue: deque[Job] = deque()
         self._wake = threading.Condition()
         self._started = False
+        self._idle = threading.Event()
+        self._idle.set()
         self._lock = threading.Lock()
         self._windows: SimpleQueue[_Window] = SimpleQueue()
+        _lanes.add(self)
+
+    def wait_until_idle(self, timeout_s: float) -> bool:
+        return self._idle.wait(timeout_s)
 
     def submit(self, tokens: Tokens, cancel: Token, told: Callable[[int, int], None]) -> Job:
         job = Job(tokens, cancel, self.backend.ref.width, told)
@@ -102,6 +127,7 @@ class Lane:
                 for work in (self._serve, *[self._help] * (self.backend.workers - 1)):
                     threading.Thread(target=work, name=f"inlay {self.backend.ref.name}", daemon=True).start()
             self._queue.append(job)
+            self._idle.clear()
             self._wake.notify()
         return job
 
@@ -122,6 +148,7 @@ class Lane:
         while True:
             with self._wake:
                 while not self._queue:
+                    self._idle.set()
                     self._wake.wait()
                 jobs = self._take_window()
             try:

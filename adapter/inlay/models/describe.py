@@ -118,7 +118,8 @@ def _task(settings: ModelSettings, config: dict[str, Any], modules: list[dict[st
         return "embed"
     if architecture.endswith(("ForCausalLM", "ForConditionalGeneration")):
         raise CannotServeError(
-            f"model {settings.name!r} is a language model ({architecture}); this version serves encoders and classifiers."
+            f"model {settings.name!r} is a language model ({architecture}); this version serves encoders and "
+            "classifiers."
         )
     raise CannotServeError(
         f"model {settings.name!r} ({architecture or 'no architecture named'}) has no modules.json, so how to pool its "
@@ -151,8 +152,8 @@ def _sentence_parts(
         if kind == "Transformer":
             if module.get("path"):
                 raise CannotServeError(
-                    f"model {settings.name!r} keeps its encoder in the folder {module['path']!r}, an old form that inlay "
-                    "does not read. Save it again with sentence-transformers: SentenceTransformer(folder).save(new)."
+                    f"model {settings.name!r} keeps its encoder in the folder {module['path']!r}, an old form that "
+                    "inlay does not read. Save it again: SentenceTransformer(folder).save_pretrained(new)."
                 )
         elif kind == "Pooling":
             if pooling:
@@ -221,7 +222,8 @@ def _pooling_modes(settings: ModelSettings, saved: dict[str, Any]) -> tuple[str,
     for mode in modes:
         if mode not in _POOLING_MODES:
             raise CannotServeError(
-                f"model {settings.name!r} pools by {mode!r}, which inlay does not know. It knows {', '.join(_POOLING_MODES)}."
+                f"model {settings.name!r} pools by {mode!r}, which inlay does not know. "
+                f"It knows {', '.join(_POOLING_MODES)}."
             )
     return modes
 

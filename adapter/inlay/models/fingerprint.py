@@ -62,7 +62,7 @@ def file_digest(path: Path) -> str:
         remembered.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile("w", dir=remembered.parent, delete=False) as temporary:
             temporary.write(digest)
-        os.replace(temporary.name, remembered)
+        Path(temporary.name).replace(remembered)
     except OSError:
         pass  # a read-only home costs time at each start, nothing else
     return digest

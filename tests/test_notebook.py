@@ -1,0 +1,1 @@
+"""The example notebook runs top to bottom (taken: notebook helper)."""
