@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from safetensors.torch import load_file, save_file
 
 import inlay
@@ -328,6 +329,19 @@ def test_pickled_weights_beside_safetensors_are_never_read(tiny_models: TinyMode
                 for name in ("pytorch_model.bin", "training_args.bin", "optimizer.pt"):
                     (place / name).write_bytes(pickle.dumps(Marker(tmp_path / "ran")))
         assert (run(described(copy)) == run(described(folder))).all()
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("family", ["bert", "distilbert"])
+def test_pickled_weights_never_stand_in_for_safetensors_of_another_model(
+    tiny_models: TinyModels, tmp_path: Path, family: str
+) -> None:
+    folder = tiny_models.copy(tiny_models.sentence(family))
+    (folder / "model.safetensors").unlink()
+    save_file({"lora.weight": torch.zeros(2, 2)}, folder / "adapter_model.safetensors")
+    (folder / "pytorch_model.bin").write_bytes(pickle.dumps(Marker(tmp_path / "ran")))
+    with pytest.raises(ModelError, match="'small'"):
+        run(described(folder, name="small"))
     assert not (tmp_path / "ran").exists()
 
 

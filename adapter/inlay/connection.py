@@ -15,6 +15,7 @@ import duckdb
 from inlay.duckdb_udf import attach, connection_number, create_macros, find_session, original_error
 from inlay.engine import cancel
 from inlay.errors import InterruptedQueryError
+from inlay.estimate import expected_rows
 
 
 class _Holder:
@@ -121,6 +122,18 @@ class Connection(_Holder):
         if session is not None:
             create_macros(cursor, session)
         return Connection(cursor, connection_number(cursor))
+
+    def _call(self, __method: Any, *__args: Any, **__kwargs: Any) -> Any:
+        if __args and isinstance(__args[0], str) and "ai_" in __args[0]:
+            self._foresee(__args[0])
+        return super()._call(__method, *__args, **__kwargs)
+
+    def _foresee(self, statement: str) -> None:
+        """Tells the progress display how many rows are to come, where somebody watches."""
+        session = find_session(self._held)
+        if session is not None and session.progress.shown:
+            functions = tuple(session.settings.prefix + name for name in session.specs if name.startswith("ai_"))
+            session.progress.expect(expected_rows(self._held, statement, functions))
 
     def interrupt(self) -> None:
         """Stops the statement that this connection is running, from another thread. Its rows under way included:

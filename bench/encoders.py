@@ -1,0 +1,287 @@
+"""The ways to get vectors for a column of texts that embed.py compares."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import tempfile
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from bench.side_by_side import Vectors
+from inlay.config import read_settings
+from inlay.models.locate import find_folder
+
+MODEL = "minilm"
+
+# Padded tokens of a batch for the ways that sort by length, as the engine has it.
+BATCH_TOKENS = 4_096
+
+
+def model_folder() -> Path:
+    return find_folder(read_settings({}).models[MODEL])
+
+
+class InlaySql:
+    """The whole statement, table to table, on a connection that knows nothing."""
+
+    def __init__(self, **options: Any) -> None:
+        self._options = {"progress": "off", **options}
+        self.note = ""
+        self._con: Any = None
+
+    def ready(self, texts: list[str]) -> None:
+        import inlay
+
+        if self._con is not None:
+            self._con.close()
+        # A connection of its own is a session of its own, with an empty memory; the model stays loaded.
+        self._con = inlay.connect(**self._options)
+        self._con.execute("create table t (id integer, body varchar)")
+        self._con.register("given", _table_of(texts))
+        self._con.execute("insert into t select id, body from given order by id")
+        self._con.execute("select ai_embed('the model is loaded by this')").fetchall()
+
+    def run(self) -> None:
+        self._con.execute("create or replace table v as select id, ai_embed(body) as vector from t")
+
+    def vectors(self) -> Vectors:
+        return _vectors_of(self._con)
+
+
+class InlayEngine:
+    """The engine called directly with a list of texts, without SQL."""
+
+    def __init__(self, **options: Any) -> None:
+        self._options = options
+        self.note = ""
+
+    def ready(self, texts: list[str]) -> None:
+        from inlay.engine.cancel import Token
+        from inlay.session import Session
+
+        self._session = Session(read_settings(self._options))
+        self._ref = self._session.model(MODEL)
+        self._texts = texts
+        self._token = Token
+        self._session.inference.run(self._ref, ["the model is loaded by this"], cancel=Token())
+
+    def run(self) -> None:
+        self._outcome = self._session.inference.run(self._ref, self._texts, cancel=self._token())
+
+    def vectors(self) -> Vectors:
+        return self._outcome.rows
+
+
+class SentenceTransformers:
+    """encode() over a list. batch_size: a number, or 'best' of BATCH_SIZES on the first rows."""
+
+    BATCH_SIZES = (8, 16, 64, 128)
+
+    def __init__(self, batch_size: int | str = 32, dtype: str | None = None) -> None:
+        from sentence_transformers import SentenceTransformer
+
+        kwargs = {"dtype": dtype} if dtype else {}
+        self._model = SentenceTransformer(str(model_folder()), model_kwargs=kwargs)
+        self._batch_size = batch_size
+        self.note = ""
+
+    def ready(self, texts: list[str]) -> None:
+        self._texts = texts
+
+    def run(self) -> None:
+        if self._batch_size == "best":
+            # Chosen in the warm-up turn, on real texts rather than on those few.
+            self._batch_size = min(self.BATCH_SIZES, key=self._seconds)
+            self.note = f"batch size {self._batch_size}"
+        self._found = self.encode(self._texts)
+
+    def encode(self, texts: list[str]) -> Any:
+        return self._model.encode(texts, batch_size=self._batch_size, show_progress_bar=False)
+
+    def _seconds(self, batch_size: int) -> float:
+        from bench.texts import make_texts
+
+        started = time.process_time()
+        self._model.encode(make_texts("mixed", 256), batch_size=batch_size, show_progress_bar=False)
+        return time.process_time() - started
+
+    def vectors(self) -> Vectors:
+        return np.asarray(self._found, dtype=np.float32)
+
+
+class UserScript:
+    """Table to table as a user writes it: execute, a list, encode, register, create table."""
+
+    def __init__(self) -> None:
+        self._encoder = SentenceTransformers()
+        self.note = ""
+
+    def ready(self, texts: list[str]) -> None:
+        self._con = duckdb.connect()
+        self._con.execute("create table t (id integer, body varchar)")
+        self._con.register("given", _table_of(texts))
+        self._con.execute("insert into t select id, body from given order by id")
+
+    def run(self) -> None:
+        rows = self._con.execute("select id, body from t").fetchall()
+        vectors = self._encoder.encode([body for _, body in rows])
+        made = pa.table({"id": [key for key, _ in rows], "vector": list(vectors)})
+        self._con.register("made", made)
+        self._con.execute("create or replace table v as select * from made")
+
+    def vectors(self) -> Vectors:
+        return _vectors_of(self._con)
+
+
+class OnnxRuntime:
+    """fastembed's way: batches of 256 in the order of the table, padded, fp32."""
+
+    def __init__(self, batch_size: int = 256) -> None:
+        import onnxruntime
+
+        self._session = onnxruntime.InferenceSession(str(onnx_file()), providers=["CPUExecutionProvider"])
+        self._tokenizer = _PaddingTokenizer()
+        self._batch_size = batch_size
+        self.note = ""
+
+    def ready(self, texts: list[str]) -> None:
+        self._texts = texts
+
+    def run(self) -> None:
+        found = []
+        for start in range(0, len(self._texts), self._batch_size):
+            ids, mask = self._tokenizer(self._texts[start : start + self._batch_size])
+            given = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
+            found.append(_pooled(self._session.run(None, given)[0], mask))
+        self._found = np.concatenate(found)
+
+    def vectors(self) -> Vectors:
+        return self._found
+
+
+class OpenVino:
+    """bf16, rows sorted by length, batches on the engine's own token budget, two in flight."""
+
+    def __init__(self, precision: str = "bf16") -> None:
+        import openvino
+
+        settings = {"INFERENCE_PRECISION_HINT": precision, "PERFORMANCE_HINT": "THROUGHPUT"}
+        self._compiled = openvino.Core().compile_model(str(onnx_file()), "CPU", settings)
+        self._queue = openvino.AsyncInferQueue(self._compiled)
+        self._queue.set_callback(self._take)
+        self._tokenizer = _PaddingTokenizer()
+        self.note = f"{len(self._queue)} streams"
+
+    def ready(self, texts: list[str]) -> None:
+        self._texts = texts
+
+    def run(self) -> None:
+        lengths = self._tokenizer.lengths(self._texts)
+        self._found = np.empty((len(self._texts), 384), dtype=np.float32)
+        order = np.argsort(-lengths, kind="stable")
+        start = 0
+        while start < len(order):
+            rows = order[start : start + max(1, BATCH_TOKENS // int(lengths[order[start]]))]
+            ids, mask = self._tokenizer.padded(rows)
+            self._queue.start_async([ids, mask, np.zeros_like(ids)], (rows, mask))
+            start += len(rows)
+        self._queue.wait_all()
+
+    def _take(self, request: Any, batch: tuple[Any, Any]) -> None:
+        rows, mask = batch
+        self._found[rows] = _pooled(request.get_output_tensor().data, mask)
+
+    def vectors(self) -> Vectors:
+        return self._found
+
+
+class _PaddingTokenizer:
+    """Token ids and masks, padded to the longest of the given texts and cut as the model's card says."""
+
+    def __init__(self) -> None:
+        from tokenizers import Tokenizer
+
+        self._tokenizer = Tokenizer.from_file(str(model_folder() / "tokenizer.json"))
+        self._tokenizer.no_padding()
+        self._tokenizer.enable_truncation(256)
+
+    def __call__(self, texts: list[str]) -> tuple[Any, Any]:
+        self.lengths(texts)
+        return self.padded(range(len(texts)))
+
+    def lengths(self, texts: list[str]) -> Any:
+        self._encoded = [encoding.ids for encoding in self._tokenizer.encode_batch_fast(texts)]
+        return np.array([len(ids) for ids in self._encoded])
+
+    def padded(self, rows: Any) -> tuple[Any, Any]:
+        lists = [self._encoded[row] for row in rows]
+        mask = np.arange(max(map(len, lists)))[None] < np.array([len(ids) for ids in lists])[:, None]
+        ids = np.zeros(mask.shape, dtype=np.int64)
+        ids[mask] = np.concatenate(lists)
+        return ids, mask.astype(np.int64)
+
+
+def _pooled(hidden: Any, mask: Any) -> Vectors:
+    summed = np.matmul(mask[:, None].astype(np.float32), hidden)[:, 0]
+    mean = summed / mask.sum(axis=1, keepdims=True)
+    return np.asarray(mean / np.linalg.norm(mean, axis=1, keepdims=True), dtype=np.float32)
+
+
+def onnx_file() -> Path:
+    """The default model as ONNX, exported once into the temporary folder."""
+    import onnxruntime  # noqa: F401  (both name the missing package before any work)
+    import onnxscript  # noqa: F401
+    import torch
+    from transformers import AutoModel
+
+    path = Path(tempfile.gettempdir()) / f"inlay_bench_minilm_torch{torch.__version__}.onnx"
+    if path.is_file():
+        return path
+    model = AutoModel.from_pretrained(model_folder(), add_pooling_layer=False, attn_implementation="eager").eval()
+
+    class Encoder(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.encoder = model
+
+        def forward(self, input_ids: Any, attention_mask: Any, token_type_ids: Any) -> Any:
+            given = {"input_ids": input_ids, "attention_mask": attention_mask, "token_type_ids": token_type_ids}
+            return self.encoder(**given).last_hidden_state
+
+    ids = torch.ones(2, 8, dtype=torch.long)
+    mask = ids.clone()
+    mask[1, 5:] = 0  # a mask of ones alone would be traced away
+    shape = {0: torch.export.Dim("batch"), 1: torch.export.Dim("tokens", max=512)}
+    part = path.with_suffix(f".{os.getpid()}")
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            Encoder(),
+            (ids, mask, torch.zeros_like(ids)),
+            part,
+            input_names=["input_ids", "attention_mask", "token_type_ids"],
+            output_names=["last_hidden_state"],
+            dynamic_shapes=(shape, shape, shape),
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
+    part.replace(path)
+    return path
+
+
+def _table_of(texts: list[str]) -> pa.Table:
+    return pa.table({"id": pa.array(range(len(texts)), type=pa.int32()), "body": texts})
+
+
+def _vectors_of(con: Any) -> Vectors:
+    found = con.execute("select vector from v order by id").fetchnumpy()["vector"]
+    return np.stack([np.asarray(vector, dtype=np.float32) for vector in found])
