@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from bench.side_by_side import Vectors
+from bench.texts import make_texts
 from inlay.config import read_settings
 from inlay.models.locate import find_folder
 
@@ -81,37 +82,38 @@ class InlayEngine:
 
 
 class SentenceTransformers:
-    """encode() over a list. batch_size: a number, or 'best' of BATCH_SIZES on the first rows."""
+    """encode() over a list. batch_size: a number, or 'best': the best of BATCH_SIZES on texts of the set `like`."""
 
     BATCH_SIZES = (8, 16, 64, 128)
 
-    def __init__(self, batch_size: int | str = 32, dtype: str | None = None) -> None:
+    def __init__(self, batch_size: int | str = 32, like: str = "mixed", dtype: str | None = None) -> None:
         from sentence_transformers import SentenceTransformer
 
         kwargs = {"dtype": dtype} if dtype else {}
         self._model = SentenceTransformer(str(model_folder()), model_kwargs=kwargs)
         self._batch_size = batch_size
         self.note = ""
+        if batch_size == "best":
+            self._batch_size = self._best_of_sizes(make_texts(like, 512))
+            self.note = f"batch size {self._batch_size}"
 
     def ready(self, texts: list[str]) -> None:
         self._texts = texts
 
     def run(self) -> None:
-        if self._batch_size == "best":
-            # Chosen in the warm-up turn, on real texts rather than on those few.
-            self._batch_size = min(self.BATCH_SIZES, key=self._seconds)
-            self.note = f"batch size {self._batch_size}"
         self._found = self.encode(self._texts)
 
     def encode(self, texts: list[str]) -> Any:
         return self._model.encode(texts, batch_size=self._batch_size, show_progress_bar=False)
 
-    def _seconds(self, batch_size: int) -> float:
-        from bench.texts import make_texts
-
-        started = time.process_time()
-        self._model.encode(make_texts("mixed", 256), batch_size=batch_size, show_progress_bar=False)
-        return time.process_time() - started
+    def _best_of_sizes(self, texts: list[str]) -> int:
+        self._model.encode(texts[:64], show_progress_bar=False)
+        seconds = {}
+        for size in self.BATCH_SIZES:
+            started = time.process_time()
+            self._model.encode(texts, batch_size=size, show_progress_bar=False)
+            seconds[size] = time.process_time() - started
+        return min(seconds, key=lambda size: seconds[size])
 
     def vectors(self) -> Vectors:
         return np.asarray(self._found, dtype=np.float32)
@@ -237,8 +239,7 @@ def _pooled(hidden: Any, mask: Any) -> Vectors:
 
 def onnx_file() -> Path:
     """The default model as ONNX, exported once into the temporary folder."""
-    import onnxruntime  # noqa: F401  (both name the missing package before any work)
-    import onnxscript  # noqa: F401
+    import onnxscript  # noqa: F401  (a missing package is named before any work)
     import torch
     from transformers import AutoModel
 

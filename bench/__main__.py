@@ -1,0 +1,44 @@
+"""python -m bench [--short] [name …]: runs all programs, those named, or one part of one (embed.mixed).
+
+Every program states its question, prints tables and writes bench/results/<program>.<part>.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+import time
+
+from bench.report import machine_line
+
+PROGRAMS = ("embed", "engine", "cold_start", "memory", "zero_shot")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("names", nargs="*", help=f"of {', '.join(PROGRAMS)}; program.part for one part of it")
+    parser.add_argument("--short", action="store_true", help="fewer rows and rounds: minutes for everything")
+    given = parser.parse_args()
+    os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    print(machine_line())
+    for name in given.names or PROGRAMS:
+        program, _, part = name.partition(".")
+        if program not in PROGRAMS:
+            parser.error(f"no program {program!r}; there are {', '.join(PROGRAMS)}")
+        module = importlib.import_module(f"bench.{program}")
+        parts = getattr(module, "SHORT", tuple(module.PARTS)) if given.short and not part else tuple(module.PARTS)
+        if part and part not in module.PARTS:
+            parser.error(f"{program} has no part {part!r}; it has {', '.join(module.PARTS)}")
+        print(f"\n== {program}: {module.__doc__.strip()}")
+        for each in (part,) if part else parts:
+            started = time.perf_counter()
+            print(f"\n-- {program}.{each}\n")
+            module.PARTS[each](given.short)
+            print(f"\n({time.perf_counter() - started:.0f} s)", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
