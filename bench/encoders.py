@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import os
 import tempfile
 import time
@@ -264,6 +265,7 @@ def onnx_file() -> Path:
     part = path.with_suffix(f".{os.getpid()}")
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
+        logging.getLogger("torch.onnx").setLevel(logging.ERROR)
         torch.onnx.export(
             Encoder(),
             (ids, mask, torch.zeros_like(ids)),

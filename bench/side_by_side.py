@@ -114,6 +114,8 @@ def take_turns(entries: Sequence[Entry], texts: list[str], rounds: int) -> list[
 
 
 def _serve(pipe: Connection, way: str, options: dict[str, Any], texts: list[str]) -> None:
+    os.environ["TRANSFORMERS_VERBOSITY"] = "error"
+    os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
     module, _, name = way.partition(":")
     try:
         built: Way = getattr(importlib.import_module(module), name)(**options)

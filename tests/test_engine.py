@@ -147,6 +147,7 @@ def test_two_threads_never_compute_the_same_text() -> None:
         thread.start()
     for thread in threads:
         thread.join(30)
+    # Without an owner, what another thread computed meanwhile counts as known.
     assert sum(int((~outcome.known).sum()) for outcome in outcomes) == len(texts)
     for outcome in outcomes[1:]:
         np.testing.assert_array_equal(outcome.rows, outcomes[0].rows)

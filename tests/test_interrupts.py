@@ -116,8 +116,10 @@ def test_ctrl_c_stops_a_plain_connection_with_an_error(run_script: Run, threads:
     for line in lines[::2]:
         seconds, outcome = seconds_and_outcome(line)
         # Which one depends on whether the main thread was inside a function or waited for others that were.
-        assert outcome.startswith("InvalidInputException") and "interrupted by Ctrl-C" in outcome or (
-            outcome.startswith(("KeyboardInterrupt", "RuntimeError: Query interrupted", "InterruptException"))
+        assert (
+            outcome.startswith("InvalidInputException")
+            and "interrupted by Ctrl-C" in outcome
+            or (outcome.startswith(("KeyboardInterrupt", "RuntimeError: Query interrupted", "InterruptException")))
         )
         assert seconds < STOPS_WITHIN_S
     assert stderr == ""
@@ -160,7 +162,7 @@ def test_ctrl_c_inside_one_transaction_leaves_the_data_of_before(run_script: Run
         "con.begin(); con.execute('INSERT INTO kept VALUES (2)'); press_ctrl_c(another_batch())\n"
         "report(lambda: con.execute('CREATE TABLE vectors AS SELECT ai_embed(s) FROM texts').fetchall())\n"
         "con.rollback(); print(con.execute('FROM kept').fetchall())\n"
-        "print(con.execute(\"SELECT table_name FROM duckdb_tables() ORDER BY 1\").fetchall())"
+        'print(con.execute("SELECT table_name FROM duckdb_tables() ORDER BY 1").fetchall())'
     )
     assert seconds_and_outcome(lines[0])[1].startswith("KeyboardInterrupt")
     assert lines[1:] == ["[(1,)]", "[('kept',), ('texts',)]"]

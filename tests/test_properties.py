@@ -25,7 +25,10 @@ from inlay.store.keys import input_keys, signature
 from inlay.store.memory import Memory
 
 FAILING = st.sampled_from([FAIL, NEVER_FITS, f"before {FAIL}", f"{OOM} fits alone"])
-TEXTS = st.lists(st.one_of(st.none(), st.text(max_size=40), FAILING, st.sampled_from(["", " ", "👩‍👩‍👧", "\u202eabc", "\x00"])), max_size=40)
+TEXTS = st.lists(
+    st.one_of(st.none(), st.text(max_size=40), FAILING, st.sampled_from(["", " ", "👩‍👩‍👧", "\u202eabc", "\x00"])),
+    max_size=40,
+)
 MANY = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 

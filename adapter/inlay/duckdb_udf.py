@@ -159,7 +159,9 @@ def _native(con: Any) -> duckdb.DuckDBPyConnection:
     for holder in ("_held", "_ConnectionWrapper__c"):
         con = getattr(con, holder, con)
     if not isinstance(con, duckdb.DuckDBPyConnection):
-        raise ConfigError(f"{type(con).__name__!r} object is not a DuckDB connection. Attach to what duckdb.connect() gives.")
+        raise ConfigError(
+            f"{type(con).__name__!r} object is not a DuckDB connection. Attach to what duckdb.connect() gives."
+        )
     return con
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections import deque
@@ -19,6 +20,9 @@ EXCERPT = 200
 SAME_STATEMENT_S = 1.0
 
 
+_entries = itertools.count(1)
+
+
 @dataclass
 class Entry:
     """One call of one statement, still being added to. seconds: time during which at least one of its chunks was
@@ -27,6 +31,7 @@ class Entry:
     statement: int
     function: str
     model: str
+    number: int
     device: str = ""
     rows: int = 0
     known: int = 0
@@ -62,7 +67,7 @@ class Ledger:
             key = (statement, function, model, call)
             entry = self._entries.get(key)
             if entry is None:
-                entry = self._entries[key] = Entry(statement, function, model)
+                entry = self._entries[key] = Entry(statement, function, model, next(_entries))
                 while len(self._entries) > STATEMENTS_KEPT:
                     del self._entries[next(iter(self._entries))]
             if not entry.running:

@@ -118,7 +118,7 @@ class Session:
 
     def _ask(self, call: Call, answer: Answer, distinct: list[list[str]], entry: Entry, n_rows: int) -> Answers:
         with self.progress.working(f"{call.function} {call.model.name}", n_rows) as told:
-            ask = Ask(self.inference, call.model, Token(), told)
+            ask = Ask(self.inference, call.model, Token(), told, entry.number)
             answers = answer(distinct, ask)
         keys = input_keys(signature({"function": call.function}), distinct)
         self.ledger.count(entry, keys, answers.known.tolist(), answers.errors, ask.tokens, ask.truncated)

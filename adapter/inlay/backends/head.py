@@ -23,7 +23,9 @@ def load_head_part(ref: ModelRef, part: str | Projection, device: torch.device) 
     activation = _activation(ref, part.activation)
 
     def project(vectors: torch.Tensor) -> torch.Tensor:
-        projected: torch.Tensor = activation(torch.nn.functional.linear(vectors, saved["linear.weight"], saved.get("linear.bias")))
+        projected: torch.Tensor = activation(
+            torch.nn.functional.linear(vectors, saved["linear.weight"], saved.get("linear.bias"))
+        )
         if part.residual:
             carried = vectors if "residual.weight" not in saved else vectors @ saved["residual.weight"].T
             projected = projected + carried

@@ -78,10 +78,12 @@ class Inference:
         prompt: str = "",
         cancel: Token,
         told: Told | None = None,
+        owner: int | None = None,
     ) -> Outcome:
         """The model's rows for texts, or for (text, pair); `prompt` is put before each text.
 
-        told(share, tokens) hears of every batch: which share of what had to be computed it was.
+        told(share, tokens) hears of every batch: which share of what had to be computed it was. owner: a number for
+        the call of a statement; what another thread computes for the same owner was not known.
 
         Raises ModelError when the model cannot be loaded, InterruptedQueryError when cancelled.
         """
@@ -102,7 +104,8 @@ class Inference:
         first[where[::-1]] = np.arange(len(keys))[::-1]
         rows = empty_rows(len(distinct), ref.width)
         outcome = Outcome(rows, known=np.ones(len(distinct), dtype=np.bool_))
-        missing = self.memory.lookup(distinct, rows)
+        missing, own = self.memory.lookup(distinct, rows, owner)
+        outcome.known[own] = False
         while missing:
             mine, others = self.memory.claim([distinct[m] for m in missing])
             mine_at = [missing[m] for m in mine]
@@ -118,6 +121,7 @@ class Inference:
                     outcome,
                     cancel,
                     told,
+                    owner,
                 )
             finally:
                 self.memory.release([distinct[m] for m in mine_at])
@@ -125,9 +129,10 @@ class Inference:
             for event in set(others.values()):
                 _await(event, cancel)
             # Whatever another thread failed at is tried here once more, so that its error is listed here as well.
-            still = self.memory.lookup([distinct[w] for w in waiting], into := empty_rows(len(waiting), ref.width))
-            for offset, position in enumerate(waiting):
-                rows[position] = into[offset]
+            into = empty_rows(len(waiting), ref.width)
+            still, own = self.memory.lookup([distinct[w] for w in waiting], into, owner)
+            rows[waiting] = into
+            outcome.known[[waiting[o] for o in own]] = False
             missing = [waiting[s] for s in still]
         return Outcome(
             rows[where],
@@ -148,6 +153,7 @@ class Inference:
         outcome: Outcome,
         cancel: Token,
         told: Told | None,
+        owner: int | None,
     ) -> None:
         if not texts:
             return
@@ -171,7 +177,7 @@ class Inference:
             outcome.rows[[places[positions[i]] for i in good]] = job.rows[good]
             outcome.tokens += int(job.tokens.lengths.sum())
             outcome.truncated += int((job.tokens.lengths_before > job.tokens.lengths).sum())
-            self.memory.publish([keys[positions[i]] for i in good], job.rows[good], job.tokens.lengths[good])
+            self.memory.publish([keys[positions[i]] for i in good], job.rows[good], owner)
 
     def _submit(
         self,

@@ -83,6 +83,7 @@ class Ask:
     model: ModelRef
     cancel: Token
     told: Told | None = None
+    owner: int | None = None
     tokens: int = 0
     truncated: int = 0
 
@@ -102,7 +103,9 @@ class Ask:
         return self._run(texts, pairs, "")
 
     def _run(self, texts: list[str], pairs: list[str] | None, prompt: str) -> Outcome:
-        outcome = self.inference.run(self.model, texts, pairs, prompt=prompt, cancel=self.cancel, told=self.told)
+        outcome = self.inference.run(
+            self.model, texts, pairs, prompt=prompt, cancel=self.cancel, told=self.told, owner=self.owner
+        )
         self.tokens += outcome.tokens
         self.truncated += outcome.truncated
         return outcome

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from inlay.backends.base import Floats, Ints
+from inlay.backends.base import Floats
 
 # What a key, its place and the dictionary slot cost beside the numbers themselves, measured with tracemalloc.
 _ENTRY_BYTES = 250
@@ -23,15 +23,19 @@ class _Block:
     number: int
     keys: list[bytes]
     rows: Floats
-    counts: Ints
+    owner: int | None
 
     @property
     def bytes(self) -> int:
-        return self.rows.nbytes + self.counts.nbytes + _ENTRY_BYTES * len(self.keys)
+        return self.rows.nbytes + _ENTRY_BYTES * len(self.keys)
 
 
 class Memory:
-    """rows: float32 of one width per signature; counts: tokens of each input, kept for the ledger."""
+    """Rows of float32, of one width per signature.
+
+    owner: a number for the call of a statement that computed a row. What a call computed itself, in another thread
+    or an earlier chunk, was not known before it began.
+    """
 
     def __init__(self, budget_bytes: int) -> None:
         self.budget_bytes = budget_bytes
@@ -42,9 +46,13 @@ class Memory:
         self._bytes = 0
         self._next = 0
 
-    def lookup(self, keys: list[bytes], into: Floats) -> list[int]:
-        """Copies each known row to its place in `into`; returns the positions that are not known."""
+    def lookup(self, keys: list[bytes], into: Floats, owner: int | None) -> tuple[list[int], list[int]]:
+        """Copies each row that is here to its place in `into`.
+
+        Returns the positions that are not here, and those that are but that the owner itself computed.
+        """
         missing: list[int] = []
+        own: list[int] = []
         with self._lock:
             for position, key in enumerate(keys):
                 found = self._index.get(key)
@@ -54,7 +62,9 @@ class Memory:
                     block, row = found
                     into[position] = block.rows[row]
                     self._blocks.move_to_end(block.number)
-        return missing
+                    if owner is not None and block.owner == owner:
+                        own.append(position)
+        return missing, own
 
     def claim(self, keys: list[bytes]) -> tuple[list[int], dict[int, threading.Event]]:
         """(positions that the caller must now compute and release, positions that another thread is computing)."""
@@ -75,12 +85,12 @@ class Memory:
                     mine.append(position)
         return mine, others
 
-    def publish(self, keys: list[bytes], rows: Floats, counts: Ints) -> None:
+    def publish(self, keys: list[bytes], rows: Floats, owner: int | None) -> None:
         if not keys:
             return
         with self._lock:
             self._next += 1
-            block = _Block(self._next, keys, rows, counts)
+            block = _Block(self._next, keys, rows, owner)
             self._blocks[block.number] = block
             self._bytes += block.bytes
             for row, key in enumerate(keys):
