@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from inlay.backends.base import Floats, OutOfMemory, Tokens
-from inlay.backends.device import choose_device, choose_dtype, use_one_core
+from inlay.backends.device import choose_devices, choose_dtype, use_one_core
 from inlay.backends.fake import FAIL, NEVER_FITS, OOM, FakeBackend, fake_row
+from inlay.backends.sharded import ShardedBackend
 from inlay.backends.torch_encoder import TorchEncoder
 from inlay.config import read_settings
 from inlay.engine import cancel
@@ -118,6 +119,15 @@ def test_several_workers_give_the_same_rows() -> None:
     )
 
 
+def test_several_devices_each_take_batches_and_give_the_same_rows() -> None:
+    copies = [Recording(seconds=0.01) for _ in range(3)]
+    lane = Lane(ShardedBackend(copies))
+    texts = [f"text {i}" for i in range(300)]
+    np.testing.assert_array_equal(answers(submit(lane, texts)), answers(submit(Lane(Recording()), texts)))
+    assert all(copy.batches for copy in copies)
+    assert lane.backend.device == "3 × fake"
+
+
 def test_a_cancelled_caller_leaves_within_two_seconds_and_the_others_are_answered() -> None:
     lane = Lane(Recording(seconds=0.1))
     stays = Token()
@@ -207,7 +217,9 @@ def test_precision_follows_the_hardware(
 def test_a_device_that_is_not_here_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     with pytest.raises(ConfigError, match="torch sees 1 CUDA devices"):
-        choose_device("cuda:3")
+        choose_devices("cuda:3")
+    assert choose_devices("cuda") == [torch.device("cuda:0")]
+    assert choose_devices("cpu") == [torch.device("cpu")]
 
 
 def test_a_worker_takes_one_core_and_leaves_other_threads_theirs() -> None:

@@ -91,7 +91,7 @@ class Relation(_Holder):
 
     # DuckDB asks isinstance() before it reads a variable named in SQL ("from rel"); any other object with an Arrow
     # stream is read through the connection that is busy with that very statement, which fails (2.0) or hangs (1.4).
-    __class__ = property(lambda self: duckdb.DuckDBPyRelation)  # type: ignore[assignment]
+    __class__ = property(lambda self: duckdb.DuckDBPyRelation)
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         return self._call(self._held.__arrow_c_stream__, requested_schema)
@@ -109,7 +109,7 @@ class Relation(_Holder):
 class Connection(_Holder):
     """What inlay.connect() gives. `duckdb` is the connection inside, for libraries that insist on it."""
 
-    __class__ = property(lambda self: duckdb.DuckDBPyConnection)  # type: ignore[assignment]
+    __class__ = property(lambda self: duckdb.DuckDBPyConnection)
 
     @property
     def duckdb(self) -> duckdb.DuckDBPyConnection:

@@ -72,10 +72,11 @@ def _package(package: str, extra: str | None, *, optional: bool = False) -> Chec
 def _device() -> Check:
     import torch
 
-    from inlay.backends.device import choose_device, choose_dtype, cpu_multiplies_bf16, device_name
+    from inlay.backends.device import choose_devices, choose_dtype, cpu_multiplies_bf16, device_name
 
-    device = choose_device("auto")
-    found = device_name(device, choose_dtype("auto", device))
+    devices = choose_devices("auto")
+    device = devices[0]
+    found = ", ".join(device_name(each, choose_dtype("auto", each)) for each in devices)
     if device.type == "cpu":
         why = "the CPU multiplies bfloat16" if cpu_multiplies_bf16() else "no AMX or AVX512-BF16"
         found += f" ({why}; {torch.get_num_threads()} threads)"

@@ -239,7 +239,8 @@ def _register(con: duckdb.DuckDBPyConnection, session: Session) -> None:
             raise NameTakenError.functions(taken)
         for name, function, returns in functions:
             _registered.append(function)
-            owner.create_function(
+            # The stubs of duckdb 2.0 know enums alone; the strings serve 1.4 as well.
+            owner.create_function(  # type: ignore[call-overload]
                 name, function, None, returns, type="arrow", null_handling="special", side_effects=True
             )
     except BaseException:
@@ -247,7 +248,8 @@ def _register(con: duckdb.DuckDBPyConnection, session: Session) -> None:
         raise
     _sessions[session.number] = session
     _owners[session.number] = owner
-    weakref.finalize(con, _close_owner, session.number).atexit = False
+    closing = weakref.finalize(con, _close_owner, session.number)
+    closing.atexit = False
 
 
 def _taken(con: duckdb.DuckDBPyConnection, owner: duckdb.DuckDBPyConnection, names: list[str]) -> set[str]:

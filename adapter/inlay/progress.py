@@ -115,7 +115,8 @@ class Progress:
             return f"inlay: {self._what}: {self._rows:,.0f} rows, {speed}"
         left = (self._expected - self._rows) * seconds / max(self._rows, 1.0)
         share = 100 * self._rows / self._expected
-        return f"inlay: {self._what}: {self._rows:,.0f} of {self._expected:,} rows ({share:.0f} %), {speed}, {left:,.0f} s left"
+        done = f"{self._rows:,.0f} of {self._expected:,} rows ({share:.0f} %)"
+        return f"inlay: {self._what}: {done}, {speed}, {left:,.0f} s left"
 
     def _open(self) -> Any:
         from tqdm.auto import tqdm

@@ -9,18 +9,21 @@ import torch
 from inlay.errors import ConfigError
 
 
-def choose_device(asked: str) -> torch.device:
-    """'auto' takes CUDA, then Apple's MPS, then the CPU. Raises ConfigError for a device that is not there."""
+def choose_devices(asked: str) -> list[torch.device]:
+    """'auto' takes every CUDA device, or Apple's MPS, or the CPU; 'cuda' every CUDA device, 'cuda:1' that one.
+
+    Raises ConfigError for a device that is not there.
+    """
     if asked == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda:0")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+        asked = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    if asked == "cuda" and torch.cuda.device_count():
+        return [torch.device("cuda", index) for index in range(torch.cuda.device_count())]
     device = torch.device(asked)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise ConfigError(f"device {asked!r} is not here: torch sees {torch.cuda.device_count()} CUDA devices.")
     if device.type == "mps" and not torch.backends.mps.is_available():
         raise ConfigError("device 'mps' is not here: torch finds no Apple GPU.")
-    return device
+    return [device]
 
 
 def choose_dtype(asked: str, device: torch.device) -> torch.dtype:

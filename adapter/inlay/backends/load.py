@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from inlay.backends.base import Backend
+from inlay.backends.sharded import ShardedBackend
 from inlay.errors import MissingExtraError
 from inlay.types import ModelRef
 
@@ -14,7 +15,9 @@ def load_backend(ref: ModelRef) -> Backend:
 
         return FakeBackend(ref)
     try:
+        from inlay.backends.device import choose_devices
         from inlay.backends.torch_encoder import TorchEncoder
     except ImportError as error:
         raise MissingExtraError.package(error.name or "torch", "torch", f"model {ref.name!r}") from error
-    return TorchEncoder(ref)
+    copies = [TorchEncoder(ref, device) for device in choose_devices(ref.device)]
+    return copies[0] if len(copies) == 1 else ShardedBackend(copies)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import torch
 
 from inlay.backends.base import Floats, OutOfMemory, Tokens
-from inlay.backends.device import choose_device, choose_dtype, device_name, use_one_core
+from inlay.backends.device import choose_dtype, device_name, use_one_core
 from inlay.backends.head import load_head_part
 from inlay.backends.lean_bert import LeanBert, is_lean
 from inlay.backends.pooling import pool
@@ -29,10 +29,10 @@ class TorchEncoder:
     on one batch, whose attention and elementwise parts are too small to share.
     """
 
-    def __init__(self, ref: ModelRef) -> None:
+    def __init__(self, ref: ModelRef, device: torch.device) -> None:
         self.ref = ref
         _check_digests(ref)
-        self._device = choose_device(ref.device)
+        self._device = device
         self._dtype = choose_dtype(ref.dtype, self._device)
         self.device = device_name(self._device, self._dtype)
         on_cpu = self._device.type == "cpu"

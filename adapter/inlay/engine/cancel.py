@@ -105,7 +105,8 @@ class Token:
     """Held by one piece of work; made inside a function, the interrupts of its connection count as well."""
 
     def __init__(self) -> None:
-        self._connection, self._seen = getattr(_this_thread, "work", None) or (None, _count(None))
+        work: tuple[int | None, int] = getattr(_this_thread, "work", None) or (None, _count(None))
+        self._connection, self._seen = work
 
     @property
     def cancelled(self) -> bool:

@@ -33,7 +33,7 @@ COSINE_SHARPNESS = 20.0
 def bind(call: Call) -> Answer:
     labels = call_labels(call)
     template = call_template(call)
-    score = label_scorer(call.model, labels, template)
+    score = LabelScorer(call.model, labels, template)
 
     def answer(columns: list[list[str]], ask: Ask) -> Answers:
         return choose_best(labels.names, *score(columns[0], ask), sharpen=call.model.task == "embed")
@@ -98,7 +98,7 @@ def _unit(rows: Floats) -> Floats:
     return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12), dtype=np.float32)
 
 
-class label_scorer:
+class LabelScorer:
     """Scores of texts against labels: ([n, labels], errors, known), by the model's kind."""
 
     def __init__(self, model: ModelRef, labels: Labels, template: str | None, *, each_for_itself: bool = False) -> None:

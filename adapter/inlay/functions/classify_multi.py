@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from inlay.functions.classify import call_labels, call_template, label_scorer
+from inlay.functions.classify import call_labels, call_template, LabelScorer
 from inlay.functions.contract import Answer, Answers, Ask, Call
 
 DEFAULT_THRESHOLD = 0.5
@@ -17,7 +17,7 @@ DEFAULT_THRESHOLD = 0.5
 def bind(call: Call) -> Answer:
     labels = call_labels(call)
     threshold = call.threshold(None if call.model.task == "embed" else DEFAULT_THRESHOLD)
-    score = label_scorer(call.model, labels, call_template(call), each_for_itself=True)
+    score = LabelScorer(call.model, labels, call_template(call), each_for_itself=True)
 
     def answer(columns: list[list[str]], ask: Ask) -> Answers:
         scores, errors, known = score(columns[0], ask)

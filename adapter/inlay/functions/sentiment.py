@@ -10,7 +10,7 @@ import numpy as np
 
 from inlay.backends.base import Floats
 from inlay.errors import CannotServeError
-from inlay.functions.classify import choose_best, label_scorer
+from inlay.functions.classify import choose_best, LabelScorer
 from inlay.functions.contract import Answer, Answers, Ask, Call
 from inlay.functions.labels import Labels
 
@@ -148,7 +148,7 @@ def bind(call: Call) -> Answer:
 
 
 def _from_entailment(call: Call) -> Answer:
-    score = label_scorer(call.model, Labels(SENTIMENTS, STATEMENTS), None)
+    score = LabelScorer(call.model, Labels(SENTIMENTS, STATEMENTS), None)
 
     def answer(columns: list[list[str]], ask: Ask) -> Answers:
         return choose_best(SENTIMENTS, *score(columns[0], ask), sharpen=False)
@@ -165,7 +165,7 @@ def _from_classifier(call: Call) -> Answer:
             f"{', '.join(SENTIMENTS)} among its labels and no others. Use ai_classify for its own labels."
         )
     names = [name for name in SENTIMENTS if name in mapped]
-    score = label_scorer(call.model, Labels(own, (None,) * len(own)), None)
+    score = LabelScorer(call.model, Labels(own, (None,) * len(own)), None)
 
     def answer(columns: list[list[str]], ask: Ask) -> Answers:
         scores, errors, known = score(columns[0], ask)
