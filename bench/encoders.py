@@ -32,10 +32,16 @@ def model_folder() -> Path:
 
 
 class InlaySql:
-    """The whole statement, table to table, on a connection that knows nothing."""
+    """The whole statement, table to table, on a connection that knows nothing.
 
-    def __init__(self, **options: Any) -> None:
+    row_groups: the table is a Parquet file with a row group for every 2,048 rows, which DuckDB reads with all its
+    threads, as it does any table of more than 122,880 rows; a smaller table is read by one.
+    """
+
+    def __init__(self, *, row_groups: bool = False, **options: Any) -> None:
         self._options = {"progress": "off", **options}
+        self._source = "t"
+        self._folder = tempfile.TemporaryDirectory() if row_groups else None
         self.note = ""
         self._con: Any = None
 
@@ -50,20 +56,42 @@ class InlaySql:
         self._con.register("given", _table_of(texts))
         self._con.execute("insert into t select id, body from given order by id")
         self._con.execute("select ai_embed('the model is loaded by this')").fetchall()
+        if self._folder:
+            self._source = f"'{self._folder.name}/t.parquet'"
+            self._con.execute(f"copy t to {self._source} (format parquet, row_group_size 2048)")
 
     def run(self) -> None:
-        self._con.execute("create or replace table v as select id, ai_embed(body) as vector from t")
+        self._con.execute(f"create or replace table v as select id, ai_embed(body) as vector from {self._source}")
 
     def vectors(self) -> Vectors:
         return _vectors_of(self._con)
 
 
 class InlayEngine:
-    """The engine called directly with a list of texts, without SQL."""
+    """The engine called directly with a list of texts, without SQL.
 
-    def __init__(self, **options: Any) -> None:
+    max_batch_tokens, window_rows, workers: other than the engine's own, to see what they are worth. One worker
+    computes with all cores on one batch; several compute on one core each.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_batch_tokens: int | None = None,
+        window_rows: int | None = None,
+        workers: int | None = None,
+        **options: Any,
+    ) -> None:
+        from inlay.engine import lane
+        from inlay.engine.pool import lane_for
+        from inlay.session import Session
+
         self._options = options
         self.note = ""
+        loaded = lane_for(Session(read_settings(options)).model(MODEL))
+        loaded.max_batch_tokens = loaded.backend.max_batch_tokens = max_batch_tokens or loaded.max_batch_tokens
+        loaded.backend.workers = workers or loaded.backend.workers
+        lane.WINDOW_ROWS = window_rows or lane.WINDOW_ROWS
 
     def ready(self, texts: list[str]) -> None:
         from inlay.engine.cancel import Token

@@ -25,6 +25,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from inlay.config import read_settings
+from inlay.definitions import all_definitions
 from inlay.engine import cancel
 from inlay.engine.lane import stop_at_exit
 from inlay.errors import ConfigError, InlayError, InterruptedQueryError, NameTakenError, NotAttachedError
@@ -102,6 +103,7 @@ def attach(con: duckdb.DuckDBPyConnection, *, config: str | os.PathLike[str] | N
                         f"prefix is {settings.prefix!r}, but this database is attached with "
                         f"{session.settings.prefix!r}. Detach first: inlay.detach(con)"
                     )
+                all_definitions(settings.functions_folders)  # raises while the session is still as it was
                 session.configure(settings)
             session.attached = True
         create_qualified_macros(con, session)
@@ -248,7 +250,7 @@ def _register(con: duckdb.DuckDBPyConnection, session: Session) -> None:
         raise
     _sessions[session.number] = session
     _owners[session.number] = owner
-    closing = weakref.finalize(con, _close_owner, session.number)
+    closing: Any = weakref.finalize(con, _close_owner, session.number)
     closing.atexit = False
 
 

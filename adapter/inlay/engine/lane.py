@@ -141,24 +141,30 @@ class Lane:
                 window.broken = error
             finally:
                 window.left.release()
+                del window  # as in _serve_window
 
     def _serve(self) -> None:
         if self.backend.workers > 1:
             self.backend.start_worker()
         while True:
-            with self._wake:
-                while not self._queue:
-                    self._idle.set()
-                    self._wake.wait()
-                jobs = self._take_window()
-            try:
-                self._run_window(jobs)
-            except BaseException as error:  # a bug here must reach the callers, not leave them waiting
-                for job in jobs:
-                    job.failure = error
-            finally:
-                for job in jobs:
-                    job.done.set()
+            self._serve_window()
+
+    def _serve_window(self) -> None:
+        """One window. A method of its own, so that this thread holds on to nothing of it while it waits for the next:
+        a job's failure leads by its traceback to the caller's variables, open connections among them."""
+        with self._wake:
+            while not self._queue:
+                self._idle.set()
+                self._wake.wait()
+            jobs = self._take_window()
+        try:
+            self._run_window(jobs)
+        except BaseException as error:  # a bug here must reach the callers, not leave them waiting
+            for job in jobs:
+                job.failure = error
+        finally:
+            for job in jobs:
+                job.done.set()
 
     def _take_window(self) -> list[Job]:
         jobs = [self._queue.popleft()]

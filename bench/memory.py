@@ -1,0 +1,88 @@
+"""Does memory, or the cost of a row, grow with the table?
+
+Each line is a process of its own; its greatest resident size is what the operating system saw (VmHWM). `fake` is the
+deterministic model without weights, so that what is measured is everything else: DuckDB, gathering, keys, results,
+account. Rows are all different, the worst case, and come from range() or from a Parquet file, so the texts themselves
+take no memory. A process keeps results up to memory_mb (512); until that is full, growth is the budget being used.
+
+over_rows   count(ai_classify(…)) and a table made of a small value, fake model
+embed       a table of vectors made from short texts, the real model, in a database file
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from bench.report import save, table
+from bench.texts import make_texts
+
+_LABELS = "['a', 'b', 'c']"
+_COUNT = f"select count(ai_classify('row ' || i, {_LABELS}, model := 'fake')) from range({{n}}) r(i)"
+_CTAS = f"create table v as select i, ai_classify('row ' || i, {_LABELS}, model := 'fake') as kind from range({{n}}) r(i)"
+_SIMILAR = "create table v as select i, ai_count_tokens('row ' || i, model := 'fake') as n from range({n}) r(i)"
+_EMBED = "create table v as select ai_embed(body) as vector from '{folder}/t.parquet'"
+
+
+def over_rows(short: bool) -> None:
+    sizes = (20_000, 100_000, 200_000) if short else (100_000, 1_000_000, 5_000_000)
+    statements = {"count(ai_classify)": _COUNT, "table of ai_classify": _CTAS, "table of ai_count_tokens": _SIMILAR}
+    rows, found = [], []
+    for memory_mb in (64, 512):
+        for name, statement in statements.items():
+            if memory_mb == 512 and statement is not _COUNT:
+                continue
+            for n in sizes:
+                rss_mb, cpu_s, wall_s = _child(statement.format(n=n), memory_mb, ":memory:")
+                found.append({"statement": name, "memory_mb": memory_mb, "rows": n, "rss_mb": rss_mb, "cpu_s": cpu_s})
+                rows.append(_line(f"{name}, memory_mb {memory_mb}", n, rss_mb, cpu_s, wall_s))
+    print(table(["statement", "rows", "greatest MB", "CPU µs a row", "wall s"], rows))
+    save("memory.over_rows", {"lines": found})
+
+
+def embed(short: bool) -> None:
+    rows, found = [], []
+    for n in (500, 1_000, 2_000) if short else (1_000, 10_000, 40_000):
+        with tempfile.TemporaryDirectory() as folder:
+            texts = make_texts("short", n)
+            pq.write_table(pa.table({"body": texts}), f"{folder}/t.parquet", row_group_size=20_480)
+            del texts
+            rss_mb, cpu_s, wall_s = _child(_EMBED.format(folder=folder), 512, f"{folder}/v.duckdb")
+        found.append({"rows": n, "rss_mb": rss_mb, "cpu_s": cpu_s})
+        rows.append(_line("table of ai_embed", n, rss_mb, cpu_s, wall_s))
+    print(table(["statement", "rows", "greatest MB", "CPU µs a row", "wall s"], rows))
+    save("memory.embed", {"lines": found})
+
+
+def _line(name: str, n: int, rss_mb: float, cpu_s: float, wall_s: float) -> list[str]:
+    return [name, f"{n:,}", f"{rss_mb:.0f}", f"{cpu_s / n * 1e6:.1f}", f"{wall_s:.1f}"]
+
+
+def _child(statement: str, memory_mb: int, database: str) -> tuple[float, float, float]:
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(_measure, (statement, memory_mb, database))
+
+
+def _measure(statement: str, memory_mb: int, database: str) -> tuple[float, float, float]:
+    """(greatest resident MB, CPU seconds, wall seconds) of one statement in this fresh process."""
+    import inlay
+
+    con: Any = inlay.connect(database, progress="off", memory_mb=memory_mb)
+    if "ai_embed" in statement:
+        con.sql("select ai_embed('the model is loaded by this')").fetchall()
+    wall, cpu = time.perf_counter(), time.process_time()
+    con.execute(statement).fetchall()
+    seconds = time.process_time() - cpu, time.perf_counter() - wall
+    con.close()
+    status = Path("/proc/self/status").read_text()
+    peak_kb = next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM"))
+    return peak_kb / 1000, *seconds
+
+
+PARTS = {"over_rows": over_rows, "embed": embed}
