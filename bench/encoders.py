@@ -113,7 +113,7 @@ class InlayEngine:
 class SentenceTransformers:
     """encode() over a list. batch_size: a number, or 'best': the best of BATCH_SIZES on texts of the set `like`."""
 
-    BATCH_SIZES = (8, 16, 64, 128)
+    BATCH_SIZES = (8, 16, 64)
 
     def __init__(self, batch_size: int | str = 32, like: str = "mixed", dtype: str | None = None) -> None:
         from sentence_transformers import SentenceTransformer
@@ -123,7 +123,7 @@ class SentenceTransformers:
         self._batch_size = batch_size
         self.note = ""
         if batch_size == "best":
-            self._batch_size = self._best_of_sizes(make_texts(like, 512))
+            self._batch_size = self._best_of_sizes(make_texts(like, 192))
             self.note = f"batch size {self._batch_size}"
 
     def ready(self, texts: list[str]) -> None:

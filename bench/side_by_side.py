@@ -45,6 +45,7 @@ class Entry:
     """One line of a table. way: 'module:class', built with `options` in a process with `environment` added.
 
     rows: how many of the texts it gets; None means all. A slow way gets fewer, and is compared by rows per second.
+    once: it takes part in the first round only.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Entry:
     options: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, str] = field(default_factory=dict)
     rows: int | None = None
+    once: bool = False
 
 
 @dataclass
@@ -68,7 +70,7 @@ class Turns:
     def faster_than(self, base: Turns, clock: str) -> list[float]:
         """Rows per second over those of `base`, for every round. clock: 'wall_s' or 'cpu_s'."""
         mine, theirs = getattr(self, clock), getattr(base, clock)
-        return [(self.n_rows / m) / (base.n_rows / t) for m, t in zip(mine, theirs, strict=True)]
+        return [(self.n_rows / m) / (base.n_rows / t) for m, t in zip(mine, theirs, strict=False)]
 
     def as_json(self) -> dict[str, Any]:
         return {"name": self.name, "note": self.note, "rows": self.n_rows, "wall_s": self.wall_s, "cpu_s": self.cpu_s}
@@ -78,6 +80,7 @@ def take_turns(entries: Sequence[Entry], texts: list[str], rounds: int) -> list[
     """Runs every entry `rounds` times, after one turn on a few texts to warm up. Entries whose libraries are missing
     are left out with a line that says so."""
     context = multiprocessing.get_context("spawn")
+    once = {entry.name for entry in entries if entry.once}
     running: list[tuple[Any, Connection, Turns]] = []
     try:
         for entry in entries:
@@ -97,6 +100,8 @@ def take_turns(entries: Sequence[Entry], texts: list[str], rounds: int) -> list[
                 running[-1][2].note = value
         for number in range(rounds):
             for _, pipe, turns in running if number % 2 == 0 else reversed(running):
+                if number and turns.name in once:
+                    continue
                 pipe.send("run")
                 _, (wall_s, cpu_s) = pipe.recv()
                 turns.wall_s.append(wall_s)

@@ -225,7 +225,9 @@ def test_ctrl_c_stops_a_build_within_seconds(tmp_path: Path) -> None:
         run.send_signal(signal.SIGINT)
         rest = run.stdout.read()
         assert run.wait(timeout=60) != 0
-    assert time.monotonic() - began < 5, rest
+    # The texts alone take 40 s, and without a listener for Ctrl-C dbt waits for a chunk of them. Measured on a quiet
+    # machine it is about a second; the bound leaves room for a busy one.
+    assert time.monotonic() - began < 15, rest
     assert "OK created sql incremental model" not in rest
 
 

@@ -16,6 +16,7 @@ from inlay.duckdb_udf import attach, connection_number, create_macros, find_sess
 from inlay.engine import cancel
 from inlay.errors import InterruptedQueryError
 from inlay.estimate import expected_rows
+from inlay.session import Session
 
 
 class _Holder:
@@ -51,6 +52,7 @@ class _Holder:
         cancel.install()
         __watch = cancel.Watch(self._number)
         try:
+            self._before(__args)
             __result = __method(
                 *(_unwrapped(arg) for arg in __args), **{name: _unwrapped(arg) for name, arg in __kwargs.items()}
             )
@@ -59,6 +61,9 @@ class _Holder:
                 raise
             raise itself from error
         return self._wrapped(__result)
+
+    def _before(self, args: tuple[Any, ...]) -> None:
+        """Whatever there is to do ahead of a call, under the same care for its errors."""
 
     def _wrapped(self, result: Any) -> Any:
         if result is self._held:
@@ -111,29 +116,33 @@ class Connection(_Holder):
 
     __class__ = property(lambda self: duckdb.DuckDBPyConnection)
 
+    _session: Session
+
     @property
     def duckdb(self) -> duckdb.DuckDBPyConnection:
         return cast("duckdb.DuckDBPyConnection", self._held)
 
+    def __init__(self, held: duckdb.DuckDBPyConnection, session: Session) -> None:
+        super().__init__(held, connection_number(held))
+        object.__setattr__(self, "_session", session)
+
     def cursor(self) -> Connection:
         """A cursor with the same functions and named options."""
+        return cast(Connection, self._call(self._attached_cursor))
+
+    def _attached_cursor(self) -> Connection:
         cursor = self._held.cursor()
         session = find_session(cursor)
         if session is not None:
             create_macros(cursor, session)
-        return Connection(cursor, connection_number(cursor))
+        return Connection(cursor, session or self._session)
 
-    def _call(self, __method: Any, *__args: Any, **__kwargs: Any) -> Any:
-        if __args and isinstance(__args[0], str) and "ai_" in __args[0]:
-            self._foresee(__args[0])
-        return super()._call(__method, *__args, **__kwargs)
-
-    def _foresee(self, statement: str) -> None:
+    def _before(self, args: tuple[Any, ...]) -> None:
         """Tells the progress display how many rows are to come, where somebody watches."""
-        session = find_session(self._held)
-        if session is not None and session.progress.shown:
+        session = self._session
+        if session.progress.shown and args and isinstance(args[0], str) and "ai_" in args[0]:
             functions = tuple(session.settings.prefix + name for name in session.specs if name.startswith("ai_"))
-            session.progress.expect(expected_rows(self._held, statement, functions))
+            session.progress.expect(expected_rows(self._held, args[0], functions))
 
     def interrupt(self) -> None:
         """Stops the statement that this connection is running, from another thread. Its rows under way included:
@@ -161,8 +170,8 @@ def connect(database: str = ":memory:", read_only: bool = False, config: Any = N
         if "enable_progress_bar_print" not in duckdb_config:
             # DuckDB's own bar goes to standard output, among the results; inlay shows its own on standard error.
             con.execute("SET enable_progress_bar_print = false")
-        attach(con, config=None if isinstance(config, dict) else config, **options)
+        session = attach(con, config=None if isinstance(config, dict) else config, **options)
     except BaseException:
         con.close()
         raise
-    return Connection(con, connection_number(con))
+    return Connection(con, session)
