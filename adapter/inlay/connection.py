@@ -122,7 +122,7 @@ class Connection(_Holder):
     def duckdb(self) -> duckdb.DuckDBPyConnection:
         return cast("duckdb.DuckDBPyConnection", self._held)
 
-    def __init__(self, held: duckdb.DuckDBPyConnection, session: Session) -> None:
+    def __init__(self, held: Any, session: Session) -> None:
         super().__init__(held, connection_number(held))
         object.__setattr__(self, "_session", session)
 

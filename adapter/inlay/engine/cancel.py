@@ -14,6 +14,7 @@ from __future__ import annotations
 import _thread
 import contextlib
 import signal
+import sys
 import threading
 import time
 from collections.abc import Hashable, Iterator
@@ -44,17 +45,26 @@ _put_off = 0
 def install() -> None:
     """Listens for SIGINT when called in the main thread (elsewhere Python forbids it, and nothing happens).
 
-    Cheap, and called again at each statement: a notebook's kernel puts its own handler back before every cell.
+    Cheap, and called again at each statement and each cell: a notebook's kernel puts its own handler back before it
+    runs a cell.
     """
     global _previous
     if threading.current_thread() is not threading.main_thread():
         return
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None and hasattr(ipython, "get_ipython") else None
+    if shell is not None:
+        shell.events.register("pre_run_cell", _before_cell)  # once; the same function is not taken twice
     current = signal.getsignal(signal.SIGINT)
     if current is _on_interrupt or current is None or current is signal.SIG_IGN:
         return
     with contextlib.suppress(ValueError):  # not the main interpreter
         signal.signal(signal.SIGINT, _on_interrupt)
         _previous = current
+
+
+def _before_cell(info: object) -> None:
+    install()
 
 
 def interrupt(connection: int | None = None) -> None:

@@ -7,6 +7,7 @@ itself) do not count. A change of the form below is a new FORM, so that old resu
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -84,6 +85,13 @@ def _tokenizer_digest(folder: Path) -> str:
 
 def _json_digest(path: Path, without: Set[str]) -> str:
     """SHA-256 of what a JSON file says, however it is laid out."""
+    stat = path.stat()
+    return _json_digest_at(path.resolve(), stat.st_size, stat.st_mtime_ns, frozenset(without))
+
+
+@functools.cache
+def _json_digest_at(path: Path, size_bytes: int, changed_ns: int, without: frozenset[str]) -> str:
+    """Each state of a file is read once a process: a tokenizer has half a megabyte, and sessions come and go."""
     content = {key: value for key, value in json.loads(path.read_text(encoding="utf-8")).items() if key not in without}
     return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
