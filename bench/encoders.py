@@ -123,7 +123,7 @@ class SentenceTransformers:
         self._batch_size = batch_size
         self.note = ""
         if batch_size == "best":
-            self._batch_size = self._best_of_sizes(make_texts(like, 192))
+            self._batch_size = self._best_of_sizes(make_texts(like, 256))
             self.note = f"batch size {self._batch_size}"
 
     def ready(self, texts: list[str]) -> None:
@@ -136,12 +136,11 @@ class SentenceTransformers:
         return self._model.encode(texts, batch_size=self._batch_size, show_progress_bar=False)
 
     def _best_of_sizes(self, texts: list[str]) -> int:
-        self._model.encode(texts[:64], show_progress_bar=False)
-        seconds = {}
-        for size in self.BATCH_SIZES:
+        seconds = dict.fromkeys(self.BATCH_SIZES, float("inf"))
+        for size in 2 * self.BATCH_SIZES:
             started = time.process_time()
             self._model.encode(texts, batch_size=size, show_progress_bar=False)
-            seconds[size] = time.process_time() - started
+            seconds[size] = min(seconds[size], time.process_time() - started)
         return min(seconds, key=lambda size: seconds[size])
 
     def vectors(self) -> Vectors:

@@ -25,7 +25,9 @@ from bench.texts import make_texts
 
 _LABELS = "['a', 'b', 'c']"
 _COUNT = f"select count(ai_classify('row ' || i, {_LABELS}, model := 'fake')) from range({{n}}) r(i)"
-_CTAS = f"create table v as select i, ai_classify('row ' || i, {_LABELS}, model := 'fake') as kind from range({{n}}) r(i)"
+_CTAS = (
+    f"create table v as select i, ai_classify('row ' || i, {_LABELS}, model := 'fake') as kind from range({{n}}) r(i)"
+)
 _SIMILAR = "create table v as select i, ai_count_tokens('row ' || i, model := 'fake') as n from range({n}) r(i)"
 _EMBED = "create table v as select ai_embed(body) as vector from '{folder}/t.parquet'"
 

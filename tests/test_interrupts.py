@@ -54,6 +54,8 @@ def report(run):
 """
 
 
+ATTACHED = "con = duckdb.connect(); inlay.attach(con, model='fake')\n"
+
 Run = Callable[..., tuple[list[str], str]]
 
 
@@ -209,6 +211,44 @@ def test_a_process_that_ignores_ctrl_c_goes_on_ignoring_it(run_script: Run) -> N
     assert lines == ["[(1,)] True"]
 
 
+KERNEL = """
+from jupyter_client.manager import start_new_kernel
+
+kernel, client = start_new_kernel()
+
+def run(cell, interrupt=False):
+    def press():
+        global pressed
+        pressed = time.monotonic()
+        kernel.interrupt_kernel()
+    if interrupt:
+        threading.Timer(1.0, press).start()
+    said = []
+    client.execute_interactive(
+        cell, timeout=50, output_hook=lambda m: said.append(m["content"].get("text") or m["content"].get("ename") or "")
+    )
+    print(f"{time.monotonic() - pressed:.1f}" if interrupt else "-", "".join(said).strip(), flush=True)
+"""
+
+
+def test_interrupting_a_notebook_kernel_stops_a_cell_on_a_plain_connection(run_script: Run) -> None:
+    # A kernel puts its own handler of SIGINT back before each cell, and one row group may leave the main thread idle,
+    # so that no function of ours runs in it and puts ours back.
+    pytest.importorskip("jupyter_client")
+    texts = "con.execute('SET threads = 4'); con.execute(TEXTS.replace('500_000', '100_000')); print('made')"
+    cells = [PRELUDE + ATTACHED + texts, "con.execute('CREATE TABLE u AS SELECT ai_embed(s) FROM texts').fetchall()"]
+    lines, _ = run_script(
+        f"{KERNEL}\nrun({cells[0]!r}); run({cells[1]!r}, interrupt=True)\n"
+        'run("print(con.execute(\\"SELECT len(ai_embed(\'x\'))\\").fetchall())")\n'
+        "kernel.shutdown_kernel(now=True)"
+    )
+    made, interrupted, usable = lines
+    seconds, outcome = seconds_and_outcome(interrupted)
+    assert outcome in ("RuntimeError", "InvalidInputException", "KeyboardInterrupt", "InterruptException")
+    assert seconds < STOPS_WITHIN_S
+    assert (made, usable) == ("- made", "- [(8,)]")
+
+
 def test_interrupting_one_connection_leaves_the_others_alone() -> None:
     texts = "SELECT count(ai_embed(concat('{0} ', i, if(i % 200 = 0, ' <<slow>>', '')))) FROM range({1}) r(i)"
     ends: dict[str, tuple[float, object]] = {}
@@ -248,7 +288,6 @@ def test_interrupting_an_idle_connection_does_not_touch_its_next_statement() -> 
         assert con.execute("SELECT count(ai_embed(concat('t', i))) FROM range(5_000) r(i)").fetchall() == [(5_000,)]
 
 
-ATTACHED = "con = duckdb.connect(); inlay.attach(con, model='fake')\n"
 QUERY = "SELECT ai_classify(s, ['a', 'b']) FROM (VALUES ('x'), ('y')) v(s)"
 
 # What is still there when the interpreter ends.

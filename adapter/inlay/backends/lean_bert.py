@@ -18,7 +18,7 @@ import torch
 from torch.nn import functional
 
 from inlay.backends.base import Ints, Tokens
-from inlay.backends.borders import runs_of_equal_length
+from inlay.backends.run_attention import RunAttention
 from inlay.errors import ModelError
 from inlay.types import ModelRef
 
@@ -80,18 +80,10 @@ class LeanBert:
         self._layers = [_Layer(take, f"encoder.layer.{i}.", dtype) for i in range(int(config["num_hidden_layers"]))]
 
     def __call__(self, tokens: Tokens) -> torch.Tensor:
-        runs = runs_of_equal_length(tokens.lengths)
         hidden = self._embed(tokens, tokens.lengths)
-        width = hidden.shape[1]
-        head = width // self._heads
-        attended = torch.empty(len(hidden), width, dtype=self._dtype)
+        attention = RunAttention(tokens.lengths, self._heads, hidden.shape[1], self._dtype)
         for layer in self._layers:
-            projected = self._linear(hidden, layer.qkv)
-            for start, n, length in runs:
-                part = slice(start, start + n * length)
-                query, key, value = projected[part].view(n, length, 3, self._heads, head).permute(2, 0, 3, 1, 4)
-                mixed = functional.scaled_dot_product_attention(query, key, value)
-                attended[part].view(n, length, self._heads, head).copy_(mixed.transpose(1, 2))
+            attended = attention(self._linear(hidden, layer.qkv))
             hidden = self._normed(hidden.add_(self._linear(attended, layer.output)), layer.output_norm)
             inner = self._linear(hidden, layer.widen, self._activation)
             hidden = self._normed(hidden.add_(self._linear(inner, layer.narrow)), layer.narrow_norm)

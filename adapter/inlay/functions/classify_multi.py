@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from inlay.functions.classify import call_labels, call_template, LabelScorer
+from inlay.functions.classify import LabelScorer, call_labels, call_template
 from inlay.functions.contract import Answer, Answers, Ask, Call
 
 DEFAULT_THRESHOLD = 0.5

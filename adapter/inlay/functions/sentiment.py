@@ -10,7 +10,7 @@ import numpy as np
 
 from inlay.backends.base import Floats
 from inlay.errors import CannotServeError
-from inlay.functions.classify import choose_best, LabelScorer
+from inlay.functions.classify import LabelScorer, choose_best
 from inlay.functions.contract import Answer, Answers, Ask, Call
 from inlay.functions.labels import Labels
 
