@@ -29,7 +29,8 @@ def machine() -> dict[str, Any]:
 def machine_line() -> str:
     found = machine()
     versions = " | ".join(f"{name} {number}" for name, number in found["versions"].items())
-    return f"{found['cpu']}, {found['cores']} cores, {' '.join(found['bf16']) or 'no bf16'} | {versions} | load {found['load']}"
+    bf16 = " ".join(found["bf16"]) or "no bf16"
+    return f"{found['cpu']}, {found['cores']} cores, {bf16} | {versions} | load {found['load']}"
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

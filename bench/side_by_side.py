@@ -87,7 +87,7 @@ def take_turns(entries: Sequence[Entry], texts: list[str], rounds: int) -> list[
             mine, theirs = context.Pipe()
             given = texts[: entry.rows]
             process = context.Process(target=_serve, args=(theirs, entry.way, dict(entry.options), given), daemon=True)
-            with _environment(entry.environment):
+            with _Environment(entry.environment):
                 process.start()
             theirs.close()
             running.append((process, mine, Turns(entry.name, len(given))))
@@ -144,7 +144,7 @@ def _serve(pipe: Connection, way: str, options: dict[str, Any], texts: list[str]
             pipe.send(("vectors", built.vectors()))
 
 
-class _environment:
+class _Environment:
     """Added to this process's environment while a child starts."""
 
     def __init__(self, added: Mapping[str, str]) -> None:
