@@ -21,7 +21,8 @@ FLOORS: list[set[str]] = [
     {"functions"},
     {"ledger", "progress"},
     {"session"},
-    {"duckdb_udf", "estimate"},
+    {"duckdb_arguments", "estimate"},
+    {"duckdb_udf"},
     {"connection"},
     {"dbt_plugin", "cli", "doctor", "__init__", "__main__"},
 ]

@@ -119,8 +119,12 @@ def test_keys_differ_where_inputs_differ(pairs: list[tuple[str, str]]) -> None:
     assert len(set(keys)) == len(pairs)
 
 
-def test_a_moved_border_is_another_key() -> None:
-    assert len(set(input_keys(signature({}), [["ab", "a", ""], ["c", "bc", "abc"]]))) == 3
+@MANY
+@given(st.text(st.characters(exclude_categories=()), max_size=20))
+def test_every_way_to_cut_a_text_in_two_has_a_key_of_its_own(text: str) -> None:
+    cuts = range(len(text) + 1)
+    keys = input_keys(signature({}), [[text[:cut] for cut in cuts], [text[cut:] for cut in cuts]])
+    assert len(set(keys)) == len(cuts)
 
 
 def test_a_signature_does_not_depend_on_the_order_of_its_parts_but_on_each() -> None:
