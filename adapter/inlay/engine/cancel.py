@@ -97,6 +97,7 @@ def inside(connection: int | None, statement: Hashable | None) -> Iterator[None]
         install()
         _main_calls += 1
         _main_inside = _main_calls
+    mine = _main_inside
     try:
         yield
     finally:
@@ -105,6 +106,10 @@ def inside(connection: int | None, statement: Hashable | None) -> Iterator[None]
             _running.discard(threading.get_ident())
         if on_main:
             _main_inside = before[1]
+    if on_main and _put_off == mine:
+        # The call had its answers before it looked at the count again. If it was the statement's last, nobody else
+        # will tell the person who pressed Ctrl-C.
+        raise InterruptedQueryError("interrupted by Ctrl-C; finished rows are kept.")
 
 
 def calls_running() -> int:
