@@ -71,7 +71,8 @@ class InlayEngine:
     """The engine called directly with a list of texts, without SQL.
 
     max_batch_tokens, window_rows, workers: other than the engine's own, to see what they are worth. One worker
-    computes with all cores on one batch; several compute on one core each.
+    computes with all cores on one batch; several compute on one core each. fuses: whether oneDNN adds biases and
+    applies activations. keys_at_a_time: to how many keys attention is laid out.
     """
 
     def __init__(
@@ -80,8 +81,11 @@ class InlayEngine:
         max_batch_tokens: int | None = None,
         window_rows: int | None = None,
         workers: int | None = None,
+        fuses: bool | None = None,
+        keys_at_a_time: int | None = None,
         **options: Any,
     ) -> None:
+        from inlay.backends import run_attention
         from inlay.engine import lane
         from inlay.engine.pool import lane_for
         from inlay.session import Session
@@ -92,6 +96,9 @@ class InlayEngine:
         loaded.max_batch_tokens = loaded.backend.max_batch_tokens = max_batch_tokens or loaded.max_batch_tokens
         loaded.backend.workers = workers or loaded.backend.workers
         lane.WINDOW_ROWS = window_rows or lane.WINDOW_ROWS
+        run_attention.KEYS_AT_A_TIME = keys_at_a_time or run_attention.KEYS_AT_A_TIME
+        if fuses is not None:
+            loaded.backend._hidden._fuses = fuses
 
     def ready(self, texts: list[str]) -> None:
         from inlay.engine.cancel import Token

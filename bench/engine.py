@@ -3,6 +3,7 @@
 budget    tokens of a batch
 window    rows that are merged and sorted by length at a time
 workers   all cores on one batch, or one core on each of several batches
+forward   what the two departures from plain torch in lean_bert.py and run_attention.py gain, in bf16
 profile   CPU seconds of one core over mixed text, by kind of work
 """
 
@@ -36,8 +37,8 @@ def budget(short: bool) -> None:
 
 
 def window(short: bool) -> None:
-    sizes = (1_024, 2_048, 4_096, 16_384)
-    _compare("window", {f"{size:,} rows": {"window_rows": size} for size in sizes}, 16_384, "16,384 rows", short)
+    sizes = (1_024, 2_048, 4_096, 8_192)
+    _compare("window", {f"{size:,} rows": {"window_rows": size} for size in sizes}, 8_192, "8,192 rows", short)
 
 
 def workers(short: bool) -> None:
@@ -45,12 +46,18 @@ def workers(short: bool) -> None:
     _compare("workers", kinds, 2_048, "all cores on one batch", short)
 
 
+def forward(short: bool) -> None:
+    plain = {"fuses": False, "keys_at_a_time": 1}
+    kinds = {"plain": plain, "biases and gelu fused": {**plain, "fuses": True}, "fused, and keys by sixteens": {}}
+    _compare("forward", kinds, 2_048, "plain", short)
+
+
 def _compare(part: str, kinds: Mapping[str, Mapping[str, Any]], n_rows: int, base: str, short: bool) -> None:
     rows, found = [], {}
     for name in ("mixed",) if short else ("mixed", "short"):
-        n = n_rows // 8 if short else n_rows // 2 if name == "mixed" else n_rows
+        n = n_rows // 8 if short else n_rows // 4 if name == "mixed" else n_rows
         entries = [Entry(kind, "bench.encoders:InlayEngine", options) for kind, options in kinds.items()]
-        turns = take_turns(entries, make_texts(name, n), rounds=2 if short else 3)
+        turns = take_turns(entries, make_texts(name, n), rounds=2 if short else 5)
         found[name] = [turn.as_json() for turn in turns]
         compared = next(turn for turn in turns if turn.name == base)
         for turn in turns:
@@ -113,5 +120,5 @@ def _profile(name: str, n_rows: int) -> dict[str, float]:
     return shares
 
 
-PARTS = {"budget": budget, "window": window, "workers": workers, "profile": profile}
+PARTS = {"budget": budget, "window": window, "workers": workers, "forward": forward, "profile": profile}
 SHORT = ("profile",)

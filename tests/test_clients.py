@@ -86,6 +86,7 @@ def shell() -> Iterator[Any]:
     """An IPython shell with JupySQL's magics."""
     from IPython.core.interactiveshell import InteractiveShell
     from IPython.utils.io import capture_output
+    from sql.connection import ConnectionManager
 
     shell = InteractiveShell.instance()
     try:
@@ -94,6 +95,9 @@ def shell() -> Iterator[Any]:
             shell.run_line_magic("config", "SqlMagic.displaycon = False")
             shell.run_line_magic("config", "SqlMagic.feedback = 0")
         yield shell
+        # JupySQL holds on to the last connection as long as the process lives, a closed one too.
+        shell.run_line_magic("sql", "--close duckdb")
+        ConnectionManager.current = None
     finally:
         InteractiveShell.clear_instance()
 
