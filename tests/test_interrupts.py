@@ -71,7 +71,7 @@ def run_script(tmp_path: Path) -> Run:
             [sys.executable, script],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=180,
             check=False,
             env={**os.environ, "HF_HUB_OFFLINE": "1"},
         )
