@@ -140,7 +140,7 @@ def test_several_functions_and_models_in_many_threads(con: Any) -> None:
 
 def test_a_waiting_query_takes_over_from_one_that_is_interrupted(con: Any) -> None:
     texts = "range(4_000) r(i)"
-    sql = f"SELECT count(ai_embed(concat('text ', i, if(i % 400 = 0, ' <<slow>>', '')))) FROM {texts}"
+    sql = f"SELECT count(ai_embed(concat('text ', i, if(i % 700 = 0, ' <<slow>>', '')))) FROM {texts}"
     first, second = con.cursor(), con.cursor()
 
     def interrupt() -> None:

@@ -38,7 +38,6 @@ class Session:
     def __init__(self, settings: Settings) -> None:
         self.number = next(_numbers)
         self.attached = True
-        self.last_error: BaseException | None = None
         self.ledger = Ledger()
         self.memory = Memory(settings.memory_mb * 1_000_000)
         self._lock = threading.Lock()
