@@ -99,7 +99,7 @@ def _profile(name: str, n_rows: int) -> dict[str, float]:
     started = time.process_time()
     tokens = backend.tokenize(texts, None, "")
     tokenized = time.process_time()
-    input_keys(b"", [texts])
+    input_keys([texts])
     batches = [select_rows(tokens, rows) for rows in cut_batches(tokens.lengths, backend.max_batch_tokens)]
     batched = time.process_time()
     found = [backend.run(batch) for batch in batches]

@@ -50,7 +50,7 @@ def over_rows(short: bool) -> None:
 
 def embed(short: bool) -> None:
     rows, found = [], []
-    for n in (500, 1_000, 2_000) if short else (1_000, 10_000, 40_000):
+    for n in (500, 1_000, 2_000) if short else (10_000, 100_000, 1_000_000):
         with tempfile.TemporaryDirectory() as folder:
             texts = make_texts("short", n)
             pq.write_table(pa.table({"body": texts}), f"{folder}/t.parquet", row_group_size=20_480)

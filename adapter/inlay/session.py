@@ -6,27 +6,31 @@ import itertools
 import json
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from inlay.backends.base import Bools, Ints
 from inlay.config import Settings
 from inlay.definitions import all_definitions
 from inlay.engine.cancel import Token
-from inlay.engine.inference import Inference
+from inlay.engine.inference import Inference, about_model
 from inlay.engine.pool import loaded_models
 from inlay.errors import ConfigError, InlayError, NotAttachedError, RowsFailedError, UnknownModelError
-from inlay.functions.arrow import detail_array, values_array
-from inlay.functions.contract import Answer, Answers, Ask, Call
+from inlay.functions.arrow import answer_schema, answer_table, detail_array, value_array
+from inlay.functions.contract import Ask, Bound, Call
 from inlay.functions.registry import FUNCTIONS
 from inlay.ledger import Entry, Ledger
 from inlay.models.describe import describe
 from inlay.models.locate import local_folder
 from inlay.progress import Progress
-from inlay.store.keys import input_keys, signature
+from inlay.store.keys import input_keys
 from inlay.store.memory import Memory
+from inlay.store.results import Store
+from inlay.store.shelf import Shelf
 from inlay.types import FunctionSpec, ModelRef
 
 _numbers = itertools.count(1)
@@ -42,7 +46,7 @@ class Session:
         self.memory = Memory(settings.memory_mb * 1_000_000)
         self._lock = threading.Lock()
         self._models: dict[str, ModelRef] = {}
-        self._calls: dict[tuple[str, str], tuple[Call, Answer]] = {}
+        self._calls: dict[tuple[str, str], tuple[Call, Bound]] = {}
         self.configure(settings)
 
     def configure(self, settings: Settings) -> None:
@@ -51,7 +55,8 @@ class Session:
         self.specs: dict[str, FunctionSpec] = all_definitions(settings.functions_folders)
         self.memory.budget_bytes = settings.memory_mb * 1_000_000
         self.progress = Progress(settings.progress)
-        self.inference = Inference(self.memory)
+        self.store = open_store(settings)
+        self.inference = Inference(self.memory, self.store, store_vectors=settings.store_vectors)
         with self._lock:
             self._models.clear()
             self._calls.clear()
@@ -90,40 +95,72 @@ class Session:
                 f"{function}: inlay was detached from this database. Attach again: inlay.attach(con)"
             )
         spec = self.specs[function]
-        call, answer = self._bound(spec, labels, options)
+        call, bound = self._bound(spec, labels, options)
         on_error = self._on_error(function, options)
         said = json.dumps([labels, {k: v for k, v in options.items() if k != "statement"}], default=str, sort_keys=True)
         valid = _valid_rows(columns)
         entry = self.ledger.begin(statement, function, call.model.name, said, len(columns[0]))
-        device = ""
         try:
             distinct, inverse = _distinct([column.filter(valid) for column in columns])
-            if distinct[0]:
-                answers = self._ask(call, answer, distinct, entry, len(columns[0]))
-                device = self.inference.device(call.model)
-            else:
-                answers = Answers([], {}, np.zeros(0, dtype=np.bool_))
-                if spec.returns == "FLOAT[]":
-                    answers.values = np.zeros((0, call.model.width), dtype=np.float32)
+            found = self._answers(spec, call, bound, distinct, entry, len(columns[0]))
         finally:
-            self.ledger.end(entry, device)
-        if answers.errors:
-            self._report(call, distinct, answers.errors, on_error)
+            self.ledger.end(entry, loaded_models().get(call.model.fingerprint, ""))
+        if found.errors:
+            self._report(call, distinct, found.errors, on_error)
         if detail:
-            made = detail_array(answers, spec.returns, call.model.name, spec.scores)
+            made = detail_array(found.table, found.errors, call.model.name, found.known)
         else:
-            made = values_array(answers, spec.returns)
+            made = value_array(found.table)
         return _spread(made, inverse, valid)
 
-    def _ask(self, call: Call, answer: Answer, distinct: list[list[str]], entry: Entry, n_rows: int) -> Answers:
-        with self.progress.working(f"{call.function} {call.model.name}", n_rows) as told:
-            ask = Ask(self.inference, call.model, Token(), told, entry.number)
-            answers = answer(distinct, ask)
-        keys = input_keys(signature({"function": call.function}), distinct)
-        self.ledger.count(entry, keys, answers.known.tolist(), answers.errors, ask.tokens, ask.truncated)
-        return answers
+    def _answers(
+        self, spec: FunctionSpec, call: Call, bound: Bound, distinct: list[list[str]], entry: Entry, n_rows: int
+    ) -> Found:
+        """What is stored, and for the rest what the function answers now, in the order of the distinct inputs."""
+        schema = answer_schema(spec)
+        if not distinct[0]:
+            return Found(schema.empty_table(), {}, np.zeros(0, dtype=np.bool_))
+        keys = input_keys(distinct)
+        shelf = self._shelf(spec, call, bound)
+        stored: Ints = np.zeros(0, dtype=np.int64)
+        tables: list[pa.Table] = []
+        if shelf is not None:
+            shelf.refresh(entry.number)
+            stored, table = shelf.find(keys)
+            if table is not None:
+                tables.append(table.select(schema.names).cast(schema))
+        known = np.zeros(len(keys), dtype=np.bool_)
+        known[stored] = True
+        missing = np.flatnonzero(~known)
+        errors: dict[int, str] = {}
+        ask = None
+        if len(missing):
+            columns = distinct if not len(stored) else [[column[i] for i in missing] for column in distinct]
+            with self.progress.working(f"{call.function} {call.model.name}", n_rows) as told:
+                ask = Ask(self.inference, call.model, Token(), told, entry.number)
+                answers = bound.answer(columns, ask)
+            errors = {int(missing[i]): reason for i, reason in answers.errors.items()}
+            known[missing] = answers.known
+            made = answer_table(answers, spec)
+            tables.append(made)
+            if shelf is not None and self.store is not None:
+                good = [i for i in range(len(missing)) if i not in answers.errors]
+                self.store.publish(shelf, [keys[missing[i]] for i in good], made.take(pa.array(good, type=pa.int64())))
+        self.ledger.count(entry, keys, known.tolist(), errors, ask.tokens if ask else 0, ask.truncated if ask else 0)
+        if not len(stored):
+            return Found(tables[0], errors, known)
+        places = np.empty(len(keys), dtype=np.int64)
+        places[np.concatenate([stored, missing])] = np.arange(len(keys))
+        return Found(pa.concat_tables(tables).take(pa.array(places)), errors, known)
 
-    def _bound(self, spec: FunctionSpec, labels: Any, options: Mapping[str, Any]) -> tuple[Call, Answer]:
+    def _shelf(self, spec: FunctionSpec, call: Call, bound: Bound) -> Shelf | None:
+        """Where answers of this call are stored; None without a store, and where the model's numbers, which are
+        stored anyway, are the answer."""
+        if self.store is None or bound.basis is None:
+            return None
+        return self.store.shelf(spec.name, answer_question(spec, call, bound), about_model(call.model))
+
+    def _bound(self, spec: FunctionSpec, labels: Any, options: Mapping[str, Any]) -> tuple[Call, Bound]:
         """The checked call; the same settings are checked once, not at every chunk."""
         known = {option.name for option in spec.options} | {"statement"}
         given = {
@@ -184,6 +221,32 @@ class Session:
                     row["status"] = str(error)
             rows.append(row)
         return rows
+
+
+@dataclass(frozen=True)
+class Found:
+    """Answers to distinct inputs: the columns of answer_schema(), reasons by position of those that failed, and which
+    were known before this statement."""
+
+    table: pa.Table
+    errors: Mapping[int, str]
+    known: Bools
+
+
+def open_store(settings: Settings) -> Store | None:
+    return Store(settings.store, settings.store_mode) if settings.store and settings.store_mode != "off" else None
+
+
+def answer_question(spec: FunctionSpec, call: Call, bound: Bound) -> dict[str, Any]:
+    """Everything but the input that decides an answer: what is hashed into its signature."""
+    return {
+        "function": spec.name,
+        "model": call.model.fingerprint,
+        "dtype": call.model.dtype,
+        "too_long": call.model.too_long,
+        "prompts": dict(call.model.prompts),
+        **(bound.basis or {}),
+    }
 
 
 def _valid_rows(columns: list[pa.Array]) -> pa.Array:

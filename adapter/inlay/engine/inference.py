@@ -1,23 +1,30 @@
 """What functions ask of a model: one row of numbers per text, computed once per distinct input.
 
 The answers are kept in a Memory, by content, so that several functions over the same text and several chunks of
-the same statement share one pass of the model.
+the same statement share one pass of the model; and in the result store, where there is one, so that later processes
+do too. What DuckDB handed over at once is stored before the call returns: a killed run loses no more than that.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
+from inlay import __version__
 from inlay.backends.base import Bools, Floats, Ints
 from inlay.engine.cancel import Token
 from inlay.engine.lane import Job, Lane, select_rows
 from inlay.engine.pool import lane_for
 from inlay.store.keys import input_keys, signature
 from inlay.store.memory import Memory, empty_rows
+from inlay.store.results import Store
+from inlay.store.shelf import Shelf
+from inlay.store.vectors import vector_array, vector_rows
 from inlay.types import ModelRef
 
 Told = Callable[[float, int], None]
@@ -46,11 +53,10 @@ class Outcome:
 class Inference:
     """The engine of one session."""
 
-    def __init__(self, memory: Memory) -> None:
+    def __init__(self, memory: Memory, store: Store | None = None, *, store_vectors: bool = True) -> None:
         self.memory = memory
-
-    def device(self, ref: ModelRef) -> str:
-        return lane_for(ref).backend.device
+        self.store = store
+        self.store_vectors = store_vectors
 
     def count_tokens(self, ref: ModelRef, texts: list[str]) -> tuple[Ints, dict[int, str]]:
         """Tokens of each text before any cut, special tokens included; texts that cannot be read go to errors."""
@@ -79,24 +85,19 @@ class Inference:
         cancel: Token,
         told: Told | None = None,
         owner: int | None = None,
+        keep: bool = False,
     ) -> Outcome:
         """The model's rows for texts, or for (text, pair); `prompt` is put before each text.
 
         told(share, tokens) hears of every batch: which share of what had to be computed it was. owner: a number for
-        the call of a statement; what another thread computes for the same owner was not known.
+        the call of a statement; what another thread computes for the same owner was not known. keep: store the rows
+        even where store_vectors is off.
 
         Raises ModelError when the model cannot be loaded, InterruptedQueryError when cancelled.
         """
-        signed = signature(
-            {
-                "model": ref.fingerprint,
-                "dtype": ref.dtype,
-                "too_long": ref.too_long,
-                "prompt": prompt,
-                "pair": pairs is not None,
-            }
-        )
-        keys = input_keys(signed, [texts] if pairs is None else [texts, pairs])
+        question = numbers_question(ref, prompt, pair=pairs is not None)
+        signed = bytes.fromhex(signature(question))
+        keys = [signed + key for key in input_keys([texts] if pairs is None else [texts, pairs])]
         places: dict[bytes, int] = {}
         where = np.fromiter((places.setdefault(key, len(places)) for key in keys), dtype=np.int64, count=len(keys))
         distinct = list(places)
@@ -106,6 +107,9 @@ class Inference:
         outcome = Outcome(rows, known=np.ones(len(distinct), dtype=np.bool_))
         missing, own = self.memory.lookup(distinct, rows, owner)
         outcome.known[own] = False
+        shelf = self._shelf(ref, question)
+        if shelf is not None and missing:
+            missing = self._from_store(shelf, distinct, missing, rows, owner)
         while missing:
             mine, others = self.memory.claim([distinct[m] for m in missing])
             mine_at = [missing[m] for m in mine]
@@ -122,6 +126,7 @@ class Inference:
                     cancel,
                     told,
                     owner,
+                    shelf if keep or self.store_vectors else None,
                 )
             finally:
                 self.memory.release([distinct[m] for m in mine_at])
@@ -142,6 +147,25 @@ class Inference:
             outcome.truncated,
         )
 
+    def _shelf(self, ref: ModelRef, question: Mapping[str, Any]) -> Shelf | None:
+        if self.store is None:
+            return None
+        return self.store.shelf(numbers_name(ref), question, about_model(ref))
+
+    def _from_store(
+        self, shelf: Shelf, keys: list[bytes], missing: list[int], rows: Floats, owner: int | None
+    ) -> list[int]:
+        """Fills in what the store knows; returns the positions it does not."""
+        shelf.refresh(owner)
+        at, table = shelf.find([keys[m][32:] for m in missing])
+        if table is None:
+            return missing
+        found = vector_rows(table["value"])
+        places = [missing[i] for i in at]
+        rows[places] = found
+        self.memory.publish([keys[place] for place in places], found, None)
+        return sorted(set(missing) - set(places))
+
     def _compute(
         self,
         ref: ModelRef,
@@ -154,6 +178,7 @@ class Inference:
         cancel: Token,
         told: Told | None,
         owner: int | None,
+        shelf: Shelf | None,
     ) -> None:
         if not texts:
             return
@@ -177,7 +202,10 @@ class Inference:
             outcome.rows[[places[positions[i]] for i in good]] = job.rows[good]
             outcome.tokens += int(job.tokens.lengths.sum())
             outcome.truncated += int((job.tokens.lengths_before > job.tokens.lengths).sum())
-            self.memory.publish([keys[positions[i]] for i in good], job.rows[good], owner)
+            done = [keys[positions[i]] for i in good]
+            self.memory.publish(done, job.rows[good], owner)
+            if shelf is not None and self.store is not None:
+                self.store.publish(shelf, [key[32:] for key in done], pa.table({"value": vector_array(job.rows[good])}))
 
     def _submit(
         self,
@@ -224,6 +252,28 @@ class Inference:
             tokens = select_rows(tokens, kept)
             positions = [positions[k] for k in kept]
         return [(lane.submit(tokens, cancel, count), positions)]
+
+
+def numbers_question(ref: ModelRef, prompt: str, *, pair: bool) -> dict[str, Any]:
+    """What a model's numbers depend on beside the input. dtype is what was asked for: with 'auto', machines of
+    different precision share results, within the tolerance that docs/models.md states."""
+    return {
+        "numbers": 1,
+        "model": ref.fingerprint,
+        "dtype": ref.dtype,
+        "too_long": ref.too_long,
+        "prompt": prompt,
+        "pair": pair,
+    }
+
+
+def numbers_name(ref: ModelRef) -> str:
+    return "vectors" if ref.task == "embed" else "logits"
+
+
+def about_model(ref: ModelRef) -> dict[str, Any]:
+    """What a manifest says of the model, for people."""
+    return {"model": {"name": ref.name, "source": ref.source, "task": ref.task}, "created_by": f"inlay {__version__}"}
 
 
 def _await(event: threading.Event, cancel: Token) -> None:

@@ -1,13 +1,16 @@
-"""Answers to Arrow: the value alone for ai_x, a struct with error, confidence and scores for try_ai_x."""
+"""Answers to Arrow: columns of what a call answers, the value alone for ai_x, a struct for try_ai_x."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 import pyarrow as pa
 
+from inlay.backends.base import Bools
 from inlay.functions.contract import Answers
+from inlay.store.vectors import vector_array
+from inlay.types import FunctionSpec
 
 # The SQL types that a definition may return, as DuckDB reads them from Arrow.
 _TYPES: dict[str, pa.DataType] = {
@@ -18,43 +21,61 @@ _TYPES: dict[str, pa.DataType] = {
     "INTEGER": pa.int32(),
     "FLOAT[]": pa.list_(pa.float32()),
 }
+_SCORES = pa.map_(pa.string(), pa.float64())
 
 
-def values_array(answers: Answers, returns: str) -> pa.Array:
-    """One value per answered row, of the SQL type `returns`; failed rows are NULL."""
-    if not isinstance(answers.values, np.ndarray):
-        return pa.array(answers.values, type=_TYPES[returns])
-    n, width = answers.values.shape
-    flat = pa.array(np.ascontiguousarray(answers.values).reshape(-1), type=pa.float32())
-    offsets = pa.array(np.arange(n + 1, dtype=np.int32) * np.int32(width))
-    mask = np.zeros(n, dtype=np.bool_)
-    mask[list(answers.errors)] = True
-    return pa.ListArray.from_arrays(offsets, flat, mask=pa.array(mask) if mask.any() else None)
+def answer_schema(spec: FunctionSpec) -> pa.Schema:
+    """value, confidence and, where the definition has them, scores: what is stored of an answer."""
+    fields = [("value", _TYPES[spec.returns]), ("confidence", pa.float64())]
+    return pa.schema(fields + ([("scores", _SCORES)] if spec.scores else []))
 
 
-def detail_array(answers: Answers, returns: str, model: str, with_scores: bool) -> pa.Array:
+def answer_table(answers: Answers, spec: FunctionSpec) -> pa.Table:
+    """One row per answered input, NULL where it failed, in the columns of answer_schema()."""
+    n = len(answers.values)
+    columns = [_values(answers, spec.returns), pa.array(answers.confidence or [None] * n, type=pa.float64())]
+    if spec.scores:
+        columns.append(_scores(answers, n))
+    return pa.table(columns, schema=answer_schema(spec))
+
+
+def value_array(table: pa.Table) -> pa.Array:
+    return _joined(table["value"])
+
+
+def detail_array(table: pa.Table, errors: Mapping[int, str], model: str, known: Bools) -> pa.Array:
     """STRUCT(value, error, confidence[, scores], model, cached), in the order of the definition's type."""
-    value = values_array(answers, returns)
-    n = len(value)
-    confidence = answers.confidence if answers.confidence is not None else [None] * n
-    fields: dict[str, pa.Array] = {
-        "value": value,
-        "error": pa.array([answers.errors.get(i) for i in range(n)], type=pa.string()),
-        "confidence": pa.array(confidence, type=pa.float64()),
+    n = len(table)
+    fields = {
+        "value": value_array(table),
+        "error": pa.array([errors.get(i) for i in range(n)], type=pa.string()),
+        **{name: _joined(table[name]) for name in table.column_names if name != "value"},
+        "model": pa.array([model] * n, type=pa.string()),
+        "cached": pa.array(known),
     }
-    if with_scores:
-        fields["scores"] = _scores_array(answers, n)
-    fields["model"] = pa.array([model] * n, type=pa.string())
-    fields["cached"] = pa.array(answers.known.tolist(), type=pa.bool_())
     return pa.StructArray.from_arrays(list(fields.values()), names=list(fields))
 
 
-def _scores_array(answers: Answers, n: int) -> pa.Array:
+def _joined(column: pa.ChunkedArray) -> pa.Array:
+    return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks or [pa.nulls(0, column.type)])
+
+
+def _values(answers: Answers, returns: str) -> pa.Array:
+    if not isinstance(answers.values, np.ndarray):
+        return pa.array(answers.values, type=_TYPES[returns])
+    mask = np.zeros(len(answers.values), dtype=np.bool_)
+    mask[list(answers.errors)] = True
+    return vector_array(answers.values, mask)
+
+
+def _scores(answers: Answers, n: int) -> pa.Array:
     k = len(answers.labels)
     if answers.scores is None or not k:
-        return pa.nulls(n, pa.map_(pa.string(), pa.float64()))
-    rows: list[Any] = [
-        None if i in answers.errors else list(zip(answers.labels, map(float, answers.scores[i]), strict=True))
-        for i in range(n)
-    ]
-    return pa.array(rows, type=pa.map_(pa.string(), pa.float64()))
+        return pa.nulls(n, _SCORES)
+    failed = np.zeros(n + 1, dtype=np.bool_)
+    failed[list(answers.errors)] = True
+    return pa.MapArray.from_arrays(
+        pa.array(np.arange(n + 1, dtype=np.int32) * np.int32(k), mask=failed),
+        pa.array(answers.labels, type=pa.string()).take(pa.array(np.tile(np.arange(k), n))),
+        pa.array(answers.scores.reshape(-1).astype(np.float64)),
+    )

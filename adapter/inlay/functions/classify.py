@@ -9,12 +9,13 @@ classifier        its own labels, or some of them; scores are its probabilities
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from inlay.backends.base import Bools, Floats
 from inlay.errors import CannotServeError
-from inlay.functions.contract import Answer, Answers, Ask, Call, sigmoid, softmax
+from inlay.functions.contract import Answers, Ask, Bound, Call, sigmoid, softmax
 from inlay.functions.entailment import entailment_columns, logits_by_statement
 from inlay.functions.labels import Labels, check_template, read_labels, spelled_out
 from inlay.types import ModelRef
@@ -30,7 +31,7 @@ NLI_TEMPLATE = "This example is {label}."  # transformers' default, with its {} 
 COSINE_SHARPNESS = 20.0
 
 
-def bind(call: Call) -> Answer:
+def bind(call: Call) -> Bound:
     labels = call_labels(call)
     template = call_template(call)
     score = LabelScorer(call.model, labels, template)
@@ -38,7 +39,7 @@ def bind(call: Call) -> Answer:
     def answer(columns: list[list[str]], ask: Ask) -> Answers:
         return choose_best(labels.names, *score(columns[0], ask), sharpen=call.model.task == "embed")
 
-    return answer
+    return Bound(answer, {"version": 1, **label_basis(call.model, labels, template)})
 
 
 def choose_best(
@@ -79,6 +80,12 @@ def call_labels(call: Call) -> Labels:
 def call_template(call: Call) -> str | None:
     """The template of the call, or of the model's settings; None where neither gives one."""
     return check_template(call.function, call.options.get("template")) or call.model.template
+
+
+def label_basis(model: ModelRef, labels: Labels, template: str | None) -> dict[str, Any]:
+    """What of the labels decides an answer, for the signature."""
+    around = {"embed": template or list(EMBED_TEMPLATES), "nli": template or NLI_TEMPLATE}.get(model.task)
+    return {"labels": [list(pair) for pair in zip(labels.names, labels.descriptions, strict=True)], "template": around}
 
 
 def label_vectors(labels: Labels, template: str | None, ask: Ask) -> Floats:

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from inlay.functions.classify import LabelScorer, call_labels, call_template
-from inlay.functions.contract import Answer, Answers, Ask, Call
+from inlay.functions.classify import LabelScorer, call_labels, call_template, label_basis
+from inlay.functions.contract import Answers, Ask, Bound, Call
 
 DEFAULT_THRESHOLD = 0.5
 
 
-def bind(call: Call) -> Answer:
+def bind(call: Call) -> Bound:
     labels = call_labels(call)
     threshold = call.threshold(None if call.model.task == "embed" else DEFAULT_THRESHOLD)
-    score = LabelScorer(call.model, labels, call_template(call), each_for_itself=True)
+    template = call_template(call)
+    score = LabelScorer(call.model, labels, template, each_for_itself=True)
 
     def answer(columns: list[list[str]], ask: Ask) -> Answers:
         scores, errors, known = score(columns[0], ask)
@@ -28,4 +29,4 @@ def bind(call: Call) -> Answer:
         ]
         return Answers(values, errors, known, labels=labels.names, scores=scores)
 
-    return answer
+    return Bound(answer, {"version": 1, "threshold": threshold, **label_basis(call.model, labels, template)})

@@ -96,15 +96,15 @@ class Ask:
         return outcome
 
     def raw_vectors(self, texts: list[str], purpose: str) -> Outcome:
-        """Vectors as the model gives them."""
-        return self._run(texts, None, self.model.prompt(purpose))
+        """Vectors as the model gives them, which is what ai_embed answers: always stored where there is a store."""
+        return self._run(texts, None, self.model.prompt(purpose), keep=True)
 
     def logits(self, texts: list[str], pairs: list[str] | None = None) -> Outcome:
         return self._run(texts, pairs, "")
 
-    def _run(self, texts: list[str], pairs: list[str] | None, prompt: str) -> Outcome:
+    def _run(self, texts: list[str], pairs: list[str] | None, prompt: str, keep: bool = False) -> Outcome:
         outcome = self.inference.run(
-            self.model, texts, pairs, prompt=prompt, cancel=self.cancel, told=self.told, owner=self.owner
+            self.model, texts, pairs, prompt=prompt, cancel=self.cancel, told=self.told, owner=self.owner, keep=keep
         )
         self.tokens += outcome.tokens
         self.truncated += outcome.truncated
@@ -125,7 +125,19 @@ class Answer(Protocol):
     def __call__(self, columns: list[list[str]], ask: Ask) -> Answers: ...
 
 
-Bind = Callable[[Call], Answer]
+@dataclass(frozen=True)
+class Bound:
+    """A call that is ready to answer.
+
+    basis: everything beside the model and the input that decides the answer, as JSON values; a version number stands
+    for the code. None where the answer is the model's own numbers and nothing else (ai_embed).
+    """
+
+    answer: Answer
+    basis: Mapping[str, Any] | None
+
+
+Bind = Callable[[Call], Bound]
 
 
 def softmax(scores: Floats) -> Floats:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from inlay.functions.contract import Answer, Answers, Ask, Call
+from inlay.functions.contract import Answers, Ask, Bound, Call
 
 
-def bind(call: Call) -> Answer:
+def bind(call: Call) -> Bound:
     def answer(columns: list[list[str]], ask: Ask) -> Answers:
         counts, errors = ask.inference.count_tokens(call.model, columns[0])
         values = [None if i in errors else int(count) for i, count in enumerate(counts)]
         return Answers(values, errors, np.zeros(len(values), dtype=np.bool_), tokens=0)
 
-    return answer
+    return Bound(answer, {"version": 1})

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from inlay.errors import ConfigError
-from inlay.functions.contract import Answer, Answers, Ask, Call
+from inlay.functions.contract import Answers, Ask, Bound, Call
 
 
-def bind(call: Call) -> Answer:
+def bind(call: Call) -> Bound:
     if call.model.task != "embed":
         raise call.cannot("an embedding model", "Name one with model := '…'.")
     purpose = call.options.get("task") or "document"
@@ -17,4 +17,4 @@ def bind(call: Call) -> Answer:
         outcome = ask.raw_vectors(columns[0], purpose)
         return Answers(outcome.rows, outcome.errors, outcome.known)
 
-    return answer
+    return Bound(answer, None)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from inlay.functions.contract import Answer, Answers, Ask, Call
+from inlay.functions.contract import Answers, Ask, Bound, Call
 from inlay.functions.score import statement_scores
 
 DEFAULT_THRESHOLD = 0.5
 
 
-def bind(call: Call) -> Answer:
+def bind(call: Call) -> Bound:
     if call.model.task not in ("embed", "nli"):
         raise call.cannot("an NLI model, or an embedding model with a threshold", "Name one with model := '…'.")
     threshold = call.threshold(None if call.model.task == "embed" else DEFAULT_THRESHOLD)
@@ -30,4 +30,4 @@ def bind(call: Call) -> Answer:
             confidence=None if sure is None else [None if i in errors else float(s) for i, s in enumerate(sure)],
         )
 
-    return answer
+    return Bound(answer, {"version": 1, "threshold": threshold})

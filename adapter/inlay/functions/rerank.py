@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from inlay.functions.contract import Answer, Answers, Ask, Call, numbers, sigmoid
+from inlay.functions.contract import Answers, Ask, Bound, Call, numbers, sigmoid
 
 
-def bind(call: Call) -> Answer:
+def bind(call: Call) -> Bound:
     if call.model.task != "rerank":
         raise call.cannot("a cross-encoder", "Name one with model := '…'; ai_similarity compares texts by embeddings.")
 
@@ -13,4 +13,4 @@ def bind(call: Call) -> Answer:
         outcome = ask.logits(columns[0], columns[1])
         return Answers(numbers(sigmoid(outcome.rows[:, 0]), outcome.errors), outcome.errors, outcome.known)
 
-    return answer
+    return Bound(answer, {"version": 1})

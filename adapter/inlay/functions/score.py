@@ -9,11 +9,11 @@ from __future__ import annotations
 import numpy as np
 
 from inlay.backends.base import Bools, Floats
-from inlay.functions.contract import Answer, Answers, Ask, Call, numbers
+from inlay.functions.contract import Answers, Ask, Bound, Call, numbers
 from inlay.functions.entailment import entailment_columns, entailment_probability
 
 
-def bind(call: Call) -> Answer:
+def bind(call: Call) -> Bound:
     if call.model.task not in ("embed", "nli"):
         raise call.cannot("an NLI or embedding model", "Name one with model := '…'; a cross-encoder serves ai_rerank.")
     if call.model.task == "nli":
@@ -25,7 +25,7 @@ def bind(call: Call) -> Answer:
             scores = np.asarray((1 + scores) / 2, dtype=np.float32)
         return Answers(numbers(scores, errors), errors, known)
 
-    return answer
+    return Bound(answer, {"version": 1})
 
 
 def statement_scores(texts: list[str], statements: list[str], ask: Ask) -> tuple[Floats, dict[int, str], Bools]:

@@ -11,7 +11,7 @@ import numpy as np
 from inlay.backends.base import Floats
 from inlay.errors import CannotServeError
 from inlay.functions.classify import LabelScorer, choose_best
-from inlay.functions.contract import Answer, Answers, Ask, Call
+from inlay.functions.contract import Answers, Ask, Bound, Call
 from inlay.functions.labels import Labels
 
 SENTIMENTS = ("positive", "negative", "neutral", "mixed")
@@ -131,7 +131,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
 }
 
 
-def bind(call: Call) -> Answer:
+def bind(call: Call) -> Bound:
     if call.model.task == "rerank":
         raise call.cannot("a sentiment classifier, an NLI model or an embedding model", "Name one with model := '…'.")
     if call.model.task == "classify":
@@ -144,19 +144,19 @@ def bind(call: Call) -> Answer:
         outcome = ask.vectors(columns[0])
         return choose_best(SENTIMENTS, outcome.rows @ anchors.T, outcome.errors, outcome.known, sharpen=True)
 
-    return answer
+    return Bound(answer, {"version": 1, "compared": EXAMPLES})
 
 
-def _from_entailment(call: Call) -> Answer:
+def _from_entailment(call: Call) -> Bound:
     score = LabelScorer(call.model, Labels(SENTIMENTS, STATEMENTS), None)
 
     def answer(columns: list[list[str]], ask: Ask) -> Answers:
         return choose_best(SENTIMENTS, *score(columns[0], ask), sharpen=False)
 
-    return answer
+    return Bound(answer, {"version": 1, "asked": STATEMENTS})
 
 
-def _from_classifier(call: Call) -> Answer:
+def _from_classifier(call: Call) -> Bound:
     own = call.model.labels
     mapped = [_sentiment(label) for label in own]
     if None in mapped:
@@ -172,7 +172,7 @@ def _from_classifier(call: Call) -> Answer:
         summed = np.stack([_sum_of(scores, mapped, name) for name in names], axis=1)
         return choose_best(names, summed, errors, known, sharpen=False)
 
-    return answer
+    return Bound(answer, {"version": 1})
 
 
 def _sum_of(scores: Floats, mapped: list[str | None], name: str) -> Floats:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from inlay.functions.contract import Answer, Answers, Ask, Call, numbers
+from inlay.functions.contract import Answers, Ask, Bound, Call, numbers
 
 
-def bind(call: Call) -> Answer:
+def bind(call: Call) -> Bound:
     if call.model.task != "embed":
         raise call.cannot("an embedding model", "Name one with model := '…'; a cross-encoder serves ai_rerank.")
 
@@ -18,4 +18,4 @@ def bind(call: Call) -> Answer:
         errors = {position % n: reason for position, reason in both.errors.items()}
         return Answers(numbers(cosine, errors), errors, both.known[:n] & both.known[n:])
 
-    return answer
+    return Bound(answer, {"version": 1})

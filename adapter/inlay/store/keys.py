@@ -1,35 +1,47 @@
-"""The identity of a result.
+"""The identity of a result: what was asked of which model (the signature), and of which input (the key).
 
-Contract: a key is SHA-256 over a canonical, versioned form of everything that can change the result: the model's
-fingerprint, the arithmetic (dtype), what was asked of the model, and the input's bytes. Batch size and device
-index are no part of it. A change of the form is a new FORM; keys of different forms never meet.
+Contract: two results with equal signature and equal key are the same result. A signature is SHA-256 over a canonical,
+versioned form of everything but the input that can change the answer: function and its version, the model's
+fingerprint, the precision asked for, labels and options. Batch size and device are no part of it. A change of the
+form is a new FORM; signatures of different forms never meet.
+
+The key of one input is the SHA-256 of its UTF-8 bytes; the key of several is the SHA-256 of their hexadecimal digests
+in order, so ('ab', 'c') and ('a', 'bc') differ. SQL computes the same: see `key_sql`. Because the key does not depend
+on the signature, a text is hashed once for all functions over it, by any engine that has SHA-256.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-FORM = "result/1"
+FORM = "result/2"
 
 
-def signature(parts: Mapping[str, Any]) -> bytes:
-    """32 bytes for one kind of question to one model; equal parts in any order give equal bytes."""
-    form = json.dumps({"form": FORM, **parts}, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(form.encode("utf-8", "surrogatepass")).digest()
+def canonical(parts: Mapping[str, Any]) -> str:
+    return json.dumps({"form": FORM, **parts}, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
-def input_keys(signed: bytes, columns: Iterable[list[str]]) -> list[bytes]:
-    """One 32-byte key per row of `columns`. Each part is preceded by its length in bytes, so ('ab', 'c') and
-    ('a', 'bc') differ."""
-    keys = []
-    for row in zip(*columns, strict=True):
-        digest = hashlib.sha256(signed)
-        for text in row:
-            raw = text.encode("utf-8", "surrogatepass")
-            digest.update(len(raw).to_bytes(8, "little"))
-            digest.update(raw)
-        keys.append(digest.digest())
-    return keys
+def signature(parts: Mapping[str, Any]) -> str:
+    """64 hexadecimal digits for one kind of question to one model; equal parts in any order give equal digits."""
+    return hashlib.sha256(canonical(parts).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def input_keys(columns: Iterable[Sequence[str]]) -> list[bytes]:
+    """One 32-byte key per row of `columns`, which hold one text per argument."""
+    first, *more = columns
+    sha256 = hashlib.sha256
+    if not more:
+        return [sha256(text.encode("utf-8", "surrogatepass")).digest() for text in first]
+    return [
+        sha256("".join([sha256(text.encode("utf-8", "surrogatepass")).hexdigest() for text in row]).encode()).digest()
+        for row in zip(first, *more, strict=True)
+    ]
+
+
+def key_sql(arguments: Sequence[str]) -> str:
+    """DuckDB's expression for the key of SQL expressions of type VARCHAR; NULL where any of them is NULL."""
+    digests = [f"sha256({argument})" for argument in arguments]
+    return f"unhex({digests[0]})" if len(digests) == 1 else f"unhex(sha256({' || '.join(digests)}))"

@@ -1,0 +1,115 @@
+"""The result store: a folder of shelves, opened for reading or for reading and writing.
+
+<store>/inlay-store.json       says that this folder is a store, and of which form
+<store>/results/…              one shelf per signature
+<store>/calls/…                which shelf answers a call as it is written in SQL (see calls.py)
+<store>/ledger/, errors/       what ran and what failed (see account.py)
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from inlay.errors import ConfigError
+from inlay.store.folder import Folder, open_folder
+from inlay.store.keys import signature
+from inlay.store.shelf import MANIFEST, Shelf
+
+MARKER = "inlay-store.json"
+FORM = "store/1"
+RESULTS = "results"
+
+
+class Store:
+    """mode: 'read-write' or 'read-only'. Raises ConfigError for a folder that is no store of a form this version
+    reads, or that cannot be written to."""
+
+    def __init__(self, address: str, mode: str = "read-write") -> None:
+        self.mode = mode
+        self.folder = open_folder(address)
+        self.unwritten = 0
+        """Rows that were computed but could not be stored."""
+        self._lock = threading.Lock()
+        self._shelves: dict[str, Shelf] = {}
+        self._check(address)
+
+    @property
+    def writable(self) -> bool:
+        return self.mode == "read-write"
+
+    def _check(self, address: str) -> None:
+        try:
+            if self.folder.exists(MARKER):
+                form = json.loads(self.folder.read(MARKER)).get("form")
+                if form != FORM:
+                    raise ConfigError(
+                        f"store {address} has the form {form!r}; this version of inlay reads {FORM!r}. "
+                        "Use the version that made it, or another folder: store = '…'."
+                    )
+                return
+            if not self.writable:
+                return  # nothing is known, which is what an empty store says too
+            if self.folder.names() or self.folder.names(folders=True):
+                raise ConfigError(
+                    f"store {address} is a folder with other files in it and no {MARKER}. Name an empty or a new one."
+                )
+            self.folder.create()
+            self.folder.publish(MARKER, json.dumps({"form": FORM}).encode())
+        except (OSError, pa.ArrowException, ValueError) as error:
+            if isinstance(error, ConfigError):
+                raise
+            raise ConfigError(
+                f"store {address} cannot be opened for {self.mode.replace('-', ' and ')}: {error}. "
+                "Name a folder that you may write to, or set store_mode = 'read-only' or 'off'."
+            ) from error
+
+    def shelf(self, name: str, question: Mapping[str, Any], about: Mapping[str, Any]) -> Shelf:
+        """The shelf of a question. name: the function, for people who read the folder. about: what its manifest says
+        beside the question."""
+        signed = signature(question)
+        with self._lock:
+            found = self._shelves.get(signed)
+            if found is None:
+                folder = self.folder.inside(f"{RESULTS}/{shelf_name(name, signed)}")
+                found = Shelf(folder, signed, question, about, writable=self.writable)
+                self._shelves[signed] = found
+        return found
+
+    def shelves(self) -> list[str]:
+        """Names of all shelves in the folder that have a manifest."""
+        names = self.folder.names(RESULTS, folders=True)
+        return [name for name in names if self.folder.exists(f"{RESULTS}/{name}/{MANIFEST}")]
+
+    def publish(self, shelf: Shelf, keys: Sequence[bytes], table: pa.Table) -> None:
+        """Stores rows where this store is written to. Failing to is said once and counted, and costs no answer."""
+        if not self.writable or not len(keys):
+            return
+        try:
+            shelf.publish(keys, table)
+        except (OSError, pa.ArrowException) as error:
+            self.failed(error, len(keys))
+
+    def failed(self, error: Exception, n_rows: int) -> None:
+        with self._lock:
+            first = not self.unwritten
+            self.unwritten += n_rows
+        if first:
+            sys.stderr.write(
+                f"inlay: results cannot be stored in {self.folder.address}: {error}. The statement goes on; what is "
+                "not stored will be inferred again next time.\n"
+            )
+
+
+def shelf_name(name: str, signed: str) -> str:
+    return f"{re.sub(r'[^a-z0-9_]', '_', name.lower())}-{signed[:32]}"
+
+
+def shelf_folder(store: Folder, name: str) -> Folder:
+    return store.inside(f"{RESULTS}/{name}")
