@@ -50,6 +50,10 @@ _ENVIRONMENT = {
     "memory_mb": "INLAY_MEMORY_MB",
     "store": "INLAY_STORE",
     "store_mode": "INLAY_STORE_MODE",
+    "max_rows": "INLAY_MAX_ROWS",
+    "max_tokens": "INLAY_MAX_TOKENS",
+    "max_seconds": "INLAY_MAX_SECONDS",
+    "max_cost": "INLAY_MAX_COST",
 }
 _MODEL_KEYS = {f.name for f in fields(ModelSettings)} - {"name"}
 
@@ -64,6 +68,8 @@ class Settings:
     store: folder or address (s3://…) of the result store, which outlives the process; None keeps nothing.
     store_vectors: also store what models computed, not answers alone, so that an edited label or another function over
     the same text calls no model: 4 bytes a number, 1.5 KB a text for 384 of them.
+    max_rows, max_tokens, max_seconds, max_cost: what a session may have models do: inputs, tokens, seconds of
+    inference, and money by the models' cost_per_million_tokens. None is no limit.
     store_inputs: store the inputs beside their keys, so that `inlay store verify` can compute the keys again.
     """
 
@@ -81,6 +87,10 @@ class Settings:
     store_mode: str = "read-write"
     store_vectors: bool = True
     store_inputs: bool = False
+    max_rows: float | None = None
+    max_tokens: float | None = None
+    max_seconds: float | None = None
+    max_cost: float | None = None
 
 
 def read_settings(
@@ -202,6 +212,7 @@ def _model(name: str, entry: Mapping[str, Any], place: str, base: Path) -> Model
         prompts=None if prompts is None else tuple(sorted(_table(where, "prompts", prompts).items())),
         template=entry.get("template"),
         sha256=entry.get("sha256"),
+        cost_per_million_tokens=_number(where, "cost_per_million_tokens", entry.get("cost_per_million_tokens", 0.0)),
     )
 
 
@@ -234,11 +245,23 @@ def _checked(place: str, key: str, value: Any, base: Path) -> Any:
             )
         value = os.fspath(value)
         return value if "://" in value or not value else str((base / Path(value).expanduser()).resolve())
+    if key in ("max_rows", "max_tokens", "max_seconds", "max_cost"):
+        return _number(place, key, value)
     if key in ("store_vectors", "store_inputs") and not isinstance(value, bool):
         raise ConfigError(f"{place}: {key} is {value!r}; it must be true or false.")
     if key in ("model", "prefix") and not isinstance(value, str):
         raise ConfigError(f"{place}: {key} is {value!r}; it must be text.")
     return value
+
+
+def _number(place: str, key: str, value: Any) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = -1.0
+    if not number >= 0 or isinstance(value, bool):
+        raise ConfigError(f"{place}: {key} is {value!r}; it must be a number of at least 0.")
+    return number
 
 
 def _one_of(place: str, key: str, value: Any, allowed: tuple[str, ...]) -> None:

@@ -38,6 +38,9 @@ _IDENTITY = "_inlay_session"
 # A variable of DuckDB's, so of one connection: it tells a function which connection calls it.
 _CONNECTION = "inlay_connection"
 
+# dbt puts a comment before each statement that says for which node it is.
+_NODE = 'regexp_extract(current_query(), \'"node_id": "([^"]+)"\', 1)'
+
 _MODELS_TYPE = (
     "STRUCT(model VARCHAR, task VARCHAR, source VARCHAR, backend VARCHAR, width INTEGER, max_tokens INTEGER, "
     "fingerprint VARCHAR, device VARCHAR, status VARCHAR, is_default BOOLEAN)[]"
@@ -49,8 +52,16 @@ _FUNCTIONS_TYPE = (
 _ERRORS_TYPE = 'STRUCT("function" VARCHAR, model VARCHAR, input VARCHAR, error VARCHAR)[]'
 _LEDGER_TYPE = (
     'STRUCT(statement INTEGER, "function" VARCHAR, model VARCHAR, "rows" BIGINT, distinct_inputs BIGINT, '
-    "known BIGINT, inferred BIGINT, failed BIGINT, truncated BIGINT, tokens BIGINT, seconds DOUBLE, device VARCHAR)[]"
+    "known BIGINT, inferred BIGINT, failed BIGINT, truncated BIGINT, tokens BIGINT, seconds DOUBLE, device VARCHAR, "
+    "node VARCHAR, cost DOUBLE)[]"
 )
+_HISTORY_TYPE = (
+    'STRUCT(run VARCHAR, invocation VARCHAR, node VARCHAR, started_at VARCHAR, statement INTEGER, "function" VARCHAR, '
+    'model VARCHAR, fingerprint VARCHAR, "rows" BIGINT, distinct_inputs BIGINT, known BIGINT, inferred BIGINT, '
+    "failed BIGINT, truncated BIGINT, tokens BIGINT, seconds DOUBLE, loading_seconds DOUBLE, cost DOUBLE, "
+    "device VARCHAR, host VARCHAR)[]"
+)
+_FAILURES_TYPE = 'STRUCT(run VARCHAR, failed_at VARCHAR, node VARCHAR, "function" VARCHAR, model VARCHAR, input VARCHAR, error VARCHAR)[]'
 
 _TRANSACTION = (
     "attach: this connection is inside a transaction, which cannot see functions that came after it began. "
@@ -215,7 +226,7 @@ def connection_number(con: duckdb.DuckDBPyConnection) -> int:
 def _macros(spec: FunctionSpec, prefix: str, head: str) -> list[str]:
     """The definition's macro, and for a scalar function its try_ twin."""
     body = spec.macro[re.match(r"CREATE\s+MACRO\s+\w+", spec.macro, re.I).end() :]  # type: ignore[union-attr]
-    body = body.replace("'statement': ", f"'connection': getvariable('{_CONNECTION}'), 'statement': ")
+    body = body.replace("'statement': ", f"'connection': getvariable('{_CONNECTION}'), 'node': {_NODE}, 'statement': ")
     if not spec.is_scalar:
         return [head.format(name=f"{prefix}{spec.name}") + body]
     made = [
@@ -282,6 +293,8 @@ def _functions(session: Session) -> list[tuple[str, Callable[..., pa.Array], str
         ("_inlay_functions", functions_table, _FUNCTIONS_TYPE),
         ("_inlay_errors", lambda session: [vars(error) for error in session.ledger.errors()], _ERRORS_TYPE),
         ("_inlay_ledger", lambda session: [vars(row) for row in session.ledger.rows()], _LEDGER_TYPE),
+        ("_inlay_history", Session.history_table, _HISTORY_TYPE),
+        ("_inlay_failures", Session.failures_table, _FAILURES_TYPE),
     ]
     made += [(name, _table(number, name, read, returns), returns) for name, read, returns in tables]
     made.append((_IDENTITY, lambda *args: pa.array([number] * len(args[0]), type=pa.int32()), "INTEGER"))
@@ -371,6 +384,8 @@ def _forget_results_of_closed_databases() -> None:
 def _close_owner(number: int) -> None:
     owner = _owners.pop(number, None)
     if owner is not None:
+        if session := _sessions.get(number):
+            session.close_account()
         with contextlib.suppress(Exception):
             owner.close()
 
@@ -380,5 +395,7 @@ def _close_at_exit() -> None:
     """duckdb 2.0 prints some forty lines about leaks when the interpreter ends with an open connection that has
     Python functions."""
     stop_at_exit()
+    for session in list(_sessions.values()):
+        session.close_account()
     for number in list(_owners):
         _close_owner(number)

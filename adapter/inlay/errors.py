@@ -9,6 +9,7 @@ InlayError
 │   ├── DigestError           its weights are not the recorded ones
 │   ├── MissingExtraError     a Python package that it needs is not installed
 │   └── CannotServeError      the model exists, but cannot honestly answer this function
+├── BudgetExceededError       a limit of the configuration would be passed: the model was not called
 ├── RowsFailedError           on_error := 'raise' and at least one row failed
 ├── NotAttachedError          the connection was detached or its session has ended
 └── InterruptedQueryError     Ctrl-C or a cancelled statement; finished work is kept
@@ -77,6 +78,23 @@ class MissingExtraError(ModelError, ImportError):
 
 class CannotServeError(ModelError):
     pass
+
+
+class BudgetExceededError(InlayError):
+    @classmethod
+    def passed(cls, name: str, limit: float, used: float, asked: float) -> BudgetExceededError:
+        more = f" and the next texts need {asked:,.6g}" if asked else ""
+        return cls(
+            f"{name} is {limit:,.6g}: this session has used {used:,.6g}{more}. The model was not called; what was "
+            f"finished before is kept. Raise {name} in inlay.toml or in the call of attach(), or ask for less."
+        )
+
+    @classmethod
+    def planned(cls, name: str, limit: float, planned: float) -> BudgetExceededError:
+        return cls(
+            f"{name} is {limit:,.6g}, and the plan needs {planned:,.6g}. No model was called. Raise {name} in "
+            "inlay.toml, or ask for less: `inlay plan` shows which model needs what."
+        )
 
 
 class RowsFailedError(InlayError):

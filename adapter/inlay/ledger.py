@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import platform
 import threading
 import time
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from inlay.engine.distinct import DistinctCounter
-from inlay.types import LedgerRow, RowError
+from inlay.store.account import now_text
+from inlay.types import LedgerRow, ModelRef, RowError
 
 ERRORS_KEPT = 10_000
 STATEMENTS_KEPT = 10_000
@@ -32,6 +36,11 @@ class Entry:
     function: str
     model: str
     number: int
+    node: str = ""
+    fingerprint: str = ""
+    started_at: str = ""
+    loading_seconds: float = 0.0
+    cost: float = 0.0
     device: str = ""
     rows: int = 0
     known: int = 0
@@ -55,19 +64,24 @@ class Ledger:
         self._errors: deque[RowError] = deque(maxlen=ERRORS_KEPT)
         self._unnamed = -1
 
-    def begin(self, statement: int | None, function: str, model: str, call: str, n_rows: int) -> Entry:
-        """statement None: the caller could not tell; `call` tells apart two calls of one function."""
+    def begin(
+        self, statement: int | None, function: str, model: ModelRef, call: str, n_rows: int, node: str = ""
+    ) -> Entry:
+        """statement None: the caller could not tell; `call` tells apart two calls of one function. node: the dbt node
+        that asks."""
         now = time.monotonic()
         with self._lock:
             if statement is None:
-                latest = self._entries.get((self._unnamed, function, model, call))
+                latest = self._entries.get((self._unnamed, function, model.name, call))
                 if latest is None or (not latest.running and now - latest.last > SAME_STATEMENT_S):
                     self._unnamed -= 1
                 statement = self._unnamed
-            key = (statement, function, model, call)
+            key = (statement, function, model.name, call)
             entry = self._entries.get(key)
             if entry is None:
-                entry = self._entries[key] = Entry(statement, function, model, next(_entries))
+                entry = self._entries[key] = Entry(
+                    statement, function, model.name, next(_entries), node, model.fingerprint, now_text()
+                )
                 while len(self._entries) > STATEMENTS_KEPT:
                     del self._entries[next(iter(self._entries))]
             if not entry.running:
@@ -77,7 +91,16 @@ class Ledger:
         return entry
 
     def count(
-        self, entry: Entry, keys: list[bytes], known: list[bool], failed: dict[int, str], tokens: int, truncated: int
+        self,
+        entry: Entry,
+        keys: list[bytes],
+        known: list[bool],
+        failed: Mapping[int, str],
+        *,
+        tokens: int = 0,
+        truncated: int = 0,
+        cost: float = 0.0,
+        loading_seconds: float = 0.0,
     ) -> None:
         """Adds the distinct inputs of one chunk; an input that this statement has had before is not counted again."""
         with self._lock:
@@ -91,11 +114,13 @@ class Ledger:
                         entry.inferred += 1
             entry.tokens += tokens
             entry.truncated += truncated
+            entry.cost += cost
+            entry.loading_seconds += loading_seconds
 
     def end(self, entry: Entry, device: str) -> None:
         now = time.monotonic()
         with self._lock:
-            entry.device = device
+            entry.device = device or entry.device
             entry.running -= 1
             entry.last = now
             if not entry.running:
@@ -123,9 +148,24 @@ class Ledger:
                     tokens=entry.tokens,
                     seconds=round(entry.seconds, 3),
                     device=entry.device,
+                    node=entry.node,
+                    cost=entry.cost,
                 )
                 for entry in self._entries.values()
             ]
+
+    def account_rows(self) -> list[dict[str, Any]]:
+        """What a result store keeps of each call."""
+        with self._lock:
+            entries = list(self._entries.values())
+        host = platform.node()
+        return [
+            {
+                **vars(row), "started_at": entry.started_at, "fingerprint": entry.fingerprint,
+                "loading_seconds": round(entry.loading_seconds, 3), "host": host,
+            }
+            for row, entry in zip(self.rows(), entries, strict=False)
+        ]  # fmt: skip
 
     def errors(self) -> list[RowError]:
         with self._lock:

@@ -17,16 +17,20 @@ from inlay.backends.base import Bools, Ints
 from inlay.config import Settings
 from inlay.definitions import all_definitions
 from inlay.engine.cancel import Token
-from inlay.engine.inference import Inference, about_model
+from inlay.engine.foresight import Foresight
+from inlay.engine.inference import Inference, about_model, numbers_name, numbers_question
+from inlay.engine.limits import Limits
 from inlay.engine.pool import loaded_models
 from inlay.errors import ConfigError, InlayError, NotAttachedError, RowsFailedError, UnknownModelError
 from inlay.functions.arrow import answer_schema, answer_table, detail_array, value_array
 from inlay.functions.contract import Ask, Bound, Call
 from inlay.functions.registry import FUNCTIONS
-from inlay.ledger import Entry, Ledger
+from inlay.ledger import EXCERPT, Entry, Ledger
 from inlay.models.describe import describe
 from inlay.models.locate import local_folder
 from inlay.progress import Progress
+from inlay.store.account import Account, Failure, call_of, read_errors, read_ledger
+from inlay.store.calls import call_text, record_call
 from inlay.store.keys import input_keys
 from inlay.store.memory import Memory
 from inlay.store.results import Store
@@ -34,6 +38,9 @@ from inlay.store.shelf import Shelf
 from inlay.types import FunctionSpec, ModelRef
 
 _numbers = itertools.count(1)
+
+# What the macros add to every call beside the function's own options.
+_OURS = {"statement", "node"}
 
 
 class Session:
@@ -56,7 +63,11 @@ class Session:
         self.memory.budget_bytes = settings.memory_mb * 1_000_000
         self.progress = Progress(settings.progress)
         self.store = open_store(settings)
-        self.inference = Inference(self.memory, self.store, store_vectors=settings.store_vectors)
+        self.account = Account(self.store) if self.store else None
+        limits = Limits(settings.max_rows, settings.max_tokens, settings.max_seconds, settings.max_cost)
+        self.inference: Inference = Inference(
+            self.memory, self.store, store_vectors=settings.store_vectors, limits=limits
+        )
         with self._lock:
             self._models.clear()
             self._calls.clear()
@@ -97,16 +108,19 @@ class Session:
         spec = self.specs[function]
         call, bound = self._bound(spec, labels, options)
         on_error = self._on_error(function, options)
-        said = json.dumps([labels, {k: v for k, v in options.items() if k != "statement"}], default=str, sort_keys=True)
+        said = json.dumps([labels, {k: v for k, v in options.items() if k not in _OURS}], default=str, sort_keys=True)
         valid = _valid_rows(columns)
-        entry = self.ledger.begin(statement, function, call.model.name, said, len(columns[0]))
+        node = str(options.get("node") or "")
+        entry = self.ledger.begin(statement, function, call.model, said, len(columns[0]), node)
         try:
             distinct, inverse = _distinct([column.filter(valid) for column in columns])
             found = self._answers(spec, call, bound, distinct, entry, len(columns[0]))
         finally:
-            self.ledger.end(entry, loaded_models().get(call.model.fingerprint, ""))
-        if found.errors:
-            self._report(call, distinct, found.errors, on_error)
+            self.ledger.end(entry, loaded_models().get(call.model.fingerprint, "") if entry.tokens else "")
+            if self.account is not None:
+                self.account.write(self.ledger.account_rows)
+        if found.errors and not self.planning:
+            self._report(call, labels, distinct, found.errors, on_error, node)
         if detail:
             made = detail_array(found.table, found.errors, call.model.name, found.known)
         else:
@@ -137,7 +151,7 @@ class Session:
         if len(missing):
             columns = distinct if not len(stored) else [[column[i] for i in missing] for column in distinct]
             with self.progress.working(f"{call.function} {call.model.name}", n_rows) as told:
-                ask = Ask(self.inference, call.model, Token(), told, entry.number)
+                ask = Ask(self.inference, call.model, Token(), told, entry.number, planning=self.planning)
                 answers = bound.answer(columns, ask)
             errors = {int(missing[i]): reason for i, reason in answers.errors.items()}
             known[missing] = answers.known
@@ -146,7 +160,19 @@ class Session:
             if shelf is not None and self.store is not None:
                 good = [i for i in range(len(missing)) if i not in answers.errors]
                 self.store.publish(shelf, [keys[missing[i]] for i in good], made.take(pa.array(good, type=pa.int64())))
-        self.ledger.count(entry, keys, known.tolist(), errors, ask.tokens if ask else 0, ask.truncated if ask else 0)
+        if ask is None:
+            self.ledger.count(entry, keys, known.tolist(), errors)
+        else:
+            self.ledger.count(
+                entry,
+                keys,
+                known.tolist(),
+                {} if self.planning else errors,
+                tokens=ask.tokens,
+                truncated=ask.truncated,
+                cost=ask.tokens / 1e6 * call.model.cost_per_million_tokens,
+                loading_seconds=ask.loading_seconds,
+            )
         if not len(stored):
             return Found(tables[0], errors, known)
         places = np.empty(len(keys), dtype=np.int64)
@@ -160,17 +186,45 @@ class Session:
             return None
         return self.store.shelf(spec.name, answer_question(spec, call, bound), about_model(call.model))
 
+    @property
+    def planning(self) -> bool:
+        return isinstance(self.inference, Foresight)
+
+    def plan(self) -> Foresight:
+        """From here on no model runs: calls answer what is known, and count the rest."""
+        self.inference = foresight = Foresight(self.inference)
+        self.account = None
+        return foresight
+
+    def _record(self, spec: FunctionSpec, call: Call, bound: Bound, labels: Any, options: Mapping[str, Any]) -> None:
+        """Says in the store which shelf answers this call, so that it can be looked up without Python."""
+        if self.store is None or not self.store.writable or self.planning:
+            return
+        if bound.basis is None:
+            name, question = numbers_name(call.model), numbers_question(call.model, bound.prompt, pair=False)
+            schema = pa.schema([("value", pa.list_(pa.float32()))])
+        else:
+            name, question, schema = spec.name, answer_question(spec, call, bound), answer_schema(spec)
+        shelf = self.store.shelf(name, question, about_model(call.model))
+        arguments = sum(argument.name != "labels" for argument in spec.args)
+        try:
+            shelf.make_readable(schema)
+            record_call(self.store.folder, call_text(spec.name, labels, options), shelf.name, arguments)
+        except (OSError, pa.ArrowException) as error:
+            self.store.failed(error, 0)
+
     def _bound(self, spec: FunctionSpec, labels: Any, options: Mapping[str, Any]) -> tuple[Call, Bound]:
         """The checked call; the same settings are checked once, not at every chunk."""
-        known = {option.name for option in spec.options} | {"statement"}
+        known = {option.name for option in spec.options} | _OURS
         given = {
             **self.settings.functions.get(spec.name, {}),
             **{key: value for key, value in options.items() if value is not None},
         }
-        given.pop("statement", None)
+        for name in _OURS:
+            given.pop(name, None)
         for name in (*given, *options):
             if name not in known:
-                raise ConfigError.unknown_option(spec.name, name, known - {"statement"})
+                raise ConfigError.unknown_option(spec.name, name, known - _OURS)
         key = (spec.name, json.dumps([labels, given], sort_keys=True, default=str))
         with self._lock:
             bound = self._calls.get(key)
@@ -180,6 +234,7 @@ class Session:
                 raise ConfigError(f"{spec.name}: model is {name!r}; it must be the name of a registered model.")
             call = Call(spec.name, self.model(name, spec.name), given, labels)
             bound = call, FUNCTIONS[spec.name](call)
+            self._record(spec, *bound, labels, options)
             with self._lock:
                 self._calls[key] = bound
         return bound
@@ -190,12 +245,52 @@ class Session:
             raise ConfigError(f"{function}: on_error is {asked!r}; it must be 'null' or 'raise'.")
         return asked or self.settings.on_error
 
-    def _report(self, call: Call, distinct: list[list[str]], errors: Mapping[int, str], on_error: str) -> None:
+    def _report(
+        self,
+        call: Call,
+        labels: Any,
+        distinct: list[list[str]],
+        errors: Mapping[int, str],
+        on_error: str,
+        node: str,
+    ) -> None:
         listed = [(" | ".join(column[i] for column in distinct), reason) for i, reason in sorted(errors.items())]
         for text, reason in listed:
             self.ledger.fail(call.function, call.model.name, text, reason)
+        if self.account is not None:
+            said = call_of(labels, {**call.options, "model": call.model.name})
+            self.account.failed(
+                [
+                    Failure(node, call.function, call.model.name, said, tuple(column[i] for column in distinct), reason)
+                    for i, reason in sorted(errors.items())
+                ]
+            )
         if on_error == "raise":
             raise RowsFailedError.listed(call.function, [(text[:60], reason) for text, reason in listed])
+
+    def close_account(self) -> None:
+        """Writes the ledger as it stands now."""
+        if self.account is not None:
+            self.account.write(self.ledger.account_rows, now=True)
+
+    def history_table(self) -> list[dict[str, Any]]:
+        """The ledger of every run in the store, this one included."""
+        if self.store is None:
+            return []
+        self.close_account()
+        rows: list[dict[str, Any]] = read_ledger(self.store.folder).to_pylist()
+        return rows
+
+    def failures_table(self) -> list[dict[str, Any]]:
+        """Every input that got no answer, in every run in the store."""
+        if self.store is None:
+            return []
+        rows = read_errors(self.store.folder).to_pylist()
+        named = ("run", "failed_at", "node", "function", "model")
+        return [
+            {**{name: row[name] for name in named}, "input": " | ".join(row["inputs"])[:EXCERPT], "error": row["error"]}
+            for row in rows
+        ]
 
     def models_table(self) -> list[dict[str, Any]]:
         """One row per registered model; a model that is not on this machine is listed with the reason."""

@@ -76,6 +76,7 @@ class ModelSettings:
     prompts: tuple[tuple[str, str], ...] | None = None
     template: str | None = None
     sha256: str | None = None
+    cost_per_million_tokens: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,7 @@ class ModelRef:
     labels: tuple[str, ...] = ()
     multi_label: bool = False
     template: str | None = None
+    cost_per_million_tokens: float = 0.0
     weights: tuple[tuple[str, str], ...] = field(default=())
     """(file, SHA-256) of every weight file, checked again when the weights are read."""
 
@@ -156,3 +158,5 @@ class LedgerRow:
     tokens: int
     seconds: float
     device: str
+    node: str
+    cost: float

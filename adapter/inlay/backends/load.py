@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
-from inlay.backends.base import Backend
+from collections.abc import Callable
+
+from inlay.backends.base import Backend, Tokens
 from inlay.backends.sharded import ShardedBackend
 from inlay.errors import MissingExtraError
 from inlay.types import ModelRef
+
+
+def load_tokenizer(ref: ModelRef) -> Callable[[list[str], list[str] | None, str], Tokens]:
+    """The model's tokenizer alone, without its weights and without torch."""
+    if ref.backend == "fake":
+        from inlay.backends.fake import FakeBackend
+
+        return FakeBackend(ref).tokenize
+    try:
+        from inlay.backends.tokenizer import TextTokenizer
+    except ImportError as error:
+        raise MissingExtraError.package(error.name or "tokenizers", "torch", f"model {ref.name!r}") from error
+    return TextTokenizer(ref, with_types=False)
 
 
 def load_backend(ref: ModelRef) -> Backend:

@@ -8,6 +8,7 @@ do too. What DuckDB handed over at once is stored before the call returns: a kil
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,7 +20,9 @@ from inlay import __version__
 from inlay.backends.base import Bools, Floats, Ints
 from inlay.engine.cancel import Token
 from inlay.engine.lane import Job, Lane, select_rows
+from inlay.engine.limits import Limits
 from inlay.engine.pool import lane_for
+from inlay.errors import BudgetExceededError
 from inlay.store.keys import input_keys, signature
 from inlay.store.memory import Memory, empty_rows
 from inlay.store.results import Store
@@ -40,7 +43,7 @@ class Outcome:
 
     rows: float32, n by the model's width; rows of failed inputs are 0 and stand in `errors` (position → reason).
     known: True where nothing had to be computed. tokens: how many the model read for this outcome.
-    truncated: how many texts were cut at the model's limit for this outcome.
+    truncated: how many texts were cut at the model's limit for this outcome. loading_seconds: spent on loading it.
     """
 
     rows: Floats
@@ -48,15 +51,30 @@ class Outcome:
     known: Bools = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
     tokens: int = 0
     truncated: int = 0
+    loading_seconds: float = 0.0
 
 
 class Inference:
     """The engine of one session."""
 
-    def __init__(self, memory: Memory, store: Store | None = None, *, store_vectors: bool = True) -> None:
+    def __init__(
+        self,
+        memory: Memory,
+        store: Store | None = None,
+        *,
+        store_vectors: bool = True,
+        limits: Limits | None = None,
+    ) -> None:
         self.memory = memory
         self.store = store
         self.store_vectors = store_vectors
+        self.limits = limits or Limits()
+
+    def load(self, ref: ModelRef) -> float:
+        """Loads the model where it is not; returns the seconds that took."""
+        began = time.perf_counter()
+        lane_for(ref)
+        return time.perf_counter() - began
 
     def count_tokens(self, ref: ModelRef, texts: list[str]) -> tuple[Ints, dict[int, str]]:
         """Tokens of each text before any cut, special tokens included; texts that cannot be read go to errors."""
@@ -145,6 +163,7 @@ class Inference:
             outcome.known[where],
             outcome.tokens,
             outcome.truncated,
+            outcome.loading_seconds,
         )
 
     def _shelf(self, ref: ModelRef, question: Mapping[str, Any]) -> Shelf | None:
@@ -182,18 +201,25 @@ class Inference:
     ) -> None:
         if not texts:
             return
+        outcome.loading_seconds += self.load(ref)
         lane = lane_for(ref)
+        began = time.perf_counter()
 
         def count(finished: int, tokens: int) -> None:
             if told is not None:
                 told(finished / len(texts), tokens)
 
         submitted: list[tuple[Job, list[int]]] = []
+        refused: BudgetExceededError | None = None
         for start in range(0, len(texts), TOKENIZE_ROWS):
             cancel.check()
             chunk = slice(start, start + TOKENIZE_ROWS)
             part = None if pairs is None else pairs[chunk]
-            submitted += self._submit(lane, texts[chunk], part, prompt, start, places, outcome, cancel, count)
+            try:
+                submitted += self._submit(lane, texts[chunk], part, prompt, start, places, outcome, cancel, count)
+            except BudgetExceededError as error:
+                refused = error  # what went before is finished and kept
+                break
         for job, positions in submitted:
             job.wait()
             good = [i for i in range(len(positions)) if i not in job.errors]
@@ -206,6 +232,9 @@ class Inference:
             self.memory.publish(done, job.rows[good], owner)
             if shelf is not None and self.store is not None:
                 self.store.publish(shelf, [key[32:] for key in done], pa.table({"value": vector_array(job.rows[good])}))
+        self.limits.took(time.perf_counter() - began)
+        if refused is not None:
+            raise refused
 
     def _submit(
         self,
@@ -251,6 +280,8 @@ class Inference:
             kept = np.flatnonzero(~refused)
             tokens = select_rows(tokens, kept)
             positions = [positions[k] for k in kept]
+        n_tokens = int(tokens.lengths.sum())
+        self.limits.spend(len(tokens), n_tokens, n_tokens / 1e6 * backend.ref.cost_per_million_tokens)
         return [(lane.submit(tokens, cancel, count), positions)]
 
 

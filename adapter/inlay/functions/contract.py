@@ -77,7 +77,8 @@ class Answers:
 
 @dataclass
 class Ask:
-    """A model at hand for one call: adds up what every pass cost."""
+    """A model at hand for one call: adds up what every pass cost. planning: no model runs, so texts of the call's own
+    may be without numbers."""
 
     inference: Inference
     model: ModelRef
@@ -86,6 +87,8 @@ class Ask:
     owner: int | None = None
     tokens: int = 0
     truncated: int = 0
+    loading_seconds: float = 0.0
+    planning: bool = False
 
     def vectors(self, texts: list[str], purpose: str = "document") -> Outcome:
         """Unit-length vectors. purpose: 'document' or 'query', where the model has a prompt for it."""
@@ -108,12 +111,13 @@ class Ask:
         )
         self.tokens += outcome.tokens
         self.truncated += outcome.truncated
+        self.loading_seconds += outcome.loading_seconds
         return outcome
 
     def fixed(self, texts: list[str], purpose: str = "query") -> Floats:
         """Vectors of the call's own texts (labels): these must not fail."""
         outcome = self.vectors(texts, purpose)
-        if outcome.errors:
+        if outcome.errors and not self.planning:
             position, reason = next(iter(outcome.errors.items()))
             raise ConfigError(f"label {texts[position]!r} cannot be read by model {self.model.name!r}: {reason}.")
         return outcome.rows
@@ -130,11 +134,13 @@ class Bound:
     """A call that is ready to answer.
 
     basis: everything beside the model and the input that decides the answer, as JSON values; a version number stands
-    for the code. None where the answer is the model's own numbers and nothing else (ai_embed).
+    for the code. None where the answer is the model's own numbers and nothing else (ai_embed); they are then what is
+    stored, for texts with `prompt` before them.
     """
 
     answer: Answer
     basis: Mapping[str, Any] | None
+    prompt: str = ""
 
 
 Bind = Callable[[Call], Bound]

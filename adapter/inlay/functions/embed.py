@@ -17,4 +17,4 @@ def bind(call: Call) -> Bound:
         outcome = ask.raw_vectors(columns[0], purpose)
         return Answers(outcome.rows, outcome.errors, outcome.known)
 
-    return Bound(answer, None)
+    return Bound(answer, None, call.model.prompt(purpose))

@@ -100,6 +100,7 @@ def describe(settings: ModelSettings, *, device: str = "auto", dtype: str = "aut
         dtype=settings.dtype or dtype,
         prompts=prompts,
         template=settings.template,
+        cost_per_million_tokens=settings.cost_per_million_tokens,
         weights=weights,
         **parts,
     )
@@ -273,6 +274,7 @@ def _fake(settings: ModelSettings) -> ModelRef:
         prompts=settings.prompts or (),
         labels=_FAKE_LABELS.get(kind, ()),
         template=settings.template,
+        cost_per_million_tokens=settings.cost_per_million_tokens,
     )
 
 

@@ -24,6 +24,7 @@ import pyarrow as pa
 from inlay.store.folder import Folder
 from inlay.store.index import I64, Index, prefixes
 from inlay.store.parts import (
+    KEY,
     DamagedPart,
     Part,
     describe_part,
@@ -214,12 +215,22 @@ class Shelf:
             return
         if not self._has_manifest:
             self._write_manifest(table.schema)
-        full = table.add_column(0, pa.field("key", pa.binary(32), nullable=False), key_column(keys))
+        full = table.add_column(0, KEY, key_column(keys))
         name = write_part(self.folder, full, self.signature)
         if known_here:
             with self._lock:
                 if name not in self._seen:
                     self._load([name])
+
+    @property
+    def name(self) -> str:
+        return self.folder.address.rpartition("/")[2]
+
+    def make_readable(self, schema: pa.Schema) -> None:
+        """Sees to it that SQL finds a file to read, if only one without rows. Raises OSError."""
+        if not part_names(self.folder):
+            self._write_manifest(schema)
+            write_part(self.folder, pa.schema([KEY, *schema]).empty_table(), self.signature)
 
     def _write_manifest(self, schema: pa.Schema) -> None:
         if not self.folder.exists(MANIFEST):

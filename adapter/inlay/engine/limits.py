@@ -1,0 +1,49 @@
+"""What a session may spend on models, and what it has spent. A limit stops before it is passed."""
+
+from __future__ import annotations
+
+import threading
+
+from inlay.errors import BudgetExceededError
+
+
+class Limits:
+    """None is no limit. Counts run over the life of a session: a dbt run, a command, a notebook's kernel."""
+
+    def __init__(
+        self,
+        max_rows: float | None = None,
+        max_tokens: float | None = None,
+        max_seconds: float | None = None,
+        max_cost: float | None = None,
+    ) -> None:
+        self._limits = {
+            "max_rows": max_rows,
+            "max_tokens": max_tokens,
+            "max_seconds": max_seconds,
+            "max_cost": max_cost,
+        }
+        self._spent = dict.fromkeys(self._limits, 0.0)
+        self._lock = threading.Lock()
+
+    def spend(self, rows: int, tokens: int, cost: float) -> None:
+        """Called before the model is. Raises BudgetExceededError, and then nothing was spent."""
+        asked = {"max_rows": rows, "max_tokens": tokens, "max_cost": cost, "max_seconds": 0.0}
+        with self._lock:
+            for name, limit in self._limits.items():
+                used = self._spent[name]
+                if limit is not None and (used + asked[name] > limit or (name == "max_seconds" and used >= limit)):
+                    raise BudgetExceededError.passed(name, limit, used, asked[name])
+            for name, amount in asked.items():
+                self._spent[name] += amount
+
+    def took(self, seconds: float) -> None:
+        with self._lock:
+            self._spent["max_seconds"] += seconds
+
+    def foresee(self, rows: float, tokens: float, seconds: float | None, cost: float) -> None:
+        """Raises BudgetExceededError where a plan would pass a limit."""
+        planned = {"max_rows": rows, "max_tokens": tokens, "max_seconds": seconds or 0.0, "max_cost": cost}
+        for name, limit in self._limits.items():
+            if limit is not None and planned[name] > limit:
+                raise BudgetExceededError.planned(name, limit, planned[name])

@@ -1,0 +1,137 @@
+"""What ran and what failed, kept beside the results, so that it survives the process.
+
+    ledger/<run>.parquet      one row per call of a statement; written anew, whole, while the run goes on
+    errors/<run>-<n>.parquet  one row per failed input, with all that is needed to try it again
+
+A run is one process's use of a store. Unlike results, errors hold the failed inputs themselves.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from inlay.store.folder import Folder
+from inlay.store.parts import READ_ERRORS
+from inlay.store.results import Store
+
+LEDGER, ERRORS = "ledger", "errors"
+
+# While a run goes on its ledger is written again at most this often; a killed process loses no more of it.
+WRITE_EVERY_S = 5.0
+
+LEDGER_SCHEMA = pa.schema(
+    [
+        ("run", pa.string()), ("invocation", pa.string()), ("node", pa.string()), ("started_at", pa.string()),
+        ("statement", pa.int32()), ("function", pa.string()), ("model", pa.string()), ("fingerprint", pa.string()),
+        ("rows", pa.int64()), ("distinct_inputs", pa.int64()), ("known", pa.int64()), ("inferred", pa.int64()),
+        ("failed", pa.int64()), ("truncated", pa.int64()), ("tokens", pa.int64()), ("seconds", pa.float64()),
+        ("loading_seconds", pa.float64()), ("cost", pa.float64()), ("device", pa.string()), ("host", pa.string()),
+    ]
+)  # fmt: skip
+ERRORS_SCHEMA = pa.schema(
+    [
+        ("run", pa.string()), ("invocation", pa.string()), ("node", pa.string()), ("failed_at", pa.string()),
+        ("function", pa.string()), ("model", pa.string()), ("call", pa.string()), ("inputs", pa.list_(pa.string())),
+        ("error", pa.string()),
+    ]
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One input that got no answer. call: labels and options as JSON, enough to ask again."""
+
+    node: str
+    function: str
+    model: str
+    call: str
+    inputs: tuple[str, ...]
+    error: str
+
+
+class Account:
+    """Writes one run's ledger and errors. Thread-safe."""
+
+    def __init__(self, store: Store, invocation: str = "") -> None:
+        self._store = store
+        self.invocation = invocation
+        self.run = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
+        self._lock = threading.Lock()
+        self._written = 0.0
+        self._errors = 0
+
+    def write(self, rows: Callable[[], Sequence[Mapping[str, Any]]], *, now: bool = False) -> None:
+        """The run's ledger as it stands, if it was not written a moment ago."""
+        if not self._store.writable:
+            return
+        with self._lock:
+            if not now and time.monotonic() - self._written < WRITE_EVERY_S:
+                return
+            self._written = time.monotonic()
+            said = [{"run": self.run, "invocation": self.invocation, **row} for row in rows()]
+            if said:
+                self._publish(f"{LEDGER}/{self.run}.parquet", pa.Table.from_pylist(said, schema=LEDGER_SCHEMA))
+
+    def failed(self, failures: Sequence[Failure]) -> None:
+        if not self._store.writable or not failures:
+            return
+        said = {"run": self.run, "invocation": self.invocation, "failed_at": now_text()}
+        with self._lock:
+            self._errors += 1
+            number = self._errors
+        table = pa.Table.from_pylist([{**said, **vars(failure)} for failure in failures], schema=ERRORS_SCHEMA)
+        self._publish(f"{ERRORS}/{self.run}-{number:04d}.parquet", table)
+
+    def _publish(self, name: str, table: pa.Table) -> None:
+        sink = pa.BufferOutputStream()
+        pq.write_table(table, sink, compression="ZSTD")
+        try:
+            self._store.folder.publish(name, sink.getvalue())
+        except (OSError, pa.ArrowException) as error:
+            self._store.failed(error, 0)
+
+
+def now_text() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def read_ledger(folder: Folder) -> pa.Table:
+    """Every run's ledger, oldest first."""
+    return _read(folder, LEDGER, LEDGER_SCHEMA)
+
+
+def read_errors(folder: Folder) -> pa.Table:
+    """Every failure of every run, oldest first; an input that failed twice is there twice."""
+    return _read(folder, ERRORS, ERRORS_SCHEMA)
+
+
+def forget_errors(folder: Folder, names: Sequence[str]) -> None:
+    for name in names:
+        folder.delete(f"{ERRORS}/{name}")
+
+
+def _read(folder: Folder, name: str, schema: pa.Schema) -> pa.Table:
+    """A file that does not read is left out: an account is no reason to stop anybody."""
+    tables = []
+    for file in folder.names(name):
+        if file.endswith(".parquet") and not file.startswith("."):
+            try:
+                table = pq.read_table(pa.BufferReader(folder.read(f"{name}/{file}")))
+                tables.append(table.select(schema.names).cast(schema))
+            except READ_ERRORS:
+                continue
+    return pa.concat_tables(tables) if tables else schema.empty_table()
+
+
+def call_of(labels: Any, options: Mapping[str, Any]) -> str:
+    return json.dumps({"labels": labels, "options": dict(options)}, ensure_ascii=False, default=float)

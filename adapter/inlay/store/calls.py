@@ -1,0 +1,66 @@
+"""Which shelf answers a call as it stands in SQL: what the stored form of a dbt macro looks up at compile time.
+
+    calls/<md5>.json    {"call": …, "shelf": "ai_classify-3f9a…", "arguments": 1}
+
+A call is written without its model where the default is meant, so the file says which shelf that led to when the call
+was last answered. It is written by whoever answers the call with a store that may be written to. The name is the MD5
+of a text that Jinja can build as well (dbt offers no SHA-256); it finds a file and identifies nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from inlay.store.folder import Folder
+from inlay.store.keys import key_sql
+from inlay.store.results import RESULTS
+
+CALLS = "calls"
+
+# They change no answer.
+NOT_IN_CALL = {"on_error", "statement", "connection", "node"}
+
+
+def call_text(function: str, labels: Any, options: Mapping[str, Any]) -> str:
+    """Canonical JSON: function, [[label, description]] or null, {option: text or float}. macros/_stored.sql builds the
+    same."""
+    pairs = None
+    if labels is not None:
+        pairs = [
+            [entry["label"], entry.get("description")] if isinstance(entry, Mapping) else [entry, None]
+            for entry in labels
+        ]
+    said = {
+        name: value if isinstance(value, str) else float(value)
+        for name, value in options.items()
+        if value is not None and name not in NOT_IN_CALL
+    }
+    return json.dumps([function, pairs, said], sort_keys=True)
+
+
+def call_file(text: str) -> str:
+    return f"{CALLS}/{hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()}.json"
+
+
+def record_call(folder: Folder, text: str, shelf: str, arguments: int) -> None:
+    """Raises OSError."""
+    name = call_file(text)
+    content = json.dumps({"call": json.loads(text), "shelf": shelf, "arguments": arguments}, indent=1).encode()
+    if not folder.exists(name) or folder.read(name) != content:
+        folder.publish(name, content)
+
+
+def lookup_sql(address: str, shelf: str, arguments: list[str], column: str = "value") -> str:
+    """An expression without Python: the stored value for SQL expressions of type VARCHAR, NULL where there is none.
+
+    Inside the subquery only names that begin with _inlay are added, so a column of the outer query called `key` or
+    `value` keeps its meaning. any_value, because two processes may have stored one key twice.
+    """
+    files = f"{address}/{RESULTS}/{shelf}/*.parquet".replace("'", "''")
+    return (
+        f"(select any_value(_inlay_value) from (select key as _inlay_key, {column} as _inlay_value "
+        f"from read_parquet('{files}')) where _inlay_key = {key_sql(arguments)})"
+    )
