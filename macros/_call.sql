@@ -1,24 +1,43 @@
-{#- _call(name, arguments, options): a call of one of inlay's SQL functions.
-    arguments: SQL expressions, in order. options: Jinja values by name; one that is none is left out, so that the
-    function's own default applies. The var inlay_prefix is the prefix that the plugin's config gives the functions.
+{#- _call(name, texts, options, labels=none): a call of one of inlay's SQL functions, or, with the var
+    inlay_form = 'stored', a lookup of what it answered before (see _stored).
+    texts: SQL expressions, in order. options: Jinja values by name; one that is none is left out, so that the
+    function's own default applies. labels: a classifier's, after the first text. The var inlay_prefix is the prefix
+    that the plugin's config gives the functions.
     While dbt parses, values that come from a query are not there yet: nothing is checked and nothing is said. -#}
-{% macro _call(name, arguments, options) -%}
+{% macro _call(name, texts, options, labels=none) -%}
     {%- if not execute -%}
         {{ return('') }}
     {%- endif -%}
-    {%- do inlay._refuse_view(name) -%}
+    {%- set form = var('inlay_form', 'call') -%}
+    {%- if form not in ['call', 'stored', 'infer'] -%}
+        {%- do exceptions.raise_compiler_error(
+            "inlay: the var inlay_form is '" ~ form ~ "'; it must be 'call' (a function of inlay's plugin) or 'stored' "
+            ~ "(a lookup in the result store, plain SQL)."
+        ) -%}
+    {%- endif -%}
+    {#- 'infer' is how `inlay infer` compiles a project: as calls, of views too, which it only reads. -#}
+    {%- if form == 'call' -%}
+        {%- do inlay._refuse_view(name) -%}
+    {%- endif -%}
     {%- set parts = [] -%}
-    {%- for argument in arguments -%}
-        {%- if argument is not string or not argument | trim -%}
+    {%- for text in texts -%}
+        {%- if text is not string or not text | trim -%}
             {%- do exceptions.raise_compiler_error(
-                "inlay." ~ name ~ ": argument " ~ loop.index ~ " is '" ~ argument
+                "inlay." ~ name ~ ": argument " ~ loop.index ~ " is '" ~ text
                 ~ "'; it must be a SQL expression in quotes, e.g. inlay." ~ name ~ "('body')."
             ) -%}
         {%- endif -%}
-        {%- do parts.append(argument) -%}
+        {%- do parts.append(text) -%}
+        {%- if loop.first and labels is not none -%}
+            {%- do parts.append(inlay._sql_labels(name, labels)) -%}
+        {%- endif -%}
     {%- endfor -%}
+    {%- set named = [] -%}
     {%- for option, value in options.items() if value is not none -%}
-        {%- do parts.append(option ~ ' := ' ~ inlay._sql_option(name, option, value)) -%}
+        {%- do named.append(option ~ ' := ' ~ inlay._sql_option(name, option, value)) -%}
     {%- endfor -%}
-    {{ return(var('inlay_prefix', '') ~ name ~ '(' ~ parts | join(', ') ~ ')') }}
+    {%- if form == 'stored' -%}
+        {{ return(inlay._stored(name, texts, options, labels)) }}
+    {%- endif -%}
+    {{ return(var('inlay_prefix', '') ~ name ~ '(' ~ (parts + named) | join(', ') ~ ')') }}
 {%- endmacro %}

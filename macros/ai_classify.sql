@@ -10,9 +10,7 @@
 {%- endmacro %}
 
 {% macro duckdb__ai_classify(text, labels=none, template=none, model=none, on_error=none) -%}
-    {%- set arguments = [text] -%}
-    {%- if labels is not none -%}
-        {%- do arguments.append(inlay._sql_labels('ai_classify', labels)) -%}
-    {%- endif -%}
-    {{ return(inlay._call('ai_classify', arguments, {'template': template, 'model': model, 'on_error': on_error})) }}
+    {{ return(inlay._call(
+        'ai_classify', [text], {'template': template, 'model': model, 'on_error': on_error}, labels=labels
+    )) }}
 {%- endmacro %}

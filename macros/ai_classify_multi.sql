@@ -11,10 +11,6 @@
 {%- endmacro %}
 
 {% macro duckdb__ai_classify_multi(text, labels=none, threshold=none, template=none, model=none, on_error=none) -%}
-    {%- set arguments = [text] -%}
-    {%- if labels is not none -%}
-        {%- do arguments.append(inlay._sql_labels('ai_classify_multi', labels)) -%}
-    {%- endif -%}
     {%- set options = {'threshold': threshold, 'template': template, 'model': model, 'on_error': on_error} -%}
-    {{ return(inlay._call('ai_classify_multi', arguments, options)) }}
+    {{ return(inlay._call('ai_classify_multi', [text], options, labels=labels)) }}
 {%- endmacro %}

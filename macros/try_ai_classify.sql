@@ -11,10 +11,6 @@
 {%- endmacro %}
 
 {% macro duckdb__try_ai_classify(text, labels=none, template=none, model=none, on_error=none) -%}
-    {%- set arguments = [text] -%}
-    {%- if labels is not none -%}
-        {%- do arguments.append(inlay._sql_labels('try_ai_classify', labels)) -%}
-    {%- endif -%}
     {%- set options = {'template': template, 'model': model, 'on_error': on_error} -%}
-    {{ return(inlay._call('try_ai_classify', arguments, options)) }}
+    {{ return(inlay._call('try_ai_classify', [text], options, labels=labels)) }}
 {%- endmacro %}

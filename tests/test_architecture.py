@@ -23,8 +23,9 @@ FLOORS: list[set[str]] = [
     {"session"},
     {"duckdb_arguments", "estimate"},
     {"duckdb_udf"},
-    {"connection"},
-    {"dbt_plugin", "cli", "doctor", "__init__", "__main__"},
+    {"connection", "manifest"},
+    {"foresee", "infer"},
+    {"dbt_plugin", "cli", "cli_infer", "doctor", "__init__", "__main__"},
 ]
 HEAVY = {"torch", "transformers", "tokenizers", "safetensors", "sentence_transformers"}
 

@@ -423,7 +423,11 @@ COLUMNS = {
     "inlay_models": "model task source backend width max_tokens fingerprint device status is_default",
     "inlay_functions": "name signature returns summary nulls cost example",
     "inlay_errors": "function model input error",
-    "inlay_ledger": "statement function model rows distinct_inputs known inferred failed truncated tokens seconds device",
+    "inlay_ledger": "statement function model rows distinct_inputs known inferred failed truncated tokens seconds device "
+    "node cost",
+    "inlay_history": "run invocation node started_at statement function model fingerprint rows distinct_inputs known "
+    "inferred failed truncated tokens seconds loading_seconds cost device host",
+    "inlay_failures": "run failed_at node function model input error",
 }
 
 

@@ -1,4 +1,4 @@
-"""The `inlay` command: sql, models, functions, doctor, dbt-path."""
+"""The `inlay` command: sql, infer, plan, retry, models, functions, doctor, dbt-path."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from inlay import __version__
-from inlay.errors import InlayError
+from inlay import __version__, cli_infer
+from inlay.errors import BudgetExceededError, InlayError
 
-EXIT_ERROR, EXIT_INTERRUPTED = 1, 130
+EXIT_ERROR, EXIT_BUDGET, EXIT_INTERRUPTED = 1, 3, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -21,8 +21,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return int(args.run(args) or 0)
     except KeyboardInterrupt:
-        print("interrupted; finished rows were kept for this process only.", file=sys.stderr)
+        print("interrupted; what was finished is kept where there is a result store.", file=sys.stderr)
         return EXIT_INTERRUPTED
+    except BudgetExceededError as error:
+        print(f"inlay: {error}", file=sys.stderr)
+        return EXIT_BUDGET
     except InlayError as error:
         print(f"inlay: {error}", file=sys.stderr)
         return EXIT_ERROR
@@ -58,14 +61,18 @@ def _parser() -> argparse.ArgumentParser:
     dbt_path = commands.add_parser("dbt-path", help="the folder of the dbt package, for packages.yml: - local: …")
     dbt_path.set_defaults(run=_dbt_path)
 
-    for command in (sql, models, doctor):
+    runs = cli_infer.add_commands(commands)
+    for command in (sql, *runs):
+        command.add_argument("--store", help="folder or address of the result store")
+    for command in (sql, models, doctor, *runs):
         command.add_argument("--config", type=Path, help="settings file (default: inlay.toml here or above)")
         command.add_argument("--model", help="the default model")
     return parser
 
 
 def _options(args: argparse.Namespace) -> dict[str, Any]:
-    return {"model": args.model} if args.model else {}
+    given = {"model": args.model, "store": getattr(args, "store", None)}
+    return {name: value for name, value in given.items() if value}
 
 
 def _sql(args: argparse.Namespace) -> int:

@@ -61,7 +61,10 @@ _HISTORY_TYPE = (
     "failed BIGINT, truncated BIGINT, tokens BIGINT, seconds DOUBLE, loading_seconds DOUBLE, cost DOUBLE, "
     "device VARCHAR, host VARCHAR)[]"
 )
-_FAILURES_TYPE = 'STRUCT(run VARCHAR, failed_at VARCHAR, node VARCHAR, "function" VARCHAR, model VARCHAR, input VARCHAR, error VARCHAR)[]'
+_FAILURES_TYPE = (
+    'STRUCT(run VARCHAR, failed_at VARCHAR, node VARCHAR, "function" VARCHAR, model VARCHAR, input VARCHAR, '
+    "error VARCHAR)[]"
+)
 
 _TRANSACTION = (
     "attach: this connection is inside a transaction, which cannot see functions that came after it began. "

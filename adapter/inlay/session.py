@@ -206,10 +206,11 @@ class Session:
         else:
             name, question, schema = spec.name, answer_question(spec, call, bound), answer_schema(spec)
         shelf = self.store.shelf(name, question, about_model(call.model))
-        arguments = sum(argument.name != "labels" for argument in spec.args)
         try:
             shelf.make_readable(schema)
-            record_call(self.store.folder, call_text(spec.name, labels, options), shelf.name, arguments)
+            record_call(
+                self.store.folder, call_text(spec.name, labels, options), shelf.name, schema.names, call.model.name
+            )
         except (OSError, pa.ArrowException) as error:
             self.store.failed(error, 0)
 

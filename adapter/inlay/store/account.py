@@ -115,6 +115,10 @@ def read_errors(folder: Folder) -> pa.Table:
     return _read(folder, ERRORS, ERRORS_SCHEMA)
 
 
+def error_files(folder: Folder) -> list[str]:
+    return [name for name in folder.names(ERRORS) if name.endswith(".parquet") and not name.startswith(".")]
+
+
 def forget_errors(folder: Folder, names: Sequence[str]) -> None:
     for name in names:
         folder.delete(f"{ERRORS}/{name}")

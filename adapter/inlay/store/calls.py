@@ -1,6 +1,6 @@
 """Which shelf answers a call as it stands in SQL: what the stored form of a dbt macro looks up at compile time.
 
-    calls/<md5>.json    {"call": …, "shelf": "ai_classify-3f9a…", "arguments": 1}
+    calls/<md5>.json    {"call": …, "shelf": "ai_classify-3f9a…", "columns": ["value", …], "model": "minilm"}
 
 A call is written without its model where the default is meant, so the file says which shelf that led to when the call
 was last answered. It is written by whoever answers the call with a store that may be written to. The name is the MD5
@@ -11,12 +11,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from inlay.store.folder import Folder
-from inlay.store.keys import key_sql
-from inlay.store.results import RESULTS
 
 CALLS = "calls"
 
@@ -45,22 +43,11 @@ def call_file(text: str) -> str:
     return f"{CALLS}/{hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()}.json"
 
 
-def record_call(folder: Folder, text: str, shelf: str, arguments: int) -> None:
-    """Raises OSError."""
+def record_call(folder: Folder, text: str, shelf: str, columns: Sequence[str], model: str) -> None:
+    """columns: of the shelf, without its key. Raises OSError."""
     name = call_file(text)
-    content = json.dumps({"call": json.loads(text), "shelf": shelf, "arguments": arguments}, indent=1).encode()
+    content = json.dumps(
+        {"call": json.loads(text), "shelf": shelf, "columns": list(columns), "model": model}, indent=1
+    ).encode()
     if not folder.exists(name) or folder.read(name) != content:
         folder.publish(name, content)
-
-
-def lookup_sql(address: str, shelf: str, arguments: list[str], column: str = "value") -> str:
-    """An expression without Python: the stored value for SQL expressions of type VARCHAR, NULL where there is none.
-
-    Inside the subquery only names that begin with _inlay are added, so a column of the outer query called `key` or
-    `value` keeps its meaning. any_value, because two processes may have stored one key twice.
-    """
-    files = f"{address}/{RESULTS}/{shelf}/*.parquet".replace("'", "''")
-    return (
-        f"(select any_value(_inlay_value) from (select key as _inlay_key, {column} as _inlay_value "
-        f"from read_parquet('{files}')) where _inlay_key = {key_sql(arguments)})"
-    )

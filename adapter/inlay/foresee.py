@@ -1,0 +1,105 @@
+"""The plan of `inlay plan`: per dbt model or statement what is known, what is to infer, and what that would take."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from inlay.engine.cancel import Token
+from inlay.engine.foresight import Foresight, measure
+from inlay.engine.inference import Inference
+from inlay.session import Session
+from inlay.store.account import read_ledger
+
+
+@dataclass(frozen=True)
+class Line:
+    """One call: rows that reach it, distinct inputs, how many of them are known or to infer, tokens to read."""
+
+    node: str
+    function: str
+    model: str
+    rows: int
+    distinct: int
+    known: int
+    to_infer: int
+    tokens: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """seconds: of inference and of loading models, by model; None where no speed is known. cost: money."""
+
+    lines: list[Line]
+    seconds: Mapping[str, float | None]
+    sources: Mapping[str, str]
+    cost: float
+
+    @property
+    def tokens(self) -> int:
+        return sum(line.tokens for line in self.lines)
+
+    @property
+    def to_infer(self) -> int:
+        return sum(line.to_infer for line in self.lines)
+
+    @property
+    def total_seconds(self) -> float | None:
+        """None when the time of any model is unknown."""
+        known = [seconds for seconds in self.seconds.values() if seconds is not None]
+        return sum(known) if len(known) == len(self.seconds) else None
+
+
+def plan_of(session: Session, foresight: Foresight, inference: Inference, *, may_measure: bool) -> Plan:
+    """After a run in which nothing was inferred: what it counted, and how long that will take.
+
+    The speed of a model is that of earlier runs on this machine, read from the store's ledger; where there are none,
+    may_measure lets a sample of the inputs be inferred now, and kept.
+    """
+    lines = [
+        Line(
+            node=row["node"] or f"statement {row['statement']}",
+            function=row["function"], model=row["model"], rows=row["rows"], distinct=row["distinct_inputs"],
+            known=row["known"], to_infer=row["inferred"], tokens=row["tokens"],
+        )
+        for row in session.ledger.account_rows()
+    ]  # fmt: skip
+    seconds: dict[str, float | None] = {}
+    sources: dict[str, str] = {}
+    cost = 0.0
+    past = _speeds(session)
+    for name, needed in foresight.needed.items():
+        cost += needed.tokens / 1e6 * needed.ref.cost_per_million_tokens
+        if not needed.inputs:
+            continue
+        speed = past.get(needed.ref.fingerprint)
+        if speed is not None:
+            tokens_per_second, loading = speed
+            seconds[name], sources[name] = loading + needed.tokens / tokens_per_second, "earlier runs"
+        elif may_measure:
+            loading = inference.load(needed.ref)
+            measured = measure(inference, needed, Token())
+            seconds[name] = None if measured is None else loading + needed.tokens / measured
+            sources[name] = f"{len(needed.sample)} inputs, measured now"
+        else:
+            seconds[name], sources[name] = None, "never run on this machine"
+    return Plan(lines, seconds, sources, cost)
+
+
+def _speeds(session: Session) -> dict[str, tuple[float, float]]:
+    """Fingerprint → (tokens a second, seconds to load) of the runs on this machine, by the store's ledger."""
+    import platform
+
+    if session.store is None:
+        return {}
+    sums: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
+    rows: list[dict[str, Any]] = read_ledger(session.store.folder).to_pylist()
+    for row in rows:
+        if row["host"] == platform.node() and row["tokens"]:
+            entry = sums[row["fingerprint"]]
+            entry[0] += row["tokens"]
+            entry[1] += row["seconds"] - row["loading_seconds"]
+            entry[2] = max(entry[2], row["loading_seconds"])
+    return {key: (tokens / spent, loading) for key, (tokens, spent, loading) in sums.items() if spent > 0}
