@@ -13,6 +13,9 @@
     {%- if not execute or flags.WHICH not in ['build', 'run', 'test', 'snapshot', 'retry', 'run-operation'] -%}
         {{ return('') }}
     {%- endif -%}
+    {%- if var('inlay_form', 'call') == 'stored' -%}
+        {{ return('') }}
+    {%- endif -%}
     {%- set prefix = var('inlay_prefix', '') -%}
     {%- set attached = run_query(
         "select count(*) from duckdb_functions() where function_name = " ~ inlay._sql_string(prefix ~ 'inlay_ledger')

@@ -1,4 +1,4 @@
-"""The `inlay` command: sql, infer, plan, retry, models, functions, doctor, dbt-path."""
+"""The `inlay` command: sql, infer, plan, retry, models, functions, doctor, store, dbt-path."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from inlay import __version__, cli_infer
+from inlay import __version__, cli_infer, cli_store
 from inlay.errors import BudgetExceededError, InlayError
 
 EXIT_ERROR, EXIT_BUDGET, EXIT_INTERRUPTED = 1, 3, 130
@@ -61,6 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     dbt_path = commands.add_parser("dbt-path", help="the folder of the dbt package, for packages.yml: - local: …")
     dbt_path.set_defaults(run=_dbt_path)
 
+    cli_store.add_commands(commands)
     runs = cli_infer.add_commands(commands)
     for command in (sql, *runs):
         command.add_argument("--store", help="folder or address of the result store")

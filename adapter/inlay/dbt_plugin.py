@@ -15,10 +15,12 @@ import sys
 from typing import Any
 
 from dbt.adapters.duckdb.plugins import BasePlugin
+from dbt_common.events.contextvars import get_node_info
+from dbt_common.invocation import get_invocation_id
 from duckdb import DuckDBPyConnection
 
 from inlay.config import read_settings
-from inlay.duckdb_udf import attach, create_macros
+from inlay.duckdb_udf import attach, create_macros, set_node
 from inlay.engine import cancel
 from inlay.session import Session
 
@@ -40,6 +42,8 @@ class Plugin(BasePlugin):
     def configure_connection(self, conn: DuckDBPyConnection) -> None:
         """On the parent connection, which dbt may close and open again; attaching twice is attaching once."""
         self.session = attach(conn, **self.options)
+        if self.session.account is not None:
+            self.session.account.invocation = get_invocation_id()
 
     def configure_cursor(self, cursor: DuckDBPyConnection) -> None:
         # The functions run in dbt's worker threads, which no signal reaches. One cursor is made in the main thread
@@ -47,6 +51,7 @@ class Plugin(BasePlugin):
         cancel.install()
         if self.session is not None:
             create_macros(cursor, self.session)
+            set_node(cursor, get_node_info().get("unique_id"))
 
     def _own(self, plugin_config: dict[str, Any]) -> dict[str, Any]:
         """The config without the DuckDB `settings:` of the profile, which dbt-duckdb mixes into every plugin's."""

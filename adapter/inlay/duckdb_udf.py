@@ -38,8 +38,8 @@ _IDENTITY = "_inlay_session"
 # A variable of DuckDB's, so of one connection: it tells a function which connection calls it.
 _CONNECTION = "inlay_connection"
 
-# dbt puts a comment before each statement that says for which node it is.
-_NODE = 'regexp_extract(current_query(), \'"node_id": "([^"]+)"\', 1)'
+# Another: which node of a dbt project runs on the connection.
+_NODE = "inlay_node"
 
 _MODELS_TYPE = (
     "STRUCT(model VARCHAR, task VARCHAR, source VARCHAR, backend VARCHAR, width INTEGER, max_tokens INTEGER, "
@@ -226,10 +226,17 @@ def connection_number(con: duckdb.DuckDBPyConnection) -> int:
     return int(con.execute(f"SELECT getvariable('{_CONNECTION}')").fetchall()[0][0])
 
 
+def set_node(con: duckdb.DuckDBPyConnection, node: str | None) -> None:
+    """What runs on this connection from here on is accounted to this node; None is no node."""
+    con.execute(f"SET VARIABLE {_NODE} = ?", [node])
+
+
 def _macros(spec: FunctionSpec, prefix: str, head: str) -> list[str]:
     """The definition's macro, and for a scalar function its try_ twin."""
     body = spec.macro[re.match(r"CREATE\s+MACRO\s+\w+", spec.macro, re.I).end() :]  # type: ignore[union-attr]
-    body = body.replace("'statement': ", f"'connection': getvariable('{_CONNECTION}'), 'node': {_NODE}, 'statement': ")
+    body = body.replace(
+        "'statement': ", f"'connection': getvariable('{_CONNECTION}'), 'node': getvariable('{_NODE}'), 'statement': "
+    )
     if not spec.is_scalar:
         return [head.format(name=f"{prefix}{spec.name}") + body]
     made = [

@@ -15,6 +15,7 @@ from typing import Any
 import duckdb
 
 from inlay.connection import Connection
+from inlay.duckdb_udf import set_node
 from inlay.errors import ConfigError, InlayError
 from inlay.manifest import Node, needed, read_manifest
 
@@ -68,10 +69,10 @@ def run_project(con: Connection, project: Project, functions: Sequence[str], fol
 def _run_node(con: Connection, project: Project, node: Node, said: Said) -> None:
     if node.sql == "":
         return
-    comment = f'/* {{"node_id": "{node.id}"}} */ '
+    set_node(con.duckdb, node.id)
     if node.relation is None:
         said(node.name)
-        for _ in _batches(con.sql(comment + str(node.sql))):
+        for _ in _batches(con.sql(str(node.sql))):
             pass
         return
     database, schema, name = (_identifier(part) for part in node.relation)
@@ -89,7 +90,7 @@ def _run_node(con: Connection, project: Project, node: Node, said: Said) -> None
     if node.calls_models:
         said(node.name)
     try:
-        con.execute(f"{comment}CREATE {kind} {database}.{schema}.{name} AS {node.sql}")
+        con.execute(f"CREATE {kind} {database}.{schema}.{name} AS {node.sql}")
     except duckdb.Error as error:
         raise InlayError(f"{node.name} ({node.id}) cannot be run: {error}") from error
 
