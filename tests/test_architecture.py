@@ -21,11 +21,11 @@ FLOORS: list[set[str]] = [
     {"functions"},
     {"ledger", "progress"},
     {"session"},
-    {"duckdb_arguments", "estimate"},
+    {"calls_in_sql", "duckdb_arguments", "estimate"},
     {"duckdb_udf"},
     {"connection", "manifest"},
     {"foresee", "infer"},
-    {"dbt_plugin", "cli", "cli_infer", "doctor", "__init__", "__main__"},
+    {"dbt_plugin", "cli", "cli_infer", "cli_store", "doctor", "__init__", "__main__"},
 ]
 HEAVY = {"torch", "transformers", "tokenizers", "safetensors", "sentence_transformers"}
 

@@ -23,6 +23,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from inlay.calls_in_sql import built_with, calls_digest, guarded
 from inlay.config import read_settings
 from inlay.definitions import all_definitions
 from inlay.duckdb_arguments import DATABASE, answer_call
@@ -307,8 +308,31 @@ def _functions(session: Session) -> list[tuple[str, Callable[..., pa.Array], str
         ("_inlay_failures", Session.failures_table, _FAILURES_TYPE),
     ]
     made += [(name, _table(number, name, read, returns), returns) for name, read, returns in tables]
+    made += [(name, _text(number, name, read), "VARCHAR") for name, read in _TEXT_FUNCTIONS.items()]
     made.append((_IDENTITY, lambda *args: pa.array([number] * len(args[0]), type=pa.int32()), "INTEGER"))
     return made
+
+
+def _scalar_names(session: Session) -> set[str]:
+    prefix = session.settings.prefix
+    scalars = [spec for spec in session.specs.values() if spec.is_scalar]
+    return {(prefix + name).lower() for spec in scalars for name in (spec.name, spec.try_name)}
+
+
+# What the dbt materialization inlay_incremental asks; not for people.
+_TEXT_FUNCTIONS: dict[str, Callable[..., str | None]] = {
+    "_inlay_calls": calls_digest,
+    "_inlay_built_with": built_with,
+    "_inlay_guarded": lambda session, sql, condition: guarded(sql, condition, _scalar_names(session)),
+}
+
+
+def _text(number: int, name: str, read: Callable[..., str | None]) -> Callable[..., pa.Array]:
+    def function(*args: pa.ChunkedArray) -> pa.Array:
+        rows = zip(*(arg.to_pylist() for arg in args), strict=True)
+        return pa.array([read(_session(number, name), *row) for row in rows], type=pa.string())
+
+    return function
 
 
 def _session(number: int, name: str) -> Session:

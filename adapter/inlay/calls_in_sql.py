@@ -1,0 +1,111 @@
+"""Where a statement calls inlay's functions: spans of text, found with DuckDB's own tokenizer.
+
+For the dbt materialization inlay_incremental, which must know whether a model's calls changed since it was last built,
+and in append mode call nothing for rows that are there already.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import duckdb
+
+from inlay.errors import ConfigError, InlayError
+from inlay.session import Session
+
+_NODES = "nodes"
+_COMMENT = re.compile(r"(?<!^)(--|/\*).*", re.S)
+
+
+@dataclass(frozen=True)
+class CallText:
+    """One call in a statement. start and end are positions in the text; text includes the arguments."""
+
+    function: str
+    start: int
+    end: int
+    text: str
+
+
+def find_calls(sql: str, functions: Collection[str]) -> list[CallText]:
+    """Outermost calls, in order. functions: lower-case names; a schema before the name belongs to the call."""
+    raw = sql.encode()  # the tokenizer counts bytes
+    starts = [start for start, _ in duckdb.tokenize(sql)] + [len(raw)]
+    # A token runs to the next one, so a comment after it is cut off.
+    words = [_COMMENT.sub("", raw[a:b].decode()).strip() for a, b in itertools.pairwise(starts)]
+    found: list[CallText] = []
+    i = 0
+    while i < len(words) - 1:
+        name = words[i].strip('"').lower()
+        if name not in functions or not words[i + 1].startswith("("):
+            i += 1
+            continue
+        depth, j = 0, i + 1
+        while j < len(words):
+            # A tokenizer may hand over several brackets as one word.
+            if _is_symbol(words[j]):
+                depth += words[j].count("(") - words[j].count(")")
+                if depth <= 0:
+                    break
+            j += 1
+        begin = i
+        while begin >= 2 and words[begin - 1] == ".":
+            begin -= 2
+        close = raw.index(b")", starts[j]) + 1 if j < len(words) else len(raw)
+        left, right = len(raw[: starts[begin]].decode()), len(raw[:close].decode())
+        found.append(CallText(name, left, right, sql[left:right]))
+        i = j + 1
+    return found
+
+
+def _is_symbol(word: str) -> bool:
+    return bool(word) and word[0] not in "'\"$" and not word[0].isalnum()
+
+
+def guarded(sql: str, condition: str, functions: Collection[str]) -> str:
+    """The statement with each call made only where `condition` holds, and NULL elsewhere."""
+    pieces, last = [], 0
+    for call in find_calls(sql, functions):
+        pieces += [sql[last : call.start], f"case when {condition} then {call.text} end"]
+        last = call.end
+    return "".join([*pieces, sql[last:]])
+
+
+def calls_digest(session: Session, sql: str) -> str:
+    """Changes when a call in the statement, or the model behind it, does; not with anything else in the statement."""
+    prefix = session.settings.prefix
+    specs = {name.lower(): spec for spec in session.specs.values() if spec.is_scalar for name in
+             (prefix + spec.name, prefix + spec.try_name)}  # fmt: skip
+    said = []
+    for call in find_calls(sql, specs):
+        spec = specs[call.function]
+        configured = dict(session.settings.functions.get(spec.name, {}))
+        named = re.search(r"\bmodel\s*(?::=|=>)\s*'((?:[^']|'')*)'", call.text)
+        name = named[1].replace("''", "'") if named else str(configured.get("model") or session.settings.model)
+        try:
+            ref = session.model(name)
+            model = [ref.fingerprint, ref.dtype, ref.too_long, list(ref.prompts), ref.template]
+        except InlayError:
+            model = [name]  # the call itself will say what is wrong
+        said.append([" ".join(call.text.split()), configured, model])
+    return hashlib.sha256(json.dumps(sorted(said, key=str), default=str, sort_keys=True).encode()).hexdigest()
+
+
+def built_with(session: Session, relation: str, digest: str | None) -> str | None:
+    """The digest that a relation was last built with; a new one is recorded. Raises ConfigError without a store."""
+    if session.store is None:
+        raise ConfigError(
+            "materialized='inlay_incremental' needs a result store, which tells what is known. Name one in the "
+            "plugin's config of the profile, {store: .inlay}, or in inlay.toml: store = '.inlay'."
+        )
+    name = f"{_NODES}/{hashlib.sha256(relation.encode()).hexdigest()[:32]}.json"
+    folder = session.store.folder
+    before = json.loads(folder.read(name))["calls"] if folder.exists(name) else None
+    if digest is not None and digest != before and session.store.writable:
+        folder.publish(name, json.dumps({"relation": relation, "calls": digest}, indent=1).encode())
+    return before
