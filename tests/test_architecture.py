@@ -22,6 +22,7 @@ FLOORS: list[set[str]] = [
     {"ledger", "progress"},
     {"session"},
     {"calls_in_sql", "duckdb_arguments", "estimate"},
+    {"provenance"},
     {"duckdb_udf"},
     {"connection", "manifest"},
     {"foresee", "infer"},

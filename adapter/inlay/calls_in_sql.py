@@ -17,6 +17,7 @@ import duckdb
 
 from inlay.errors import ConfigError, InlayError
 from inlay.session import Session
+from inlay.types import FunctionSpec
 
 _NODES = "nodes"
 _COMMENT = re.compile(r"(?<!^)(--|/\*).*", re.S)
@@ -76,17 +77,29 @@ def guarded(sql: str, condition: str, functions: Collection[str]) -> str:
     return "".join([*pieces, sql[last:]])
 
 
+def scalar_specs(session: Session) -> dict[str, FunctionSpec]:
+    """Lower-case names as they are called in this session, those of the try_ twins too, and what they mean."""
+    prefix = session.settings.prefix
+    scalars = [spec for spec in session.specs.values() if spec.is_scalar]
+    return {(prefix + name).lower(): spec for spec in scalars for name in (spec.name, spec.try_name)}
+
+
+def configured_model(session: Session, call: CallText) -> str:
+    """The name of the model that a call means: its own, its function's, or the default."""
+    named = re.search(r"\bmodel\s*(?::=|=>)\s*'((?:[^']|'')*)'", call.text)
+    if named:
+        return named[1].replace("''", "'")
+    spec = scalar_specs(session)[call.function]
+    return str(session.settings.functions.get(spec.name, {}).get("model") or session.settings.model)
+
+
 def calls_digest(session: Session, sql: str) -> str:
     """Changes when a call in the statement, or the model behind it, does; not with anything else in the statement."""
-    prefix = session.settings.prefix
-    specs = {name.lower(): spec for spec in session.specs.values() if spec.is_scalar for name in
-             (prefix + spec.name, prefix + spec.try_name)}  # fmt: skip
+    specs = scalar_specs(session)
     said = []
     for call in find_calls(sql, specs):
-        spec = specs[call.function]
-        configured = dict(session.settings.functions.get(spec.name, {}))
-        named = re.search(r"\bmodel\s*(?::=|=>)\s*'((?:[^']|'')*)'", call.text)
-        name = named[1].replace("''", "'") if named else str(configured.get("model") or session.settings.model)
+        configured = dict(session.settings.functions.get(specs[call.function].name, {}))
+        name = configured_model(session, call)
         try:
             ref = session.model(name)
             model = [ref.fingerprint, ref.dtype, ref.too_long, list(ref.prompts), ref.template]

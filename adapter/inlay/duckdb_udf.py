@@ -23,13 +23,14 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from inlay.calls_in_sql import built_with, calls_digest, guarded
+from inlay.calls_in_sql import built_with, calls_digest, guarded, scalar_specs
 from inlay.config import read_settings
 from inlay.definitions import all_definitions
 from inlay.duckdb_arguments import DATABASE, answer_call
 from inlay.engine import cancel
 from inlay.engine.lane import stop_at_exit
 from inlay.errors import ConfigError, InlayError, InterruptedQueryError, NameTakenError, NotAttachedError
+from inlay.provenance import column_comments
 from inlay.reference import signature_text
 from inlay.session import Session
 from inlay.types import FunctionSpec
@@ -313,17 +314,12 @@ def _functions(session: Session) -> list[tuple[str, Callable[..., pa.Array], str
     return made
 
 
-def _scalar_names(session: Session) -> set[str]:
-    prefix = session.settings.prefix
-    scalars = [spec for spec in session.specs.values() if spec.is_scalar]
-    return {(prefix + name).lower() for spec in scalars for name in (spec.name, spec.try_name)}
-
-
-# What the dbt materialization inlay_incremental asks; not for people.
+# What the dbt macros ask; not for people.
 _TEXT_FUNCTIONS: dict[str, Callable[..., str | None]] = {
     "_inlay_calls": calls_digest,
     "_inlay_built_with": built_with,
-    "_inlay_guarded": lambda session, sql, condition: guarded(sql, condition, _scalar_names(session)),
+    "_inlay_column_comments": column_comments,
+    "_inlay_guarded": lambda session, sql, condition: guarded(sql, condition, scalar_specs(session)),
 }
 
 
