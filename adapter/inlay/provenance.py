@@ -1,7 +1,8 @@
 """Which columns of a dbt model come from which model's answers: what the catalog and `dbt docs` show.
 
-Calls are found as text, given names that a parser takes as they are, and followed through CTEs and subqueries to the columns of
-the outermost SELECT by sqlglot. What cannot be followed (a star over another table) is left out, never guessed.
+Calls are found as text, given names that a parser takes as they are, and followed by sqlglot through CTEs and
+subqueries to the columns of the outermost SELECT. What cannot be followed (a star over another table) is left out,
+never guessed.
 """
 
 from __future__ import annotations
@@ -71,6 +72,7 @@ def _columns(sql: str) -> dict[str, set[int]]:
         found[column] = {
             int(named[1])
             for step in node.walk()
+            if not isinstance(step.expression, exp.Query)  # a whole source, of which the column is not a part
             for call in step.expression.find_all(exp.Anonymous)
             if (named := re.fullmatch(r"_inlay_call_(\d+)", call.name, re.I))
         }

@@ -72,10 +72,13 @@ def _scores(answers: Answers, n: int) -> pa.Array:
     k = len(answers.labels)
     if answers.scores is None or not k:
         return pa.nulls(n, _SCORES)
+    # A row that failed holds no entries: from_arrays() gives those of a NULL offset to the row before it.
     failed = np.zeros(n + 1, dtype=np.bool_)
     failed[list(answers.errors)] = True
+    good = ~failed[:n]
+    offsets = np.concatenate([[0], np.cumsum(good * k)]).astype(np.int32)
     return pa.MapArray.from_arrays(
-        pa.array(np.arange(n + 1, dtype=np.int32) * np.int32(k), mask=failed),
-        pa.array(answers.labels, type=pa.string()).take(pa.array(np.tile(np.arange(k), n))),
-        pa.array(answers.scores.reshape(-1).astype(np.float64)),
+        pa.array(offsets, mask=failed),
+        pa.array(answers.labels, type=pa.string()).take(pa.array(np.tile(np.arange(k), int(good.sum())))),
+        pa.array(answers.scores[good].reshape(-1).astype(np.float64)),
     )

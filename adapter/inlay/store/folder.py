@@ -7,7 +7,11 @@ where renaming copies, an object appears whole or not at all as well.
 
 from __future__ import annotations
 
+import contextlib
 import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +21,15 @@ from pyarrow import fs
 from inlay.errors import ConfigError, MissingExtraError
 
 TEMPORARY = ".tmp-"
+
+
+@dataclass(frozen=True)
+class FileHere:
+    """A file directly in a folder. changed_at is this moment where the file system does not tell."""
+
+    name: str
+    bytes: int
+    changed_at: datetime
 
 
 class Folder:
@@ -40,8 +53,37 @@ class Folder:
     def names(self, name: str = "", *, folders: bool = False) -> list[str]:
         """Names of the files (or folders) directly in a folder, in order; none where there is no such folder."""
         wanted = fs.FileType.Directory if folders else fs.FileType.File
-        found = self._system.get_file_info(fs.FileSelector(self._path(name), allow_not_found=True))
-        return sorted(info.base_name for info in found if info.type == wanted)
+        return sorted(info.base_name for info in self._infos(name) if info.type == wanted)
+
+    def files(self, name: str = "") -> list[FileHere]:
+        """The files directly in a folder, in order of their names; none where there is no such folder."""
+        found = [info for info in self._infos(name) if info.type == fs.FileType.File]
+        here = [FileHere(info.base_name, info.size or 0, self._changed_at(info)) for info in found]
+        return sorted(here, key=lambda file: file.name)
+
+    def _infos(self, name: str) -> Sequence[fs.FileInfo]:
+        behind = self._fsspec
+        if behind is not None:
+            behind.invalidate_cache()  # many of its file systems remember a listing, and would miss others' parts
+        return list(self._system.get_file_info(fs.FileSelector(self._path(name), allow_not_found=True)))
+
+    @property
+    def _fsspec(self) -> Any:
+        """The file system of fsspec that is behind this folder; None where pyarrow's own is."""
+        if isinstance(self._system, fs.PyFileSystem) and isinstance(self._system.handler, fs.FSSpecHandler):
+            return self._system.handler.fs
+        return None
+
+    def _changed_at(self, info: fs.FileInfo) -> datetime:
+        found: datetime | None = info.mtime
+        if found is None and self._fsspec is not None:
+            try:  # pyarrow looks for `mtime` alone, which only some of fsspec's file systems call it
+                found = self._fsspec.modified(info.path)
+            except (NotImplementedError, KeyError, OSError):
+                found = None
+        if found is None:
+            return datetime.now(UTC)
+        return found if found.tzinfo else found.replace(tzinfo=UTC)
 
     def info(self, name: str) -> fs.FileInfo:
         """Size in bytes and time of change; raises FileNotFoundError."""
@@ -62,20 +104,20 @@ class Folder:
 
     def publish(self, name: str, content: bytes | pa.Buffer) -> None:
         """Writes a whole file; whoever looks for it sees all of it or nothing."""
-        parent = name.rpartition("/")[0]
-        temporary = f"{parent}/{TEMPORARY}{uuid.uuid4().hex}".lstrip("/")
+        with self.draft(name.rpartition("/")[0]) as draft:
+            draft.write(content)
+            draft.publish(name)
+
+    def draft(self, under: str = "") -> Draft:
+        """A file to be written piece by piece; `under` is the folder in which it will appear."""
+        return Draft(self, f"{under}/{TEMPORARY}{uuid.uuid4().hex}".lstrip("/"))
+
+    def output(self, name: str) -> pa.NativeFile:
         try:
-            try:
-                stream = self._system.open_output_stream(self._path(temporary))
-            except FileNotFoundError:
-                self._system.create_dir(self._path(parent), recursive=True)
-                stream = self._system.open_output_stream(self._path(temporary))
-            with stream:
-                stream.write(content)
-            self._system.move(self._path(temporary), self._path(name))
-        except BaseException:
-            self.delete(temporary)
-            raise
+            return self._system.open_output_stream(self._path(name))
+        except FileNotFoundError:
+            self._system.create_dir(self._path(name.rpartition("/")[0]), recursive=True)
+            return self._system.open_output_stream(self._path(name))
 
     def move(self, name: str, to: str) -> None:
         parent = to.rpartition("/")[0]
@@ -92,7 +134,49 @@ class Folder:
                 raise
 
     def delete_folder(self, name: str) -> None:
-        self._system.delete_dir(self._path(name))
+        """With all that is in it. An object store has no folder without files, so none is no error."""
+        with contextlib.suppress(FileNotFoundError):
+            self._system.delete_dir(self._path(name))
+
+
+class Draft:
+    """A file under a temporary name, for anything that writes to Python files. Used with `with`: what was not published
+    by the end is deleted. A killed process leaves it behind; `inlay store gc` deletes it a day later."""
+
+    def __init__(self, folder: Folder, name: str) -> None:
+        self._folder = folder
+        self._name = name
+        self._published = False
+        try:
+            self._stream = folder.output(name)
+        except BaseException:
+            folder.delete(name)
+            raise
+
+    @property
+    def closed(self) -> bool:
+        return bool(self._stream.closed)
+
+    def write(self, data: bytes | memoryview | pa.Buffer) -> int:
+        return int(self._stream.write(data) or 0)
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+    def publish(self, name: str) -> None:
+        """name: relative to the folder, like the draft's own."""
+        self._stream.close()
+        self._folder.move(self._name, name)
+        self._published = True
+
+    def __enter__(self) -> Draft:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self._published:
+            with contextlib.suppress(OSError):  # what failed before is the error to tell
+                self._stream.close()
+            self._folder.delete(self._name)
 
 
 def open_folder(address: str) -> Folder:

@@ -7,8 +7,10 @@ damaged page is an error and never an answer.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,12 +24,14 @@ from inlay.errors import InlayError
 from inlay.store.folder import Folder
 
 FORM = "part/1"
+_SUMS = b"inlay.sums"
 KEY = pa.field("key", pa.binary(32), nullable=False)
 SUFFIX = ".parquet"
 
 # A row group is what a lookup reads at least. Some thousand rows keep a scattered lookup cheap and a scan fast.
 _GROUP_ROWS = 16_384
 _GROUP_BYTES = 4_000_000
+_READ_BYTES = 4_000_000
 
 # What reading a damaged or vanished file raises, whichever layer finds it first.
 READ_ERRORS = (OSError, pa.ArrowException, ValueError, KeyError)
@@ -39,41 +43,154 @@ class DamagedPart(InlayError):
 
 @dataclass(frozen=True)
 class Part:
-    """What a part says of itself. replaces: the parts whose rows it holds in their stead, after a compaction."""
+    """What a part says of itself. replaces: the parts whose rows it holds in their stead, after a compaction.
+    rows_at: when the newest of them was written, in ISO form, if that was not when this file was."""
 
     name: str
     rows: int
     signature: str
     replaces: tuple[str, ...]
+    rows_at: str = ""
 
 
 def write_part(folder: Folder, table: pa.Table, signature: str, *, replaces: Sequence[str] = ()) -> str:
     """Publishes a table whose first column is `key`; returns the file's name. Raises OSError when it cannot."""
+    with PartWriter(folder, table.schema, signature, replaces=replaces) as writer:
+        writer.write_rows(table)
+        return writer.publish()
+
+
+class PartWriter:
+    """Writes one part from any number of tables of one schema, a row group at a time, so that its size does not count.
+    Used with `with`: nothing stays of a part that was not published."""
+
+    def __init__(
+        self, folder: Folder, schema: pa.Schema, signature: str, *, replaces: Sequence[str] = (), rows_at: str = ""
+    ) -> None:
+        self._schema = schema.with_metadata(_said(signature, replaces, rows_at))
+        self._draft = folder.draft()
+        self._digest = hashlib.sha256()
+        self._waiting: list[pa.Table] = []
+        self._piece = bytearray()
+        self._bytes = 0
+        self._groups: list[tuple[int, int]] = []
+        self._keys_sum = 0
+        self.rows = 0
+        try:
+            self._writer: pq.ParquetWriter | None = pq.ParquetWriter(self, self._schema, **_format(schema))
+        except BaseException as error:
+            self._draft.__exit__(error)
+            raise
+
+    def write_rows(self, table: pa.Table) -> None:
+        if not table.num_rows:
+            return
+        self.rows += table.num_rows
+        self._waiting.append(table.replace_schema_metadata(self._schema.metadata))
+        n_rows = _group_rows(table)
+        while sum(len(waiting) for waiting in self._waiting) >= n_rows:
+            joined = pa.concat_tables(self._waiting)
+            self._write_group(joined.slice(0, n_rows))
+            self._waiting = [joined.slice(n_rows)]
+
+    def _write_group(self, table: pa.Table) -> None:
+        if self._writer is not None and table.num_rows:
+            self._writer.write_table(table, row_group_size=table.num_rows)
+            self._keys_sum = zlib.crc32(key_bytes(table["key"]), self._keys_sum)
+            self._groups.append((self._bytes, zlib.crc32(self._piece)))
+            self._piece.clear()
+
+    def publish(self) -> str:
+        """The part's name. Raises OSError."""
+        if self._waiting:
+            self._write_group(pa.concat_tables(self._waiting))
+        self._close()
+        name = _name_of(self._digest.hexdigest(), _footer(self._piece))
+        self._draft.publish(name)
+        return name
+
+    def _close(self) -> None:
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.add_key_value_metadata({_SUMS: json.dumps({"groups": self._groups, "keys": self._keys_sum})})
+            writer.close()
+
+    # What pyarrow calls.
+
+    @property
+    def closed(self) -> bool:
+        return self._draft.closed
+
+    def write(self, data: bytes) -> int:
+        self._digest.update(data)
+        self._piece += data
+        self._bytes += len(data)
+        return self._draft.write(data)
+
+    def flush(self) -> None:
+        self._draft.flush()
+
+    def __enter__(self) -> PartWriter:
+        return self
+
+    def __exit__(self, *failed: object) -> None:
+        with contextlib.suppress(*READ_ERRORS):  # after a failure; after publish() there is nothing to close
+            self._close()
+        self._draft.__exit__(*failed)
+
+
+def _said(signature: str, replaces: Sequence[str], rows_at: str = "") -> dict[str, str]:
     said = {"inlay.form": FORM, "inlay.signature": signature, "inlay.replaces": json.dumps(list(replaces))}
-    vectors = pa.types.is_list(table.schema.field("value").type) and pa.types.is_floating(
-        table.schema.field("value").type.value_type
-    )
-    row_bytes = max(1, table.nbytes // max(1, table.num_rows))
+    return {**said, "inlay.rows_at": rows_at} if rows_at else said
+
+
+def _format(schema: pa.Schema) -> dict[str, Any]:
+    """How the columns of a part are written, for pyarrow."""
+    value = schema.field("value").type
+    vectors = pa.types.is_list(value) and pa.types.is_floating(value.value_type)
     plain = {"key", "value"} if vectors else {"key"}
-    leaves = _leaf_names(table.schema)
-    sink = pa.BufferOutputStream()
-    pq.write_table(
-        table.replace_schema_metadata(said),
-        sink,
-        row_group_size=int(min(_GROUP_ROWS, max(512, _GROUP_BYTES // row_bytes))),
-        compression={leaf: "NONE" if name in plain else "ZSTD" for leaf, name in leaves.items()},
-        use_dictionary=[leaf for leaf, name in leaves.items() if name not in plain],
-        write_statistics=False,
-        write_page_checksum=True,
-    )
-    content = sink.getvalue()
-    name = part_name(content)
-    folder.publish(name, content)
-    return name
+    leaves = _leaf_names(schema)
+    return {
+        "compression": {leaf: "NONE" if name in plain else "ZSTD" for leaf, name in leaves.items()},
+        "use_dictionary": [leaf for leaf, name in leaves.items() if name not in plain],
+        "write_statistics": False,
+        "write_page_checksum": True,
+    }
+
+
+def _group_rows(table: pa.Table) -> int:
+    row_bytes = max(1, table.nbytes // max(1, table.num_rows))
+    return int(min(_GROUP_ROWS, max(512, _GROUP_BYTES // row_bytes)))
 
 
 def part_name(content: bytes | pa.Buffer) -> str:
-    return hashlib.sha256(content).hexdigest()[:32] + SUFFIX
+    return _name_of(hashlib.sha256(content).hexdigest(), _footer(memoryview(content)))
+
+
+def stored_name(folder: Folder, name: str) -> str:
+    """The name that the bytes of a stored part give it now, read in pieces. Raises OSError."""
+    digest = hashlib.sha256()
+    with folder.open(name) as file:
+        while piece := file.read(_READ_BYTES):
+            digest.update(piece)
+        return _name_of(digest.hexdigest(), _stored_footer(file))
+
+
+def _name_of(digest: str, footer: bytes) -> str:
+    return f"{digest[:24]}{zlib.crc32(footer):08x}{SUFFIX}"
+
+
+def _footer(content: bytes | bytearray | memoryview) -> bytes:
+    """What a Parquet file says of itself, at its end, with its length after it."""
+    length = int.from_bytes(content[-8:-4], "little")
+    return bytes(content[-8 - length :])
+
+
+def _stored_footer(file: pa.NativeFile) -> bytes:
+    size = file.size()
+    end = file.read_at(min(8, size), max(0, size - 8))
+    start = max(0, size - 8 - int.from_bytes(end[:4], "little"))
+    return bytes(file.read_at(size - start, start))
 
 
 def part_names(folder: Folder) -> list[str]:
@@ -82,26 +199,46 @@ def part_names(folder: Folder) -> list[str]:
 
 def open_part(folder: Folder, name: str) -> pq.ParquetFile:
     """Raises FileNotFoundError when it is gone, DamagedPart when it is not a part."""
+    where = f"{folder.address}/{name}"
     try:
-        file = pq.ParquetFile(folder.open(name), page_checksum_verification=True)
+        source = folder.open(name)
+        footer = _stored_footer(source)
     except FileNotFoundError:
         raise
     except READ_ERRORS as error:
-        raise DamagedPart(f"{folder.address}/{name}: {error}") from error
+        raise DamagedPart(f"{where}: {error}") from error
+    if not name.endswith(_name_of("", footer)):
+        raise DamagedPart(f"{where}: what it says of itself does not give its name.")
+    return part_from(source, where)
+
+
+def part_from(source: pa.NativeFile, where: str) -> pq.ParquetFile:
+    """A part's bytes, opened. Raises FileNotFoundError, for object stores that look only now, or DamagedPart."""
+    try:
+        file = pq.ParquetFile(source, page_checksum_verification=True)
+    except FileNotFoundError:
+        raise
+    except READ_ERRORS as error:
+        raise DamagedPart(f"{where}: {error}") from error
     said = file.schema_arrow.metadata or {}
-    if said.get(b"inlay.form") != FORM.encode() or file.schema_arrow.names[:2] != ["key", "value"]:
-        raise DamagedPart(f"{folder.address}/{name} is not a part of form {FORM}.")
+    if said.get(b"inlay.form") != FORM.encode() or _SUMS not in file.metadata.metadata or file.schema_arrow.names[:2] != ["key", "value"]:
+        raise DamagedPart(f"{where} is not a part of form {FORM}.")
     return file
 
 
 def describe_part(name: str, file: pq.ParquetFile) -> Part:
+    """Raises DamagedPart where it does not say what a part says."""
     said: Mapping[bytes, bytes] = file.schema_arrow.metadata
-    return Part(
-        name=name,
-        rows=file.metadata.num_rows,
-        signature=said[b"inlay.signature"].decode(),
-        replaces=tuple(json.loads(said[b"inlay.replaces"])),
-    )
+    try:
+        return Part(
+            name=name,
+            rows=file.metadata.num_rows,
+            signature=said[b"inlay.signature"].decode(),
+            replaces=tuple(map(str, json.loads(said[b"inlay.replaces"]))),
+            rows_at=said.get(b"inlay.rows_at", b"").decode(),
+        )
+    except (KeyError, ValueError, TypeError) as error:
+        raise DamagedPart(f"{name} does not say which signature its rows have, or which parts it replaces.") from error
 
 
 def read_columns(file: pq.ParquetFile, where: str, columns: list[str], groups: list[int] | None = None) -> pa.Table:
@@ -114,6 +251,42 @@ def read_columns(file: pq.ParquetFile, where: str, columns: list[str], groups: l
         raise DamagedPart(f"{where}: {error}") from error
 
 
+def read_keys(file: pq.ParquetFile, where: str) -> npt.NDArray[np.uint8]:
+    """[n, 32], all keys of a part, held against their checksum. Raises DamagedPart."""
+    keys = key_bytes(read_columns(file, where, ["key"])["key"])
+    if zlib.crc32(np.ascontiguousarray(keys)) != _sums(file)["keys"]:
+        raise DamagedPart(f"{where}: its keys do not give their checksum.")
+    return keys
+
+
+def read_group(folder: Folder, name: str, file: pq.ParquetFile, group: int, columns: list[str]) -> pa.Table:
+    """A row group of an opened part, its bytes held against their checksum: those of Parquet cover the pages, but not
+    their headers, where a changed byte can make another number of a number. Raises DamagedPart, FileNotFoundError."""
+    groups = _sums(file)["groups"]
+    end, expected = groups[group]
+    start = groups[group - 1][0] if group else 0
+    try:
+        with folder.open(name) as source:
+            read = source.read_at(end - start, start)
+        if zlib.crc32(read) != expected:
+            raise DamagedPart(f"{folder.address}/{name}: row group {group} does not give its checksum.")
+        # Parquet counts from the beginning of a file. What is before the group is never touched, and takes no memory.
+        content = np.zeros(end, dtype=np.uint8)
+        content[start:] = np.frombuffer(read, dtype=np.uint8)
+        alone = pq.ParquetFile(pa.BufferReader(pa.py_buffer(content)), metadata=file.metadata)
+        return alone.read_row_group(group, columns=columns)
+    except FileNotFoundError:
+        raise
+    except READ_ERRORS as error:
+        raise DamagedPart(f"{folder.address}/{name}: {error}") from error
+
+
+def _sums(file: pq.ParquetFile) -> dict[str, Any]:
+    """groups: where the bytes of each row group end, and their CRC-32. keys: the CRC-32 of all keys."""
+    found: dict[str, Any] = json.loads(file.metadata.metadata[_SUMS])
+    return found
+
+
 def key_bytes(column: pa.ChunkedArray) -> npt.NDArray[np.uint8]:
     """[n, 32] of a key column."""
     joined = column.combine_chunks()
@@ -121,6 +294,12 @@ def key_bytes(column: pa.ChunkedArray) -> npt.NDArray[np.uint8]:
         return np.zeros((0, 32), dtype=np.uint8)
     data = np.frombuffer(joined.buffers()[1], dtype=np.uint8)
     return data[joined.offset * 32 : (joined.offset + len(joined)) * 32].reshape(-1, 32)
+
+
+def half_keys(file: pq.ParquetFile, where: str) -> frozenset[bytes]:
+    """The first sixteen bytes of each key, which tell any two apart. Raises DamagedPart."""
+    halves = np.ascontiguousarray(key_bytes(read_columns(file, where, ["key"])["key"])[:, :16])
+    return frozenset(halves.view(np.dtype("V16")).reshape(-1).tolist())
 
 
 def key_column(keys: Sequence[bytes]) -> pa.Array:

@@ -38,6 +38,7 @@ class Store:
         """Rows that were computed but could not be stored."""
         self._lock = threading.Lock()
         self._shelves: dict[str, Shelf] = {}
+        self._told = False
         self._check(address)
 
     @property
@@ -47,7 +48,8 @@ class Store:
     def _check(self, address: str) -> None:
         try:
             if self.folder.exists(MARKER):
-                form = json.loads(self.folder.read(MARKER)).get("form")
+                said = json.loads(self.folder.read(MARKER))
+                form = said.get("form") if isinstance(said, dict) else None
                 if form != FORM:
                     raise ConfigError(
                         f"store {address} has the form {form!r}; this version of inlay reads {FORM!r}. "
@@ -98,7 +100,7 @@ class Store:
 
     def failed(self, error: Exception, n_rows: int) -> None:
         with self._lock:
-            first = not self.unwritten
+            first, self._told = not self._told, True
             self.unwritten += n_rows
         if first:
             sys.stderr.write(

@@ -32,7 +32,8 @@ from inlay.store.parts import (
     key_column,
     open_part,
     part_names,
-    read_columns,
+    read_group,
+    read_keys,
     rows_of_groups,
     write_part,
 )
@@ -43,6 +44,9 @@ FORM = "manifest/1"
 
 # Decoded row groups that a shelf keeps, so that chunks of a statement that follow one another read each but once.
 _CACHE_BYTES = 128_000_000
+
+# A lookup begins anew when a part that it wants is gone, since a compaction has its rows in another one then.
+_TRIES = 3
 
 
 class Shelf:
@@ -109,7 +113,7 @@ class Shelf:
             if part.replaces and self._seen & set(part.replaces) and self._seen >= set(part.replaces):
                 continue  # all of it is here already, from the parts themselves
             try:
-                found = prefixes(key_bytes(read_columns(file, part.name, ["key"])["key"]))
+                found = prefixes(read_keys(file, part.name))
             except DamagedPart as error:
                 self._set_aside(part.name, str(error))
                 continue
@@ -123,30 +127,41 @@ class Shelf:
     def find(self, keys: Sequence[bytes]) -> tuple[I64, pa.Table | None]:
         """(positions among `keys` that are known, their rows in the same order without the key), None for no row."""
         with self._lock:
-            rows = self._index.find(keys)
-            positions = np.flatnonzero(rows >= 0)
-            if not len(positions):
-                return positions, None
-            order = np.argsort(rows[positions], kind="stable")
-            positions = positions[order]
-            wanted = rows[positions]
-            parts = wanted >> 32
-            kept: list[I64] = []
-            tables: list[pa.Table] = []
-            for number in np.unique(parts):
-                mine = positions[parts == number]
-                table = self._read(int(number), wanted[parts == number] & np.int64(0xFFFFFFFF))
-                if table is None:
-                    continue
-                asked = np.frombuffer(b"".join(keys[i] for i in mine), dtype=np.uint8).reshape(-1, 32)
-                same = (key_bytes(table["key"]) == asked).all(axis=1)
-                if not same.all():
-                    table, mine = table.filter(pa.array(same)), mine[same]
-                tables.append(table)
-                kept.append(mine)
-            if not tables:
-                return np.zeros(0, dtype=np.int64), None
-            return np.concatenate(kept), pa.concat_tables(tables).drop_columns(["key"])
+            for _ in range(_TRIES):
+                lost, *found = self._find(keys)
+                if not lost:
+                    break
+                self._forget()
+            return found[0], found[1]
+
+    def _find(self, keys: Sequence[bytes]) -> tuple[bool, I64, pa.Table | None]:
+        """Whether a part was lost, and what find() gives of the others."""
+        rows = self._index.find(keys)
+        positions = np.flatnonzero(rows >= 0)
+        order = np.argsort(rows[positions], kind="stable")
+        positions = positions[order]
+        wanted = rows[positions]
+        parts = wanted >> 32
+        kept: list[I64] = []
+        tables: list[pa.Table] = []
+        lost = False
+        for number in np.unique(parts):
+            mine = positions[parts == number]
+            table = self._read(int(number), wanted[parts == number] & np.int64(0xFFFFFFFF))
+            if table is None:
+                lost = True
+                continue
+            asked = np.frombuffer(b"".join(keys[i] for i in mine), dtype=np.uint8).reshape(-1, 32)
+            same = (key_bytes(table["key"]) == asked).all(axis=1)
+            if not same.any():
+                continue
+            if not same.all():
+                table, mine = table.filter(pa.array(same)), mine[same]
+            tables.append(table)
+            kept.append(mine)
+        if not tables:
+            return lost, np.zeros(0, dtype=np.int64), None
+        return lost, np.concatenate(kept), pa.concat_tables(tables).drop_columns(["key"])
 
     def _read(self, number: int, rows: I64) -> pa.Table | None:
         """These rows (ascending) of a part; None when it is damaged or gone, and then its keys are unknown."""
@@ -163,17 +178,16 @@ class Shelf:
             places = rows - starts[groups] + offsets[np.searchsorted(needed, groups)]
             return pa.concat_tables(tables).take(pa.array(places))
         except FileNotFoundError:
-            self._forget()
+            pass
         except DamagedPart as error:
             self._set_aside(name, str(error))
-            self._forget()
         return None
 
     def _group(self, number: int, group: int, file: Any, name: str) -> pa.Table:
         found = self._groups.get((number, group))
         if found is None:
             columns = [c for c in file.schema_arrow.names if c != "inputs"]
-            found = read_columns(file, f"{self.folder.address}/{name}", columns, [group])
+            found = read_group(self.folder, name, file, group, columns)
             self._groups[number, group] = found
             self._cached_bytes += found.nbytes
             while self._cached_bytes > _CACHE_BYTES and len(self._groups) > 1:
@@ -184,7 +198,7 @@ class Shelf:
         return found
 
     def _forget(self) -> None:
-        """Everything read so far: what stands in the folder now is read anew at the next statement."""
+        """Everything read so far; what stands in the folder now is read anew."""
         self._index, self._parts, self._files = Index(), [], {}
         self._seen = set(self._damaged)
         self._groups.clear()
