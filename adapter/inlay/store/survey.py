@@ -1,0 +1,234 @@
+"""What stands in a store at this moment: shelves, their parts and whatever else lies in their folders.
+
+Reads manifests and the ends of parts, no rows. Whoever cares for a store (list, verify, gc, compact, export) begins
+here, so all of them agree on which parts count: those that read, and that no other part stands for.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+
+from inlay.errors import ConfigError
+from inlay.store.folder import TEMPORARY, FileHere, Folder
+from inlay.store.keys import signature
+from inlay.store.parts import SUFFIX, DamagedPart, Part, describe_part, open_part, stored_name
+from inlay.store.results import FORM as STORE_FORM
+from inlay.store.results import MARKER, RESULTS, shelf_folder, shelf_name
+from inlay.store.shelf import FORM as MANIFEST_FORM
+from inlay.store.shelf import MANIFEST, QUARANTINE
+
+SHELF_NAME = re.compile(r"([a-z0-9_]+)-([0-9a-f]{32})")
+PART_NAME = re.compile(r"[0-9a-f]{32}" + re.escape(SUFFIX))
+
+
+@dataclass(frozen=True)
+class PartFile:
+    """A part and its file. rows_at: when its newest row was stored, which a compaction does not change."""
+
+    part: Part
+    bytes: int
+    changed_at: datetime
+    rows_at: datetime
+    schema: pa.Schema
+
+    @property
+    def name(self) -> str:
+        return self.part.name
+
+
+@dataclass
+class ShelfFiles:
+    """One shelf's folder. parts: those that say what a part says, oldest rows first. damaged: file → what is wrong."""
+
+    name: str
+    folder: Folder
+    manifest: Mapping[str, Any] | None = None
+    manifest_error: str = ""
+    manifest_changed_at: datetime | None = None
+    parts: list[PartFile] = field(default_factory=list)
+    damaged: dict[str, str] = field(default_factory=dict)
+    damaged_files: list[FileHere] = field(default_factory=list)
+    quarantined: list[FileHere] = field(default_factory=list)
+    temporary: list[FileHere] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+
+    @property
+    def function(self) -> str:
+        """The function; 'vectors' and 'logits' for what models computed."""
+        return self.name.rpartition("-")[0]
+
+    @property
+    def signature(self) -> str:
+        return str(self.manifest["signature"]) if self.manifest else ""
+
+    @property
+    def model(self) -> str:
+        about = (self.manifest or {}).get("model")
+        return str(about.get("name", "")) if isinstance(about, Mapping) else ""
+
+    def superseded(self) -> dict[str, PartFile]:
+        """Part → the part that stands for it."""
+        stands: dict[str, PartFile] = {}
+        present = {part.name for part in self.parts}
+        for part in sorted(self.parts, key=lambda part: (-len(part.part.replaces), part.name)):
+            if part.name in stands:
+                continue
+            replaces = set(part.part.replaces)
+            for name in replaces & present - stands.keys() - {part.name}:
+                stands[name] = part
+            # Two compactions at the same time: the one that merged fewer parts adds nothing.
+            for other in self.parts:
+                merged = set(other.part.replaces)
+                if other.name not in stands and other is not part and merged and merged <= replaces:
+                    stands[other.name] = part
+        return stands
+
+    def live(self) -> list[PartFile]:
+        """The parts that count, oldest rows first."""
+        gone = self.superseded()
+        return [part for part in self.parts if part.name not in gone]
+
+    def set_aside(self, name: str) -> None:
+        """Moves a file to where no reader looks. Raises OSError."""
+        self.folder.move(name, f"{QUARANTINE}/{name}")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which shelves: of a function, and whose signature begins so; empty for all."""
+
+    function: str = ""
+    signature: str = ""
+
+    def __post_init__(self) -> None:
+        if self.signature and not re.fullmatch(r"[0-9a-f]{1,64}", self.signature):
+            raise ConfigError(
+                f"signature is {self.signature!r}; it must be the beginning of one, in hexadecimal digits, as "
+                "`inlay store list` prints them after a function's name."
+            )
+
+    def __bool__(self) -> bool:
+        return bool(self.function or self.signature)
+
+    def matches(self, shelf: str) -> bool:
+        function, _, signed = shelf.rpartition("-")
+        return function == (self.function.lower() or function) and signed.startswith(self.signature[:32])
+
+
+def check_store(folder: Folder) -> None:
+    """Raises ConfigError where the folder is no store that this version reads."""
+    try:
+        form = json.loads(folder.read(MARKER)).get("form")
+    except FileNotFoundError:
+        raise ConfigError(
+            f"there is no store at {folder.address}: it has no {MARKER}. Name the folder that a session was given as "
+            "store = '…', or type --store FOLDER."
+        ) from None
+    except (OSError, ValueError, AttributeError) as error:
+        raise ConfigError(f"store {folder.address}: {MARKER} cannot be read: {error}.") from error
+    if form != STORE_FORM:
+        raise ConfigError(
+            f"store {folder.address} has the form {form!r}; this version of inlay reads {STORE_FORM!r}. "
+            "Use the version that made it."
+        )
+
+
+def survey(store: Folder, wanted: Wanted | None = None) -> Iterator[ShelfFiles]:
+    """Every shelf, in order of their names. Raises OSError for a store that does not answer, and ConfigError where no
+    shelf is wanted though some are there."""
+    names = store.names(RESULTS, folders=True)
+    chosen = [name for name in names if wanted is None or wanted.matches(name)]
+    if names and not chosen and wanted:
+        asked = " and ".join(
+            part
+            for part in (
+                f"function {wanted.function!r}" if wanted.function else "",
+                f"signature {wanted.signature!r}" if wanted.signature else "",
+            )
+            if part
+        )
+        functions = sorted({name.rpartition("-")[0] for name in names})
+        raise ConfigError(
+            f"no shelf in {store.address} is of {asked}. There are shelves of: {', '.join(functions)}; "
+            "`inlay store list` names them all."
+        )
+    for name in chosen:
+        yield look_at(shelf_folder(store, name), name)
+
+
+def look_at(folder: Folder, name: str) -> ShelfFiles:
+    shelf = ShelfFiles(name, folder)
+    for file in folder.files():
+        if file.name == MANIFEST:
+            shelf.manifest_changed_at = file.changed_at
+        elif file.name.startswith(TEMPORARY):
+            shelf.temporary.append(file)
+        elif not file.name.endswith(SUFFIX) or file.name.startswith("."):
+            shelf.unknown.append(file.name)
+        else:
+            _look_at_part(shelf, file)
+    shelf.parts.sort(key=lambda part: (part.rows_at, part.name))
+    shelf.quarantined = folder.files(QUARANTINE)
+    try:
+        shelf.manifest = read_manifest(folder.read(MANIFEST), name)
+    except FileNotFoundError:
+        shelf.manifest_error = f"there is no {MANIFEST}"
+    except DamagedPart as error:
+        shelf.manifest_error = str(error)
+    return shelf
+
+
+def _look_at_part(shelf: ShelfFiles, file: FileHere) -> None:
+    try:
+        opened = open_part(shelf.folder, file.name)
+        part = describe_part(file.name, opened)
+        rows_at = datetime.fromisoformat(part.rows_at) if part.rows_at else file.changed_at
+        if rows_at.tzinfo is None:
+            rows_at = rows_at.replace(tzinfo=UTC)
+        shelf.parts.append(PartFile(part, file.bytes, file.changed_at, rows_at, opened.schema_arrow))
+    except FileNotFoundError:
+        return  # compacted away between listing and opening
+    except (DamagedPart, ValueError) as error:
+        shelf.damaged[file.name] = str(error)
+        shelf.damaged_files.append(file)
+
+
+def why_damaged(folder: Folder, name: str) -> str:
+    """What is wrong with a part, '' for nothing: its bytes must give its name, and it must open. Its pages are not
+    read. Raises OSError where it cannot be read just now, which says nothing about it."""
+    if stored_name(folder, name) != name:
+        return "its bytes do not give its name: it was changed after it was written"
+    try:
+        describe_part(name, open_part(folder, name))
+    except DamagedPart as error:
+        return f"it is no part: {error}"
+    return ""
+
+
+def read_manifest(content: bytes, shelf: str) -> Mapping[str, Any]:
+    """A manifest that belongs to a shelf of this name: its question gives the signature, and that the name. Raises
+    DamagedPart."""
+    try:
+        manifest = json.loads(content)
+        form, signed, question = manifest["form"], manifest["signature"], manifest["question"]
+        dict(manifest["columns"])
+        given = signature(question)
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise DamagedPart(f"{MANIFEST} cannot be read: {type(error).__name__}: {error}") from error
+    if form != MANIFEST_FORM:
+        raise DamagedPart(f"{MANIFEST} has the form {form!r}; this version of inlay reads {MANIFEST_FORM!r}")
+    if given != signed:
+        raise DamagedPart(
+            f"the question in {MANIFEST} gives the signature {given[:12]}…, but {str(signed)[:12]}… is written there"
+        )
+    function = question.get("function", shelf.rpartition("-")[0])
+    if shelf != shelf_name(str(function), signed):
+        raise DamagedPart(f"{MANIFEST} is that of the shelf {shelf_name(str(function), signed)}")
+    return dict(manifest)
