@@ -30,7 +30,7 @@ from inlay.store.exchange import Sent, read_store, read_tar, take_in
 from inlay.store.folder import Folder, open_folder
 from inlay.store.gc import Criteria, delete, plan_gc
 from inlay.store.keys import input_keys
-from inlay.store.parts import KEY, PartWriter, key_bytes, key_column, part_names, write_part
+from inlay.store.parts import KEY, PartWriter, key_bytes, key_column, part_name, part_names, write_part
 from inlay.store.results import Store
 from inlay.store.shelf import Shelf
 from inlay.store.survey import Wanted, look_at, survey
@@ -140,10 +140,19 @@ def other_columns(shelf: Path) -> None:
     write_part(open_folder(str(shelf)), table, signed(shelf))
 
 
+def wrong_checksum(shelf: Path) -> None:
+    """A part whose bytes give its name, but whose keys do not give what it says of them."""
+    table = answers(0, 2).add_column(0, KEY, key_column(input_keys([texts(0, 2)])))
+    with PartWriter(open_folder(str(shelf)), table.schema, signed(shelf)) as writer:
+        writer.write_rows(table)
+        writer._keys_sum += 1
+        writer.publish()
+
+
 def no_part(shelf: Path) -> None:
     sink = io.BytesIO()
     pq.write_table(pa.table({"a": [1]}), sink)
-    (shelf / (hashlib.sha256(sink.getvalue()).hexdigest()[:32] + ".parquet")).write_bytes(sink.getvalue())
+    (shelf / part_name(sink.getvalue())).write_bytes(sink.getvalue())
 
 
 def wrong_inputs(shelf: Path) -> None:
@@ -164,6 +173,7 @@ def signed(shelf: Path) -> str:
         (other_signature, "signature ffffffffffff…, which is not this shelf's"),
         (other_columns, "but the manifest says"),
         (no_part, "is no part"),
+        (wrong_checksum, "do not give their checksum"),
         (wrong_inputs, "do not give its key"),
     ],
 )
@@ -340,7 +350,7 @@ def test_a_written_part_is_cut_into_row_groups_with_checksums(tmp_path: Path) ->
             writer.write_rows(whole.slice(start, 700))
         name = writer.publish()
     raw = Path(shelf.folder.address, name).read_bytes()
-    assert hashlib.sha256(raw).hexdigest()[:32] + ".parquet" == name
+    assert part_name(raw) == name and name.startswith(hashlib.sha256(raw).hexdigest()[:24])
     file = pq.ParquetFile(io.BytesIO(raw))
     assert file.read().equals(whole.cast(file.schema_arrow))
     # Rows of about 1,060 bytes: a group of four million bytes holds somewhat fewer than four thousand of them.
@@ -380,6 +390,7 @@ def test_a_part_that_is_stored_meanwhile_stays(tmp_path: Path, monkeypatch: pyte
     publish = PartWriter.publish
 
     def with_another(writer: PartWriter) -> str:
+        monkeypatch.setattr(PartWriter, "publish", publish)
         fill(new_shelf(tmp_path), (70, 100))
         return publish(writer)
 
@@ -421,6 +432,24 @@ def test_two_compactions_and_writers_at_once(tmp_path: Path) -> None:
     )
     list(compact_store(open_folder(str(tmp_path)), now=True))
     assert known(tmp_path, 0, 240)["text"].to_pylist() == list(range(240)) and not findings(tmp_path)
+
+
+def test_of_two_overlapping_compactions_one_counts(tmp_path: Path) -> None:
+    shelf = new_shelf(tmp_path)
+    fill(shelf, (0, 10), (10, 20), (20, 30))
+    old = [part.name for part in next(survey(open_folder(str(tmp_path)))).parts]
+
+    def merged(end: int, replaces: list[str]) -> str:
+        table = answers(0, end).add_column(0, KEY, key_column(input_keys([texts(0, end)])))
+        return write_part(shelf.folder, table, shelf.signature, replaces=replaces)
+
+    fewer, other_order, all_of_them = merged(20, old[:2]), merged(20, old[1::-1]), merged(30, old)
+    found = next(survey(open_folder(str(tmp_path))))
+    assert [part.name for part in found.live()] == [all_of_them]
+    (Path(shelf.folder.address) / all_of_them).unlink()
+    found = next(survey(open_folder(str(tmp_path))))
+    assert [part.part.rows for part in found.live()] == [10, 20] and {fewer, other_order} & set(found.superseded())
+    assert known(tmp_path, 0, 30)["text"].to_pylist() == list(range(30))
 
 
 KILLED = """

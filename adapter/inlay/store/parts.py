@@ -96,7 +96,7 @@ class PartWriter:
     def _write_group(self, table: pa.Table) -> None:
         if self._writer is not None and table.num_rows:
             self._writer.write_table(table, row_group_size=table.num_rows)
-            self._keys_sum = zlib.crc32(key_bytes(table["key"]), self._keys_sum)
+            self._keys_sum = zlib.crc32(key_bytes(table["key"]).data, self._keys_sum)
             self._groups.append((self._bytes, zlib.crc32(self._piece)))
             self._piece.clear()
 
@@ -221,7 +221,11 @@ def part_from(source: pa.NativeFile, where: str) -> pq.ParquetFile:
     except READ_ERRORS as error:
         raise DamagedPart(f"{where}: {error}") from error
     said = file.schema_arrow.metadata or {}
-    if said.get(b"inlay.form") != FORM.encode() or _SUMS not in file.metadata.metadata or file.schema_arrow.names[:2] != ["key", "value"]:
+    if (
+        said.get(b"inlay.form") != FORM.encode()
+        or _SUMS not in file.metadata.metadata
+        or file.schema_arrow.names[:2] != ["key", "value"]
+    ):
         raise DamagedPart(f"{where} is not a part of form {FORM}.")
     return file
 
@@ -254,7 +258,7 @@ def read_columns(file: pq.ParquetFile, where: str, columns: list[str], groups: l
 def read_keys(file: pq.ParquetFile, where: str) -> npt.NDArray[np.uint8]:
     """[n, 32], all keys of a part, held against their checksum. Raises DamagedPart."""
     keys = key_bytes(read_columns(file, where, ["key"])["key"])
-    if zlib.crc32(np.ascontiguousarray(keys)) != _sums(file)["keys"]:
+    if zlib.crc32(np.ascontiguousarray(keys).data) != _sums(file)["keys"]:
         raise DamagedPart(f"{where}: its keys do not give their checksum.")
     return keys
 
@@ -279,6 +283,22 @@ def read_group(folder: Folder, name: str, file: pq.ParquetFile, group: int, colu
         raise
     except READ_ERRORS as error:
         raise DamagedPart(f"{folder.address}/{name}: {error}") from error
+
+
+def check_sums(source: pa.NativeFile, file: pq.ParquetFile, where: str) -> None:
+    """All of a part's bytes and keys against their checksums. Raises DamagedPart."""
+    try:
+        groups = _sums(file)["groups"]
+        if len(groups) != file.num_row_groups:
+            raise DamagedPart(f"{where}: it has {file.num_row_groups} row groups and {len(groups)} checksums.")
+        start = 0
+        for number, (end, expected) in enumerate(groups):
+            if zlib.crc32(source.read_at(end - start, start)) != expected:
+                raise DamagedPart(f"{where}: row group {number} does not give its checksum.")
+            start = end
+        read_keys(file, where)
+    except (*READ_ERRORS, TypeError) as error:
+        raise DamagedPart(f"{where}: {error}") from error
 
 
 def _sums(file: pq.ParquetFile) -> dict[str, Any]:

@@ -128,11 +128,11 @@ class Shelf:
         """(positions among `keys` that are known, their rows in the same order without the key), None for no row."""
         with self._lock:
             for _ in range(_TRIES):
-                lost, *found = self._find(keys)
+                lost, positions, table = self._find(keys)
                 if not lost:
                     break
                 self._forget()
-            return found[0], found[1]
+            return positions, table
 
     def _find(self, keys: Sequence[bytes]) -> tuple[bool, I64, pa.Table | None]:
         """Whether a part was lost, and what find() gives of the others."""

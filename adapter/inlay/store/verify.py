@@ -26,6 +26,7 @@ from inlay.store.parts import (
     READ_ERRORS,
     DamagedPart,
     Part,
+    check_sums,
     describe_part,
     key_bytes,
     part_from,
@@ -145,6 +146,7 @@ def check_part(source: pa.NativeFile, name: str, shelf: str, manifest: Mapping[s
         raise DamagedPart(f"its keys are {schema.field('key').type}, not 32 bytes")
     if manifest:
         _check_columns(schema, manifest["columns"])
+    check_sums(source, file, name)
     keys, derived = [], 0
     for group in range(file.num_row_groups):
         table = read_columns(file, name, list(schema.names), [group])
