@@ -1,8 +1,12 @@
-"""One Parquet file of results: immutable, named by the SHA-256 of its bytes.
+"""One Parquet file of results: immutable, named by its bytes.
 
 Columns: `key` (32 bytes), `value`, and for functions that give them `confidence` and `scores`; `inputs` where the
-store keeps them. Keys and vectors are incompressible and stay as they are. Every page carries a checksum, so a
-damaged page is an error and never an answer.
+store keeps them. Keys and vectors are incompressible and stay as they are.
+
+A changed byte is an error and never an answer. Parquet's own checksums cover pages, but neither their headers nor the
+footer, where one byte makes other numbers of the same bits. So the name is 24 digits of the file's SHA-256 and the
+CRC-32 of its footer, which is checked when the file is opened; and the footer holds a CRC-32 of every row group and
+of all keys, which are checked when those are read.
 """
 
 from __future__ import annotations
@@ -29,7 +33,7 @@ KEY = pa.field("key", pa.binary(32), nullable=False)
 SUFFIX = ".parquet"
 
 # A row group is what a lookup reads at least. Some thousand rows keep a scattered lookup cheap and a scan fast.
-_GROUP_ROWS = 16_384
+_GROUP_ROWS = 4_096
 _GROUP_BYTES = 4_000_000
 _READ_BYTES = 4_000_000
 
