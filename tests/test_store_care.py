@@ -76,7 +76,7 @@ def known(address: Path | str, start: int, end: int) -> pa.Table:
     """What a process that opens the store now finds for these texts, in their order."""
     shelf = new_shelf(address)
     shelf.refresh()
-    positions, table = shelf.find(input_keys([texts(start, end)]))
+    positions, table = shelf.find(input_keys([texts(start, end)]), answers(0, 1).column_names)
     assert table is not None
     return table.append_column("text", pa.array(positions)).sort_by("text")
 

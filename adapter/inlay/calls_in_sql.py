@@ -20,7 +20,8 @@ from inlay.session import Session
 from inlay.types import FunctionSpec
 
 _NODES = "nodes"
-_COMMENT = re.compile(r"(?<!^)(--|/\*).*", re.S)
+_COMMENT = re.compile(r"(--|/\*).*", re.S)
+_LITERAL = re.compile(r"""[eE]'(?:[^'\\]|''|\\.)*'|[xXbB]?'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(\w*)\$.*?\$\1\$""", re.S)
 
 
 @dataclass(frozen=True)
@@ -36,43 +37,57 @@ class CallText:
 def find_calls(sql: str, functions: Collection[str]) -> list[CallText]:
     """Outermost calls, in order. functions: lower-case names; a schema before the name belongs to the call."""
     raw = sql.encode()  # the tokenizer counts bytes
-    starts = [start for start, _ in duckdb.tokenize(sql)] + [len(raw)]
-    # A token runs to the next one, so a comment after it is cut off.
-    words = [_COMMENT.sub("", raw[a:b].decode()).strip() for a, b in itertools.pairwise(starts)]
+    words = _words(sql)
     found: list[CallText] = []
     i = 0
     while i < len(words) - 1:
-        name = words[i].strip('"').lower()
-        if name not in functions or not words[i + 1].startswith("("):
+        name = words[i][1].strip('"').lower()
+        if name not in functions or not words[i + 1][1].startswith("("):
             i += 1
             continue
         depth, j = 0, i + 1
         while j < len(words):
-            # A tokenizer may hand over several brackets as one word.
-            if _is_symbol(words[j]):
-                depth += words[j].count("(") - words[j].count(")")
-                if depth <= 0:
-                    break
+            depth += _depth(words[j][1])
+            if depth <= 0:
+                break
             j += 1
         begin = i
-        while begin >= 2 and words[begin - 1] == ".":
+        while begin >= 2 and words[begin - 1][1] == ".":
             begin -= 2
-        close = raw.index(b")", starts[j]) + 1 if j < len(words) else len(raw)
-        left, right = len(raw[: starts[begin]].decode()), len(raw[:close].decode())
+        close = raw.index(b")", words[j][0]) + 1 if j < len(words) else len(raw)
+        left, right = len(raw[: words[begin][0]].decode()), len(raw[:close].decode())
         found.append(CallText(name, left, right, sql[left:right]))
         i = j + 1
     return found
 
 
-def _is_symbol(word: str) -> bool:
-    return bool(word) and word[0] not in "'\"$" and not word[0].isalnum()
+def _words(sql: str) -> list[tuple[int, str]]:
+    """(byte at which it starts, text) of each token. A comment is none, whether the tokenizer says so or lets the token
+    before it run on."""
+    raw = sql.encode()
+    starts = [start for start, _ in duckdb.tokenize(sql)] + [len(raw)]
+    words = []
+    for start, end in itertools.pairwise(starts):
+        text = raw[start:end].decode()
+        literal = _LITERAL.match(text)
+        word = literal[0] if literal else _COMMENT.sub("", text).strip()
+        if word:
+            words.append((start, word))
+    return words
+
+
+def _depth(word: str) -> int:
+    """By how many brackets a word goes deeper."""
+    # A tokenizer may hand over several brackets as one word.
+    return 0 if word[0] in "'\"$" or word[0].isalnum() else word.count("(") - word.count(")")
 
 
 def guarded(sql: str, condition: str, functions: Collection[str]) -> str:
     """The statement with each call made only where `condition` holds, and NULL elsewhere."""
     pieces, last = [], 0
     for call in find_calls(sql, functions):
-        pieces += [sql[last : call.start], f"case when {condition} then {call.text} end"]
+        # In brackets, so that what follows a call (.value, ::FLOAT[8], [1]) follows the answer.
+        pieces += [sql[last : call.start], f"(case when {condition} then {call.text} end)"]
         last = call.end
     return "".join([*pieces, sql[last:]])
 
@@ -86,18 +101,26 @@ def scalar_specs(session: Session) -> dict[str, FunctionSpec]:
 
 def configured_model(session: Session, call: CallText) -> str:
     """The name of the model that a call means: its own, its function's, or the default."""
-    named = re.search(r"\bmodel\s*(?::=|=>)\s*'((?:[^']|'')*)'", call.text)
-    if named:
-        return named[1].replace("''", "'")
+    words = [word for _, word in _words(call.text)]
+    depth = 0
+    for word, sign, value in zip(words, words[1:], words[2:], strict=False):
+        depth += _depth(word)
+        if depth == 1 and word.lower() == "model" and sign in (":=", "=>") and value.startswith("'"):
+            return value[1:-1].replace("''", "'")
     spec = scalar_specs(session)[call.function]
     return str(session.settings.functions.get(spec.name, {}).get("model") or session.settings.model)
 
 
 def calls_digest(session: Session, sql: str) -> str:
-    """Changes when a call in the statement, or the model behind it, does; not with anything else in the statement."""
+    """Changes when a call in the statement, or the model behind it, does; not with anything else in the statement, nor
+    with white space and comments."""
     specs = scalar_specs(session)
     said = []
-    for call in find_calls(sql, specs):
+    calls = find_calls(sql, specs)
+    while calls:
+        call = calls.pop()
+        bracket = next(start for start, word in _words(call.text) if word.startswith("("))
+        calls += find_calls(call.text.encode()[bracket:].decode(), specs)
         configured = dict(session.settings.functions.get(specs[call.function].name, {}))
         name = configured_model(session, call)
         try:
@@ -105,7 +128,7 @@ def calls_digest(session: Session, sql: str) -> str:
             model = [ref.fingerprint, ref.dtype, ref.too_long, list(ref.prompts), ref.template]
         except InlayError:
             model = [name]  # the call itself will say what is wrong
-        said.append([" ".join(call.text.split()), configured, model])
+        said.append([" ".join(word for _, word in _words(call.text)), configured, model])
     return hashlib.sha256(json.dumps(sorted(said, key=str), default=str, sort_keys=True).encode()).hexdigest()
 
 

@@ -150,9 +150,10 @@ def _print_relation(relation: Any, form: str) -> None:
 
 def account(con: Any) -> str:
     """One line per function and model of the ledger, and a total."""
+    prefix = con._session.settings.prefix
     rows = con.execute(
         'SELECT "function", model, sum("rows"), sum(distinct_inputs), sum(known), sum(inferred), sum(failed), '
-        "sum(truncated), sum(tokens), sum(seconds), max(device) FROM inlay_ledger() GROUP BY ALL ORDER BY ALL"
+        f"sum(truncated), sum(tokens), sum(seconds), max(device) FROM {prefix}inlay_ledger() GROUP BY ALL ORDER BY ALL"
     ).fetchall()
     if not rows:
         return "No inlay function was called."

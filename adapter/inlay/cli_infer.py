@@ -73,8 +73,9 @@ def _infer(args: argparse.Namespace) -> int:
                 session.settings.max_cost,
             )
         ):
-            plan = _planned(args)
-            session.inference.limits.foresee(plan.to_infer, plan.tokens, plan.total_seconds, plan.cost)
+            # Only a limit of time needs to know how fast a model is.
+            plan = _planned(args, may_measure=session.settings.max_seconds is not None)
+            session.inference.limits.foresee(plan.inputs, plan.tokens, plan.total_seconds, plan.cost)
         work.run(lambda name: print(f"inferring {name}", file=sys.stderr))
         print(account(work.con))
         session.close_account()
@@ -89,13 +90,14 @@ def _infer(args: argparse.Namespace) -> int:
 def _plan(args: argparse.Namespace) -> int:
     from inlay.cli import _print_rows
 
-    plan = _planned(args)
+    plan = _planned(args, may_measure=not args.no_measure)
     if args.json:
         print(
             json.dumps(
                 {
                     "calls": [vars(line) for line in plan.lines],
                     "to_infer": plan.to_infer,
+                    "inputs": plan.inputs,
                     "tokens": plan.tokens,
                     "seconds": plan.total_seconds,
                     "cost": plan.cost,
@@ -123,7 +125,7 @@ def _plan(args: argparse.Namespace) -> int:
     from inlay.engine.limits import Limits
 
     limits = Limits(settings.max_rows, settings.max_tokens, settings.max_seconds, settings.max_cost)
-    limits.foresee(plan.to_infer, plan.tokens, plan.total_seconds, plan.cost)
+    limits.foresee(plan.inputs, plan.tokens, plan.total_seconds, plan.cost)
     return 0
 
 
@@ -133,14 +135,14 @@ def plan_settings(args: argparse.Namespace) -> Any:
     return read_settings(_options(args), config=args.config)
 
 
-def _planned(args: argparse.Namespace) -> Any:
+def _planned(args: argparse.Namespace, *, may_measure: bool) -> Any:
     from inlay.foresee import plan_of
 
     with _Work(args) as work:
         inference = work.session.inference
         foresight = work.session.plan()
         work.run(lambda name: None)
-        return plan_of(work.session, foresight, inference, may_measure=not getattr(args, "no_measure", False))
+        return plan_of(work.session, foresight, inference, may_measure=may_measure)
 
 
 class _Work:
@@ -156,6 +158,7 @@ class _Work:
         self.session = self.con._session
 
     def run(self, said: Any) -> None:
+        from inlay.calls_in_sql import scalar_specs
         from inlay.cli import split_statements
         from inlay.infer import Project, run_project, run_statements
 
@@ -172,9 +175,7 @@ class _Work:
             manifest, found = _compile(args.project_dir or Path.cwd(), Path(self._folder.name))
             database = database or found
         project = Project(manifest, Path(database) if database else None)
-        prefix = self.session.settings.prefix
-        functions = [prefix + spec.name for spec in self.session.specs.values() if spec.is_scalar]
-        run_project(self.con, project, functions, Path(self._folder.name), said)
+        run_project(self.con, project, list(scalar_specs(self.session)), Path(self._folder.name), said)
 
     def __enter__(self) -> _Work:
         return self

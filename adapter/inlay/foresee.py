@@ -10,6 +10,7 @@ from typing import Any
 from inlay.engine.cancel import Token
 from inlay.engine.foresight import Foresight, measure
 from inlay.engine.inference import Inference
+from inlay.errors import BudgetExceededError
 from inlay.session import Session
 from inlay.store.account import read_ledger
 
@@ -30,9 +31,11 @@ class Line:
 
 @dataclass(frozen=True)
 class Plan:
-    """seconds: of inference and of loading models, by model; None where no speed is known. cost: money."""
+    """inputs: texts and pairs that models would read, labels among them. seconds: of inference and of loading models,
+    by model; None where no speed is known. cost: money."""
 
     lines: list[Line]
+    inputs: int
     seconds: Mapping[str, float | None]
     sources: Mapping[str, str]
     cost: float
@@ -56,7 +59,7 @@ def plan_of(session: Session, foresight: Foresight, inference: Inference, *, may
     """After a run in which nothing was inferred: what it counted, and how long that will take.
 
     The speed of a model is that of earlier runs on this machine, read from the store's ledger; where there are none,
-    may_measure lets a sample of the inputs be inferred now, and kept.
+    may_measure lets a sample of the inputs be inferred now, and kept, unless the plan passes a limit.
     """
     lines = [
         Line(
@@ -68,10 +71,15 @@ def plan_of(session: Session, foresight: Foresight, inference: Inference, *, may
     ]  # fmt: skip
     seconds: dict[str, float | None] = {}
     sources: dict[str, str] = {}
-    cost = 0.0
+    models = foresight.needed.values()
+    inputs = sum(needed.inputs for needed in models)
+    cost = sum(needed.tokens / 1e6 * needed.ref.cost_per_million_tokens for needed in models)
+    try:
+        inference.limits.foresee(inputs, sum(needed.tokens for needed in models), None, cost)
+    except BudgetExceededError:
+        may_measure = False  # refused before the first call means before the sample's too
     past = _speeds(session)
     for name, needed in foresight.needed.items():
-        cost += needed.tokens / 1e6 * needed.ref.cost_per_million_tokens
         if not needed.inputs:
             continue
         speed = past.get(needed.ref.fingerprint)
@@ -85,7 +93,7 @@ def plan_of(session: Session, foresight: Foresight, inference: Inference, *, may
             sources[name] = f"{len(needed.sample)} inputs, measured now"
         else:
             seconds[name], sources[name] = None, "never run on this machine"
-    return Plan(lines, seconds, sources, cost)
+    return Plan(lines, inputs, seconds, sources, cost)
 
 
 def _speeds(session: Session) -> dict[str, tuple[float, float]]:

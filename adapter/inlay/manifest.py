@@ -6,12 +6,13 @@ Only the manifest is read (dbt writes it with `dbt compile`), so dbt itself need
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
+from inlay.calls_in_sql import find_calls
 from inlay.errors import ConfigError
 
 
@@ -28,8 +29,9 @@ class Node:
     calls_models: bool
 
 
-def read_manifest(path: Path, functions: Iterable[str]) -> list[Node]:
-    """Nodes, parents first. functions: names whose calls make a node one that `calls_models`.
+def read_manifest(path: Path, functions: Collection[str]) -> list[Node]:
+    """Nodes, parents first. functions: lower-case names whose calls make a node one that
+    `calls_models`.
 
     Raises ConfigError for a file that is no manifest, or one without compiled SQL.
     """
@@ -41,7 +43,7 @@ def read_manifest(path: Path, functions: Iterable[str]) -> list[Node]:
         raise ConfigError(f"{path} is not JSON: {error}. Type again: dbt compile") from error
     if not isinstance(manifest, dict) or "nodes" not in manifest:
         raise ConfigError(f"{path} is no dbt manifest. It lies in the project's target/ folder after: dbt compile")
-    called = tuple(f"{name}(" for name in functions)
+    called = set(functions)
     nodes = {}
     for entry in (*manifest["nodes"].values(), *manifest.get("sources", {}).values()):
         node = _node(path, entry, called)
@@ -60,7 +62,7 @@ def needed(nodes: list[Node]) -> list[Node]:
     return [node for node in nodes if node.id in wanted]
 
 
-def _node(path: Path, entry: Mapping[str, Any], called: tuple[str, ...]) -> Node | None:
+def _node(path: Path, entry: Mapping[str, Any], called: Collection[str]) -> Node | None:
     kind, language = entry["resource_type"], entry.get("language", "sql")
     parents = tuple(entry.get("depends_on", {}).get("nodes", ()))
     relation = (entry["database"], entry["schema"], entry.get("alias") or entry.get("identifier") or entry["name"])
@@ -77,8 +79,7 @@ def _node(path: Path, entry: Mapping[str, Any], called: tuple[str, ...]) -> Node
         if kind == "test":
             return None
         raise ConfigError(f"{path} holds no compiled SQL for {entry['name']!r}. Type first: dbt compile")
-    lowered = sql.lower()
-    calls = any(name in lowered for name in called)
+    calls = bool(find_calls(sql, called))
     if kind == "test" and not calls:
         return None
     return Node(*made, sql, relation if kind == "model" else None, parents, calls_models=calls)

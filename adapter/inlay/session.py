@@ -114,7 +114,7 @@ class Session:
         entry = self.ledger.begin(statement, function, call.model, said, len(columns[0]), node)
         try:
             distinct, inverse = _distinct([column.filter(valid) for column in columns])
-            found = self._answers(spec, call, bound, distinct, entry, len(columns[0]))
+            found = self._answers(spec, call, bound, distinct, entry, len(columns[0]), detail)
         finally:
             self.ledger.end(entry, loaded_models().get(call.model.fingerprint, "") if entry.tokens else "")
             if self.account is not None:
@@ -128,10 +128,20 @@ class Session:
         return _spread(made, inverse, valid)
 
     def _answers(
-        self, spec: FunctionSpec, call: Call, bound: Bound, distinct: list[list[str]], entry: Entry, n_rows: int
+        self,
+        spec: FunctionSpec,
+        call: Call,
+        bound: Bound,
+        distinct: list[list[str]],
+        entry: Entry,
+        n_rows: int,
+        detail: bool,
     ) -> Found:
-        """What is stored, and for the rest what the function answers now, in the order of the distinct inputs."""
+        """What is stored, and for the rest what the function answers now, in the order of the distinct inputs. Without
+        detail only the values."""
         schema = answer_schema(spec)
+        if not detail:
+            schema = pa.schema([schema.field("value")])
         if not distinct[0]:
             return Found(schema.empty_table(), {}, np.zeros(0, dtype=np.bool_))
         keys = input_keys(distinct)
@@ -140,9 +150,9 @@ class Session:
         tables: list[pa.Table] = []
         if shelf is not None:
             shelf.refresh(entry.number)
-            stored, table = shelf.find(keys)
+            stored, table = shelf.find(keys, schema.names)
             if table is not None:
-                tables.append(table.select(schema.names).cast(schema))
+                tables.append(table.cast(schema))
         known = np.zeros(len(keys), dtype=np.bool_)
         known[stored] = True
         missing = np.flatnonzero(~known)
@@ -156,8 +166,9 @@ class Session:
             errors = {int(missing[i]): reason for i, reason in answers.errors.items()}
             known[missing] = answers.known
             made = answer_table(answers, spec)
-            tables.append(made)
-            if shelf is not None and self.store is not None:
+            tables.append(made.select(schema.names))
+            # Of a plan nothing is kept: without the numbers of new labels it has no answers even to known texts.
+            if shelf is not None and self.store is not None and not self.planning:
                 good = [i for i in range(len(missing)) if i not in answers.errors]
                 self.store.publish(shelf, [keys[missing[i]] for i in good], made.take(pa.array(good, type=pa.int64())))
         if ask is None:
@@ -321,7 +332,7 @@ class Session:
 
 @dataclass(frozen=True)
 class Found:
-    """Answers to distinct inputs: the columns of answer_schema(), reasons by position of those that failed, and which
+    """Answers to distinct inputs: columns of answer_schema(), reasons by position of those that failed, and which
     were known before this statement."""
 
     table: pa.Table

@@ -42,7 +42,7 @@ class Foresight(Inference):
     def __init__(self, inference: Inference) -> None:
         super().__init__(inference.memory, inference.store, store_vectors=inference.store_vectors)
         self.needed: dict[str, Needed] = {}
-        self._counted: set[bytes] = set()
+        self._counted: dict[bytes, int | None] = {}
         self._tokenizers: dict[str, Any] = {}
         self._lock = threading.Lock()
 
@@ -50,7 +50,14 @@ class Foresight(Inference):
         return np.asarray(self._tokenize(ref, texts, None, "").lengths_before), {}
 
     def run(
-        self, ref: ModelRef, texts: list[str], pairs: list[str] | None = None, *, prompt: str = "", **_: Any
+        self,
+        ref: ModelRef,
+        texts: list[str],
+        pairs: list[str] | None = None,
+        *,
+        prompt: str = "",
+        owner: int | None = None,
+        **_: Any,
     ) -> Outcome:
         question = numbers_question(ref, prompt, pair=pairs is not None)
         signed = bytes.fromhex(signature(question))
@@ -66,8 +73,10 @@ class Foresight(Inference):
         with self._lock:
             for m in missing:
                 if keys[m] not in self._counted:
-                    new.setdefault(keys[m], m)
-            self._counted.update(new)
+                    self._counted[keys[m]] = owner
+                    new[keys[m]] = m
+                # What another call asks for will be known by then.
+                known[m] = self._counted[keys[m]] != owner
         tokens = 0
         places = list(new.values())
         for start in range(0, len(places), TOKENIZE_ROWS):

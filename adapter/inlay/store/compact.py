@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from inlay.store.folder import Folder
 from inlay.store.gc import GRACE, replaced_parts
-from inlay.store.index import prefixes
+from inlay.store.index import halves
 from inlay.store.parts import DamagedPart, PartWriter, key_bytes, open_part, read_columns, rows_of_groups
 from inlay.store.survey import PartFile, ShelfFiles, Wanted, look_at, survey, why_damaged
 
@@ -176,7 +176,7 @@ def _merge(shelf: ShelfFiles, group: list[PartFile], done: Compacted) -> None:
 def _first_of_each(keys: list[npt.NDArray[np.uint8]]) -> list[npt.NDArray[np.bool_]]:
     """Per part, which rows stay: those whose key no row before them has."""
     joined = np.concatenate(keys)
-    short = prefixes(joined)
+    short, _ = halves(joined)
     order = np.argsort(short, kind="stable")
     near = np.flatnonzero(short[order[1:]] == short[order[:-1]])
     same = near[(joined[order[near + 1]] == joined[order[near]]).all(axis=1)]

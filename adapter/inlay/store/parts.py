@@ -261,28 +261,44 @@ def read_columns(file: pq.ParquetFile, where: str, columns: list[str], groups: l
 
 def read_keys(file: pq.ParquetFile, where: str) -> npt.NDArray[np.uint8]:
     """[n, 32], all keys of a part, held against their checksum. Raises DamagedPart."""
-    keys = key_bytes(read_columns(file, where, ["key"])["key"])
-    if zlib.crc32(np.ascontiguousarray(keys).data) != _sums(file)["keys"]:
+    return np.concatenate([*key_pieces(file, where), np.zeros((0, 32), dtype=np.uint8)])
+
+
+def key_pieces(file: pq.ParquetFile, where: str) -> list[npt.NDArray[np.uint8]]:
+    """The same in pieces, without copying them together."""
+    chunks = read_columns(file, where, ["key"])["key"].chunks
+    pieces = [key_bytes(pa.chunked_array([chunk])) for chunk in chunks]
+    found = 0
+    for piece in pieces:
+        found = zlib.crc32(piece.data, found)
+    if found != _sums(file)["keys"]:
         raise DamagedPart(f"{where}: its keys do not give their checksum.")
-    return keys
+    return pieces
 
 
-def read_group(folder: Folder, name: str, file: pq.ParquetFile, group: int, columns: list[str]) -> pa.Table:
-    """A row group of an opened part, its bytes held against their checksum: those of Parquet cover the pages, but not
-    their headers, where a changed byte can make another number of a number. Raises DamagedPart, FileNotFoundError."""
-    groups = _sums(file)["groups"]
-    end, expected = groups[group]
-    start = groups[group - 1][0] if group else 0
+def read_groups(
+    folder: Folder, name: str, file: pq.ParquetFile, groups: Sequence[int], columns: list[str]
+) -> list[pa.Table]:
+    """Row groups of an opened part, in the order given, their bytes held against their checksums: those of Parquet
+    cover the pages, but not their headers, where a changed byte can make another number of a number. Raises
+    DamagedPart, FileNotFoundError."""
+    sums = _sums(file)["groups"]
     try:
+        # Parquet counts from the beginning of a file. What is not of these groups is never touched and takes no memory.
+        content = np.zeros(max(sums[group][0] for group in groups), dtype=np.uint8)
         with folder.open(name) as source:
-            read = source.read_at(end - start, start)
-        if zlib.crc32(read) != expected:
-            raise DamagedPart(f"{folder.address}/{name}: row group {group} does not give its checksum.")
-        # Parquet counts from the beginning of a file. What is before the group is never touched, and takes no memory.
-        content = np.zeros(end, dtype=np.uint8)
-        content[start:] = np.frombuffer(read, dtype=np.uint8)
+            for group in groups:
+                end, expected = sums[group]
+                start = sums[group - 1][0] if group else 0
+                read = source.read_at(end - start, start)
+                if zlib.crc32(read) != expected:
+                    raise DamagedPart(f"{folder.address}/{name}: row group {group} does not give its checksum.")
+                content[start:end] = np.frombuffer(read, dtype=np.uint8)
         alone = pq.ParquetFile(pa.BufferReader(pa.py_buffer(content)), metadata=file.metadata)
-        return alone.read_row_group(group, columns=columns)
+        table = alone.read_row_groups(list(groups), columns=columns, use_threads=False)
+        ends = np.cumsum([file.metadata.row_group(group).num_rows for group in groups])
+        starts = [0, *ends[:-1]]
+        return [table.slice(int(start), int(end - start)) for start, end in zip(starts, ends, strict=True)]
     except FileNotFoundError:
         raise
     except READ_ERRORS as error:
@@ -313,9 +329,9 @@ def _sums(file: pq.ParquetFile) -> dict[str, Any]:
 
 def key_bytes(column: pa.ChunkedArray) -> npt.NDArray[np.uint8]:
     """[n, 32] of a key column."""
-    joined = column.combine_chunks()
-    if isinstance(joined, pa.ChunkedArray):  # no rows: nothing to combine
+    if not len(column):
         return np.zeros((0, 32), dtype=np.uint8)
+    joined = column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)
     data = np.frombuffer(joined.buffers()[1], dtype=np.uint8)
     return data[joined.offset * 32 : (joined.offset + len(joined)) * 32].reshape(-1, 32)
 

@@ -12,28 +12,29 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pyarrow as pa
 
 from inlay.store.folder import Folder
-from inlay.store.index import I64, Index, prefixes
+from inlay.store.index import I64, U64, Index, halves
 from inlay.store.parts import (
     KEY,
     DamagedPart,
     Part,
     describe_part,
-    key_bytes,
     key_column,
+    key_pieces,
     open_part,
     part_names,
-    read_group,
-    read_keys,
+    read_groups,
     rows_of_groups,
     write_part,
 )
@@ -44,6 +45,9 @@ FORM = "manifest/1"
 
 # Decoded row groups that a shelf keeps, so that chunks of a statement that follow one another read each but once.
 _CACHE_BYTES = 128_000_000
+_THREADS = min(8, os.cpu_count() or 1)
+
+T = TypeVar("T")
 
 # A lookup begins anew when a part that it wants is gone, since a compaction has its rows in another one then.
 _TRIES = 3
@@ -102,100 +106,124 @@ class Shelf:
                 self._set_aside(name, str(error))
         # A part that stands for others is read before them, and they not at all.
         opened.sort(key=lambda pair: -len(pair[0].replaces))
-        keys, rows = [], []
+        wanted = []
         for part, file in opened:
             if part.name in self._seen:
                 continue
             self._seen.add(part.name)
             if part.signature != self.signature:
                 self._set_aside(part.name, f"{part.name} holds results of another signature, {part.signature[:12]}…")
-                continue
-            if part.replaces and self._seen & set(part.replaces) and self._seen >= set(part.replaces):
-                continue  # all of it is here already, from the parts themselves
-            try:
-                found = prefixes(read_keys(file, part.name))
-            except DamagedPart as error:
-                self._set_aside(part.name, str(error))
-                continue
-            self._seen.update(part.replaces)
-            number = len(self._parts)
-            self._parts.append(part.name)
-            keys.append(found)
-            rows.append(np.arange(len(found), dtype=np.int64) | np.int64(number << 32))
-        self._index.add(keys, rows)
+            elif not (part.replaces and self._seen >= set(part.replaces)):  # else all of it is here already
+                self._seen.update(part.replaces)
+                wanted.append((part, file))
+        self._index.add([run for found in _side_by_side(_read_keys, wanted) for run in self._numbered(*found)])
 
-    def find(self, keys: Sequence[bytes]) -> tuple[I64, pa.Table | None]:
-        """(positions among `keys` that are known, their rows in the same order without the key), None for no row."""
+    def _numbered(self, part: Part, pieces: list[tuple[U64, U64]] | DamagedPart) -> list[tuple[U64, U64, int]]:
+        """A part's keys with the number of each piece's first row."""
+        if isinstance(pieces, DamagedPart):
+            self._set_aside(part.name, str(pieces))
+            return []
+        first = len(self._parts) << 32
+        self._parts.append(part.name)
+        runs = []
+        for keys, seconds in pieces:
+            runs.append((keys, seconds, first))
+            first += len(keys)
+        return runs
+
+    def find(self, keys: Sequence[bytes], columns: Sequence[str] = ("value",)) -> tuple[I64, pa.Table | None]:
+        """(positions among `keys` that are known, these columns of their rows in the same order), None for no row."""
         with self._lock:
             for _ in range(_TRIES):
-                lost, positions, table = self._find(keys)
+                lost, positions, table = self._find(keys, list(columns))
                 if not lost:
                     break
                 self._forget()
             return positions, table
 
-    def _find(self, keys: Sequence[bytes]) -> tuple[bool, I64, pa.Table | None]:
+    def _find(self, keys: Sequence[bytes], columns: list[str]) -> tuple[bool, I64, pa.Table | None]:
         """Whether a part was lost, and what find() gives of the others."""
         rows = self._index.find(keys)
         positions = np.flatnonzero(rows >= 0)
-        order = np.argsort(rows[positions], kind="stable")
-        positions = positions[order]
+        if not len(positions):
+            return False, positions, None
+        positions = positions[np.argsort(rows[positions], kind="stable")]
         wanted = rows[positions]
-        parts = wanted >> 32
+        numbers, firsts = np.unique(wanted >> 32, return_index=True)
+        within = np.split(wanted & np.int64(0xFFFFFFFF), firsts[1:])
+        lost = self._fetch(list(zip(numbers.tolist(), within, strict=True)), columns)
         kept: list[I64] = []
         tables: list[pa.Table] = []
-        lost = False
-        for number in np.unique(parts):
-            mine = positions[parts == number]
-            table = self._read(int(number), wanted[parts == number] & np.int64(0xFFFFFFFF))
-            if table is None:
-                lost = True
+        for number, rows_of_part, places in zip(numbers.tolist(), within, np.split(positions, firsts[1:]), strict=True):
+            if number in lost:
                 continue
-            asked = np.frombuffer(b"".join(keys[i] for i in mine), dtype=np.uint8).reshape(-1, 32)
-            same = (key_bytes(table["key"]) == asked).all(axis=1)
-            if not same.any():
-                continue
-            if not same.all():
-                table, mine = table.filter(pa.array(same)), mine[same]
-            tables.append(table)
-            kept.append(mine)
+            _, starts = self._files[number]
+            groups = np.searchsorted(starts, rows_of_part, side="right") - 1
+            for group in np.unique(groups).tolist():
+                table = self._groups[number, group].select(columns)
+                tables.append(table.take(pa.array(rows_of_part[groups == group] - starts[group])))
+            kept.append(places)
+        self._trim()
         if not tables:
-            return lost, np.zeros(0, dtype=np.int64), None
-        return lost, np.concatenate(kept), pa.concat_tables(tables).drop_columns(["key"])
+            return bool(lost), np.zeros(0, dtype=np.int64), None
+        return bool(lost), np.concatenate(kept), pa.concat_tables(tables)
 
-    def _read(self, number: int, rows: I64) -> pa.Table | None:
-        """These rows (ascending) of a part; None when it is damaged or gone, and then its keys are unknown."""
-        name = self._parts[number]
+    def _fetch(self, wanted: list[tuple[int, I64]], columns: list[str]) -> set[int]:
+        """Sees to it that the row groups of these rows are decoded; returns the parts that are damaged or gone."""
+        lost: set[int] = set()
+        missing: list[tuple[int, list[int]]] = []
+        for number, rows in wanted:
+            if number not in self._files and not self._open(number):
+                lost.add(number)
+                continue
+            _, starts = self._files[number]
+            groups = np.unique(np.searchsorted(starts, rows, side="right") - 1).tolist()
+            for group in groups:
+                if (number, group) in self._groups:
+                    self._groups.move_to_end((number, group))
+            absent = [group for group in groups if not self._holds(number, group, columns)]
+            if absent:
+                missing.append((number, absent))
+
+        def read(number: int, groups: list[int]) -> tuple[int, list[int], list[pa.Table] | Exception]:
+            file, _ = self._files[number]
+            try:
+                return number, groups, read_groups(self.folder, self._parts[number], file, groups, columns)
+            except (DamagedPart, FileNotFoundError) as error:
+                return number, groups, error
+
+        for number, groups, found in _side_by_side(read, missing):
+            if isinstance(found, Exception):
+                lost.add(number)
+                if isinstance(found, DamagedPart):
+                    self._set_aside(self._parts[number], str(found))
+                continue
+            for group, table in zip(groups, found, strict=True):
+                self._cached_bytes += table.nbytes - (
+                    self._groups[number, group].nbytes if (number, group) in self._groups else 0
+                )
+                self._groups[number, group] = table
+        return lost
+
+    def _open(self, number: int) -> bool:
         try:
-            if number not in self._files:
-                file = open_part(self.folder, name)
-                self._files[number] = (file, rows_of_groups(file))
-            file, starts = self._files[number]
-            groups = np.searchsorted(starts, rows, side="right") - 1
-            needed = np.unique(groups)
-            tables = [self._group(number, int(group), file, name) for group in needed]
-            offsets = np.concatenate([[0], np.cumsum([len(table) for table in tables])])
-            places = rows - starts[groups] + offsets[np.searchsorted(needed, groups)]
-            return pa.concat_tables(tables).take(pa.array(places))
+            file = open_part(self.folder, self._parts[number])
         except FileNotFoundError:
-            pass
+            return False
         except DamagedPart as error:
-            self._set_aside(name, str(error))
-        return None
+            self._set_aside(self._parts[number], str(error))
+            return False
+        self._files[number] = (file, rows_of_groups(file))
+        return True
 
-    def _group(self, number: int, group: int, file: Any, name: str) -> pa.Table:
+    def _holds(self, number: int, group: int, columns: list[str]) -> bool:
         found = self._groups.get((number, group))
-        if found is None:
-            columns = [c for c in file.schema_arrow.names if c != "inputs"]
-            found = read_group(self.folder, name, file, group, columns)
-            self._groups[number, group] = found
-            self._cached_bytes += found.nbytes
-            while self._cached_bytes > _CACHE_BYTES and len(self._groups) > 1:
-                _, oldest = self._groups.popitem(last=False)
-                self._cached_bytes -= oldest.nbytes
-        else:
-            self._groups.move_to_end((number, group))
-        return found
+        return found is not None and set(columns) <= set(found.column_names)
+
+    def _trim(self) -> None:
+        while self._cached_bytes > _CACHE_BYTES and len(self._groups) > 1:
+            _, oldest = self._groups.popitem(last=False)
+            self._cached_bytes -= oldest.nbytes
 
     def _forget(self) -> None:
         """Everything read so far; what stands in the folder now is read anew."""
@@ -260,5 +288,16 @@ class Shelf:
         self._has_manifest = True
 
 
-def part_of(folder: Folder, name: str) -> Part:
-    return describe_part(name, open_part(folder, name))
+def _read_keys(part: Part, file: Any) -> tuple[Part, list[tuple[U64, U64]] | DamagedPart]:
+    try:
+        return part, [halves(piece) for piece in key_pieces(file, part.name)]
+    except DamagedPart as error:
+        return part, error
+
+
+def _side_by_side(read: Callable[..., T], wanted: Sequence[tuple[Any, ...]]) -> list[T]:
+    """read(*item) for each item, several at a time: most of it is work of Arrow's and zlib's, outside Python's lock."""
+    if len(wanted) < 3:
+        return [read(*item) for item in wanted]
+    with ThreadPoolExecutor(min(_THREADS, len(wanted))) as pool:
+        return list(pool.map(lambda item: read(*item), wanted))

@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from inlay.store.calls import CALLS, call_file
 from inlay.store.folder import TEMPORARY, Folder
-from inlay.store.index import U64, prefixes
+from inlay.store.index import U64, halves
 from inlay.store.keys import input_keys
 from inlay.store.parts import (
     KEY,
@@ -157,7 +157,7 @@ def check_part(source: pa.NativeFile, name: str, shelf: str, manifest: Mapping[s
         if table["key"].null_count:
             raise DamagedPart(f"{table['key'].null_count} of its rows have no key")
         found = key_bytes(table["key"])
-        keys.append(prefixes(found))
+        keys.append(halves(found)[0])
         if INPUTS in schema.names:
             derived += _derive(found, table[INPUTS].to_pylist())
     return Checked(part, np.concatenate(keys) if keys else np.zeros(0, dtype=np.uint64), derived)
