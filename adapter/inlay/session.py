@@ -33,6 +33,7 @@ from inlay.store.account import Account, Failure, call_of, read_errors, read_led
 from inlay.store.calls import call_text, record_call
 from inlay.store.keys import input_keys
 from inlay.store.memory import Memory
+from inlay.store.parts import with_inputs
 from inlay.store.results import Store
 from inlay.store.shelf import Shelf
 from inlay.types import FunctionSpec, ModelRef
@@ -66,7 +67,11 @@ class Session:
         self.account = Account(self.store) if self.store else None
         limits = Limits(settings.max_rows, settings.max_tokens, settings.max_seconds, settings.max_cost)
         self.inference: Inference = Inference(
-            self.memory, self.store, store_vectors=settings.store_vectors, limits=limits
+            self.memory,
+            self.store,
+            store_vectors=settings.store_vectors,
+            store_inputs=settings.store_inputs,
+            limits=limits,
         )
         with self._lock:
             self._models.clear()
@@ -170,7 +175,10 @@ class Session:
             # Of a plan nothing is kept: without the numbers of new labels it has no answers even to known texts.
             if shelf is not None and self.store is not None and not self.planning:
                 good = [i for i in range(len(missing)) if i not in answers.errors]
-                self.store.publish(shelf, [keys[missing[i]] for i in good], made.take(pa.array(good, type=pa.int64())))
+                kept = made.take(pa.array(good, type=pa.int64()))
+                if self.settings.store_inputs:
+                    kept = with_inputs(kept, [[column[i] for i in good] for column in columns])
+                self.store.publish(shelf, [keys[missing[i]] for i in good], kept)
         if ask is None:
             self.ledger.count(entry, keys, known.tolist(), errors)
         else:

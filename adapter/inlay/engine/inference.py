@@ -25,6 +25,7 @@ from inlay.engine.pool import lane_for
 from inlay.errors import BudgetExceededError
 from inlay.store.keys import input_keys, signature
 from inlay.store.memory import Memory, empty_rows
+from inlay.store.parts import with_inputs
 from inlay.store.results import Store
 from inlay.store.shelf import Shelf
 from inlay.store.vectors import vector_array, vector_rows
@@ -63,11 +64,13 @@ class Inference:
         store: Store | None = None,
         *,
         store_vectors: bool = True,
+        store_inputs: bool = False,
         limits: Limits | None = None,
     ) -> None:
         self.memory = memory
         self.store = store
         self.store_vectors = store_vectors
+        self.store_inputs = store_inputs
         self.limits = limits or Limits()
 
     def load(self, ref: ModelRef) -> float:
@@ -216,7 +219,7 @@ class Inference:
             chunk = slice(start, start + TOKENIZE_ROWS)
             part = None if pairs is None else pairs[chunk]
             try:
-                submitted += self._submit(lane, texts[chunk], part, prompt, start, places, outcome, cancel, count)
+                submitted += self._submit(lane, ref, texts[chunk], part, prompt, start, places, outcome, cancel, count)
             except BudgetExceededError as error:
                 refused = error  # what went before is finished and kept
                 break
@@ -231,7 +234,11 @@ class Inference:
             done = [keys[positions[i]] for i in good]
             self.memory.publish(done, job.rows[good], owner)
             if shelf is not None and self.store is not None:
-                self.store.publish(shelf, [key[32:] for key in done], pa.table({"value": vector_array(job.rows[good])}))
+                table = pa.table({"value": vector_array(job.rows[good])})
+                if self.store_inputs:
+                    columns = [texts] if pairs is None else [texts, pairs]
+                    table = with_inputs(table, [[column[positions[i]] for i in good] for column in columns])
+                self.store.publish(shelf, [key[32:] for key in done], table)
         self.limits.took(time.perf_counter() - began)
         if refused is not None:
             raise refused
@@ -239,6 +246,7 @@ class Inference:
     def _submit(
         self,
         lane: Lane,
+        ref: ModelRef,
         texts: list[str],
         pairs: list[str] | None,
         prompt: str,
@@ -262,16 +270,17 @@ class Inference:
             for begin, part in ((0, slice(half)), (half, slice(half, None))):
                 second = None if pairs is None else pairs[part]
                 submitted += self._submit(
-                    lane, texts[part], second, prompt, start + begin, places, outcome, cancel, count
+                    lane, ref, texts[part], second, prompt, start + begin, places, outcome, cancel, count
                 )
             return submitted
         refused = np.zeros(len(texts), dtype=np.bool_)
-        if lane.backend.ref.too_long == "error":
-            for i in np.flatnonzero(tokens.lengths_before > lane.backend.ref.max_tokens):
+        # Of `ref`, not of lane.backend.ref: sessions whose settings name or price the model otherwise share the lane.
+        if ref.too_long == "error":
+            for i in np.flatnonzero(tokens.lengths_before > ref.max_tokens):
                 refused[i] = True
                 outcome.errors[places[positions[i]]] = (
-                    f"the text has {tokens.lengths_before[i]:,} tokens; model {backend.ref.name!r} reads "
-                    f"{backend.ref.max_tokens:,} and too_long = 'error' is set"
+                    f"the text has {tokens.lengths_before[i]:,} tokens; model {ref.name!r} reads "
+                    f"{ref.max_tokens:,} and too_long = 'error' is set"
                 )
         for i in np.flatnonzero(tokens.lengths == 0):
             refused[i] = True
@@ -281,7 +290,7 @@ class Inference:
             tokens = select_rows(tokens, kept)
             positions = [positions[k] for k in kept]
         n_tokens = int(tokens.lengths.sum())
-        self.limits.spend(len(tokens), n_tokens, n_tokens / 1e6 * backend.ref.cost_per_million_tokens)
+        self.limits.spend(len(tokens), n_tokens, n_tokens / 1e6 * ref.cost_per_million_tokens)
         return [(lane.submit(tokens, cancel, count), positions)]
 
 
