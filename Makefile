@@ -77,4 +77,4 @@ wheel: $(VENV)/test
 	$(BIN)/python -m build --wheel
 
 clean:
-	rm -rf $(VENV) .venv-* dist example_project/target example_project/logs example_project/larkmoor.duckdb
+	rm -rf $(VENV) .venv-* dist example_project/target example_project/logs example_project/.inlay example_project/larkmoor.duckdb

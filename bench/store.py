@@ -201,7 +201,7 @@ def builds(short: bool) -> None:
 def _project(folder: str, *, constants: bool = False) -> Path:
     """A copy of the example project; with constants in the place of inlay's macros, of the same types."""
     made = Path(folder) / "example_project"
-    shutil.copytree(_EXAMPLE, made, ignore=shutil.ignore_patterns("target", "logs", "*.duckdb", "dbt_packages"))
+    shutil.copytree(_EXAMPLE, made, ignore=shutil.ignore_patterns("target", "logs", "*.duckdb", "dbt_packages", ".inlay"))
     shutil.copytree(_EXAMPLE.parent / "macros", Path(folder) / "macros")
     _dbt(made, {}, "deps")
     if constants:

@@ -17,7 +17,7 @@ DBT = [sys.executable, "-c", "from dbt.cli.main import cli; cli()", "--no-use-co
 REPOSITORY = Path(__file__).parents[1]
 MACROS = REPOSITORY / "macros"
 
-_LEFTOVERS = shutil.ignore_patterns("target", "dbt_packages", "logs", "*.duckdb", "*.wal", ".user.yml")
+_LEFTOVERS = shutil.ignore_patterns("target", "dbt_packages", "logs", "*.duckdb", "*.wal", ".user.yml", ".inlay")
 
 
 @dataclass(frozen=True)
