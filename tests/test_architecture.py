@@ -21,11 +21,11 @@ FLOORS: list[set[str]] = [
     {"functions"},
     {"ledger", "progress"},
     {"session"},
-    {"calls_in_sql", "duckdb_arguments", "estimate"},
+    {"calls_in_sql", "duckdb_arguments", "estimate", "foresee"},
     {"provenance"},
     {"duckdb_udf"},
     {"connection", "manifest"},
-    {"foresee", "infer"},
+    {"infer"},
     {"dbt_plugin", "cli", "cli_infer", "cli_store", "doctor", "__init__", "__main__"},
 ]
 HEAVY = {"torch", "transformers", "tokenizers", "safetensors", "sentence_transformers"}

@@ -88,7 +88,7 @@ def _infer(args: argparse.Namespace) -> int:
 
 
 def _plan(args: argparse.Namespace) -> int:
-    from inlay.cli import _print_rows
+    from inlay.foresee import plan_text
 
     plan = _planned(args, may_measure=not args.no_measure)
     if args.json:
@@ -106,21 +106,7 @@ def _plan(args: argparse.Namespace) -> int:
             )
         )
     else:
-        _print_rows(
-            ["node", "function", "model", "rows", "distinct", "known", "to infer", "tokens"],
-            [
-                [line.node.split(".")[-1], line.function, line.model]
-                + [f"{n:,}" for n in (line.rows, line.distinct, line.known, line.to_infer, line.tokens)]
-                for line in plan.lines
-            ],
-        )
-        for name, seconds in plan.seconds.items():
-            spent = "unknown" if seconds is None else f"about {seconds:,.1f} s"
-            print(f"{name}: {spent} ({plan.sources[name]})")
-        if plan.cost:
-            print(f"cost: about {plan.cost:,.4f}")
-        if not plan.to_infer:
-            print("Everything is known: no model would run.")
+        print(plan_text(plan))
     settings = plan_settings(args)
     from inlay.engine.limits import Limits
 

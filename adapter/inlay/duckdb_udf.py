@@ -30,6 +30,7 @@ from inlay.duckdb_arguments import DATABASE, answer_call
 from inlay.engine import cancel
 from inlay.engine.lane import stop_at_exit
 from inlay.errors import ConfigError, InlayError, InterruptedQueryError, NameTakenError, NotAttachedError
+from inlay.foresee import begin_plan, end_plan
 from inlay.provenance import column_comments
 from inlay.reference import signature_text
 from inlay.session import Session
@@ -319,6 +320,8 @@ _TEXT_FUNCTIONS: dict[str, Callable[..., str | None]] = {
     "_inlay_calls": calls_digest,
     "_inlay_built_with": built_with,
     "_inlay_column_comments": column_comments,
+    "_inlay_plan_begin": lambda session, _: begin_plan(session),
+    "_inlay_plan_end": lambda session, _: end_plan(session),
     "_inlay_guarded": lambda session, sql, condition: guarded(sql, condition, scalar_specs(session)),
 }
 

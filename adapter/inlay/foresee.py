@@ -11,6 +11,7 @@ from inlay.engine.cancel import Token
 from inlay.engine.foresight import Foresight, measure
 from inlay.engine.inference import Inference
 from inlay.errors import BudgetExceededError
+from inlay.ledger import Ledger
 from inlay.session import Session
 from inlay.store.account import read_ledger
 
@@ -111,3 +112,50 @@ def _speeds(session: Session) -> dict[str, tuple[float, float]]:
             entry[1] += row["seconds"] - row["loading_seconds"]
             entry[2] = max(entry[2], row["loading_seconds"])
     return {key: (tokens / spent, loading) for key, (tokens, spent, loading) in sums.items() if spent > 0}
+
+
+def plan_text(plan: Plan) -> str:
+    """The plan as people read it: a line per call, then seconds by model, and cost where there is any."""
+    head = ["node", "function", "model", "rows", "distinct", "known", "to infer", "tokens"]
+    rows = [
+        [line.node.split(".")[-1], line.function, line.model]
+        + [f"{n:,}" for n in (line.rows, line.distinct, line.known, line.to_infer, line.tokens)]
+        for line in plan.lines
+    ]
+    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
+    lines = [
+        "  ".join(
+            cell.ljust(width) if i < 3 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in [head, *rows]
+    ]
+    for name, seconds in plan.seconds.items():
+        spent = "unknown" if seconds is None else f"about {seconds:,.1f} s"
+        lines.append(f"{name}: {spent} ({plan.sources[name]})")
+    if plan.cost:
+        lines.append(f"cost: about {plan.cost:,.4f}")
+    if not plan.to_infer:
+        lines.append("Everything is known: no model would run.")
+    return "\n".join(lines)
+
+
+def begin_plan(session: Session) -> str:
+    """From here on the session counts what models would have to do, and has them do nothing."""
+    if not session.planning:
+        session.plan()
+    return ""
+
+
+def end_plan(session: Session) -> str:
+    """The text of the plan since begin_plan(); models run again, and the account begins anew. Raises
+    BudgetExceededError where the plan passes a limit."""
+    foresight = session.inference
+    if not isinstance(foresight, Foresight):
+        return ""
+    inference = Inference(session.memory, session.store, limits=foresight.limits)
+    plan = plan_of(session, foresight, inference, may_measure=False)
+    session.configure(session.settings)
+    session.ledger = Ledger()
+    session.inference.limits.foresee(plan.inputs, plan.tokens, plan.total_seconds, plan.cost)
+    return plan_text(plan)

@@ -9,7 +9,8 @@
       'backfill'  every row gets the new call's answer (default)
       'append'    rows that are there stay as they are, from now until a --full-refresh; rows with a new unique_key
                   get the new call's answer
-      'fail'      the run stops, before anything is inferred -#}
+      'fail'      the run stops, before anything is inferred
+    In the stored form, which needs no inlay, nobody knows what a table was built with: there only 'backfill' works. -#}
 {% materialization inlay_incremental, adapter='duckdb', supported_languages=['sql'] %}
     {%- set unique_key = config.get('unique_key') -%}
     {%- set keys = [unique_key] if unique_key is string else unique_key -%}
@@ -26,6 +27,14 @@
             ~ "'; it must be 'backfill', 'append' or 'fail'."
         ) -%}
     {%- endif -%}
+    {%- set is_stored = var('inlay_form', 'call') == 'stored' -%}
+    {%- if is_stored and on_change != 'backfill' -%}
+        {%- do exceptions.raise_compiler_error(
+            "inlay_incremental: on_change of '" ~ model.name ~ "' is '" ~ on_change ~ "', which needs inlay's plugin: "
+            ~ "the stored form cannot tell what the table was built with. Build it with the plugin, or set "
+            ~ "on_change='backfill'."
+        ) -%}
+    {%- endif -%}
     {%- set on_schema_change = incremental_validate_on_schema_change(config.get('on_schema_change'), default='ignore') -%}
     {%- set existing = load_cached_relation(this) -%}
     {%- set target_relation = this.incorporate(type='table') -%}
@@ -35,8 +44,11 @@
         ~ inlay._sql_string(this.database)
     ).rows[0][0] -%}
     {%- set relation = inlay._sql_string(place ~ ' ' ~ this.schema ~ '.' ~ this.identifier) -%}
-    {%- set calls = run_query("select system.main._inlay_calls(" ~ inlay._sql_string(compiled_code) ~ ")").rows[0][0] -%}
-    {%- set before = run_query("select system.main._inlay_built_with(" ~ relation ~ ", null)").rows[0][0] -%}
+    {%- set calls, before = none, none -%}
+    {%- if not is_stored -%}
+        {%- set calls = run_query("select system.main._inlay_calls(" ~ inlay._sql_string(compiled_code) ~ ")").rows[0][0] -%}
+        {%- set before = run_query("select system.main._inlay_built_with(" ~ relation ~ ", null)").rows[0][0] -%}
+    {%- endif -%}
     {%- set changed = not rebuild and before and before != calls -%}
     {%- if changed and on_change == 'fail' -%}
         {%- do exceptions.raise_compiler_error(
@@ -47,10 +59,14 @@
         ) -%}
     {%- endif -%}
     {%- set append = changed and on_change == 'append' -%}
-    {%- set known_keys -%}
-        (select {{ keys | join(', ') }} from {{ target_relation }})
-    {%- endset -%}
-    {%- set is_new = '(' ~ keys | join(', ') ~ ') not in ' ~ known_keys -%}
+    {#- One struct, because NULL is a value like any other in there: with NULL among the keys, a plain NOT IN would find
+        no row new, and IN no row to replace. -#}
+    {%- set parts = [] -%}
+    {%- for column in keys -%}
+        {%- do parts.append("'k" ~ loop.index ~ "': " ~ column) -%}
+    {%- endfor -%}
+    {%- set key = '{' ~ parts | join(', ') ~ '}' -%}
+    {%- set is_new = key ~ ' not in (select ' ~ key ~ ' from ' ~ target_relation ~ ')' -%}
     {%- set sql_to_run = compiled_code -%}
     {%- if append -%}
         {%- set sql_to_run = run_query(
@@ -88,9 +104,9 @@
             {%- if not append %}
             create or replace temp table {{ fresh.identifier }}__changed as
                 select {{ names }} from {{ fresh }} except all select {{ names }} from {{ target_relation }};
-            delete from {{ target_relation }} where ({{ keys | join(', ') }}) in
-                (select {{ 'row(' if keys | length > 1 }}{{ keys | join(', ') }}{{ ')' if keys | length > 1 }} from {{ fresh.identifier }}__changed);
-            insert into {{ target_relation }} ({{ names }}) select {{ names }} from {{ fresh.identifier }}__changed;
+            delete from {{ target_relation }} where {{ key }} in (select {{ key }} from {{ fresh.identifier }}__changed);
+            insert into {{ target_relation }} ({{ names }}) select {{ names }} from {{ fresh }}
+                where {{ key }} in (select {{ key }} from {{ fresh.identifier }}__changed);
             drop table {{ fresh.identifier }}__changed;
             {%- else %}
             insert into {{ target_relation }} ({{ names }}) select {{ names }} from {{ fresh }} where {{ is_new }};
@@ -104,7 +120,7 @@
     {%- do adapter.commit() -%}
     {%- do drop_relation_if_exists(load_cached_relation(backup)) -%}
     {#- After an append the table still holds the old call's answers: it stays in append mode until it is rebuilt. -#}
-    {%- if not append -%}
+    {%- if not append and not is_stored -%}
         {%- do run_query("select system.main._inlay_built_with(" ~ relation ~ ", " ~ inlay._sql_string(calls) ~ ")") -%}
     {%- endif -%}
     {{ run_hooks(post_hooks, inside_transaction=False) }}

@@ -1,0 +1,38 @@
+{#- plan(target_path='target'): for `dbt run-operation inlay.plan`, after `dbt compile`; prints what the next run would
+    ask of models, per dbt model: rows, distinct, known, to infer, tokens, seconds. Nothing is inferred.
+    What the models are made from must have been built; `inlay plan`, on the command line, needs seeds and sources
+    alone. -#}
+{% macro plan(target_path='target') -%}
+    {{ return(adapter.dispatch('plan', 'inlay')(target_path)) }}
+{%- endmacro %}
+
+{% macro default__plan(target_path='target') -%}
+    {{ return(inlay._unsupported('plan')) }}
+{%- endmacro %}
+
+{% macro duckdb__plan(target_path='target') -%}
+    {%- if not execute -%}
+        {{ return('') }}
+    {%- endif -%}
+    {%- set call = '(?i)\\b' ~ var('inlay_prefix', '') ~ '(try_)?ai_[a-z_]+ *[(]' -%}
+    {%- set compiled = [] -%}
+    {%- for node in graph.nodes.values() if node.resource_type == 'model' and node.language == 'sql' -%}
+        {%- set file = target_path ~ '/compiled/' ~ node.package_name ~ '/' ~ node.original_file_path -%}
+        {%- set found = run_query("select content from read_text(" ~ inlay._sql_string(file) ~ ")").rows
+            if run_query("select count(*) from glob(" ~ inlay._sql_string(file) ~ ")").rows[0][0] else [] -%}
+        {%- if found -%}{%- do compiled.append((node.unique_id, found[0][0])) -%}{%- endif -%}
+    {%- endfor -%}
+    {%- if not compiled -%}
+        {%- do exceptions.raise_compiler_error(
+            "inlay.plan: there is no compiled SQL in " ~ target_path ~ "/compiled. Type first: dbt compile"
+        ) -%}
+    {%- endif -%}
+    {%- do run_query("select system.main._inlay_plan_begin(0)") -%}
+    {%- for id, sql in compiled if modules.re.search(call, sql) -%}
+        {%- do run_query("set variable inlay_node = " ~ inlay._sql_string(id)) -%}
+        {%- do run_query("create or replace temp table inlay__planned as " ~ sql) -%}
+        {%- do run_query("drop table inlay__planned") -%}
+    {%- endfor -%}
+    {%- do print(run_query("select system.main._inlay_plan_end(0)").rows[0][0]) -%}
+    {{ return('') }}
+{%- endmacro %}
