@@ -10,7 +10,6 @@
 {%- endmacro %}
 
 {% macro duckdb__ai_classify(text, labels=none, template=none, model=none, on_error=none) -%}
-    {{ return(inlay._call(
-        'ai_classify', [text], {'template': template, 'model': model, 'on_error': on_error}, labels=labels
-    )) }}
+    {%- set options = {'template': template, 'model': model, 'on_error': on_error} -%}
+    {{ return(inlay._call('ai_classify', [text], options, labels=labels)) }}
 {%- endmacro %}

@@ -29,7 +29,7 @@ from inlay.errors import ConfigError
 from inlay.functions.classify import EMBED_TEMPLATES
 from inlay.store.folder import open_folder
 from inlay.store.keys import input_keys
-from inlay.store.parts import write_part
+from inlay.store.parts import DamagedPart, write_part
 from inlay.store.shelf import QUARANTINE, Shelf
 from inlay.store.vectors import vector_array
 
@@ -531,3 +531,24 @@ def test_a_killed_run_loses_no_more_than_was_in_flight(tmp_path: Path) -> None:
         assert status in (0, -signal.SIGKILL), moment
     midway = [killed for killed, _, status in results if status and 0 < killed < distinct]
     assert len(midway) > KILLS // 2  # or the test has tested nothing
+
+
+def test_a_part_that_could_not_be_read_for_a_moment_is_not_quarantined(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf = Shelf(open_folder(str(tmp_path)), "s" * 64, {}, {}, writable=True)
+    shelf.publish([b"k" * 32], pa.table({"value": ["a"]}), known_here=False)
+    reader = Shelf(open_folder(str(tmp_path)), "s" * 64, {}, {}, writable=True)
+    failing = OSError("the network is down")
+
+    def read_group(*_: Any, **__: Any) -> Any:
+        raise DamagedPart(str(failing)) from failing
+
+    reader.refresh()
+    with monkeypatch.context() as patched:
+        patched.setattr("inlay.store.shelf.read_groups", read_group)
+        assert reader.find([b"k" * 32])[1] is None
+    assert len(list(tmp_path.glob("*.parquet"))) == 1 and not (tmp_path / "quarantine").exists()
+    later = Shelf(open_folder(str(tmp_path)), "s" * 64, {}, {}, writable=True)
+    later.refresh()
+    assert later.find([b"k" * 32])[1]["value"].to_pylist() == ["a"]

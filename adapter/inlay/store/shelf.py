@@ -27,6 +27,7 @@ from inlay.store.folder import Folder
 from inlay.store.index import I64, U64, Index, halves
 from inlay.store.parts import (
     KEY,
+    READ_ERRORS,
     DamagedPart,
     Part,
     describe_part,
@@ -36,6 +37,7 @@ from inlay.store.parts import (
     part_names,
     read_groups,
     rows_of_groups,
+    stored_name,
     write_part,
 )
 
@@ -112,7 +114,9 @@ class Shelf:
                 continue
             self._seen.add(part.name)
             if part.signature != self.signature:
-                self._set_aside(part.name, f"{part.name} holds results of another signature, {part.signature[:12]}…")
+                self._set_aside(
+                    part.name, f"{part.name} holds results of another signature, {part.signature[:12]}…", foreign=True
+                )
             elif not (part.replaces and self._seen >= set(part.replaces)):  # else all of it is here already
                 self._seen.update(part.replaces)
                 wanted.append((part, file))
@@ -234,14 +238,21 @@ class Shelf:
         self.statement = None
         self._load([name for name in part_names(self.folder) if name not in self._seen])
 
-    def _set_aside(self, name: str, reason: str) -> None:
+    def _set_aside(self, name: str, reason: str, *, foreign: bool = False) -> None:
         """Its rows count as unknown and are inferred again. Where this process may write, the file is moved away, so
-        that nobody else reads it."""
+        that nobody else reads it; but not one whose bytes give its name: then reading failed for another reason, as a
+        network does, unless it is foreign, whole but of another signature."""
         self._seen.add(name)
         self._damaged[name] = reason
-        if self.writable:
+        if self.writable and (foreign or self._is_damaged(name)):
             with contextlib.suppress(OSError):  # another process was faster: it is ignored here all the same
                 self.folder.move(name, f"{QUARANTINE}/{name}")
+
+    def _is_damaged(self, name: str) -> bool:
+        try:
+            return stored_name(self.folder, name) != name
+        except READ_ERRORS:
+            return False  # nobody can tell
 
     @property
     def damaged(self) -> dict[str, str]:
