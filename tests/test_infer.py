@@ -585,3 +585,47 @@ def known() -> int:
     with duckdb.connect() as con:
         (row,) = con.execute("select count(distinct key) from read_parquet($1)", [list(map(str, files))]).fetchall()
     return int(row[0])
+
+
+def call_texts() -> list[Any]:
+    return [json.loads(path.read_text())["call"] for path in Path("kept/calls").glob("*.json")]
+
+
+def test_every_way_to_write_a_call_is_recorded(opened: Opened) -> None:
+    con = opened(functions={"ai_similarity": {"model": "fake"}})
+    con.sql("select ai_similarity('a', 'b'), ai_similarity('a', 'b', model := 'fake')").fetchall()
+    assert sorted(map(str, call_texts())) == [
+        "['ai_similarity', None, {'model': 'fake'}]",
+        "['ai_similarity', None, {}]",
+    ]
+
+
+def test_infer_records_calls_that_no_row_reaches(cli: Cli, calls: dict[str, int]) -> None:
+    sql = "select ai_classify(x, ['a', 'b, c'], model := 'fake') k, ai_embed(lower(x), task := 'query') v from (select 'x' x limit 0)"
+    path = manifest(empty={"compiled_code": sql})
+    code, _, said = cli("infer", "--manifest", path)
+    assert code == 0, said
+    assert sorted(call_texts(), key=str) == [
+        ["ai_classify", [["a", None], ["b, c", None]], {"model": "fake"}],
+        ["ai_embed", None, {"task": "query"}],
+    ]
+    assert not calls
+
+
+def test_attaching_again_goes_on_with_the_same_account(opened: Opened) -> None:
+    con = opened()
+    con.sql("select ai_embed('one')").fetchall()
+    inlay.attach(con, model="fake", store="kept", memory_mb=64)
+    con.sql("select ai_embed('two')").fetchall()
+    assert con.sql("select count(*), count(distinct run) from inlay_history()").fetchall() == [(2, 1)]
+
+
+def test_retry_keeps_what_it_cannot_ask(cli: Cli, opened: Opened) -> None:
+    con = opened(models={"gone": "fake:embed"} | {"gone": {"source": "fake:embed", "backend": "fake"}})
+    con.sql(f"select ai_embed('{FAIL}', model := 'gone'), ai_embed('{FAIL} too')").fetchall()
+    con.close()
+    code, out, said = cli("retry")
+    assert code == 0 and "1 still without an answer" in out
+    assert "ai_embed (gone), 1 inputs not asked: ai_embed: no model named 'gone'" in said
+    left = {(row["model"], *row["inputs"]) for row in read_errors(open_folder("kept")).to_pylist()}
+    assert left == {("gone", FAIL), ("fake", f"{FAIL} too")}

@@ -92,6 +92,26 @@ def guarded(sql: str, condition: str, functions: Collection[str]) -> str:
     return "".join([*pieces, sql[last:]])
 
 
+def without_texts(call: CallText, spec: FunctionSpec) -> str:
+    """The call with NULL for each text, and its labels and options as they are: it asks nothing, and says what would
+    be asked."""
+    bracket = call.text.index("(")
+    depth, cuts = 0, [bracket]
+    for start, word in _words(call.text):
+        if start <= bracket or word[0] in "'\"$" or word[0].isalnum():
+            continue
+        if word == "," and depth == 0:
+            cuts.append(start)
+        depth += sum(word.count(c) for c in "([{") - sum(word.count(c) for c in ")]}")
+    raw = call.text.encode()
+    ends = [*cuts[1:], len(raw) - 1]
+    arguments = [raw[start + 1 : end].decode() for start, end in zip(cuts, ends, strict=True)]
+    for i, argument in enumerate(spec.args[: len(arguments)]):
+        if argument.name != "labels":
+            arguments[i] = "NULL"
+    return f"{call.text[:bracket]}({', '.join(arguments)})"
+
+
 def scalar_specs(session: Session) -> dict[str, FunctionSpec]:
     """Lower-case names as they are called in this session, those of the try_ twins too, and what they mean."""
     prefix = session.settings.prefix

@@ -207,21 +207,27 @@ def _retry(args: argparse.Namespace) -> int:
 
     from inlay.config import read_settings
     from inlay.session import Session
-    from inlay.store.account import error_files, forget_errors, read_errors
+    from inlay.store.account import Failure, error_files, forget_errors, read_errors
 
     session = Session(read_settings({**_options(args), "on_error": "null"}, config=args.config))
-    if session.store is None or not session.store.writable:
+    if session.store is None or session.account is None or not session.store.writable:
         raise ConfigError("retry reads failures from a result store, and none is configured for writing: --store …")
     files = error_files(session.store.folder)
-    groups: dict[tuple[str, str, str], dict[tuple[str, ...], None]] = defaultdict(dict)
+    groups: dict[tuple[str, str, str], dict[tuple[str, ...], Failure]] = defaultdict(dict)
     for row in read_errors(session.store.folder).to_pylist():
-        groups[row["function"], row["call"], row["node"]].setdefault(tuple(row["inputs"]))
+        failure = Failure(**{name: row[name] for name in ("node", "function", "model", "call", "inputs", "error")})
+        groups[row["function"], row["call"], row["node"]].setdefault(tuple(row["inputs"]), failure)
     asked, answered = 0, 0
     for (function, said, node), inputs in groups.items():
         call = json.loads(said)
         options = {name: value for name, value in call["options"].items() if name != "on_error"}
         columns = [pa.array(column, type=pa.string()) for column in zip(*inputs, strict=True)]
-        answers = session.answer(function, columns, call["labels"], {**options, "node": node})
+        try:
+            answers = session.answer(function, columns, call["labels"], {**options, "node": node})
+        except ConfigError as error:  # the model is not registered any more, or the call is not served: kept as it is
+            session.account.failed(list(inputs.values()))
+            print(f"  {function} ({options.get('model')}), {len(inputs):,} inputs not asked: {error}", file=sys.stderr)
+            continue
         asked += len(answers)
         answered += len(answers) - answers.null_count
     forget_errors(session.store.folder, files)

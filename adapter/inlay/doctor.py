@@ -10,9 +10,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
-from inlay.config import read_settings
+from inlay.config import Settings, read_settings
 from inlay.errors import InlayError
 from inlay.models.describe import describe
+from inlay.store.results import Store
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class Check:
 
 
 def checks(options: Mapping[str, Any], config: Path | None) -> Iterator[Check]:
-    """In order: Python, packages by extra, settings, device and precision, the default model, one real answer."""
+    """In order: Python, packages by extra, settings, store, device, the default model, one real answer."""
     yield Check("python", "✓", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
     for package in ("duckdb", "pyarrow"):
         yield _package(package, None)
@@ -45,6 +46,7 @@ def checks(options: Mapping[str, Any], config: Path | None) -> Iterator[Check]:
         yield Check("settings", "✗", str(error))
         return
     yield Check("settings", "✓", f"default model {settings.model!r}, {len(settings.models)} registered")
+    yield _store(settings)
     try:
         entry = settings.models.get(settings.model)
         if entry is None:
@@ -58,6 +60,20 @@ def checks(options: Mapping[str, Any], config: Path | None) -> Iterator[Check]:
     yield Check("model", "✓", f"{found}, fingerprint {ref.fingerprint[:12]}")
     if torch_here or ref.backend == "fake":
         yield _first_answer(ref.name, options, config)
+
+
+def _store(settings: Settings) -> Check:
+    if not settings.store or settings.store_mode == "off":
+        return Check(
+            "store", "–", "none, so what is inferred is forgotten with the process", "store = '.inlay' in inlay.toml"
+        )
+    try:
+        # Looking must not make a folder.
+        store = Store(settings.store, "read-only")
+        found = f"{len(store.shelves()):,} kinds of answers"
+    except (InlayError, OSError) as error:
+        return Check("store", "✗", str(error))
+    return Check("store", "✓", f"{settings.store}, {settings.store_mode}, {found}")
 
 
 def _package(package: str, extra: str | None, *, optional: bool = False) -> Check:
@@ -90,7 +106,7 @@ def _first_answer(model: str, options: Mapping[str, Any], config: Path | None) -
 
     began = time.monotonic()
     try:
-        with connect(config=config, progress="off", **options) as con:
+        with connect(config=config, progress="off", **{**options, "store_mode": "off"}) as con:
             tokens = con.execute("SELECT ai_count_tokens('hello world')").fetchall()[0][0]
     except InlayError as error:
         return Check("first answer", "✗", str(error))

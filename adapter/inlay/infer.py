@@ -7,6 +7,7 @@ What remains is what the models answered, in the result store.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 
 import duckdb
 
+from inlay.calls_in_sql import find_calls, scalar_specs, without_texts
 from inlay.connection import Connection
 from inlay.duckdb_udf import set_node
 from inlay.errors import ConfigError, InlayError
@@ -93,6 +95,17 @@ def _run_node(con: Connection, project: Project, node: Node, said: Said) -> None
         con.execute(f"CREATE {kind} {database}.{schema}.{name} AS {node.sql}")
     except duckdb.Error as error:
         raise InlayError(f"{node.name} ({node.id}) cannot be run: {error}") from error
+    if node.calls_models:
+        _make_calls_known(con, node.sql)
+
+
+def _make_calls_known(con: Connection, sql: str) -> None:
+    """DuckDB makes no call where no row comes; the stored form must find it all the same."""
+    specs = scalar_specs(con._session)
+    for call in find_calls(sql, specs):
+        # Labels that are a column mean nothing here; the stored form has no such calls.
+        with con._session.unaccounted(), contextlib.suppress(duckdb.Error, InlayError):
+            con.execute(f"SELECT {without_texts(call, specs[call.function])}").fetchall()
 
 
 def _identifier(name: str) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,6 +56,10 @@ class Session:
         self._lock = threading.Lock()
         self._models: dict[str, ModelRef] = {}
         self._calls: dict[tuple[str, str], tuple[Call, Bound]] = {}
+        self._recorded: set[str] = set()
+        self._where: tuple[str | None, str] = (None, "")
+        self.store: Store | None = None
+        self.account: Account | None = None
         self.configure(settings)
 
     def configure(self, settings: Settings) -> None:
@@ -63,8 +68,12 @@ class Session:
         self.specs: dict[str, FunctionSpec] = all_definitions(settings.functions_folders)
         self.memory.budget_bytes = settings.memory_mb * 1_000_000
         self.progress = Progress(settings.progress)
-        self.store = open_store(settings)
-        self.account = Account(self.store) if self.store else None
+        where = (settings.store, settings.store_mode)
+        if where != self._where:  # with the same store, its index and this run's account go on
+            self.store, self.account = open_store(settings), None
+            self._where = where
+        if self.store is not None and self.account is None:
+            self.account = Account(self.store)
         limits = Limits(settings.max_rows, settings.max_tokens, settings.max_seconds, settings.max_cost)
         self.inference: Inference = Inference(
             self.memory,
@@ -76,6 +85,7 @@ class Session:
         with self._lock:
             self._models.clear()
             self._calls.clear()
+            self._recorded.clear()  # another default model answers the same words
 
     def model(self, name: str, function: str | None = None) -> ModelRef:
         """The described model of a registered name. Raises UnknownModelError, or what describing it raises."""
@@ -219,6 +229,11 @@ class Session:
         """Says in the store which shelf answers this call, so that it can be looked up without Python."""
         if self.store is None or not self.store.writable or self.planning:
             return
+        # As it is written: two ways to write one call are two files that lead to one shelf.
+        written = call_text(spec.name, labels, options)
+        if written in self._recorded:
+            return
+        self._recorded.add(written)
         if bound.basis is None:
             name, question = numbers_name(call.model), numbers_question(call.model, bound.prompt, pair=False)
             schema = pa.schema([("value", pa.list_(pa.float32()))])
@@ -227,9 +242,7 @@ class Session:
         shelf = self.store.shelf(name, question, about_model(call.model))
         try:
             shelf.make_readable(schema)
-            record_call(
-                self.store.folder, call_text(spec.name, labels, options), shelf.name, schema.names, call.model.name
-            )
+            record_call(self.store.folder, written, shelf.name, schema.names, call.model.name)
         except (OSError, pa.ArrowException) as error:
             self.store.failed(error, 0)
 
@@ -254,9 +267,9 @@ class Session:
                 raise ConfigError(f"{spec.name}: model is {name!r}; it must be the name of a registered model.")
             call = Call(spec.name, self.model(name, spec.name), given, labels)
             bound = call, FUNCTIONS[spec.name](call)
-            self._record(spec, *bound, labels, options)
             with self._lock:
                 self._calls[key] = bound
+        self._record(spec, *bound, labels, options)
         return bound
 
     def _on_error(self, function: str, options: Mapping[str, Any]) -> str:
@@ -287,6 +300,16 @@ class Session:
             )
         if on_error == "raise":
             raise RowsFailedError.listed(call.function, [(text[:60], reason) for text, reason in listed])
+
+    @contextlib.contextmanager
+    def unaccounted(self) -> Iterator[None]:
+        """What is asked meanwhile is in no ledger."""
+        kept = self.ledger, self.account
+        self.ledger, self.account = Ledger(), None
+        try:
+            yield
+        finally:
+            self.ledger, self.account = kept
 
     def close_account(self) -> None:
         """Writes the ledger as it stands now."""
