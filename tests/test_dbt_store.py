@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -185,6 +186,8 @@ MODELS = {
     "misspelt": f"{{{{ config({INLAY}, on_change='apend', tags=['wrong']) }}}} select id, {ASK} {FROM}",
     "homeless": f"{{{{ config({INLAY}, tags=['wrong']) }}}} select id, {ASK} {FROM}",
 }
+if version("dbt-duckdb").startswith("1.10."):
+    del MODELS["batched"]  # dbt-duckdb has microbatch since 1.11
 CONTRACT = """
 models:
   - name: promised
@@ -275,7 +278,8 @@ def test_a_full_refresh_infers_nothing(life: Life) -> None:
     step = life.steps["refreshed"]
     assert step.run.code == 0, step.run.output
     assert inferred(step) == 0
-    for table, rows in step.tables.items():
+    for table in life.steps["noted"].tables:
+        rows = step.tables[table]
         # the row without a key, which its incremental runs left out
         before = [row for row in life.steps["noted"].tables[table] if (table, row[0]) != ("grown", None)]
         assert [row for row in rows if (table, row[0]) != ("grown", None)] == before, table
@@ -307,7 +311,7 @@ def test_a_model_that_fails_leaves_its_table_as_it_was(life: Life) -> None:
 def test_an_edited_row_and_a_new_one_are_inferred_and_nothing_else(life: Life) -> None:
     step = life.steps["broken"]
     assert inferred(step, *SAME_CALL) == 2
-    assert inferred(step, "grown", "wider", "batched", "raising", "erring", "hooked") == 2
+    assert inferred(step, *{"grown", "wider", "batched", "raising", "erring", "hooked"} & set(MODELS)) == 2
     assert {step.asked[node][2] for node in SAME_CALL if node != "doubled"} == {1}
     bodies = BODIES | {2: "the lamp is fine!", 6: "a new one"}
     expected = expected_topics(["late", "broken"], bodies)
@@ -319,8 +323,9 @@ def test_an_edited_row_and_a_new_one_are_inferred_and_nothing_else(life: Life) -
     assert {(row[0], row[1], row[3]) for row in step.tables["by_two"] if row[0] in (2, 6)} == {
         (2, False, topics(life.steps["first"], "kept")[2]), (2, True, expected[2]), (6, False, expected[6]),
     }  # fmt: skip
-    assert {row[0] for row in step.tables["batched"]} == {1, 2, 3, 4, 5, 6, None}
-    assert len(step.tables["batched"]) == 7
+    if "batched" in MODELS:
+        assert {row[0] for row in step.tables["batched"]} == {1, 2, 3, 4, 5, 6, None}
+        assert len(step.tables["batched"]) == 7
 
 
 def test_dbt_retry_asks_for_the_rest_alone(life: Life) -> None:
