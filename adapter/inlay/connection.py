@@ -150,11 +150,15 @@ class Connection(_Holder):
         self._held.interrupt()
         cancel.interrupt(self._number)
 
+    def close(self) -> None:
+        self._session.close_account()
+        self._held.close()
+
     def __enter__(self) -> Connection:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._held.close()
+        self.close()
 
 
 def connect(database: str = ":memory:", read_only: bool = False, config: Any = None, **options: Any) -> Connection:

@@ -37,6 +37,7 @@ from inlay.store.memory import Memory
 from inlay.store.parts import with_inputs
 from inlay.store.results import Store
 from inlay.store.shelf import Shelf
+from inlay.store.vectors import numbers_array
 from inlay.types import FunctionSpec, ModelRef
 
 _numbers = itertools.count(1)
@@ -131,7 +132,9 @@ class Session:
             distinct, inverse = _distinct([column.filter(valid) for column in columns])
             found = self._answers(spec, call, bound, distinct, entry, len(columns[0]), detail)
         finally:
-            self.ledger.end(entry, loaded_models().get(call.model.fingerprint, "") if entry.tokens else "")
+            self.ledger.end(
+                entry, loaded_models().get(call.model.fingerprint, "") if entry.tokens or entry.inferred else ""
+            )
             if self.account is not None:
                 self.account.write(self.ledger.account_rows)
         if found.errors and not self.planning:
@@ -206,7 +209,7 @@ class Session:
             return Found(tables[0], errors, known)
         places = np.empty(len(keys), dtype=np.int64)
         places[np.concatenate([stored, missing])] = np.arange(len(keys))
-        return Found(pa.concat_tables(tables).take(pa.array(places)), errors, known)
+        return Found(pa.concat_tables(tables).take(numbers_array(places)), errors, known)
 
     def _shelf(self, spec: FunctionSpec, call: Call, bound: Bound) -> Shelf | None:
         """Where answers of this call are stored; None without a store, and where the model's numbers, which are
@@ -413,4 +416,5 @@ def _spread(answers: pa.Array, inverse: pa.Array, valid: pa.Array) -> pa.Array:
         return answers.take(inverse)
     where = np.full(len(valid), -1, dtype=np.int64)
     where[np.asarray(valid.to_numpy(zero_copy_only=False), dtype=np.bool_)] = inverse.to_numpy(zero_copy_only=False)
-    return answers.take(pa.array(where, mask=where < 0))
+    places = numbers_array(where)
+    return answers.take(pc.if_else(pc.less(places, 0), None, places))

@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.json as pa_json
 import pyarrow.parquet as pq
 
 from inlay.store.folder import Folder
@@ -77,10 +78,10 @@ class Account:
         with self._lock:
             if not now and time.monotonic() - self._written < WRITE_EVERY_S:
                 return
-            self._written = time.monotonic()
+            self._written = 0.0
             said = [{"run": self.run, "invocation": self.invocation, **row} for row in rows()]
             if said:
-                self._publish(f"{LEDGER}/{self.run}.parquet", pa.Table.from_pylist(said, schema=LEDGER_SCHEMA))
+                self._publish(f"{LEDGER}/{self.run}.parquet", _table(said, LEDGER_SCHEMA))
 
     def failed(self, failures: Sequence[Failure]) -> None:
         if not self._store.writable or not failures:
@@ -89,8 +90,8 @@ class Account:
         with self._lock:
             self._errors += 1
             number = self._errors
-        table = pa.Table.from_pylist([{**said, **vars(failure)} for failure in failures], schema=ERRORS_SCHEMA)
-        self._publish(f"{ERRORS}/{self.run}-{number:04d}.parquet", table)
+        rows = [{**said, **vars(failure)} for failure in failures]
+        self._publish(f"{ERRORS}/{self.run}-{number:04d}.parquet", _table(rows, ERRORS_SCHEMA))
 
     def _publish(self, name: str, table: pa.Table) -> None:
         sink = pa.BufferOutputStream()
@@ -99,6 +100,16 @@ class Account:
             self._store.folder.publish(name, sink.getvalue())
         except (OSError, pa.ArrowException) as error:
             self._store.failed(error, 0)
+
+
+def _table(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
+    """Through JSON, because pa.array() imports pandas where it is installed: see numbers_array()."""
+    said = (json.dumps({name: row[name] for name in schema.names}, ensure_ascii=False) for row in rows)
+    lines = "\n".join(said).encode("utf-8", "replace")
+    options = pa_json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="error")
+    # One block holds all: a row that is longer than a block is refused.
+    read = pa_json.ReadOptions(block_size=len(lines) + 1)
+    return pa_json.read_json(pa.BufferReader(lines), read_options=read, parse_options=options)
 
 
 def now_text() -> str:

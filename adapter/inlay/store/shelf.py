@@ -11,6 +11,7 @@ that infer the same input at the same time store it twice, with the same meaning
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import threading
@@ -40,6 +41,7 @@ from inlay.store.parts import (
     stored_name,
     write_part,
 )
+from inlay.store.vectors import numbers_array
 
 MANIFEST = "manifest.json"
 QUARANTINE = "quarantine"
@@ -120,7 +122,7 @@ class Shelf:
             elif not (part.replaces and self._seen >= set(part.replaces)):  # else all of it is here already
                 self._seen.update(part.replaces)
                 wanted.append((part, file))
-        self._index.add([run for found in _side_by_side(_read_keys, wanted) for run in self._numbered(*found)])
+        self._index.add([run for found in itertools.starmap(_read_keys, wanted) for run in self._numbered(*found)])
 
     def _numbered(self, part: Part, pieces: list[tuple[U64, U64]] | DamagedPart) -> list[tuple[U64, U64, int]]:
         """A part's keys with the number of each piece's first row."""
@@ -165,7 +167,7 @@ class Shelf:
             groups = np.searchsorted(starts, rows_of_part, side="right") - 1
             for group in np.unique(groups).tolist():
                 table = self._groups[number, group].select(columns)
-                tables.append(table.take(pa.array(rows_of_part[groups == group] - starts[group])))
+                tables.append(table.take(numbers_array(rows_of_part[groups == group] - starts[group])))
             kept.append(places)
         self._trim()
         if not tables:
@@ -307,7 +309,8 @@ def _read_keys(part: Part, file: Any) -> tuple[Part, list[tuple[U64, U64]] | Dam
 
 
 def _side_by_side(read: Callable[..., T], wanted: Sequence[tuple[Any, ...]]) -> list[T]:
-    """read(*item) for each item, several at a time: most of it is work of Arrow's and zlib's, outside Python's lock."""
+    """read(*item) for each item, several at a time: most of it is work of Arrow's and zlib's, outside Python's lock.
+    Not for keys: what their reading costs is fresh memory, which several threads get no faster."""
     if len(wanted) < 3:
         return [read(*item) for item in wanted]
     with ThreadPoolExecutor(min(_THREADS, len(wanted))) as pool:

@@ -1,18 +1,26 @@
-"""A model's numbers as Arrow lists and back."""
+"""Numbers as Arrow and back."""
 
 from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
 
-from inlay.backends.base import Bools, Floats
+from inlay.backends.base import Bools, Floats, Ints
+
+
+def numbers_array(numbers: Ints) -> pa.Array:
+    """int64 as Arrow without a copy. pa.array() would do, but imports pandas, where it is installed, to look whether it
+    was given something of its own: half a second at the first call of a process."""
+    return pa.Array.from_buffers(pa.int64(), len(numbers), [None, pa.py_buffer(np.ascontiguousarray(numbers))])
 
 
 def vector_array(rows: Floats, mask: Bools | None = None) -> pa.Array:
     """A float32 matrix [n, width] as n lists, NULL where mask is True."""
     n, width = rows.shape
-    flat = pa.array(np.ascontiguousarray(rows).reshape(-1), type=pa.float32())
-    offsets = pa.array(np.arange(n + 1, dtype=np.int32) * np.int32(width))
+    numbers = np.ascontiguousarray(rows, dtype=np.float32).reshape(-1)
+    flat = pa.Array.from_buffers(pa.float32(), len(numbers), [None, pa.py_buffer(numbers)])
+    ends = np.arange(n + 1, dtype=np.int32) * np.int32(width)
+    offsets = pa.Array.from_buffers(pa.int32(), n + 1, [None, pa.py_buffer(ends)])
     return pa.ListArray.from_arrays(offsets, flat, mask=pa.array(mask) if mask is not None and mask.any() else None)
 
 
