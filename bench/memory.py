@@ -6,12 +6,14 @@ account. Rows are all different, the worst case, and come from range() or from a
 take no memory. A process keeps results up to memory_mb (512); until that is full, growth is the budget being used.
 
 over_rows   count(ai_classify(…)) and a table made of a small value, fake model
-embed       a table of vectors made from short texts, the real model, in a database file
+embed       a table of vectors made from short texts, in a database file. Memory depends on the width of a model and not
+            on its weights, so long runs use one layer of the default model's shape, 384 wide, with random weights
 """
 
 from __future__ import annotations
 
 import multiprocessing
+import shutil
 import tempfile
 import time
 from pathlib import Path
@@ -20,6 +22,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from bench.encoders import model_folder
 from bench.report import save, table
 from bench.texts import make_texts
 
@@ -55,7 +58,8 @@ def embed(short: bool) -> None:
             texts = make_texts("short", n)
             pq.write_table(pa.table({"body": texts}), f"{folder}/t.parquet", row_group_size=20_480)
             del texts
-            rss_mb, cpu_s, wall_s = _child(_EMBED.format(folder=folder), 512, f"{folder}/v.duckdb")
+            model = _one_layer(f"{folder}/model") if not short else None
+            rss_mb, cpu_s, wall_s = _child(_EMBED.format(folder=folder), 512, f"{folder}/v.duckdb", model)
         found.append({"rows": n, "rss_mb": rss_mb, "cpu_s": cpu_s})
         rows.append(_line("table of ai_embed", n, rss_mb, cpu_s, wall_s))
     print(table(["statement", "rows", "greatest MB", "CPU µs a row", "wall s"], rows))
@@ -66,16 +70,28 @@ def _line(name: str, n: int, rss_mb: float, cpu_s: float, wall_s: float) -> list
     return [name, f"{n:,}", f"{rss_mb:.0f}", f"{cpu_s / n * 1e6:.1f}", f"{wall_s:.1f}"]
 
 
-def _child(statement: str, memory_mb: int, database: str) -> tuple[float, float, float]:
+def _one_layer(folder: str) -> str:
+    """The default model's folder with one random layer in the place of its six; the weights come from a seed."""
+    import torch
+    from transformers import BertConfig, BertModel
+
+    shutil.copytree(model_folder(), folder, ignore=shutil.ignore_patterns("*.safetensors", "config.json"))
+    torch.manual_seed(1)
+    config = BertConfig.from_pretrained(model_folder(), num_hidden_layers=1, local_files_only=True)
+    BertModel(config).save_pretrained(folder)
+    return folder
+
+
+def _child(statement: str, memory_mb: int, database: str, model: str | None = None) -> tuple[float, float, float]:
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_measure, (statement, memory_mb, database))
+        return pool.apply(_measure, (statement, memory_mb, database, model))
 
 
-def _measure(statement: str, memory_mb: int, database: str) -> tuple[float, float, float]:
+def _measure(statement: str, memory_mb: int, database: str, model: str | None) -> tuple[float, float, float]:
     """(greatest resident MB, CPU seconds, wall seconds) of one statement in this fresh process."""
     import inlay
 
-    con: Any = inlay.connect(database, progress="off", memory_mb=memory_mb)
+    con: Any = inlay.connect(database, progress="off", memory_mb=memory_mb, model=model)
     if "ai_embed" in statement:
         con.sql("select ai_embed('the model is loaded by this')").fetchall()
     wall, cpu = time.perf_counter(), time.process_time()

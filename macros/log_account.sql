@@ -27,7 +27,7 @@
     {%- set account = run_query(
         "select function, sum(rows)::bigint, sum(distinct_inputs)::bigint, sum(known)::bigint, sum(inferred)::bigint, "
         ~ "sum(failed)::bigint, sum(tokens)::bigint, round(sum(seconds), 1)::double, "
-        ~ "string_agg(distinct device, ', ' order by device) "
+        ~ "coalesce(string_agg(distinct nullif(device, ''), ', ' order by nullif(device, '')), '-') "
         ~ "from " ~ prefix ~ "inlay_ledger() group by function order by function"
     ) -%}
     {%- set rows = [] -%}

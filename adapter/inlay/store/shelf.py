@@ -15,7 +15,7 @@ import itertools
 import json
 import os
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -83,7 +83,7 @@ class Shelf:
         self._groups: OrderedDict[tuple[int, int], pa.Table] = OrderedDict()
         self._cached_bytes = 0
         self._has_manifest = False
-        self.statement: object = None
+        self._statements: deque[object] = deque(maxlen=64)  # several may go on at once, in several threads
 
     def __len__(self) -> int:
         return len(self._index)
@@ -91,9 +91,9 @@ class Shelf:
     def refresh(self, statement: object = None) -> None:
         """Looks for parts that are new since last time; within one statement only once."""
         with self._lock:
-            if statement is not None and statement == self.statement:
+            if statement is not None and statement in self._statements:
                 return
-            self.statement = statement
+            self._statements.append(statement)
             new = [name for name in part_names(self.folder) if name not in self._seen]
             if new:
                 self._load(new)
@@ -237,7 +237,7 @@ class Shelf:
         self._seen = set(self._damaged)
         self._groups.clear()
         self._cached_bytes = 0
-        self.statement = None
+        self._statements.clear()
         self._load([name for name in part_names(self.folder) if name not in self._seen])
 
     def _set_aside(self, name: str, reason: str, *, foreign: bool = False) -> None:
