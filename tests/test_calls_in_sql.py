@@ -9,8 +9,9 @@ import duckdb
 import pytest
 
 import inlay
-from inlay.calls_in_sql import calls_digest, configured_model, find_calls, guarded
+from inlay.calls_in_sql import calls_digest, configured_model, guarded
 from inlay.config import read_settings
+from inlay.planner.text import find_calls
 from inlay.session import Session
 
 NAMES = {"ai_embed", "try_ai_embed", "ai_classify", "ai_filter"}

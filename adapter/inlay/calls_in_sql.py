@@ -1,4 +1,4 @@
-"""Where a statement calls inlay's functions: spans of text, found with DuckDB's own tokenizer.
+"""What a statement's calls say.
 
 For the dbt materialization inlay_incremental, which must know whether a model's calls changed since it was last built,
 and in append mode call nothing for rows that are there already.
@@ -7,109 +7,40 @@ and in append mode call nothing for rows that are there already.
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
-import re
 from collections.abc import Collection
-from dataclasses import dataclass
-
-import duckdb
 
 from inlay.errors import ConfigError, InlayError
+from inlay.planner.text import CallText, closing, find_calls, spliced, split, words
 from inlay.session import Session
 from inlay.types import FunctionSpec
 
 _NODES = "nodes"
-_COMMENT = re.compile(r"(--|/\*).*", re.S)
-_LITERAL = re.compile(r"""[eE]'(?:[^'\\]|''|\\.)*'|[xXbB]?'(?:[^']|'')*'|"(?:[^"]|"")*"|\$(\w*)\$.*?\$\1\$""", re.S)
-
-
-@dataclass(frozen=True)
-class CallText:
-    """One call in a statement. start and end are positions in the text; text includes the arguments."""
-
-    function: str
-    start: int
-    end: int
-    text: str
-
-
-def find_calls(sql: str, functions: Collection[str]) -> list[CallText]:
-    """Outermost calls, in order. functions: lower-case names; a schema before the name belongs to the call."""
-    raw = sql.encode()  # the tokenizer counts bytes
-    words = _words(sql)
-    found: list[CallText] = []
-    i = 0
-    while i < len(words) - 1:
-        name = words[i][1].strip('"').lower()
-        if name not in functions or not words[i + 1][1].startswith("("):
-            i += 1
-            continue
-        depth, j = 0, i + 1
-        while j < len(words):
-            depth += _depth(words[j][1])
-            if depth <= 0:
-                break
-            j += 1
-        begin = i
-        while begin >= 2 and words[begin - 1][1] == ".":
-            begin -= 2
-        close = raw.index(b")", words[j][0]) + 1 if j < len(words) else len(raw)
-        left, right = len(raw[: words[begin][0]].decode()), len(raw[:close].decode())
-        found.append(CallText(name, left, right, sql[left:right]))
-        i = j + 1
-    return found
-
-
-def _words(sql: str) -> list[tuple[int, str]]:
-    """(byte at which it starts, text) of each token. A comment is none, whether the tokenizer says so or lets the token
-    before it run on."""
-    raw = sql.encode()
-    starts = [start for start, _ in duckdb.tokenize(sql)] + [len(raw)]
-    words = []
-    for start, end in itertools.pairwise(starts):
-        text = raw[start:end].decode()
-        literal = _LITERAL.match(text)
-        word = literal[0] if literal else _COMMENT.sub("", text).strip()
-        if word:
-            words.append((start, word))
-    return words
-
-
-def _depth(word: str) -> int:
-    """By how many brackets a word goes deeper."""
-    # A tokenizer may hand over several brackets as one word.
-    return 0 if word[0] in "'\"$" or word[0].isalnum() else word.count("(") - word.count(")")
 
 
 def guarded(sql: str, condition: str, functions: Collection[str]) -> str:
     """The statement with each call made only where `condition` holds, and NULL elsewhere."""
-    pieces, last = [], 0
-    for call in find_calls(sql, functions):
-        # In brackets, so that what follows a call (.value, ::FLOAT[8], [1]) follows the answer.
-        pieces += [sql[last : call.start], f"(case when {condition} then {call.text} end)"]
-        last = call.end
-    return "".join([*pieces, sql[last:]])
+    # In brackets, so that what follows a call (.value, ::FLOAT[8], [1]) follows the answer.
+    return spliced(
+        sql,
+        [
+            (call.start, call.end, f"(case when {condition} then {call.text} end)")
+            for call in find_calls(sql, functions)
+        ],
+    )
 
 
 def without_texts(call: CallText, spec: FunctionSpec) -> str:
     """The call with NULL for each text, and its labels and options as they are: it asks nothing, and says what would
     be asked."""
-    bracket = call.text.index("(")
-    depth, cuts = 0, [bracket]
-    for start, word in _words(call.text):
-        if start <= bracket or word[0] in "'\"$" or word[0].isalnum():
-            continue
-        if word == "," and depth == 0:
-            cuts.append(start)
-        depth += sum(word.count(c) for c in "([{") - sum(word.count(c) for c in ")]}")
-    raw = call.text.encode()
-    ends = [*cuts[1:], len(raw) - 1]
-    arguments = [raw[start + 1 : end].decode() for start, end in zip(cuts, ends, strict=True)]
+    tokens = words(call.text)
+    bracket = next(i for i, word in enumerate(tokens) if word.text == "(")
+    inside = tokens[bracket + 1 : closing(tokens, bracket)]
+    arguments = [call.text[inside[first].start : inside[last - 1].end] for first, last in split(inside)]
     for i, argument in enumerate(spec.args[: len(arguments)]):
         if argument.name != "labels":
             arguments[i] = "NULL"
-    return f"{call.text[:bracket]}({', '.join(arguments)})"
+    return f"{call.text[: tokens[bracket].start]}({', '.join(arguments)})"
 
 
 def scalar_specs(session: Session) -> dict[str, FunctionSpec]:
@@ -121,12 +52,13 @@ def scalar_specs(session: Session) -> dict[str, FunctionSpec]:
 
 def configured_model(session: Session, call: CallText) -> str:
     """The name of the model that a call means: its own, its function's, or the default."""
-    words = [word for _, word in _words(call.text)]
-    depth = 0
-    for word, sign, value in zip(words, words[1:], words[2:], strict=False):
-        depth += _depth(word)
-        if depth == 1 and word.lower() == "model" and sign in (":=", "=>") and value.startswith("'"):
-            return value[1:-1].replace("''", "'")
+    tokens = words(call.text)
+    bracket = next(i for i, word in enumerate(tokens) if word.text == "(")
+    inside = tokens[bracket + 1 : closing(tokens, bracket)]
+    for first, last in split(inside):
+        said = [word.text for word in inside[first:last]]
+        if len(said) == 3 and said[0].lower() == "model" and said[1] in (":=", "=>") and said[2].startswith("'"):
+            return said[2][1:-1].replace("''", "'")
     spec = scalar_specs(session)[call.function]
     return str(session.settings.functions.get(spec.name, {}).get("model") or session.settings.model)
 
@@ -139,8 +71,9 @@ def calls_digest(session: Session, sql: str) -> str:
     calls = find_calls(sql, specs)
     while calls:
         call = calls.pop()
-        bracket = next(start for start, word in _words(call.text) if word.startswith("("))
-        calls += find_calls(call.text.encode()[bracket:].decode(), specs)
+        tokens = words(call.text)
+        bracket = next(word.start for word in tokens if word.text == "(")
+        calls += find_calls(call.text[bracket:], specs)
         configured = dict(session.settings.functions.get(specs[call.function].name, {}))
         name = configured_model(session, call)
         try:
@@ -148,7 +81,7 @@ def calls_digest(session: Session, sql: str) -> str:
             model = [ref.fingerprint, ref.dtype, ref.too_long, list(ref.prompts), ref.template]
         except InlayError:
             model = [name]  # the call itself will say what is wrong
-        said.append([" ".join(word for _, word in _words(call.text)), configured, model])
+        said.append([" ".join(word.text for word in tokens), configured, model])
     return hashlib.sha256(json.dumps(sorted(said, key=str), default=str, sort_keys=True).encode()).hexdigest()
 
 

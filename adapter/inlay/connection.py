@@ -7,6 +7,7 @@ one of inlay's functions arrives as itself (DuckDB hands on its text alone), and
 from __future__ import annotations
 
 import functools
+import importlib
 import threading
 from typing import Any, cast
 
@@ -56,7 +57,7 @@ class _Holder:
             __result = __method(
                 *(_unwrapped(arg) for arg in __args), **{name: _unwrapped(arg) for name, arg in __kwargs.items()}
             )
-        except (duckdb.Error, RuntimeError) as error:
+        except (duckdb.Error, RuntimeError, InterruptedQueryError) as error:
             if (itself := _as_itself(error, __watch)) is error:
                 raise
             raise itself from error
@@ -111,8 +112,78 @@ class Relation(_Holder):
         return name in self._held
 
 
+def _planned(__name: str, *__args: Any) -> Any:
+    """A function of inlay.planned. Imported late: most statements call no model, and the parser takes a while."""
+    with cancel.inside(None, None):  # Ctrl-C in the midst of an import would leave half a package
+        __module = importlib.import_module("inlay.planned")
+    return getattr(__module, __name)(*__args)
+
+
+# What makes a relation run; everything else describes one, or makes another of it.
+_RUNS = {
+    "__arrow_c_stream__", "arrow", "create", "df", "execute", "fetch_arrow_reader", "fetch_arrow_table",
+    "fetch_df_chunk", "fetch_record_batch", "fetchall", "fetchdf", "fetchmany", "fetchnumpy", "fetchone", "insert_into",
+    "pl", "record_batch", "tf", "to_arrow_reader", "to_arrow_table", "to_csv", "to_df", "to_parquet", "to_table",
+    "torch", "write_csv", "write_parquet",
+}  # fmt: skip
+_GOES_ON = {"fetchone", "fetchmany", "fetch_df_chunk"}
+
+
+class PlannedRelation(Relation):
+    """A relation over a statement that calls a model. It is planned each time it runs, on the data as they are then;
+    relations made from it are plain ones."""
+
+    def __init__(self, session: Session, con: Any, sql: str, params: Any, alias: str, number: int) -> None:
+        object.__setattr__(self, "_asked", (session, con, sql, params, alias))
+        object.__setattr__(self, "_going_on", False)
+        object.__setattr__(self, "_plain", _planned("plain_relation", session, con, sql, params, alias))
+        super().__init__(self._plain, number)
+
+    def __getattr__(self, __name: str) -> Any:
+        if __name == "show":
+            return self._show
+        if __name not in _RUNS:
+            object.__setattr__(self, "_held", self._plain)
+            return super().__getattr__(__name)
+
+        def method(*__args: Any, **__kwargs: Any) -> Any:
+            self._plan(__name)
+            return super(PlannedRelation, self).__getattr__(__name)(*__args, **__kwargs)
+
+        return method
+
+    def _plan(self, name: str) -> None:
+        if not (name in _GOES_ON and self._going_on):  # relations of duckdb before 2.0 keep their result
+            session, con, sql, params, alias = self._asked
+            object.__setattr__(self, "_held", self._call(_planned, "relation", session, con, sql, params, alias)._held)
+        object.__setattr__(self, "_going_on", name in _GOES_ON)
+
+    def _show(self, **__kwargs: Any) -> None:
+        self._call(self._first_rows()._held.show, **__kwargs)
+
+    def _first_rows(self) -> Any:
+        """As many as DuckDB would compute to show some."""
+        session, con, sql, params, alias = self._asked
+        return self._call(_planned, "relation", session, con, f"SELECT * FROM ({sql}\n) LIMIT 10000", params, alias)
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        self._plan("__arrow_c_stream__")
+        return super().__arrow_c_stream__(requested_schema)
+
+    def __len__(self) -> int:
+        object.__setattr__(self, "_held", self._plain)
+        return super().__len__()
+
+    def __repr__(self) -> str:
+        return cast(str, self._call(self._first_rows()._held.__repr__))
+
+
 class Connection(_Holder):
-    """What inlay.connect() gives. `duckdb` is the connection inside, for libraries that insist on it."""
+    """What inlay.connect() gives. `duckdb` is the connection inside, for libraries that insist on it.
+
+    Statements given to execute(), sql(), query() and from_query() are planned: their calls are answered in bulk, for
+    the rows that need them.
+    """
 
     __class__ = property(lambda self: duckdb.DuckDBPyConnection)
 
@@ -125,6 +196,29 @@ class Connection(_Holder):
     def __init__(self, held: Any, session: Session) -> None:
         super().__init__(held, connection_number(held))
         object.__setattr__(self, "_session", session)
+
+    def execute(self, __query: Any, __parameters: Any = None) -> Any:
+        """As DuckDB's own; a statement that calls a model is planned."""
+        if self._session.may_call(__query):
+            return self._call(_planned, "execute", self._session, self._held, __query, __parameters)
+        if __parameters is None:
+            return self._call(self._held.execute, __query)
+        return self._call(self._held.execute, __query, __parameters)
+
+    def sql(self, __query: Any, *, alias: str = "", params: Any = None) -> Any:
+        """As DuckDB's own; a statement that calls a model is planned when its relation runs."""
+        if self._session.may_call(__query):
+            return self._call(self._planned_sql, __query, alias, params)
+        return self._call(self._held.sql, __query, alias=alias, params=params)
+
+    query = from_query = sql
+
+    def _planned_sql(self, __query: str, __alias: str, __params: Any) -> Any:
+        __last = _planned("run_all_but_last", self._session, self._held, __query)
+        if _planned("is_query", __last):
+            return PlannedRelation(self._session, self._held, __last, __params, __alias, self._number)
+        _planned("execute", self._session, self._held, __last, __params)
+        return None
 
     def cursor(self) -> Connection:
         """A cursor with the same functions and named options."""

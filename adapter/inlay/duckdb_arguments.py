@@ -37,7 +37,7 @@ def answer_call(
     order: list[pa.Array] = []
     for rows in _rows_of_equal_settings(settings, n_rows):
         first = 0 if rows is None else rows[0].as_py()
-        said = _said(spec, options[first].as_py() if options is not None else None)
+        said = said_options(spec, options[first].as_py() if options is not None else None)
         statement = said.get("statement")
         key = None if statement is None else (session.number, statement)
         with cancel.inside(said.pop("connection", None), key):
@@ -76,7 +76,7 @@ def _split_arguments(spec: FunctionSpec, name: str, arrays: list[pa.Array]) -> t
     return arrays, options
 
 
-def _said(spec: FunctionSpec, given: Any) -> dict[str, Any]:
+def said_options(spec: FunctionSpec, given: Any) -> dict[str, Any]:
     """Options by name, from the struct or map that stood last. Through a macro, what a bare cursor writes last stands
     in the place of the first option."""
     said = dict(given or {})

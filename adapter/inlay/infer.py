@@ -15,11 +15,12 @@ from typing import Any
 
 import duckdb
 
-from inlay.calls_in_sql import find_calls, scalar_specs, without_texts
+from inlay.calls_in_sql import scalar_specs, without_texts
 from inlay.connection import Connection
 from inlay.duckdb_udf import set_node
 from inlay.errors import ConfigError, InlayError
 from inlay.manifest import Node, needed, read_manifest
+from inlay.planner.text import find_calls
 
 _BUILT = "_inlay_built"
 

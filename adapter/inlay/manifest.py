@@ -12,8 +12,8 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
-from inlay.calls_in_sql import find_calls
 from inlay.errors import ConfigError
+from inlay.planner.text import find_calls
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,9 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from inlay.calls_in_sql import CallText, configured_model, find_calls, scalar_specs
+from inlay.calls_in_sql import configured_model, scalar_specs
 from inlay.errors import InlayError
+from inlay.planner.text import CallText, find_calls
 from inlay.session import Session
 
 # A comment is for reading; a long list of labels is cut.

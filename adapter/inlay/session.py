@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import re
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -67,6 +68,10 @@ class Session:
         """Takes new settings; what is known stays known, since keys hold everything that can change an answer."""
         self.settings = settings
         self.specs: dict[str, FunctionSpec] = all_definitions(settings.functions_folders)
+        names = [spec.name for spec in self.specs.values() if spec.is_scalar]
+        self._call_pattern = re.compile(
+            rf'{settings.prefix}(?:try_)?(?:{"|".join(map(re.escape, names))})"?\s*\(', re.IGNORECASE
+        )
         self.memory.budget_bytes = settings.memory_mb * 1_000_000
         self.progress = Progress(settings.progress)
         where = (settings.store, settings.store_mode)
@@ -87,6 +92,10 @@ class Session:
             self._models.clear()
             self._calls.clear()
             self._recorded.clear()  # another default model answers the same words
+
+    def may_call(self, sql: object) -> bool:
+        """Whether a statement may call one of the functions at all: all that every other statement costs."""
+        return isinstance(sql, str) and self._call_pattern.search(sql) is not None
 
     def model(self, name: str, function: str | None = None) -> ModelRef:
         """The described model of a registered name. Raises UnknownModelError, or what describing it raises."""
@@ -111,10 +120,12 @@ class Session:
         *,
         statement: int | None = None,
         detail: bool = False,
+        n_rows: int | None = None,
     ) -> pa.Array:
         """One value per row of `columns`, which are strings of equal length; NULL where any of them is NULL.
 
-        detail gives the struct of try_ai_*. Raises ConfigError or ModelError before any row is touched, and
+        detail gives the struct of try_ai_*. n_rows: how many rows of the statement these stand for, where they were
+        made distinct before; for the ledger. Raises ConfigError or ModelError before any row is touched, and
         RowsFailedError when rows failed and on_error is 'raise'.
         """
         if not self.attached:
@@ -123,11 +134,13 @@ class Session:
             )
         spec = self.specs[function]
         call, bound = self._bound(spec, labels, options)
-        on_error = self._on_error(function, options)
+        on_error = self.on_error(function, options)
         said = json.dumps([labels, {k: v for k, v in options.items() if k not in _OURS}], default=str, sort_keys=True)
         valid = _valid_rows(columns)
         node = str(options.get("node") or "")
-        entry = self.ledger.begin(statement, function, call.model, said, len(columns[0]), node)
+        entry = self.ledger.begin(
+            statement, function, call.model, said, len(columns[0]) if n_rows is None else n_rows, node
+        )
         try:
             distinct, inverse = _distinct([column.filter(valid) for column in columns])
             found = self._answers(spec, call, bound, distinct, entry, len(columns[0]), detail)
@@ -275,7 +288,7 @@ class Session:
         self._record(spec, *bound, labels, options)
         return bound
 
-    def _on_error(self, function: str, options: Mapping[str, Any]) -> str:
+    def on_error(self, function: str, options: Mapping[str, Any]) -> str:
         asked = options.get("on_error") or self.settings.functions.get(function, {}).get("on_error")
         if asked not in (None, "null", "raise"):
             raise ConfigError(f"{function}: on_error is {asked!r}; it must be 'null' or 'raise'.")

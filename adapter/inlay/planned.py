@@ -1,0 +1,368 @@
+"""Runs a planned statement: asks the models for everything it will need, in bulk, and then has DuckDB run the person's
+statement with its calls as lookups.
+
+Nothing here decides what an answer is. Where a query of the planner's own cannot be bound, the call stays as it was;
+where the statement with lookups cannot be bound, the person's own statement runs, and says what is wrong with it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+import re
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from inlay.duckdb_arguments import said_options
+from inlay.engine import cancel
+from inlay.errors import InlayError
+from inlay.planner.gather import KEY, ROWS, gathers
+from inlay.planner.lookups import VALUE, Answers, key_places, with_lookups
+from inlay.planner.plan import Plan, Specs, make_plan
+from inlay.planner.statement import Call, Unplannable
+from inlay.planner.text import spliced, words
+from inlay.session import Session
+
+GATHER_ROWS = 65_536
+"""Inputs that leave DuckDB at a time."""
+
+HELD_BYTES = 256_000_000
+"""Answers of one call that are held for a lookup. Larger ones, which are vectors, stream through the plain path."""
+
+_OURS = ("inlay", "inlay.planner")
+
+_tables = itertools.count(1)
+
+_UNBOUND = (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException, duckdb.NotImplementedException)
+
+
+@dataclass
+class Staged:
+    """What became of one call: rows that reach it, distinct inputs."""
+
+    number: int
+    rows: int = 0
+    distinct: int = 0
+    seconds: float = 0.0
+
+
+@dataclass
+class Prepared:
+    """A statement that is ready to run: SQL, the tables it looks answers up in, and its parameters.
+
+    staged: what was answered ahead. reasons: why other calls were not.
+    """
+
+    sql: str
+    tables: dict[str, Any]
+    parameters: Any
+    plan: Plan | None = None
+    staged: list[Staged] = field(default_factory=list)
+    reasons: dict[int, str] = field(default_factory=dict)
+
+
+def specs_of(session: Session) -> Specs:
+    prefix = session.settings.prefix
+    return {
+        (prefix + name).lower(): (spec, name == spec.try_name)
+        for spec in session.specs.values()
+        if spec.is_scalar
+        for name in (spec.name, spec.try_name)
+    }
+
+
+def prepare(session: Session, con: duckdb.DuckDBPyConnection, sql: str, parameters: Any = None) -> Prepared:
+    """Plans a statement and answers its calls. Raises Unplannable where it is to run as it is, what a model raises,
+    and what DuckDB raises for the person's own expressions."""
+    if not session.attached:
+        raise Unplannable("inlay was detached")
+    sql, parameters = _named(sql, parameters)
+    plan = make_plan(sql, specs_of(session), lambda text: _column_name(con, text))
+    runner = _Runner(session, con, plan, parameters, variables(sql))
+    runner.run()
+    return runner.prepared()
+
+
+def is_query(sql: str) -> bool:
+    """Whether a statement gives rows by itself."""
+    found = words(sql)
+    return bool(found) and found[0].lower in ("select", "with", "from", "(", "values", "pivot", "unpivot", "table")
+
+
+def run_all_but_last(session: Session, con: duckdb.DuckDBPyConnection, sql: str) -> str:
+    """Of several statements in one text, runs those before the last and gives the last."""
+    statements = [statement.query for statement in con.extract_statements(sql)]
+    if len(statements) < 2:
+        return sql
+    for statement in statements[:-1]:
+        execute(session, con, statement)
+    return str(statements[-1])
+
+
+def execute(session: Session, con: duckdb.DuckDBPyConnection, sql: str, parameters: Any = None) -> Any:
+    """What con.execute(sql, parameters) gives, planned where it can be."""
+    sql = run_all_but_last(session, con, sql)
+    return _planned_or_plain(session, con, sql, parameters, "execute", {})
+
+
+def relation(session: Session, con: duckdb.DuckDBPyConnection, sql: str, parameters: Any, alias: str) -> Any:
+    """What con.sql(sql) gives, its calls answered by now."""
+    return _planned_or_plain(session, con, sql, parameters, "sql", {"alias": alias})
+
+
+def plain_relation(session: Session, con: duckdb.DuckDBPyConnection, sql: str, parameters: Any, alias: str) -> Any:
+    """What con.sql(sql) gives, with the calls made as rows come."""
+    return _with_tables(con, sql, variables(sql), parameters, "sql", {"alias": alias})
+
+
+def _planned_or_plain(
+    session: Session, con: duckdb.DuckDBPyConnection, sql: str, parameters: Any, method: str, options: dict[str, Any]
+) -> Any:
+    try:
+        prepared = prepare(session, con, sql, parameters)
+        return _with_tables(con, prepared.sql, prepared.tables, prepared.parameters, method, options)
+    except (Unplannable, *_UNBOUND):
+        # The person's own text: it runs, or DuckDB says what is wrong with it.
+        return _with_tables(con, sql, variables(sql), parameters, method, options)
+
+
+def _with_tables(
+    con: duckdb.DuckDBPyConnection,
+    sql: str,
+    tables: Mapping[str, Any],
+    parameters: Any,
+    method: str = "sql",
+    options: Mapping[str, Any] | None = None,
+) -> Any:
+    """DuckDB looks for tables named in SQL among the variables of the code that calls it: here these, and no others of
+    this package."""
+    parameters = _used(sql, parameters)
+    given = [sql]
+    named = dict(options or {})
+    if parameters is not None:
+        if method == "execute":
+            given.append(parameters)
+        else:
+            named["params"] = parameters
+    scope = {"_inlay_call": getattr(con, method), "_inlay_given": given, "_inlay_named": named, **tables}
+    return eval("_inlay_call(*_inlay_given, **_inlay_named)", scope)
+
+
+@dataclass
+class _Held:
+    """Answers of every call that asks the same. gathered: the queries that its inputs came from."""
+
+    table: str
+    labels: Any
+    options: dict[str, Any]
+    connection: int | None
+    columns: list[list[pa.Array]] = field(default_factory=list)
+    values: list[pa.Array] = field(default_factory=list)
+    gathered: list[str] = field(default_factory=list)
+    n_bytes: int = 0
+
+    def add(self, rows: list[pa.Array], values: pa.Array) -> None:
+        self.columns = self.columns or [[] for _ in rows]
+        for column, found in zip(self.columns, rows, strict=True):
+            column.append(found)
+        self.values.append(values)
+        self.n_bytes += values.nbytes
+
+    def arrow(self, keys: tuple[tuple[int, int], ...]) -> pa.Table:
+        """As DuckDB looks it up."""
+        made: dict[str, Any] = {
+            f"{KEY}{i}": pa.chunked_array(self.columns[i] if self.columns else [], type=pa.string()) for i, _ in keys
+        }
+        made[VALUE] = pa.chunked_array(
+            [pa.StructArray.from_arrays([value], ["v"]) for value in self.values]
+            or [pa.array([], type=pa.struct([("v", pa.null())]))]
+        )
+        return pa.table(made)
+
+
+class _Runner:
+    def __init__(
+        self,
+        session: Session,
+        con: duckdb.DuckDBPyConnection,
+        plan: Plan,
+        parameters: Any,
+        variables: dict[str, Any],
+    ) -> None:
+        self.session = session
+        self.con = con
+        self.plan = plan
+        self.names = plan.statement.names
+        self.parameters = parameters
+        self.tables = variables
+        self.answers: dict[int, Answers] = {}
+        self.shared: dict[tuple[Any, ...], _Held] = {}
+        self.reasons = dict(plan.reasons)
+        self.staged: list[Staged] = []
+        self.statement_number = random.getrandbits(62)
+
+    def run(self) -> None:
+        for number in self.plan.stages:
+            try:
+                self.stage(number)
+            except Unplannable as reason:
+                self.reasons[number] = str(reason)
+
+    def prepared(self) -> Prepared:
+        if not self.answers:
+            # Nothing was answered ahead; the rules' text may still ask for less.
+            return Prepared(
+                self.plan.statement.plain, self.tables, self.parameters, self.plan, self.staged, self.reasons
+            )
+        return Prepared(
+            with_lookups(self.plan.statement.text, self.answers, self.names),
+            self.tables, self.parameters, self.plan, self.staged, self.reasons,
+        )  # fmt: skip
+
+    def query(self, sql: str, parameters: Any = None) -> Any:
+        return _with_tables(self.con, sql, self.tables, self.parameters if parameters is None else parameters)
+
+    def stage(self, number: int) -> None:
+        """Answers one call's inputs. Calls that ask the same of the same model share one table of answers."""
+        call = self.plan.statement.calls[number]
+        began = time.perf_counter()
+        keys = key_places(call)
+        varying = {at for _, at in keys}
+        fixed = tuple(text for at, text in enumerate(call.arguments) if at not in varying)
+        same = (call.spec.name, call.detail, fixed, tuple(sorted(call.options.items())), len(keys))
+        held = self.shared.get(same) or _Held(f"_inlay_a{next(_tables)}", *self.settings(call))
+        account = Staged(number)
+        inputs = self.gathered(call, held, keys)
+        try:
+            with cancel.inside(held.connection, (self.session.number, self.statement_number)):
+                for batch in inputs:
+                    self.answer(call, held, batch, account)
+        except (InlayError, Unplannable, duckdb.Error):
+            raise
+        except Exception as error:
+            # On the plain path DuckDB says what went wrong, as it does of every function.
+            raise Unplannable(f"{type(error).__name__}: {error}") from error
+        finally:
+            inputs.close()  # an open reader holds the connection
+        self.shared[same] = held
+        self.tables[held.table] = held.arrow(keys)
+        self.answers[number] = Answers(held.table, keys)
+        account.seconds = time.perf_counter() - began
+        self.staged.append(account)
+
+    def answer(self, call: Call, held: _Held, batch: pa.RecordBatch, account: Staged) -> None:
+        rows = [batch.column(f"{KEY}{i}") for i in range(len(call.texts))]
+        for column in rows:
+            if not pa.types.is_string(column.type):
+                raise Unplannable(f"its input is of type {column.type}, not VARCHAR")
+        n_rows = pc.sum(batch.column(ROWS)).as_py() or 0
+        account.distinct += batch.num_rows
+        account.rows += n_rows
+        raises = self.session.on_error(call.spec.name, held.options) == "raise"
+        # Whether the statement needs a row that fails is for the statement to say: it asks once more, and stops there.
+        options = {**held.options, "on_error": "null"} if raises else held.options
+        answer = self.session.answer(
+            call.spec.name, rows, held.labels, options,
+            statement=self.statement_number, detail=call.detail or raises, n_rows=n_rows,
+        )  # fmt: skip
+        if raises:
+            good = answer.field("error").is_null()
+            rows = [column.filter(good) for column in rows]
+            answer = (answer if call.detail else answer.field("value")).filter(good)
+        held.add(rows, answer)
+        if held.n_bytes > HELD_BYTES:
+            raise Unplannable(f"its answers are larger than {HELD_BYTES:,} bytes, so they stream")
+
+    def gathered(self, call: Call, held: _Held, keys: tuple[tuple[int, int], ...]) -> pa.RecordBatchReader:
+        """The call's distinct inputs that are not held yet."""
+        reason: Exception | None = None
+        for text in gathers(self.plan.statement, call.number, self.answers):
+            sql = with_lookups(text, self.answers, self.names)
+            if sql in held.gathered:
+                return pa.RecordBatchReader.from_batches(pa.schema([]), [])
+            held.gathered.append(sql)
+            if held.table in self.tables and keys:
+                on = " AND ".join(f'{held.table}.{KEY}{i} = _inlay_g.{KEY}{i} COLLATE "C"' for i, _ in keys)
+                sql = f"SELECT * FROM ({sql}) AS _inlay_g ANTI JOIN {held.table} ON {on}"
+            try:
+                relation = self.query(sql)
+            except _UNBOUND as error:
+                reason = error
+                continue
+            read = relation.to_arrow_reader if hasattr(relation, "to_arrow_reader") else relation.fetch_arrow_reader
+            return read(GATHER_ROWS)
+        raise Unplannable(f"the rows that reach it cannot be asked for alone: {str(reason).splitlines()[0]}")
+
+    def settings(self, call: Call) -> tuple[Any, dict[str, Any], int | None]:
+        """Labels, options by name, and the connection's number, as the function would be told."""
+        given = call.settings
+        columns = [f"{text} AS {_identifier(name)}" for name, text in given.items()]
+        columns += ["getvariable('inlay_connection') AS _inlay_connection", "getvariable('inlay_node') AS _inlay_node"]
+        try:
+            relation = self.query(f"SELECT {', '.join(columns)}")
+        except _UNBOUND as error:
+            raise Unplannable(f"its settings cannot be read alone: {str(error).splitlines()[0]}") from None
+        table = relation.to_arrow_table() if hasattr(relation, "to_arrow_table") else relation.fetch_arrow_table()
+        said = table.to_pylist()[0]
+        connection, node = said.pop("_inlay_connection"), said.pop("_inlay_node")
+        labels = said.pop("labels", None)
+        return labels, {**said_options(call.spec, said), "node": node}, connection
+
+
+def _column_name(con: duckdb.DuckDBPyConnection, text: str) -> str:
+    """What DuckDB calls a column that was given no name: the expression as its parser writes it."""
+    said = con.sql(
+        "SELECT json_deserialize_sql(json_serialize_sql($text))", params={"text": f"SELECT {text}"}
+    ).fetchall()[0][0]
+    return re.sub(r"\$inlay_(\d+)", r"$\1", str(said).removeprefix("SELECT "))
+
+
+def variables(sql: str) -> dict[str, Any]:
+    """Variables of the caller's that the statement may name as tables."""
+    wanted = {word.text.strip('"') for word in words(sql) if word.text.strip('"').isidentifier()}
+    found: dict[str, Any] = {}
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and wanted:
+        if frame.f_globals.get("__package__") not in _OURS:
+            for scope in (frame.f_locals, frame.f_globals):
+                for name in wanted & scope.keys():
+                    found[name] = scope[name]
+                wanted -= found.keys()
+        frame = frame.f_back
+    return found
+
+
+def _named(sql: str, parameters: Any) -> tuple[str, Any]:
+    """Parameters by name, so that each query may take those that it mentions."""
+    if parameters is None or isinstance(parameters, dict):
+        return sql, parameters
+    values = list(parameters)
+    pieces = []
+    place = itertools.count(1)
+    for word in words(sql):
+        if word.text == "?":
+            pieces.append((word.start, word.end, f"$inlay_{next(place)}"))
+        elif re.fullmatch(r"[$?]\d+", word.text):
+            pieces.append((word.start, word.end, f"$inlay_{word.text[1:]}"))
+    return spliced(sql, pieces), {f"inlay_{i}": value for i, value in enumerate(values, 1)}
+
+
+def _used(sql: str, parameters: Any) -> Any:
+    if not isinstance(parameters, dict):
+        return parameters
+    # A column's name in quotes may hold what looks like a parameter.
+    bare = " ".join(word.text for word in words(sql) if word.text[0] not in "'\"")
+    mentioned = set(re.findall(r"\$ ?(\w+)", bare))
+    return {name: value for name, value in parameters.items() if name in mentioned} or None
+
+
+def _identifier(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

@@ -1,0 +1,343 @@
+"""Which inputs a call will be asked for: a query over the rows that reach it, written from sqlglot's reading.
+
+These are queries of the planner's own and only foresee: where one asks for too little, the call itself still answers
+what was not foreseen, and where one cannot be bound, the call runs on the plain path. So they may be generated.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Collection, Iterator
+
+from sqlglot import exp
+
+from inlay.planner.statement import Statement, Unplannable, calls_in, number_of, written
+
+KEY = "_inlay_k"
+"""Columns of a gathered input: _inlay_k0, _inlay_k1, … in the order of the call's row values."""
+
+ROWS = "_inlay_n"
+"""How many rows have the input."""
+
+_CORE = "_inlay_core"
+
+# Not before and not after a call but anywhere: what differs from one evaluation to the next.
+_VOLATILE = (exp.Rand, exp.Uuid)
+_VOLATILE_NAMES = {
+    "random", "setseed", "nextval", "currval", "uuid", "gen_random_uuid", "uuidv4", "uuidv7", "txid_current",
+    "current_query", "clock_timestamp",
+}  # fmt: skip
+_RAISING_NAMES = {"error", "json_extract", "json_extract_string", "strptime", "read_text", "read_blob"}
+
+
+def node_of(tree: exp.Expr, number: int) -> exp.Expr:
+    for node in tree.find_all(exp.Anonymous):
+        if number_of(node.name) == number:
+            return node
+    raise Unplannable("sqlglot reads the call as something else")
+
+
+def block_of(node: exp.Expr) -> tuple[exp.Select, str]:
+    """The SELECT in which a call stands, and the clause: 'expressions', 'where', 'joins', …"""
+    child, parent = node, node.parent
+    while parent is not None and not isinstance(parent, exp.Select):
+        if isinstance(parent, exp.Lambda):
+            raise Unplannable("it stands inside a lambda")
+        if isinstance(parent, exp.Pivot | exp.Update | exp.Delete | exp.Merge | exp.Values | exp.Limit | exp.Offset):
+            raise Unplannable(f"it stands in {type(parent).__name__.upper()}")
+        child, parent = parent, parent.parent
+    if parent is None:
+        raise Unplannable("it stands outside a SELECT")
+    return parent, str(child.arg_key)
+
+
+def is_volatile(tree: exp.Expr) -> bool:
+    return any(
+        isinstance(node, _VOLATILE) or (isinstance(node, exp.Func) and _name(node) in _VOLATILE_NAMES)
+        for node in tree.walk()
+    )
+
+
+def may_raise(tree: exp.Expr) -> bool:
+    """Whether evaluating it for more rows could fail a statement that would not have failed."""
+    return any(
+        (isinstance(node, exp.Cast) and not isinstance(node, exp.TryCast) and not isinstance(node.this, exp.Literal))
+        or isinstance(node, exp.StrToTime | exp.Subquery)
+        or (isinstance(node, exp.Func) and _name(node) in _RAISING_NAMES)
+        for node in tree.walk()
+    )
+
+
+def _name(node: exp.Expr) -> str:
+    return (node.name if isinstance(node, exp.Anonymous) else node.sql_name()).lower()  # type: ignore[attr-defined]
+
+
+def is_constant(tree: exp.Expr) -> bool:
+    return not any(isinstance(node, exp.Column | exp.Star | exp.Query | exp.Subquery) for node in tree.walk())
+
+
+def gathers(statement: Statement, number: int, staged: Collection[int]) -> Iterator[str]:
+    """Marked SELECTs of the distinct inputs of a call, the narrowest first; a later one is for where DuckDB does not
+    bind those before. `staged` are calls whose answers may be looked up meanwhile."""
+    node = node_of(statement.tree, number)
+    clause = block_of(node)[1]
+    if clause in ("expressions", "having", "qualify", "order") and not _above(node, exp.AggFunc):
+        with contextlib.suppress(Unplannable):
+            yield _narrow(statement, number, staged)
+    yield _rows(statement, number, staged)
+
+
+def _above(node: exp.Expr, kind: type[exp.Expr]) -> bool:
+    parent = node.parent
+    while parent is not None and not isinstance(parent, exp.Select):
+        if isinstance(parent, kind):
+            return True
+        parent = parent.parent
+    return False
+
+
+def _arguments(node: exp.Expr, statement: Statement, number: int) -> list[exp.Expr]:
+    """The call's row values, as they stand in the tree."""
+    texts = statement.calls[number].texts
+    found = [argument for argument in node.expressions if not isinstance(argument, exp.PropertyEQ | exp.Kwarg)]
+    takes = [argument.name for argument in statement.calls[number].spec.args]
+    rows = [a for a, name in zip(found, takes, strict=False) if name != "labels"]
+    if len(rows) != len(texts):
+        raise Unplannable("sqlglot reads its arguments otherwise")
+    return rows
+
+
+def _keys(arguments: list[exp.Expr]) -> list[exp.Expr]:
+    return [exp.alias_(argument.copy(), f"{KEY}{i}") for i, argument in enumerate(arguments)]
+
+
+def _rows(statement: Statement, number: int, staged: Collection[int]) -> str:
+    """Inputs of the rows that come out of FROM and WHERE."""
+    tree = statement.tree.copy()
+    node = node_of(tree, number)
+    select, clause = block_of(node)
+    block = _Block(select, statement, staged)
+    guards = [*block.conditions("where", clause == "where" and node), *_guards(node, block.is_known)]
+    items = [item for item in block.usable_items() if not item.find(exp.AggFunc, exp.Window)]
+    made = exp.Select(
+        expressions=[*(item.copy() for item in items), *_keys(_arguments(node, statement, number))],
+        from_=select.args.get("from_"),
+        joins=[block.join(join) for join in select.args.get("joins") or []],
+        laterals=select.args.get("laterals"),
+    )
+    if guards:
+        made.set("where", exp.Where(this=exp.and_(*guards, copy=False, wrap=True)))
+    return _distinct(made, select, len(statement.calls[number].texts))
+
+
+def _narrow(statement: Statement, number: int, staged: Collection[int]) -> str:
+    """Inputs of the rows that are left after everything that does not depend on the call: GROUP BY, HAVING, QUALIFY,
+    LIMIT, and what the queries around this one filter by."""
+    tree = statement.tree.copy()
+    node = node_of(tree, number)
+    select, clause = block_of(node)
+    block = _Block(select, statement, staged)
+    keys = _keys(_arguments(node, statement, number))
+    guards = _guards(node, block.is_known) if not select.find(exp.AggFunc) else []
+    block.keep_what_is_known(keys, guards)
+    hidden = block.hidden
+    climb = clause == "expressions" and not select.args.get("distinct")
+    while climb:
+        above = _reader(select, tree)
+        if above is None or not above.args.get("where") or above.args.get("joins") or above.args.get("distinct"):
+            break
+        if above.args.get("group") or _has_aggregate(above):
+            above.set("group", None)
+            above.set("having", None)
+            above.set("order", None)
+            above.set("limit", None)
+            above.set("expressions", [])
+            climb = False
+        block = _Block(above, statement, staged, hidden)
+        block.keep_what_is_known([exp.column(f"{KEY}{i}") for i in range(len(keys))], [])
+        hidden = block.hidden
+        select = above
+    return _distinct(select, select, len(keys))
+
+
+def _has_aggregate(select: exp.Select) -> bool:
+    return any(item.find(exp.AggFunc) and not item.find(exp.Window) for item in select.expressions)
+
+
+def _reader(select: exp.Select, tree: exp.Expr) -> exp.Select | None:
+    """The one SELECT that reads this one in its FROM."""
+    parent = select.parent
+    if isinstance(parent, exp.Subquery) and isinstance(parent.parent, exp.From):
+        return parent.find_ancestor(exp.Select)
+    if isinstance(parent, exp.CTE):
+        name = parent.alias.lower()
+        readers = [table for table in tree.find_all(exp.Table) if table.name.lower() == name]
+        if len(readers) == 1 and isinstance(readers[0].parent, exp.From):
+            return readers[0].find_ancestor(exp.Select)
+    return None
+
+
+class _Block:
+    """One SELECT of a copied tree, which may be changed. A part is known where it holds no call that is not staged,
+    and no column made from one (`hidden`)."""
+
+    def __init__(
+        self, select: exp.Select, statement: Statement, staged: Collection[int], hidden: Collection[str] = ()
+    ) -> None:
+        self.select = select
+        self.staged = set(staged)
+        self.hidden = {name.lower() for name in hidden}
+        self.hidden |= {item.alias.lower() for item in select.expressions if item.alias and not self._calls_known(item)}
+
+    def _calls_known(self, tree: exp.Expr) -> bool:
+        return set(calls_in(tree)) <= self.staged
+
+    def is_known(self, tree: exp.Expr) -> bool:
+        return self._calls_known(tree) and not any(
+            column.name.lower() in self.hidden for column in tree.find_all(exp.Column)
+        )
+
+    def conditions(self, clause: str, without: exp.Expr | bool = False) -> list[exp.Expr]:
+        """Known conjuncts of WHERE, HAVING or QUALIFY. A condition that may raise holds only after the conditions
+        before it, so it is left out where a call that is not answered yet comes first."""
+        part = self.select.args.get(clause)
+        if part is None:
+            return []
+        kept = []
+        unknown_before = False
+        for conjunct in conjuncts(part.this):
+            if (without and _contains(conjunct, without)) or not self.is_known(conjunct):
+                unknown_before = True
+            elif not (unknown_before and may_raise(conjunct)):
+                kept.append(conjunct)
+        return kept
+
+    def usable_items(self) -> list[exp.Expr]:
+        """Named columns that conditions may mention by their name."""
+        return [item for item in self.select.expressions if isinstance(item, exp.Alias) and self.is_known(item)]
+
+    def join(self, join: exp.Join) -> exp.Join:
+        condition = join.args.get("on")
+        if condition is not None and not self.is_known(condition):
+            known = [part for part in conjuncts(condition) if self.is_known(part)]
+            if not known:
+                raise Unplannable("it is the only condition of a join")
+            join.set("on", exp.and_(*known))
+        return join
+
+    def keep_what_is_known(self, keys: list[exp.Expr], guards: list[exp.Expr]) -> None:
+        select = self.select
+        for clause in ("where", "having", "qualify"):
+            conditions = self.conditions(clause)
+            if clause == "where":
+                conditions += guards
+            kind = {"where": exp.Where, "having": exp.Having, "qualify": exp.Qualify}[clause]
+            select.set(clause, kind(this=exp.and_(*conditions)) if conditions else None)
+        select.set("joins", [self.join(join) for join in select.args.get("joins") or []])
+        unknown = set()
+        items = []
+        for place, item in enumerate(select.expressions, 1):
+            if self.is_known(item):
+                items.append(item)
+            else:
+                unknown.add(place)
+                items.append(exp.alias_(exp.null(), item.alias, quoted=True) if item.alias else exp.null())
+        group = select.args.get("group")
+        if group is not None and not self._ordered_by_known(group.expressions, unknown):
+            raise Unplannable("it groups by a call")
+        order = select.args.get("order")
+        if order is not None and not self._ordered_by_known([o.this for o in order.expressions], unknown):
+            select.set("order", None)
+            select.set("limit", None)
+            select.set("offset", None)
+        distinct = select.args.get("distinct")
+        if distinct is not None and not select.args.get("limit"):
+            select.set("distinct", None)
+        select.set("expressions", [*items, *keys])
+
+    def _ordered_by_known(self, parts: list[exp.Expr], unknown: set[int]) -> bool:
+        for part in parts:
+            if isinstance(part, exp.Literal) and part.is_int and int(part.this) in unknown:
+                return False
+            if not self.is_known(part):
+                return False
+        return True
+
+
+def conjuncts(condition: exp.Expr) -> list[exp.Expr]:
+    """What AND joins, in order."""
+    bare = condition.unnest()
+    if isinstance(bare, exp.And):
+        return [*conjuncts(bare.left), *conjuncts(bare.right)]
+    return [condition]
+
+
+def _contains(tree: exp.Expr, node: exp.Expr | bool) -> bool:
+    return any(part is node for part in tree.walk())
+
+
+def _operands(tree: exp.Expr, kind: type[exp.Expr]) -> list[exp.Expr]:
+    bare = tree.unnest()
+    if isinstance(bare, kind):
+        return [*_operands(bare.left, kind), *_operands(bare.right, kind)]  # type: ignore[attr-defined]
+    return [tree]
+
+
+def _guards(node: exp.Expr, is_known: Callable[[exp.Expr], bool]) -> list[exp.Expr]:
+    """Conditions around a call inside AND, OR and CASE without which its answer decides nothing."""
+    found: list[exp.Expr] = []
+
+    def but_for(condition: exp.Expr, deciding: exp.Expr) -> None:
+        """Where a condition that is known decides by being TRUE, or FALSE, the call is not asked."""
+        if is_known(condition) and not may_raise(condition):
+            found.append(exp.Not(this=exp.Is(this=exp.paren(condition.copy()), expression=deciding)))
+
+    child: exp.Expr = node
+    parent = node.parent
+    while parent is not None and not isinstance(parent, exp.Query | exp.AggFunc | exp.Window):
+        if isinstance(parent, exp.Or | exp.And):
+            # What AND joins in a WHERE is a condition of its own.
+            if isinstance(parent, exp.Or) or not isinstance(parent.parent, exp.Where):
+                other = parent.right if child is parent.left else parent.left
+                for operand in _operands(other, type(parent)):
+                    but_for(operand, exp.true() if isinstance(parent, exp.Or) else exp.false())
+        elif isinstance(parent, exp.Case) and parent.this is None:
+            branches = parent.args["ifs"]
+            at = next((i for i, branch in enumerate(branches) if branch is child), len(branches))
+            for branch in branches[:at]:
+                but_for(branch.this, exp.true())
+        elif isinstance(parent, exp.If) and child is parent.args.get("true") and is_known(parent.this):
+            case = parent.parent
+            if isinstance(case, exp.Case) and case.this is None:
+                found.append(exp.paren(parent.this.copy()))
+        child, parent = parent, parent.parent
+    return found
+
+
+def _distinct(made: exp.Select, place: exp.Select, n_keys: int) -> str:
+    """The query around `made`, with the CTEs that can be seen at `place`."""
+    ctes: list[exp.Expr] = []
+    recursive = False
+    child: exp.Expr = place
+    at: exp.Expr | None = place
+    while at is not None:
+        known = at.args.get("with_") if isinstance(at, exp.Query) else None
+        if known is not None:
+            before = list(known.expressions)
+            if any(cte is child for cte in before):
+                before = before[: next(i for i, cte in enumerate(before) if cte is child)]
+            recursive = recursive or bool(known.args.get("recursive"))
+            ctes = [*before, *ctes]
+        if not isinstance(at, exp.With):
+            child = at
+        at = at.parent
+    body = made.copy()
+    body.set("with_", None)
+    if not body.expressions:
+        raise Unplannable("nothing is left to gather")
+    keys = ", ".join(f"{KEY}{i}" for i in range(n_keys))
+    text = f"SELECT {keys}, count(*) AS {ROWS} FROM ({written(body)}) AS {_CORE} GROUP BY ALL"
+    if ctes:
+        word = "WITH RECURSIVE" if recursive else "WITH"
+        text = f"{word} {', '.join(written(cte) for cte in ctes)} {text}"
+    return text

@@ -1,0 +1,80 @@
+"""Calls as lookups in their answers. The text around the calls is the person's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from sqlglot import exp
+
+from inlay.planner.blocks import block_at
+from inlay.planner.gather import KEY, is_constant, node_of
+from inlay.planner.statement import Call, Statement, Unplannable, number_of, parsed, replaced, unmarked
+from inlay.planner.text import spliced
+
+VALUE = "_inlay_v"
+"""The column of answers: a struct with one field `v`, so that an answer of NULL is not taken for none."""
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Where a call's answers are: a table with columns _inlay_k0, … and _inlay_v. keys: the row values that are looked
+    up by, as (number of the row value, place among the arguments); the others are the same for every row."""
+
+    table: str
+    keys: tuple[tuple[int, int], ...]
+
+
+def with_lookups(text: str, answers: Mapping[int, Answers], names: Mapping[int, str]) -> str:
+    """Marked text as SQL: a call whose answers are at hand becomes a lookup that falls back to the call itself."""
+
+    def replace(number: int, arguments: list[str]) -> str:
+        call = f"{names[number]}({', '.join(arguments)})"
+        found = answers.get(number)
+        if found is None:
+            return call
+        # The collation of a column would take texts for equal that a model tells apart.
+        where = " AND ".join(f'{found.table}.{KEY}{i} = ({arguments[at]}) COLLATE "C"' for i, at in found.keys)
+        lookup = f"SELECT {VALUE} FROM {found.table}" + (f" WHERE {where}" if where else "")
+        answer = f"coalesce(({lookup}), {{'v': {call}}}).v"
+        nothing = " OR ".join(f"({arguments[at]}) IS NULL" for _, at in found.keys)
+        return f"CASE WHEN {nothing} THEN NULL ELSE {answer} END" if nothing else answer
+
+    return unmarked(replaced(text, replace), names)
+
+
+def key_places(call: Call) -> tuple[tuple[int, int], ...]:
+    """The row values of a call that differ from row to row."""
+    takes = [argument.name for argument in call.spec.args]
+    places = [at for at, name in zip(range(len(call.arguments)), takes, strict=False) if name != "labels"]
+    return tuple((i, at) for i, at in enumerate(places) if not is_constant(parsed(call.arguments[at])))
+
+
+def named_columns(statement: Statement, column_name: Callable[[str], str]) -> Statement:
+    """The statement with a name for every column that takes its name from a call: the name that it has."""
+    pieces = set()
+    for number in statement.calls:
+        node: exp.Expr | None = node_of(statement.tree, number)
+        at = next(i for i, word in enumerate(statement.words) if number_of(word.text) == number)
+        outside = at
+        while node is not None:  # a column of each SELECT around the call
+            while node.parent is not None and not isinstance(node.parent, exp.Select):
+                node = node.parent
+            if node.parent is not None and node.arg_key == "expressions" and not isinstance(node, exp.Alias | exp.Star):
+                if node.find(exp.Columns):
+                    raise Unplannable("it is called for COLUMNS(…)")
+                block = block_at(statement.words, outside)
+                column = None if block is None else next((c for c in block.columns if c[0] <= at < c[1]), None)
+                if block is None or column is None:
+                    raise Unplannable("the column that it stands in cannot be told apart")
+                end = statement.words[column[1] - 1].end
+                name = column_name(unmarked(block.text(statement.text, column), statement.names)).replace('"', '""')
+                pieces.add((end, end, f' AS "{name}"'))
+            block = block_at(statement.words, outside)
+            node = node.parent
+            if block is None:
+                break
+            outside = block.span[0] - 1
+            if outside < 0:
+                break
+    return statement.with_text(spliced(statement.text, pieces)) if pieces else statement

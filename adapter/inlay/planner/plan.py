@@ -1,0 +1,135 @@
+"""A statement's plan: the statement as the rules leave it, and its calls in the order in which they are answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from sqlglot import exp
+
+from inlay.planner.gather import block_of, is_constant, is_volatile, node_of
+from inlay.planner.lookups import named_columns
+from inlay.planner.rules import RULES, Applied
+from inlay.planner.statement import Statement, Unplannable, calls_in, number_of, parsed
+from inlay.types import FunctionSpec
+
+Specs = Mapping[str, tuple[FunctionSpec, bool]]
+"""Lower-case SQL name → (definition, whether it is the try_ twin)."""
+
+# In the order in which a SELECT is evaluated.
+_CLAUSES = ("from_", "joins", "laterals", "where", "group", "having", "qualify", "expressions", "order")
+
+
+@dataclass
+class Plan:
+    """stages: numbers of calls, those first that others wait for. reasons: calls that stay on the plain path, and why.
+    chains: calls of conditions that AND joins in one WHERE; which of these is asked first is free."""
+
+    statement: Statement
+    applied: list[Applied]
+    stages: list[int]
+    reasons: dict[int, str]
+    chains: list[list[list[int]]] = field(default_factory=list)
+
+
+def make_plan(sql: str, specs: Specs, column_name: Callable[[str], str]) -> Plan:
+    """The plan of one statement that holds a call. column_name: how DuckDB names a column of that text. Raises
+    Unplannable with the reason where the statement is to run as it is."""
+    statement = Statement.read(sql, specs)
+    if not statement.calls:
+        raise Unplannable("it calls no function of inlay's")
+    if _query(statement.tree) is None:
+        raise Unplannable(f"{type(statement.tree).__name__.upper()} statements run as they are")
+    for call in statement.calls.values():
+        node_of(statement.tree, call.number)
+    statement = named_columns(statement, column_name)
+    applied: list[Applied] = []
+    for rule in RULES:
+        changed = rule(statement)
+        if changed is not None:
+            statement, note = changed
+            applied.append(Applied(rule.__name__, note))
+    stages: list[int] = []
+    reasons: dict[int, str] = {}
+    for number in _in_order(statement):
+        reason = _obstacle(statement, number)
+        if reason is None:
+            stages.append(number)
+        else:
+            reasons[number] = reason
+    return Plan(statement, applied, stages, reasons, _chains(statement, stages))
+
+
+def _query(tree: exp.Expr) -> exp.Expr | None:
+    """The query of a statement that may be planned."""
+    if isinstance(tree, exp.Query):
+        return tree
+    inner = tree.args.get("this" if isinstance(tree, exp.Copy) else "expression")
+    if isinstance(tree, exp.Create) and str(tree.args.get("kind")).upper() != "TABLE":
+        return None
+    if isinstance(tree, exp.Create | exp.Insert | exp.Copy) and isinstance(inner, exp.Query | exp.Subquery):
+        return inner
+    return None
+
+
+def _obstacle(statement: Statement, number: int) -> str | None:
+    """Why a call cannot be answered ahead of the statement."""
+    try:
+        node = node_of(statement.tree, number)
+        block_of(node)
+        if is_volatile(node):
+            return "an argument differs from one evaluation to the next"
+        for name, text in statement.calls[number].settings.items():
+            setting = parsed(text)
+            if not is_constant(setting) or calls_in(setting):
+                return f"{name} differs from row to row"
+    except Unplannable as reason:
+        return str(reason)
+    return None
+
+
+def _in_order(statement: Statement) -> list[int]:
+    """Numbers of the calls, those first that others may need: CTEs and subqueries before what reads them, WHERE before
+    the SELECT list, the argument before the call."""
+    seen: list[int] = []
+    for node in _visited(statement.tree):
+        number = number_of(node.name) if isinstance(node, exp.Anonymous) else None
+        if number is not None and number not in seen:
+            seen.append(number)
+    return seen
+
+
+def _visited(tree: exp.Expr) -> Iterator[exp.Expr]:
+    """Every node after the nodes inside it; in a SELECT clause by clause."""
+    args = tree.args
+    names = list(args)
+    if isinstance(tree, exp.Select):
+        names.sort(key=lambda name: _CLAUSES.index(name) if name in _CLAUSES else -1 if name == "with_" else 99)
+    elif "with_" in args:
+        names.sort(key=lambda name: name != "with_")
+    for name in names:
+        value = args[name]
+        for child in value if isinstance(value, list) else [value]:
+            if isinstance(child, exp.Expr):
+                yield from _visited(child)
+    yield tree
+
+
+def _chains(statement: Statement, stages: Collection[int]) -> list[list[list[int]]]:
+    from inlay.planner.gather import conjuncts
+
+    found = []
+    for select in statement.tree.find_all(exp.Select):
+        where = select.args.get("where")
+        if where is None:
+            continue
+        links = []
+        for conjunct in conjuncts(where.this):
+            numbers = [
+                n for n in calls_in(conjunct) if n in stages and block_of(node_of(statement.tree, n))[0] is select
+            ]
+            if numbers:
+                links.append(sorted(numbers))
+        if len(links) > 1:
+            found.append(links)
+    return found

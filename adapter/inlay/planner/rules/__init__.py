@@ -1,0 +1,25 @@
+"""What is changed in a person's statement before it runs, in this order. Each rule moves pieces of its text and gives
+the new text with a note for `explain`, or None where there is nothing to gain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from inlay.planner.rules.calls_above_limit import calls_above_limit
+from inlay.planner.rules.order_predicates import order_predicates
+from inlay.planner.statement import Statement
+
+
+@dataclass(frozen=True)
+class Applied:
+    rule: str
+    note: str
+
+
+Rule = Callable[[Statement], "tuple[Statement, str] | None"]
+
+RULES: tuple[Rule, ...] = (
+    order_predicates,  # what costs nothing is asked before what costs a model
+    calls_above_limit,  # of a sorted and cut result, only what is left
+)

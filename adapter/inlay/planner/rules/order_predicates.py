@@ -1,0 +1,137 @@
+"""Cheap conditions before calls, among what AND or OR joins, wherever that stands."""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+from inlay.planner.gather import may_raise
+from inlay.planner.statement import Statement, Unplannable, number_of, parsed, written
+from inlay.planner.text import Word, spliced
+
+_OPEN, _CLOSE = "([{", ")]}"
+
+# Where one condition ends and something else begins, besides commas and brackets.
+_BORDERS = {
+    "select", "from", "where", "on", "having", "qualify", "group", "order", "limit", "offset", "window", "using", "as",
+    "case", "when", "then", "else", "end", "union", "intersect", "except", "join", "inner", "cross", "left", "right",
+    "full", "natural", "asof", "positional", "semi", "anti", "by", "filter", "set", "values", "with", "distinct",
+}  # fmt: skip
+
+Span = tuple[int, int]
+
+
+def order_predicates(statement: Statement) -> tuple[Statement, str] | None:
+    """DuckDB takes OR, and AND of what may raise, as it is written: a call that stands first is made for every row."""
+    tokens = statement.words
+    pieces = [piece for region in _regions(tokens) for piece in _reordered(statement, region)]
+    if not pieces:
+        return None
+    text = spliced(statement.text, _outermost(pieces))
+    changed = statement.with_text(text)
+    try:
+        # Moved as text; read again, it must be the same conditions.
+        if _sorted(changed.tree) != _sorted(statement.tree):
+            return None
+    except Unplannable:
+        return None
+    return changed, f"{len(pieces)} condition{'s' * (len(pieces) > 1)} with a call put after cheaper ones"
+
+
+def _regions(tokens: list[Word]) -> list[Span]:
+    """Runs of words on one level of brackets that hold a call somewhere inside, and AND or OR on that level."""
+    found: list[Span] = []
+    level: list[tuple[int, bool]] = [(0, False)]  # where the run began; whether AND or OR was seen
+
+    def close(i: int) -> None:
+        start, joined = level[-1]
+        if joined and any(number_of(word.text) is not None for word in tokens[start:i]):
+            found.append((start, i))
+
+    for i, word in enumerate(tokens):
+        if word.text in _OPEN:
+            level.append((i + 1, False))
+        elif word.text in _CLOSE:
+            close(i)
+            if len(level) > 1:
+                level.pop()
+        elif word.text in (",", ";") or word.lower in _BORDERS:
+            close(i)
+            level[-1] = (i + 1, False)
+        elif word.lower in ("and", "or"):
+            level[-1] = (level[-1][0], True)
+    close(len(tokens))
+    return found
+
+
+def _reordered(statement: Statement, region: Span) -> list[tuple[int, int, str]]:
+    tokens = statement.words
+    if any(tokens[i].lower == "between" for i in range(*region)):
+        return []  # its AND joins nothing
+    ors = _cut(tokens, region, "or")
+    if len(ors) > 1:
+        pieces = _moved(statement, ors, "or")
+        return pieces or [piece for part in ors for piece in _reordered(statement, part)]
+    return _moved(statement, _cut(tokens, region, "and"), "and")
+
+
+def _cut(tokens: list[Word], region: Span, joiner: str) -> list[Span]:
+    cuts, depth = [region[0] - 1], 0
+    for i in range(*region):
+        depth += (tokens[i].text in _OPEN) - (tokens[i].text in _CLOSE)
+        if depth == 0 and tokens[i].lower == joiner:
+            cuts.append(i)
+    return [(left + 1, right) for left, right in zip(cuts, [*cuts[1:], region[1]], strict=True)]
+
+
+def _moved(statement: Statement, parts: list[Span], joiner: str) -> list[tuple[int, int, str]]:
+    """The parts in their new order, as one piece of text; nothing where the order is right as it is."""
+    tokens = statement.words
+    if len(parts) < 2 or any(left >= right for left, right in parts):
+        return []
+    texts = [statement.text[tokens[left].start : tokens[right - 1].end] for left, right in parts]
+    calls = [any(number_of(tokens[i].text) is not None for i in range(*part)) for part in parts]
+    first = calls.index(True) if True in calls else len(parts)
+    cheap, later = [], []
+    for i, text in enumerate(texts):
+        # What may raise stays behind the conditions that stood before it.
+        if i > first and not calls[i] and not _holds_back(text):
+            cheap.append(text)
+        elif i >= first:
+            later.append(text)
+    if not cheap:
+        return []
+    ordered = [*texts[:first], *cheap, *later]
+    between = f" {tokens[parts[0][1]].text} "
+    return [(tokens[parts[0][0]].start, tokens[parts[-1][1] - 1].end, between.join(ordered))]
+
+
+def _holds_back(text: str) -> bool:
+    try:
+        return may_raise(parsed(text))
+    except Unplannable:
+        return True
+
+
+def _outermost(pieces: list[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
+    return [
+        piece
+        for piece in pieces
+        if not any(other is not piece and other[0] <= piece[0] and piece[1] <= other[1] for other in pieces)
+    ]
+
+
+def _sorted(tree: exp.Expr) -> str:
+    """The tree as text, with what AND and OR join in alphabetical order."""
+
+    def sort(node: exp.Expr) -> exp.Expr:
+        if isinstance(node, exp.And | exp.Or) and not isinstance(node.parent, type(node)):
+            parts = sorted(written(part) for part in node.flatten())
+            return exp.Anonymous(this=type(node).__name__, expressions=[exp.Literal.string(part) for part in parts])
+        return node
+
+    # Inner connectors first, or their parts would be compared in the order in which they are written.
+    copied = tree.copy()
+    for node in reversed(list(copied.find_all(exp.And, exp.Or))):
+        if node.parent is not None and not isinstance(node.parent, type(node)):
+            node.replace(sort(node))
+    return written(copied)

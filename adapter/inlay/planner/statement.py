@@ -1,0 +1,198 @@
+"""A statement as the planner sees it: the person's text, position by position, and sqlglot's reading of it.
+
+Each call's name is replaced by a mark of the same length, so that positions in the marked text are positions in the
+person's text, and so that sqlglot reads every call as a plain function (it has rules of its own for some of the names).
+sqlglot's reading decides what may be done; it never becomes the text that is run in the person's place.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+
+from inlay.planner.text import Word, closing, spliced, split, words
+from inlay.types import FunctionSpec
+
+MARK = "ⱡ"
+_MARKED = re.compile(MARK + "([0-9a-v]+)")
+_DIGITS = "0123456789abcdefghijklmnopqrstuv"
+
+
+class Unplannable(Exception):
+    """Why a statement, or a call, runs on the plain path. The text is for `explain`."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call as it is written. written: its name with its schema. detail: it is the try_ twin.
+
+    arguments: text of each positional argument. options: text of each named one. With what is written for its row
+    values left out, two equal calls ask the same thing (`asks`).
+    """
+
+    number: int
+    written: str
+    spec: FunctionSpec
+    detail: bool
+    arguments: tuple[str, ...]
+    options: Mapping[str, str]
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The row values: what is not labels and not an option."""
+        takes = [argument.name for argument in self.spec.args]
+        return tuple(a for a, name in zip(self.arguments, takes, strict=False) if name != "labels")
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """Labels and options by name; options may also be written by position."""
+        names = [argument.name for argument in self.spec.args] + [option.name for option in self.spec.options]
+        if len(self.arguments) > len(names):
+            raise Unplannable(f"{self.written} has more arguments than it takes")
+        given = dict(zip(names, self.arguments, strict=False))
+        texts = {argument.name for argument in self.spec.args if argument.name != "labels"}
+        return {name: text for name, text in given.items() if name not in texts} | dict(self.options)
+
+
+@dataclass
+class Statement:
+    """text: marked. calls: by number. Raises Unplannable where the text cannot be read; `tree` is sqlglot's reading."""
+
+    text: str
+    calls: Mapping[int, Call]
+    names: Mapping[int, str] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, sql: str, specs: Mapping[str, tuple[FunctionSpec, bool]]) -> Statement:
+        """specs: lower-case name → (definition, whether it is the try_ twin)."""
+        if MARK in sql:
+            raise Unplannable(f"it contains {MARK!r}, which the planner marks calls with")
+        tokens = words(sql)
+        names: dict[int, str] = {}
+        pieces = []
+        kinds: dict[int, tuple[FunctionSpec, bool]] = {}
+        for i, word in enumerate(tokens[:-1]):
+            kind = specs.get(word.text.strip('"').lower())
+            if kind is None or tokens[i + 1].text != "(":
+                continue
+            begin = i
+            while begin >= 2 and tokens[begin - 1].text == ".":
+                begin -= 2
+            number = len(names)
+            start, end = tokens[begin].start, word.end
+            mark = _mark(number, end - start)
+            names[number] = sql[start:end]
+            kinds[number] = kind
+            pieces.append((start, end, mark))
+        text = spliced(sql, pieces)
+        made = cls(text, {}, names)
+        made.calls = {number: made._call(number, *kinds[number]) for number in names}
+        return made
+
+    def _call(self, number: int, spec: FunctionSpec, detail: bool) -> Call:
+        i = next(i for i, word in enumerate(self.words) if number_of(word.text) == number)
+        inside = self.words[i + 2 : closing(self.words, i + 1)]
+        arguments: list[str] = []
+        options: dict[str, str] = {}
+        for first, last in split(inside):
+            part = inside[first:last]
+            if not part:
+                raise Unplannable(f"{self.names[number]} has an empty argument")
+            if len(part) > 2 and part[1].text in (":=", "=>"):
+                options[part[0].text.strip('"').lower()] = self.text[part[2].start : part[-1].end]
+            else:
+                arguments.append(self.text[part[0].start : part[-1].end])
+        return Call(number, self.names[number], spec, detail, tuple(arguments), options)
+
+    def with_text(self, text: str) -> Statement:
+        """The same calls in another text, which a rule made by moving parts of this one."""
+        return Statement(text, self.calls, self.names)
+
+    @cached_property
+    def words(self) -> list[Word]:
+        return words(self.text)
+
+    @cached_property
+    def tree(self) -> exp.Expr:
+        return parsed(self.text)
+
+    @property
+    def plain(self) -> str:
+        """The text with the calls' own names again: SQL that DuckDB can run."""
+        return unmarked(self.text, self.names)
+
+
+def unmarked(text: str, names: Mapping[int, str]) -> str:
+    return _MARKED.sub(lambda found: names[int(found[1], 32)], text)
+
+
+def number_of(name: str) -> int | None:
+    """The number of the call that a name marks."""
+    found = _MARKED.fullmatch(name)
+    return int(found[1], 32) if found else None
+
+
+def _mark(number: int, length: int) -> str:
+    digits = ""
+    n = number
+    while True:
+        digits = _DIGITS[n % 32] + digits
+        n //= 32
+        if not n:
+            break
+    if len(digits) + 1 > length:
+        raise Unplannable("a function's name is too short to be marked")
+    return MARK + digits.rjust(length - 1, "0")
+
+
+def parsed(text: str) -> exp.Expr:
+    """sqlglot's reading of one statement or expression."""
+    try:
+        found = sqlglot.parse_one(text, dialect="duckdb")
+    except (SqlglotError, RecursionError) as error:
+        first = str(error).split("\n")[0]
+        raise Unplannable(f"sqlglot does not read it: {first}") from None
+    if isinstance(found, exp.Command):
+        raise Unplannable("sqlglot does not read statements of this kind")
+    return found
+
+
+def written(tree: exp.Expr) -> str:
+    """SQL of a tree, for queries of the planner's own."""
+    return tree.sql(dialect="duckdb", normalize_functions=False)
+
+
+def calls_in(tree: exp.Expr) -> list[int]:
+    """Numbers of the calls inside, in no order."""
+    return [number for node in tree.find_all(exp.Anonymous) if (number := number_of(node.name)) is not None]
+
+
+Replace = Callable[[int, list[str]], str]
+
+
+def replaced(text: str, replace: Replace) -> str:
+    """The marked text with each call, inner ones first, as `replace(number, arguments)` says."""
+    tokens = words(text)
+    pieces = []
+    i = 0
+    while i < len(tokens):
+        number = number_of(tokens[i].text)
+        if number is None or i + 1 >= len(tokens) or tokens[i + 1].text != "(":
+            i += 1
+            continue
+        close = closing(tokens, i + 1)
+        inside = tokens[i + 2 : close]
+        arguments = [
+            replaced(text[inside[first].start : inside[last - 1].end], replace)
+            for first, last in split(inside)
+            if last > first
+        ]
+        pieces.append((tokens[i].start, tokens[close].end, replace(number, arguments)))
+        i = close + 1
+    return spliced(text, pieces)
