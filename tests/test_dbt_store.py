@@ -26,6 +26,7 @@ pytest.importorskip("dbt.adapters.duckdb")
 import inlay
 from dbt_runs import Project, Run
 from inlay.backends.fake import FAIL, fake_row
+from inlay.planned import GATHER_ROWS
 from inlay.store.account import read_ledger
 from inlay.store.folder import open_folder
 
@@ -598,7 +599,7 @@ def test_a_build_killed_at_any_moment_is_finished_by_the_next(tmp_path: Path) ->
         return subprocess.Popen(command, cwd=project.folder, stderr=subprocess.STDOUT, text=True, **options)
 
     chance = random.Random(11)
-    in_flight = 2_048 * 2  # a chunk of DuckDB's for each of its two threads
+    in_flight = GATHER_ROWS
     for number in range(KILLS):
         began_with, aim = asked(), chance.randint(1, N_DISTINCT // KILLS)
         with build(stdout=subprocess.DEVNULL) as process:

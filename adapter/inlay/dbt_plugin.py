@@ -12,8 +12,10 @@ database, so they are registered once; macros with named options belong to a cur
 from __future__ import annotations
 
 import sys
+import weakref
 from typing import Any
 
+from dbt.adapters.duckdb.environments.local import DuckDBCursorWrapper
 from dbt.adapters.duckdb.plugins import BasePlugin
 from dbt_common.events.contextvars import get_node_info
 from dbt_common.invocation import get_invocation_id
@@ -23,6 +25,43 @@ from inlay.config import read_settings
 from inlay.duckdb_udf import attach, create_macros, set_node
 from inlay.engine import cancel
 from inlay.session import Session
+
+_sessions: weakref.WeakKeyDictionary[DuckDBPyConnection, Session] = weakref.WeakKeyDictionary()
+"""The session of each cursor that dbt may run statements on."""
+
+
+def _plan_what_dbt_runs() -> None:
+    """Has the statements of models, tests and snapshots planned, on the cursors of this plugin alone.
+
+    Every statement of dbt's passes through this method of dbt-duckdb's, which offers no place for it. Where a version
+    of dbt-duckdb has no such method, statements run on the plain path, with the same answers.
+    """
+    plain = getattr(DuckDBCursorWrapper, "execute", None)
+    if plain is None or hasattr(plain, "_inlay"):
+        return
+
+    def execute(self: Any, sql: Any, bindings: Any = None) -> Any:
+        session = _sessions.get(self._cursor)
+        if session is None or not session.may_call(sql):
+            return plain(self, sql, bindings)
+        from inlay import planned  # the parser takes a while, and many runs make no call
+
+        return plain(_Planned(planned.execute, session, self._cursor), sql, bindings)
+
+    execute._inlay = True  # type: ignore[attr-defined]
+    DuckDBCursorWrapper.execute = execute  # type: ignore[method-assign]
+
+
+class _Planned:
+    """In the place of a cursor wrapper, so that dbt-duckdb's own method goes on treating errors as it does."""
+
+    def __init__(self, execute: Any, session: Session, cursor: DuckDBPyConnection) -> None:
+        self._cursor = self
+        self._planned = execute, session, cursor
+
+    def execute(self, sql: str, bindings: Any = None) -> Any:
+        run, session, cursor = self._planned
+        return run(session, cursor, sql, bindings)
 
 
 class Plugin(BasePlugin):
@@ -41,6 +80,7 @@ class Plugin(BasePlugin):
 
     def configure_connection(self, conn: DuckDBPyConnection) -> None:
         """On the parent connection, which dbt may close and open again; attaching twice is attaching once."""
+        _plan_what_dbt_runs()
         self.session = attach(conn, **self.options)
         if self.session.account is not None:
             self.session.account.invocation = get_invocation_id()
@@ -51,6 +91,7 @@ class Plugin(BasePlugin):
         cancel.install()
         if self.session is not None:
             create_macros(cursor, self.session)
+            _sessions[cursor] = self.session
             set_node(cursor, get_node_info().get("unique_id"))
 
     def _own(self, plugin_config: dict[str, Any]) -> dict[str, Any]:

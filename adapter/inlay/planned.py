@@ -31,8 +31,8 @@ from inlay.planner.statement import Call, Unplannable
 from inlay.planner.text import spliced, words
 from inlay.session import Session
 
-GATHER_ROWS = 65_536
-"""Inputs that leave DuckDB at a time."""
+GATHER_ROWS = 8_192
+"""Inputs that are answered at a time, and so at most lost if the process is killed."""
 
 HELD_BYTES = 256_000_000
 """Answers of one call that are held for a lookup. Larger ones, which are vectors, stream through the plain path."""
