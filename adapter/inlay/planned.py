@@ -7,13 +7,14 @@ where the statement with lookups cannot be bound, the person's own statement run
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import random
 import re
 import sys
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from types import FrameType
 from typing import Any
 
@@ -24,9 +25,11 @@ import pyarrow.compute as pc
 from inlay.duckdb_arguments import said_options
 from inlay.engine import cancel
 from inlay.errors import InlayError
+from inlay.planner.early_stop import EarlyStop, early_stops
 from inlay.planner.gather import KEY, ROWS, gathers
 from inlay.planner.lookups import VALUE, Answers, key_places, with_lookups
 from inlay.planner.plan import Plan, Specs, make_plan
+from inlay.planner.rules import Applied
 from inlay.planner.statement import Call, Unplannable
 from inlay.planner.text import spliced, words
 from inlay.session import Session
@@ -168,6 +171,7 @@ class _Held:
     values: list[pa.Array] = field(default_factory=list)
     gathered: list[str] = field(default_factory=list)
     n_bytes: int = 0
+    failed: bool = False
 
     def add(self, rows: list[pa.Array], values: pa.Array) -> None:
         self.columns = self.columns or [[] for _ in rows]
@@ -205,16 +209,44 @@ class _Runner:
         self.tables = variables
         self.answers: dict[int, Answers] = {}
         self.shared: dict[tuple[Any, ...], _Held] = {}
+        self.held: dict[int, _Held] = {}
         self.reasons = dict(plan.reasons)
         self.staged: list[Staged] = []
         self.statement_number = random.getrandbits(62)
 
     def run(self) -> None:
+        done: set[int] = set()
+        for stop in early_stops(self.plan.statement, self.plan.stages):
+            with contextlib.suppress(Unplannable):
+                if self.stop_early(stop):
+                    done.update(stop.numbers)
+                    break  # the text has changed, and another SELECT of its kind is rare
         for number in self.plan.stages:
-            try:
-                self.stage(number)
-            except Unplannable as reason:
-                self.reasons[number] = str(reason)
+            if number not in done:
+                try:
+                    self.stage(number)
+                except Unplannable as reason:
+                    self.reasons[number] = str(reason)
+
+    def stop_early(self, stop: EarlyStop) -> bool:
+        """Answers rows until enough of them pass. False where the rows came to an end before: all answers are there."""
+        first = max(64, 4 * stop.wanted)
+        while True:
+            for number in stop.numbers:
+                self.stage(number, [stop.inputs(number, first)])
+                # DuckDB computes columns before it cuts: rows beyond the first must not be asked for by the lookup.
+                self.answers[number] = replace(self.answers[number], complete=True)
+            seen, passed = self.query(with_lookups(stop.passed(first), self.answers, self.names)).fetchall()[0]
+            if passed >= stop.wanted or seen < first:
+                break
+            first *= 4
+        # With on_error 'raise', the statement itself must meet the rows that failed.
+        if passed >= stop.wanted and not any(self.held[number].failed for number in stop.numbers):
+            self.plan.statement = stop.guarded(lambda number: self.answers[number].table)
+            self.plan.applied.append(Applied("stop_early", f"{seen:,} rows asked until {passed:,} passed"))
+            return True
+        self.answers |= {number: replace(self.answers[number], complete=False) for number in stop.numbers}
+        return seen < first
 
     def prepared(self) -> Prepared:
         if not self.answers:
@@ -230,8 +262,9 @@ class _Runner:
     def query(self, sql: str, parameters: Any = None) -> Any:
         return _with_tables(self.con, sql, self.tables, self.parameters if parameters is None else parameters)
 
-    def stage(self, number: int) -> None:
-        """Answers one call's inputs. Calls that ask the same of the same model share one table of answers."""
+    def stage(self, number: int, texts: Iterable[str] | None = None) -> None:
+        """Answers one call's inputs: those of the given queries, or all that reach it. Calls that ask the same of the
+        same model share one table of answers."""
         call = self.plan.statement.calls[number]
         began = time.perf_counter()
         keys = key_places(call)
@@ -240,19 +273,25 @@ class _Runner:
         same = (call.spec.name, call.detail, fixed, tuple(sorted(call.options.items())), len(keys))
         held = self.shared.get(same) or _Held(f"_inlay_a{next(_tables)}", *self.settings(call))
         account = Staged(number)
-        inputs = self.gathered(call, held, keys)
+        if texts is None:
+            texts = gathers(self.plan.statement, number, self.answers)
+        inputs = self.gathered(texts, held, keys)
         try:
             with cancel.inside(held.connection, (self.session.number, self.statement_number)):
                 for batch in inputs:
                     self.answer(call, held, batch, account)
-        except (InlayError, Unplannable, duckdb.Error):
+        except (InlayError, Unplannable, duckdb.InterruptException):
             raise
+        except duckdb.Error as error:
+            if self.is_aborted():
+                raise
+            raise Unplannable(f"its rows cannot be asked for alone: {_first_line(error)}") from error
         except Exception as error:
             # On the plain path DuckDB says what went wrong, as it does of every function.
             raise Unplannable(f"{type(error).__name__}: {error}") from error
         finally:
             inputs.close()  # an open reader holds the connection
-        self.shared[same] = held
+        self.shared[same] = self.held[number] = held
         self.tables[held.table] = held.arrow(keys)
         self.answers[number] = Answers(held.table, keys)
         account.seconds = time.perf_counter() - began
@@ -275,16 +314,25 @@ class _Runner:
         )  # fmt: skip
         if raises:
             good = answer.field("error").is_null()
+            held.failed = held.failed or pc.any(pc.invert(good)).as_py() or False
             rows = [column.filter(good) for column in rows]
             answer = (answer if call.detail else answer.field("value")).filter(good)
         held.add(rows, answer)
         if held.n_bytes > HELD_BYTES:
             raise Unplannable(f"its answers are larger than {HELD_BYTES:,} bytes, so they stream")
 
-    def gathered(self, call: Call, held: _Held, keys: tuple[tuple[int, int], ...]) -> pa.RecordBatchReader:
-        """The call's distinct inputs that are not held yet."""
+    def is_aborted(self) -> bool:
+        """Whether the error has ended the person's transaction."""
+        try:
+            self.query("SELECT 1").fetchall()
+        except duckdb.Error:
+            return True
+        return False
+
+    def gathered(self, texts: Iterable[str], held: _Held, keys: tuple[tuple[int, int], ...]) -> pa.RecordBatchReader:
+        """The distinct inputs of the first query that DuckDB binds, without those that are held."""
         reason: Exception | None = None
-        for text in gathers(self.plan.statement, call.number, self.answers):
+        for text in texts:
             sql = with_lookups(text, self.answers, self.names)
             if sql in held.gathered:
                 return pa.RecordBatchReader.from_batches(pa.schema([]), [])
@@ -299,7 +347,7 @@ class _Runner:
                 continue
             read = relation.to_arrow_reader if hasattr(relation, "to_arrow_reader") else relation.fetch_arrow_reader
             return read(GATHER_ROWS)
-        raise Unplannable(f"the rows that reach it cannot be asked for alone: {str(reason).splitlines()[0]}")
+        raise Unplannable(f"the rows that reach it cannot be asked for alone: {_first_line(reason)}")
 
     def settings(self, call: Call) -> tuple[Any, dict[str, Any], int | None]:
         """Labels, options by name, and the connection's number, as the function would be told."""
@@ -309,7 +357,7 @@ class _Runner:
         try:
             relation = self.query(f"SELECT {', '.join(columns)}")
         except _UNBOUND as error:
-            raise Unplannable(f"its settings cannot be read alone: {str(error).splitlines()[0]}") from None
+            raise Unplannable(f"its settings cannot be read alone: {_first_line(error)}") from None
         table = relation.to_arrow_table() if hasattr(relation, "to_arrow_table") else relation.fetch_arrow_table()
         said = table.to_pylist()[0]
         connection, node = said.pop("_inlay_connection"), said.pop("_inlay_node")
@@ -362,6 +410,10 @@ def _used(sql: str, parameters: Any) -> Any:
     bare = " ".join(word.text for word in words(sql) if word.text[0] not in "'\"")
     mentioned = set(re.findall(r"\$ ?(\w+)", bare))
     return {name: value for name, value in parameters.items() if name in mentioned} or None
+
+
+def _first_line(error: Exception | None) -> str:
+    return str(error).split("\n")[0]
 
 
 def _identifier(name: str) -> str:

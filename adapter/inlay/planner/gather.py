@@ -84,7 +84,7 @@ def gathers(statement: Statement, number: int, staged: Collection[int]) -> Itera
     if clause in ("expressions", "having", "qualify", "order") and not _above(node, exp.AggFunc):
         with contextlib.suppress(Unplannable):
             yield _narrow(statement, number, staged)
-    yield _rows(statement, number, staged)
+    yield rows_query(statement, number, staged)
 
 
 def _above(node: exp.Expr, kind: type[exp.Expr]) -> bool:
@@ -111,23 +111,23 @@ def _keys(arguments: list[exp.Expr]) -> list[exp.Expr]:
     return [exp.alias_(argument.copy(), f"{KEY}{i}") for i, argument in enumerate(arguments)]
 
 
-def _rows(statement: Statement, number: int, staged: Collection[int]) -> str:
-    """Inputs of the rows that come out of FROM and WHERE."""
+def rows_query(statement: Statement, number: int, staged: Collection[int], first: int | None = None) -> str:
+    """Inputs of the rows that come out of FROM and WHERE; of the first of them alone, in the order of the result."""
     tree = statement.tree.copy()
     node = node_of(tree, number)
     select, clause = block_of(node)
-    block = _Block(select, statement, staged)
-    guards = [*block.conditions("where", clause == "where" and node), *_guards(node, block.is_known)]
-    items = [item for item in block.usable_items() if not item.find(exp.AggFunc, exp.Window)]
-    made = exp.Select(
-        expressions=[*(item.copy() for item in items), *_keys(_arguments(node, statement, number))],
-        from_=select.args.get("from_"),
-        joins=[block.join(join) for join in select.args.get("joins") or []],
-        laterals=select.args.get("laterals"),
-    )
-    if guards:
-        made.set("where", exp.Where(this=exp.and_(*guards, copy=False, wrap=True)))
+    if first is not None:
+        staged = [other for other in staged if other in _inside(node)]
+    block = Known(select, statement, staged)
+    block.conjunct_of(node if clause == "where" else None)
+    guards = _guards(node, block.is_known) if first is None else []
+    made = block.core(_keys(_arguments(node, statement, number)), first, guards)
     return _distinct(made, select, len(statement.calls[number].texts))
+
+
+def _inside(node: exp.Expr) -> list[int]:
+    """The calls inside a call's arguments."""
+    return [number for argument in node.expressions for number in calls_in(argument)]
 
 
 def _narrow(statement: Statement, number: int, staged: Collection[int]) -> str:
@@ -136,7 +136,7 @@ def _narrow(statement: Statement, number: int, staged: Collection[int]) -> str:
     tree = statement.tree.copy()
     node = node_of(tree, number)
     select, clause = block_of(node)
-    block = _Block(select, statement, staged)
+    block = Known(select, statement, staged)
     keys = _keys(_arguments(node, statement, number))
     guards = _guards(node, block.is_known) if not select.find(exp.AggFunc) else []
     block.keep_what_is_known(keys, guards)
@@ -153,7 +153,7 @@ def _narrow(statement: Statement, number: int, staged: Collection[int]) -> str:
             above.set("limit", None)
             above.set("expressions", [])
             climb = False
-        block = _Block(above, statement, staged, hidden)
+        block = Known(above, statement, staged, hidden)
         block.keep_what_is_known([exp.column(f"{KEY}{i}") for i in range(len(keys))], [])
         hidden = block.hidden
         select = above
@@ -177,7 +177,7 @@ def _reader(select: exp.Select, tree: exp.Expr) -> exp.Select | None:
     return None
 
 
-class _Block:
+class Known:
     """One SELECT of a copied tree, which may be changed. A part is known where it holds no call that is not staged,
     and no column made from one (`hidden`)."""
 
@@ -185,6 +185,7 @@ class _Block:
         self, select: exp.Select, statement: Statement, staged: Collection[int], hidden: Collection[str] = ()
     ) -> None:
         self.select = select
+        self.asking: exp.Expr | None = None
         self.staged = set(staged)
         self.hidden = {name.lower() for name in hidden}
         self.hidden |= {item.alias.lower() for item in select.expressions if item.alias and not self._calls_known(item)}
@@ -197,7 +198,33 @@ class _Block:
             column.name.lower() in self.hidden for column in tree.find_all(exp.Column)
         )
 
-    def conditions(self, clause: str, without: exp.Expr | bool = False) -> list[exp.Expr]:
+    def conjunct_of(self, node: exp.Expr | None) -> None:
+        """The condition that holds this call is not known, whatever else it holds."""
+        self.asking = node
+
+    def core(self, columns: list[exp.Expr], first: int | None, guards: Collection[exp.Expr] = ()) -> exp.Select:
+        """These columns of the rows that pass the known conditions."""
+        select = self.select
+        items = [item for item in self.usable_items() if not item.find(exp.AggFunc, exp.Window)]
+        made = exp.Select(
+            expressions=[*(item.copy() for item in items), *columns],
+            from_=select.args.get("from_"),
+            joins=[self.join(join) for join in select.args.get("joins") or []],
+            laterals=select.args.get("laterals"),
+        )
+        conditions = [*self.conditions("where"), *guards]
+        if conditions:
+            made.set("where", exp.Where(this=exp.and_(*conditions, copy=False, wrap=True)))
+        if first is not None:
+            made.set("order", select.args.get("order"))
+            made.set("limit", exp.Limit(expression=exp.Literal.number(first)))
+        return made
+
+    def with_ctes(self, text: str) -> str:
+        """A query with the CTEs that this SELECT sees."""
+        return _with_ctes(self.select, text)
+
+    def conditions(self, clause: str) -> list[exp.Expr]:
         """Known conjuncts of WHERE, HAVING or QUALIFY. A condition that may raise holds only after the conditions
         before it, so it is left out where a call that is not answered yet comes first."""
         part = self.select.args.get(clause)
@@ -206,7 +233,8 @@ class _Block:
         kept = []
         unknown_before = False
         for conjunct in conjuncts(part.this):
-            if (without and _contains(conjunct, without)) or not self.is_known(conjunct):
+            asking = self.asking is not None and _contains(conjunct, self.asking)
+            if asking or not self.is_known(conjunct):
                 unknown_before = True
             elif not (unknown_before and may_raise(conjunct)):
                 kept.append(conjunct)
@@ -272,7 +300,7 @@ def conjuncts(condition: exp.Expr) -> list[exp.Expr]:
     return [condition]
 
 
-def _contains(tree: exp.Expr, node: exp.Expr | bool) -> bool:
+def _contains(tree: exp.Expr, node: exp.Expr) -> bool:
     return any(part is node for part in tree.walk())
 
 
@@ -316,6 +344,16 @@ def _guards(node: exp.Expr, is_known: Callable[[exp.Expr], bool]) -> list[exp.Ex
 
 def _distinct(made: exp.Select, place: exp.Select, n_keys: int) -> str:
     """The query around `made`, with the CTEs that can be seen at `place`."""
+    body = made.copy()
+    body.set("with_", None)
+    if not body.expressions:
+        raise Unplannable("nothing is left to gather")
+    keys = ", ".join(f"{KEY}{i}" for i in range(n_keys))
+    text = f"SELECT {keys}, count(*) AS {ROWS} FROM ({written(body)}) AS {_CORE} GROUP BY ALL"
+    return _with_ctes(place, text)
+
+
+def _with_ctes(place: exp.Select, text: str) -> str:
     ctes: list[exp.Expr] = []
     recursive = False
     child: exp.Expr = place
@@ -331,12 +369,6 @@ def _distinct(made: exp.Select, place: exp.Select, n_keys: int) -> str:
         if not isinstance(at, exp.With):
             child = at
         at = at.parent
-    body = made.copy()
-    body.set("with_", None)
-    if not body.expressions:
-        raise Unplannable("nothing is left to gather")
-    keys = ", ".join(f"{KEY}{i}" for i in range(n_keys))
-    text = f"SELECT {keys}, count(*) AS {ROWS} FROM ({written(body)}) AS {_CORE} GROUP BY ALL"
     if ctes:
         word = "WITH RECURSIVE" if recursive else "WITH"
         text = f"{word} {', '.join(written(cte) for cte in ctes)} {text}"

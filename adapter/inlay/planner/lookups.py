@@ -19,10 +19,12 @@ VALUE = "_inlay_v"
 @dataclass(frozen=True)
 class Answers:
     """Where a call's answers are: a table with columns _inlay_k0, … and _inlay_v. keys: the row values that are looked
-    up by, as (number of the row value, place among the arguments); the others are the same for every row."""
+    up by, as (number of the row value, place among the arguments); the others are the same for every row. complete:
+    the statement looks only at rows whose answers are there."""
 
     table: str
     keys: tuple[tuple[int, int], ...]
+    complete: bool = False
 
 
 def with_lookups(text: str, answers: Mapping[int, Answers], names: Mapping[int, str]) -> str:
@@ -36,6 +38,8 @@ def with_lookups(text: str, answers: Mapping[int, Answers], names: Mapping[int, 
         # The collation of a column would take texts for equal that a model tells apart.
         where = " AND ".join(f'{found.table}.{KEY}{i} = ({arguments[at]}) COLLATE "C"' for i, at in found.keys)
         lookup = f"SELECT {VALUE} FROM {found.table}" + (f" WHERE {where}" if where else "")
+        if found.complete:
+            return f"({lookup}).v"
         answer = f"coalesce(({lookup}), {{'v': {call}}}).v"
         nothing = " OR ".join(f"({arguments[at]}) IS NULL" for _, at in found.keys)
         return f"CASE WHEN {nothing} THEN NULL ELSE {answer} END" if nothing else answer

@@ -114,6 +114,10 @@ class Statement:
         """The same calls in another text, which a rule made by moving parts of this one."""
         return Statement(text, self.calls, self.names)
 
+    def mark(self, number: int) -> str:
+        """The name that stands for a call in the text."""
+        return _mark(number, len(self.names[number]))
+
     @cached_property
     def words(self) -> list[Word]:
         return words(self.text)

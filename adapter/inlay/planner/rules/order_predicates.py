@@ -67,14 +67,15 @@ def _reordered(statement: Statement, region: Span) -> list[tuple[int, int, str]]
     tokens = statement.words
     if any(tokens[i].lower == "between" for i in range(*region)):
         return []  # its AND joins nothing
-    ors = _cut(tokens, region, "or")
+    ors = cut(tokens, region, "or")
     if len(ors) > 1:
         pieces = _moved(statement, ors, "or")
         return pieces or [piece for part in ors for piece in _reordered(statement, part)]
-    return _moved(statement, _cut(tokens, region, "and"), "and")
+    return _moved(statement, cut(tokens, region, "and"), "and")
 
 
-def _cut(tokens: list[Word], region: Span, joiner: str) -> list[Span]:
+def cut(tokens: list[Word], region: Span, joiner: str) -> list[Span]:
+    """The parts of a run of words between joiners outside brackets."""
     cuts, depth = [region[0] - 1], 0
     for i in range(*region):
         depth += (tokens[i].text in _OPEN) - (tokens[i].text in _CLOSE)

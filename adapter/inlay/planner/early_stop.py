@@ -1,0 +1,136 @@
+"""`SELECT … WHERE <call> [ORDER BY …] LIMIT n`: rows are asked in the order of the result until n of them pass.
+
+The statement itself then looks only at rows whose answers are known, and checks that they are enough: if others
+changed the rows in between, it stops with an error and no wrong result comes out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+
+from sqlglot import exp
+
+from inlay.planner.blocks import block_at
+from inlay.planner.gather import KEY, Known, block_of, conjuncts, node_of, rows_query
+from inlay.planner.lookups import key_places
+from inlay.planner.rules.order_predicates import cut
+from inlay.planner.statement import Statement, Unplannable, calls_in, number_of, replaced, written
+from inlay.planner.text import Word, spliced
+
+MOST_ROWS = 10_000
+"""A larger LIMIT is asked for as any other statement is."""
+
+CHANGED = "inlay: rows changed while the statement was being answered; run it again"
+
+
+@dataclass(frozen=True)
+class EarlyStop:
+    """numbers: the calls of the WHERE. wanted: rows that must pass."""
+
+    statement: Statement
+    numbers: list[int]
+    wanted: int
+
+    def inputs(self, number: int, first: int) -> str:
+        """Marked SELECT of the distinct inputs of a call among the first rows that pass what costs nothing."""
+        return rows_query(self.statement, number, self.numbers, first)
+
+    def passed(self, first: int) -> str:
+        """Marked SELECT of (rows, rows that pass) among the first."""
+        select, known = self._block()
+        unknown = [part for part in conjuncts(select.args["where"].this) if calls_in(part)]
+        made = known.core([exp.alias_(exp.and_(*unknown), "_inlay_passed")], first)
+        text = f"SELECT count(*), count(*) FILTER (_inlay_passed) FROM ({written(made)}) AS _inlay_core"
+        return known.with_ctes(text)
+
+    def _block(self) -> tuple[exp.Select, Known]:
+        tree = self.statement.tree.copy()
+        select, _ = block_of(node_of(tree, self.numbers[0]))
+        return select, Known(select, self.statement, ())
+
+    def guarded(self, table_of: Callable[[int], str]) -> Statement:
+        """The statement, looking at rows with known answers alone."""
+        statement = self.statement
+        words = statement.words
+        at = next(i for i, word in enumerate(words) if number_of(word.text) == self.numbers[0])
+        block = block_at(words, at)
+        if block is None or "where" not in block.clauses or "from" not in block.clauses:
+            raise Unplannable("its WHERE cannot be told apart")
+        parts = []
+        for left, right in _conditions(words, block.clauses["where"]):
+            text = statement.text[words[left].start : words[right - 1].end]
+            inside = [n for i in range(left, right) if (n := number_of(words[i].text)) is not None]
+            known = [condition for n in inside if (condition := _is_known(statement, text, n, table_of(n)))]
+            parts.append(f"({' AND '.join([*known, f'({text})'])})" if inside else text)
+        where = " AND ".join(parts)
+        enough = (
+            f"(SELECT CASE WHEN count(*) >= {self.wanted} THEN TRUE ELSE error('{CHANGED}') END FROM "
+            f"(SELECT 1 FROM {block.text(statement.text, block.clauses['from'])} WHERE {where} LIMIT {self.wanted}))"
+        )
+        first, last = block.clauses["where"]
+        changed = spliced(statement.text, [(words[first].start, words[last - 1].end, f"{where} AND {enough}")])
+        return statement.with_text(changed)
+
+
+def early_stops(statement: Statement, stages: Collection[int]) -> Iterator[EarlyStop]:
+    """The SELECTs of a statement that may stop early."""
+    for select in statement.tree.find_all(exp.Select):
+        wanted = _wanted(select)
+        where = select.args.get("where")
+        if wanted is None or where is None or not calls_in(where):
+            continue
+        inside = calls_in(where)
+        numbers = [n for n in stages if n in inside and block_of(node_of(statement.tree, n))[0] is select]
+        if len(numbers) < len(inside):
+            continue
+        if any(select.args.get(name) for name in ("distinct", "group", "having", "qualify", "sample")):
+            continue
+        if any(item.find(exp.AggFunc, exp.Window) for item in select.expressions):
+            continue
+        order = select.args.get("order")
+        if order is not None:
+            known = Known(select, statement, ())
+            by = [part.this for part in order.expressions]
+            if any(
+                isinstance(part, exp.Literal) or not known.is_known(part) or part.name.lower() == "all" for part in by
+            ):
+                continue
+        yield EarlyStop(statement, numbers, wanted)
+
+
+def _wanted(select: exp.Select) -> int | None:
+    """LIMIT and OFFSET together, where they are numbers."""
+    total = 0
+    for name in ("limit", "offset"):
+        part = select.args.get(name)
+        if part is None:
+            continue
+        if not isinstance(part.expression, exp.Literal) or not part.expression.is_int:
+            return None
+        total += int(part.expression.this)
+    return total if select.args.get("limit") and 0 < total <= MOST_ROWS else None
+
+
+def _conditions(words: list[Word], span: tuple[int, int]) -> list[tuple[int, int]]:
+    """What AND joins; the whole where that cannot be told apart."""
+    if any(words[i].lower in ("between", "case", "or") for i in range(*span)):
+        return [span]
+    return cut(words, span, "and")
+
+
+def _is_known(statement: Statement, text: str, number: int, table: str) -> str:
+    """That the answer to a call is at hand, as marked SQL; '' where it is the same for every row."""
+    found: list[str] = []
+
+    def take(at: int, arguments: list[str]) -> str:
+        if at == number:
+            keys = key_places(statement.calls[number])
+            if keys:
+                empty = " OR ".join(f"({arguments[place]}) IS NULL" for _, place in keys)
+                same = " AND ".join(f'{table}.{KEY}{i} = ({arguments[place]}) COLLATE "C"' for i, place in keys)
+                found.append(f"({empty} OR EXISTS (SELECT 1 FROM {table} WHERE {same}))")
+        return f"{statement.mark(at)}({', '.join(arguments)})"
+
+    replaced(text, take)
+    return found[0] if found else ""
