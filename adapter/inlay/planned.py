@@ -28,6 +28,7 @@ from inlay.errors import InlayError
 from inlay.planner.early_stop import EarlyStop, early_stops
 from inlay.planner.gather import KEY, ROWS, gathers
 from inlay.planner.lookups import VALUE, Answers, key_places, with_lookups
+from inlay.planner.order_calls import WORTH_ROWS, Chain, chains, cheapest_first
 from inlay.planner.plan import Plan, Specs, make_plan
 from inlay.planner.rules import Applied
 from inlay.planner.statement import Call, Unplannable
@@ -221,6 +222,11 @@ class _Runner:
                 if self.stop_early(stop):
                     done.update(stop.numbers)
                     break  # the text has changed, and another SELECT of its kind is rare
+        if not done:
+            for chain in chains(self.plan.statement, self.plan.stages):
+                with contextlib.suppress(Unplannable):
+                    self.order(chain)
+                    break  # the text may have changed
         for number in self.plan.stages:
             if number not in done:
                 try:
@@ -246,7 +252,36 @@ class _Runner:
             self.plan.applied.append(Applied("stop_early", f"{seen:,} rows asked until {passed:,} passed"))
             return True
         self.answers |= {number: replace(self.answers[number], complete=False) for number in stop.numbers}
-        return seen < first
+        return bool(seen < first)
+
+    def order(self, chain: Chain) -> None:
+        """Decides which of a WHERE's conditions is asked first."""
+        numbers = [number for link in chain.links for number in link]
+        n_rows = self.query(with_lookups(chain.rows(), self.answers, self.names)).fetchall()[0][0]
+        if n_rows < WORTH_ROWS:
+            return
+        before = dict(self.answers)
+        for number in self.plan.stages:
+            if number in numbers:
+                self.stage(number, [chain.inputs(number)])
+                self.answers[number] = replace(self.answers[number], complete=True)
+        sample = self.query(with_lookups(chain.sample(), self.answers, self.names)).fetchall()
+        self.answers = before  # all but the sample is still to be answered
+        order = cheapest_first(sample)
+        arranged = chain.arranged(order) if order != sorted(order) else None
+        if arranged is None:
+            return
+        self.plan.statement = arranged
+        rank = {number: place for place, link in enumerate(order) for number in chain.links[link]}
+        places = [i for i, number in enumerate(self.plan.stages) if number in rank]
+        # Stable: within a condition a call inside another stays before it.
+        for place, number in zip(
+            places, sorted((self.plan.stages[i] for i in places), key=rank.__getitem__), strict=True
+        ):
+            self.plan.stages[place] = number
+        self.plan.applied.append(
+            Applied("order_calls", f"of {len(chain.links)} conditions with calls, number {order[0] + 1} is asked first")
+        )
 
     def prepared(self) -> Prepared:
         if not self.answers:

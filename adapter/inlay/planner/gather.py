@@ -96,7 +96,7 @@ def _above(node: exp.Expr, kind: type[exp.Expr]) -> bool:
     return False
 
 
-def _arguments(node: exp.Expr, statement: Statement, number: int) -> list[exp.Expr]:
+def arguments_of(node: exp.Expr, statement: Statement, number: int) -> list[exp.Expr]:
     """The call's row values, as they stand in the tree."""
     texts = statement.calls[number].texts
     found = [argument for argument in node.expressions if not isinstance(argument, exp.PropertyEQ | exp.Kwarg)]
@@ -121,7 +121,7 @@ def rows_query(statement: Statement, number: int, staged: Collection[int], first
     block = Known(select, statement, staged)
     block.conjunct_of(node if clause == "where" else None)
     guards = _guards(node, block.is_known) if first is None else []
-    made = block.core(_keys(_arguments(node, statement, number)), first, guards)
+    made = block.core(_keys(arguments_of(node, statement, number)), first, guards)
     return _distinct(made, select, len(statement.calls[number].texts))
 
 
@@ -137,14 +137,16 @@ def _narrow(statement: Statement, number: int, staged: Collection[int]) -> str:
     node = node_of(tree, number)
     select, clause = block_of(node)
     block = Known(select, statement, staged)
-    keys = _keys(_arguments(node, statement, number))
+    keys = _keys(arguments_of(node, statement, number))
     guards = _guards(node, block.is_known) if not select.find(exp.AggFunc) else []
     block.keep_what_is_known(keys, guards)
     hidden = block.hidden
     climb = clause == "expressions" and not select.args.get("distinct")
     while climb:
         above = _reader(select, tree)
-        if above is None or not above.args.get("where") or above.args.get("joins") or above.args.get("distinct"):
+        if above is None or above.args.get("joins") or above.args.get("distinct"):
+            break
+        if not above.args.get("where") and not above.args.get("limit"):
             break
         if above.args.get("group") or _has_aggregate(above):
             above.set("group", None)
@@ -157,7 +159,21 @@ def _narrow(statement: Statement, number: int, staged: Collection[int]) -> str:
         block.keep_what_is_known([exp.column(f"{KEY}{i}") for i in range(len(keys))], [])
         hidden = block.hidden
         select = above
+    _limited_by_union(select)
     return _distinct(select, select, len(keys))
+
+
+def _limited_by_union(select: exp.Select) -> None:
+    """UNION ALL … LIMIT n takes at most n rows of each side."""
+    at: exp.Expr | None = select.parent
+    while isinstance(at, exp.Union) and not at.args.get("distinct") and not at.args.get("order"):
+        limit, offset = at.args.get("limit"), at.args.get("offset")
+        if limit is not None and not select.args.get("limit"):
+            bounds = [part.expression for part in (limit, offset) if part is not None]
+            if all(isinstance(bound, exp.Literal) and bound.is_int for bound in bounds):
+                total = sum(int(bound.this) for bound in bounds)
+                select.set("limit", exp.Limit(expression=exp.Literal.number(total)))
+        at = at.parent
 
 
 def _has_aggregate(select: exp.Select) -> bool:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 
 from sqlglot import exp
 
@@ -22,14 +22,13 @@ _CLAUSES = ("from_", "joins", "laterals", "where", "group", "having", "qualify",
 
 @dataclass
 class Plan:
-    """stages: numbers of calls, those first that others wait for. reasons: calls that stay on the plain path, and why.
-    chains: calls of conditions that AND joins in one WHERE; which of these is asked first is free."""
+    """stages: numbers of calls, those first that others wait for. reasons: why the other calls stay on the plain
+    path."""
 
     statement: Statement
     applied: list[Applied]
     stages: list[int]
     reasons: dict[int, str]
-    chains: list[list[list[int]]] = field(default_factory=list)
 
 
 def make_plan(sql: str, specs: Specs, column_name: Callable[[str], str]) -> Plan:
@@ -57,7 +56,7 @@ def make_plan(sql: str, specs: Specs, column_name: Callable[[str], str]) -> Plan
             stages.append(number)
         else:
             reasons[number] = reason
-    return Plan(statement, applied, stages, reasons, _chains(statement, stages))
+    return Plan(statement, applied, stages, reasons)
 
 
 def _query(tree: exp.Expr) -> exp.Expr | None:
@@ -113,23 +112,3 @@ def _visited(tree: exp.Expr) -> Iterator[exp.Expr]:
             if isinstance(child, exp.Expr):
                 yield from _visited(child)
     yield tree
-
-
-def _chains(statement: Statement, stages: Collection[int]) -> list[list[list[int]]]:
-    from inlay.planner.gather import conjuncts
-
-    found = []
-    for select in statement.tree.find_all(exp.Select):
-        where = select.args.get("where")
-        if where is None:
-            continue
-        links = []
-        for conjunct in conjuncts(where.this):
-            numbers = [
-                n for n in calls_in(conjunct) if n in stages and block_of(node_of(statement.tree, n))[0] is select
-            ]
-            if numbers:
-                links.append(sorted(numbers))
-        if len(links) > 1:
-            found.append(links)
-    return found
