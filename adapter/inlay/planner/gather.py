@@ -144,9 +144,9 @@ def _narrow(statement: Statement, number: int, staged: Collection[int]) -> str:
     climb = clause == "expressions" and not select.args.get("distinct")
     while climb:
         above = _reader(select, tree)
-        if above is None or above.args.get("joins") or above.args.get("distinct"):
+        if above is None or above.args.get("distinct"):
             break
-        if not above.args.get("where") and not above.args.get("limit"):
+        if not any(above.args.get(clause) for clause in ("where", "limit", "joins")):
             break
         if above.args.get("group") or _has_aggregate(above):
             above.set("group", None)
@@ -181,14 +181,14 @@ def _has_aggregate(select: exp.Select) -> bool:
 
 
 def _reader(select: exp.Select, tree: exp.Expr) -> exp.Select | None:
-    """The one SELECT that reads this one in its FROM."""
+    """The one SELECT that reads this one, in its FROM or a JOIN."""
     parent = select.parent
-    if isinstance(parent, exp.Subquery) and isinstance(parent.parent, exp.From):
+    if isinstance(parent, exp.Subquery) and isinstance(parent.parent, exp.From | exp.Join):
         return parent.find_ancestor(exp.Select)
     if isinstance(parent, exp.CTE):
         name = parent.alias.lower()
         readers = [table for table in tree.find_all(exp.Table) if table.name.lower() == name]
-        if len(readers) == 1 and isinstance(readers[0].parent, exp.From):
+        if len(readers) == 1 and isinstance(readers[0].parent, exp.From | exp.Join):
             return readers[0].find_ancestor(exp.Select)
     return None
 

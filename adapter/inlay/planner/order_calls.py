@@ -54,9 +54,9 @@ class Chain:
                 for argument in arguments_of(node_of(part, number), self.statement, number):
                     length = exp.Anonymous(this="length", expressions=[exp.cast(argument.copy(), "VARCHAR")])
                     lengths.append(exp.Coalesce(this=length, expressions=[exp.Literal.number(0)]))
-            total: exp.Expr = lengths[0]
-            for length in lengths[1:]:
-                total = exp.Add(this=total, expression=length)
+            total = lengths[0]
+            for other in lengths[1:]:
+                total = exp.Add(this=total, expression=other)
             columns.append(exp.alias_(total, f"_inlay_c{i}"))
         made = known.core(columns, SAMPLE_ROWS)
         names = ", ".join(f"_inlay_p{i} IS TRUE, _inlay_c{i}" for i in range(len(self.links)))

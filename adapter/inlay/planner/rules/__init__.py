@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from inlay.planner.rules.calls_above_joins import calls_above_joins
 from inlay.planner.rules.calls_above_limit import calls_above_limit
 from inlay.planner.rules.order_predicates import order_predicates
 from inlay.planner.statement import Statement
@@ -21,5 +22,6 @@ Rule = Callable[[Statement], "tuple[Statement, str] | None"]
 
 RULES: tuple[Rule, ...] = (
     order_predicates,  # what costs nothing is asked before what costs a model
+    calls_above_joins,  # of a subquery that is joined, only the rows that the join leaves
     calls_above_limit,  # of a sorted and cut result, only what is left
 )

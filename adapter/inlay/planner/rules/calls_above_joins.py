@@ -1,0 +1,140 @@
+"""Calls in the columns of a subquery or CTE, after the join that reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sqlglot import exp
+
+from inlay.planner.blocks import block_at
+from inlay.planner.gather import block_of, node_of
+from inlay.planner.rules.moving import may_move, moved, position, quoted
+from inlay.planner.statement import Statement, Unplannable, calls_in, number_of
+from inlay.planner.text import spliced
+
+
+def calls_above_joins(statement: Statement) -> tuple[Statement, str] | None:
+    """DuckDB computes a subquery's columns for all its rows; a join around it may leave few of them. So the subquery
+    gives what its calls are made from, and each mention of the column outside becomes the call."""
+    done = 0
+    while (changed := _one(statement)) is not None:
+        statement = changed
+        done += 1
+    return (statement, f"calls of {done} subquer{'ies' if done > 1 else 'y'} made after the join") if done else None
+
+
+def _one(statement: Statement) -> Statement | None:
+    for number in statement.calls:
+        try:
+            select, clause = block_of(node_of(statement.tree, number))
+        except Unplannable:
+            continue
+        if clause != "expressions" or select.args.get("distinct") or select.args.get("group") or not may_move(select):
+            continue
+        if any(item.find(exp.AggFunc) and not item.find(exp.Window) for item in select.expressions):
+            continue
+        for reader, name in _readers(select, statement.tree):
+            if _reduces(reader):
+                changed = _moved(statement, number, select, reader, name)
+                if changed is not None:
+                    return changed
+    return None
+
+
+def _readers(select: exp.Select, tree: exp.Expr) -> Iterator[tuple[exp.Select, str]]:
+    """The one SELECT that reads this one, and the name by which it does."""
+    parent = select.parent
+    if isinstance(parent, exp.Subquery) and isinstance(parent.parent, exp.From | exp.Join):
+        reader = parent.parent.parent
+        if isinstance(reader, exp.Select):
+            yield reader, parent.alias
+    elif isinstance(parent, exp.CTE) and not parent.args["alias"].args.get("columns"):
+        name = parent.alias.lower()
+        tables = [table for table in tree.find_all(exp.Table) if table.name.lower() == name]
+        others = [cte for cte in tree.find_all(exp.CTE) if cte.alias.lower() == name]
+        if len(tables) == 1 and len(others) == 1 and isinstance(tables[0].parent, exp.From | exp.Join):
+            reader = tables[0].parent.parent
+            if isinstance(reader, exp.Select) and not tables[0].args.get("pivots"):
+                yield reader, tables[0].alias or tables[0].name
+
+
+def _reduces(reader: exp.Select) -> bool:
+    """Whether it joins by a condition that holds no call, so that rows may go."""
+    joins = reader.args.get("joins") or []
+    if any(join.args.get("method") or join.args.get("side") == "FULL" for join in joins):
+        return False  # NATURAL, ASOF and POSITIONAL read columns or rows in ways of their own
+    return any((join.args.get("on") and not calls_in(join.args["on"])) or join.args.get("using") for join in joins)
+
+
+def _moved(statement: Statement, number: int, select: exp.Select, reader: exp.Select, name: str) -> Statement | None:
+    words = statement.words
+    at = next(i for i, word in enumerate(words) if number_of(word.text) == number)
+    block = block_at(words, at)
+    if block is None or len(block.columns) != len(select.expressions) or not name:
+        return None
+    pieces: list[tuple[int, int, str]] = []
+    inputs: dict[str, str] = {}
+    outside: dict[str, str] = {}
+    for span, item in zip(block.columns, select.expressions, strict=True):
+        if calls_in(item):
+            expression = moved(statement, item, words[span[0]].start, inputs)
+            if expression is None or item.alias.lower() in outside:
+                return None
+            outside[item.alias.lower()] = expression
+            pieces.append((words[span[0]].start, words[span[1] - 1].end, ""))
+    if not inputs:
+        return None
+    exported = ", ".join(f"{column} AS {inner}" for column, inner in inputs.items())
+    pieces[0] = (pieces[0][0], pieces[0][1], exported)
+    # Each of the other columns leaves its comma behind it.
+    for i, (start, end, new) in enumerate(pieces[1:], 1):
+        comma = next(word for word in reversed(words) if word.start < start)
+        pieces[i] = (comma.start, end, new)
+    inner = {
+        column: f"{name}.{column}" if name.isidentifier() else f"{quoted(name)}.{column}" for column in inputs.values()
+    }
+    for alias, expression in outside.items():
+        for column, qualified in inner.items():
+            expression = expression.replace(column, qualified)
+        outside[alias] = f"({expression})"
+    mentions = _mentions(statement, reader, select, name, set(outside))
+    if mentions is None:
+        return None
+    for start, end, column, named in mentions:
+        pieces.append((start, end, outside[column] + (f" AS {quoted(named)}" if named else "")))
+    return statement.with_text(spliced(statement.text, pieces))
+
+
+def _mentions(
+    statement: Statement, reader: exp.Select, select: exp.Select, name: str, columns: set[str]
+) -> list[tuple[int, int, str, str | None]] | None:
+    """(start, end, column, name that it needs) of every mention outside; None where there may be others."""
+    found = []
+    for node in reader.walk(prune=lambda node: node is select):
+        if node is select:
+            continue
+        if isinstance(node, exp.Star) and not isinstance(node.parent, exp.Count):
+            return None  # its columns cannot be told one by one
+        if isinstance(node, exp.Columns) or (isinstance(node, exp.Alias) and node.alias.lower() in columns):
+            return None
+        if isinstance(node, exp.Join) and any(part.name.lower() in columns for part in node.args.get("using") or []):
+            return None
+        if not isinstance(node, exp.Column) or node.name.lower() not in columns:
+            continue
+        if (node.table and node.table.lower() != name.lower()) or node.find_ancestor(exp.Select) is not reader:
+            return None
+        where = position(node)
+        item: exp.Expr = node
+        while item.parent is not None and item.parent is not reader:
+            item = item.parent
+        if where is None or (item.arg_key == "expressions" and item is not node and not isinstance(item, exp.Alias)):
+            return None  # a column that takes its name from the mention
+        named = node.name if item is node and item.arg_key == "expressions" else None
+        found.append((*where, node.name.lower(), named))
+    # In CTEs of its own the reader may mean another column of the name.
+    return found if not reader.args.get("with_") or _only_above(reader, select) else None
+
+
+def _only_above(reader: exp.Select, select: exp.Select) -> bool:
+    """Whether the SELECT is a CTE of the reader's own WITH."""
+    return any(cte.this is select for cte in reader.args["with_"].expressions)
