@@ -33,6 +33,7 @@ from inlay.store import parts
 from inlay.store import shelf as shelf_module
 from inlay.store.folder import open_folder
 from inlay.store.index import Index, halves
+from inlay.store.inputs import distinct_inputs
 from inlay.store.keys import input_keys, key_sql, signature
 from inlay.store.shelf import Shelf
 
@@ -566,6 +567,27 @@ def test_the_index_finds_what_a_dictionary_finds(seed: int, sizes: list[int], al
     assert index.find([]).tolist() == []
 
 
+@given(st.lists(st.tuples(st.sampled_from(["", "a", "ab", "é", "\0", "b"]), st.sampled_from(["", "x", "xx"]))))
+@settings(deadline=None)
+def test_inputs_are_made_distinct_in_the_order_in_which_they_come(rows: list[tuple[str, str]]) -> None:
+    for columns in ([[a for a, _ in rows]], [[a for a, _ in rows], [b for _, b in rows]]):
+        given_rows = list(zip(*columns, strict=True))
+        found = distinct_inputs([pa.array(column, pa.string()) for column in columns])
+        distinct = [found.row(i) for i in range(len(found))]
+        assert distinct == list(dict.fromkeys(given_rows))
+        assert [key.tobytes() for key in found.keys] == input_keys(zip(*distinct, strict=True) if distinct else [[]])
+        places = range(len(distinct)) if found.inverse is None else found.inverse.to_pylist()
+        assert [distinct[place] for place in places] == given_rows
+
+
+def test_a_repeat_that_a_sample_does_not_show_is_found() -> None:
+    texts = [f"text {i}" for i in range(5_000)]
+    found = distinct_inputs([pa.array([*texts, "text 0"])])
+    assert (len(found), found.inverse is None) == (5_000, False)
+    found = distinct_inputs([pa.array([None, *texts])[1:]])
+    assert (len(found), found.inverse) == (5_000, None)
+
+
 def test_a_big_index_finds_every_row() -> None:
     rng = np.random.default_rng(5)
     keys = rng.integers(0, 256, (150_000, 32), dtype=np.uint8)
@@ -581,8 +603,12 @@ def make_shelf(folder: Path) -> Shelf:
     return Shelf(open_folder(str(folder)), "s" * 64, {}, {}, writable=True)
 
 
+@pytest.mark.parametrize("glance_rows", [1_000_000, 0], ids=["small", "large"])
 @pytest.mark.parametrize("seed", range(4))
-def test_a_shelf_finds_what_a_dictionary_finds(folder: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+def test_a_shelf_finds_what_a_dictionary_finds(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, seed: int, glance_rows: int
+) -> None:
+    monkeypatch.setattr(shelf_module, "_GLANCE_ROWS", glance_rows)
     monkeypatch.setattr(parts, "_GROUP_ROWS", 7)  # many row groups in a part
     monkeypatch.setattr(shelf_module, "_CACHE_BYTES", 2_000)  # and few of them kept
     rng = np.random.default_rng(seed)
@@ -610,6 +636,56 @@ def test_a_shelf_finds_what_a_dictionary_finds(folder: Path, monkeypatch: pytest
             assert found == {i: truth[key] for i, key in enumerate(asked) if key in truth}
     assert reader.find([])[1] is None
     assert reader.find(unknown)[1] is None
+
+
+def test_a_large_shelf_is_looked_through_once_before_its_keys_are_kept(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = [f"text {i}" for i in range(1_000)]
+    keys = input_keys([texts])
+    writer = make_shelf(folder)
+    for start in range(0, 1_000, 100):
+        writer.publish(keys[start : start + 100], pa.table({"value": texts[start : start + 100]}))
+    monkeypatch.setattr(shelf_module, "_GLANCE_ROWS", 999)
+    reader = make_shelf(folder)
+    reader.refresh()
+    for kept in (0, 1_000):
+        positions, table = reader.find([*keys[5:700:50], b"?" * 32, keys[5]])
+        assert table is not None
+        found = dict(zip(positions.tolist(), table["value"].to_pylist(), strict=True))
+        assert [found.get(i) for i in range(16)] == [*texts[5:700:50], None, texts[5]]
+        assert (len(reader._index), len(reader)) == (kept, 1_000)
+    # What comes to it in small pieces is kept at once.
+    writer.publish(input_keys([["one more"]]), pa.table({"value": ["one more"]}))
+    reader.refresh()
+    assert len(reader._index) == 1_001
+
+
+def test_keys_are_read_from_files_that_lay_them_out_in_another_way(folder: Path) -> None:
+    """They are read past Parquet's reader where they lie as they should, which their checksum tells."""
+    texts = [f"text {i}" for i in range(5_000)]
+    writer = make_shelf(folder)
+    with pytest.MonkeyPatch.context() as patched:
+        said = parts._format
+        # Several pages in one row group.
+        patched.setattr(parts, "_format", lambda schema: {**said(schema), "data_page_size": 1_000})
+        writer.publish(input_keys([texts]), pa.table({"value": texts}), known_here=False)
+    reader = make_shelf(folder)
+    reader.refresh()
+    positions, table = reader.find(input_keys([texts[::7]]))
+    assert table is not None and not reader.damaged
+    assert [texts[::7][i] for i in positions] == table["value"].to_pylist()
+
+
+def test_reading_many_parts_keeps_no_file_open(folder: Path) -> None:
+    writer = make_shelf(folder)
+    for i in range(20):
+        writer.publish(input_keys([[f"text {i}"]]), pa.table({"value": [i]}), known_here=False)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    reader = make_shelf(folder)
+    reader.refresh()
+    assert len(reader.find(input_keys([[f"text {i}" for i in range(20)]]))[0]) == 20
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 def test_keys_that_begin_alike_are_told_apart(folder: Path) -> None:

@@ -27,6 +27,7 @@ from inlay.backends.fake import CALLS
 from inlay.connection import Connection
 from inlay.errors import ConfigError
 from inlay.functions.classify import EMBED_TEMPLATES
+from inlay.store import shelf as shelf_module
 from inlay.store.folder import open_folder
 from inlay.store.keys import input_keys
 from inlay.store.parts import DamagedPart, write_part
@@ -159,7 +160,12 @@ def small_tables() -> dict[str, pa.Table]:
 
 @pytest.mark.parametrize("kind", ["vectors", "answers"])
 @pytest.mark.parametrize("flip", [0x01, 0x06, 0x12, 0x40])  # 0x06 and 0x12 turn one encoding of Parquet into another
-def test_no_flip_of_any_byte_of_a_part_gives_a_wrong_row(tmp_path: Path, kind: str, flip: int) -> None:
+@pytest.mark.parametrize("large", [False, True], ids=["", "large"])
+def test_no_flip_of_any_byte_of_a_part_gives_a_wrong_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, flip: int, large: bool
+) -> None:
+    if large:  # looked through before any key is kept
+        monkeypatch.setattr(shelf_module, "_GLANCE_ROWS", 0)
     table = small_tables()[kind]
     keys = input_keys([[f"text {i}" for i in range(5)]])
     folder = open_folder(str(tmp_path))
@@ -251,7 +257,12 @@ def test_what_is_deleted_between_statements_is_made_again(
     assert said(ask(opened())) == truth
 
 
-def test_a_part_that_goes_after_its_keys_were_read_is_unknown(tmp_path: Path) -> None:
+@pytest.mark.parametrize("large", [False, True], ids=["", "large"])
+def test_a_part_that_goes_after_it_was_found_is_unknown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, large: bool
+) -> None:
+    if large:
+        monkeypatch.setattr(shelf_module, "_GLANCE_ROWS", 0)
     texts = [f"text {i}" for i in range(60)]
     keys = input_keys([texts])
     writer = Shelf(open_folder(str(tmp_path)), "5" * 64, {}, {}, writable=True)
@@ -285,7 +296,7 @@ def test_many_damaged_parts_cost_their_own_rows_alone(tmp_path: Path) -> None:
     writer.refresh(1)
     for path in damaged:  # after the index was read, in the values and not in the keys
         content = bytearray(path.read_bytes())
-        content[500] ^= 1
+        content[400] ^= 1
         path.write_bytes(content)
     positions, table = writer.find(keys)
     assert table is not None
@@ -294,8 +305,13 @@ def test_many_damaged_parts_cost_their_own_rows_alone(tmp_path: Path) -> None:
     assert set(writer.damaged) == {path.name for path in damaged}
 
 
-def test_rows_that_moved_into_another_part_are_found_there(tmp_path: Path) -> None:
+@pytest.mark.parametrize("large", [False, True], ids=["", "large"])
+def test_rows_that_moved_into_another_part_are_found_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, large: bool
+) -> None:
     """What a compaction does while another process reads: one part comes for several, and then those go."""
+    if large:
+        monkeypatch.setattr(shelf_module, "_GLANCE_ROWS", 0)
     texts = [f"text {i}" for i in range(60)]
     keys = input_keys([texts])
     folder = open_folder(str(tmp_path))

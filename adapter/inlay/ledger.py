@@ -11,8 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
+from inlay.backends.base import Bools
 from inlay.engine.distinct import DistinctCounter
 from inlay.store.account import now_text
+from inlay.store.keys import Keys
 from inlay.types import LedgerRow, ModelRef, RowError
 
 ERRORS_KEPT = 10_000
@@ -93,8 +97,8 @@ class Ledger:
     def count(
         self,
         entry: Entry,
-        keys: list[bytes],
-        known: list[bool],
+        keys: Keys,
+        known: Bools,
         failed: Mapping[int, str],
         *,
         tokens: int = 0,
@@ -104,14 +108,12 @@ class Ledger:
     ) -> None:
         """Adds the distinct inputs of one chunk; an input that this statement has had before is not counted again."""
         with self._lock:
-            for position, new in enumerate(entry.distinct.add(keys)):
-                if new:
-                    if position in failed:
-                        entry.failed += 1
-                    elif known[position]:
-                        entry.known += 1
-                    else:
-                        entry.inferred += 1
+            new = entry.distinct.add(keys)
+            bad = np.zeros(len(new), dtype=np.bool_)
+            bad[list(failed)] = True
+            entry.failed += int(np.count_nonzero(new & bad))
+            entry.known += int(np.count_nonzero(new & ~bad & known))
+            entry.inferred += int(np.count_nonzero(new & ~bad & ~known))
             entry.tokens += tokens
             entry.truncated += truncated
             entry.cost += cost

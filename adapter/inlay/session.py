@@ -33,7 +33,7 @@ from inlay.models.locate import local_folder
 from inlay.progress import Progress
 from inlay.store.account import Account, Failure, call_of, read_errors, read_ledger
 from inlay.store.calls import call_text, record_call
-from inlay.store.keys import input_keys
+from inlay.store.inputs import Inputs, distinct_inputs
 from inlay.store.memory import Memory
 from inlay.store.parts import with_inputs
 from inlay.store.results import Store
@@ -142,8 +142,9 @@ class Session:
             statement, function, call.model, said, len(columns[0]) if n_rows is None else n_rows, node
         )
         try:
-            distinct, inverse = _distinct([column.filter(valid) for column in columns])
-            found = self._answers(spec, call, bound, distinct, entry, len(columns[0]), detail)
+            rows = columns if valid.true_count == len(valid) else [column.filter(valid) for column in columns]
+            inputs = distinct_inputs(rows, are_distinct=n_rows is not None)
+            found = self._answers(spec, call, bound, inputs, entry, len(columns[0]), detail)
         finally:
             self.ledger.end(
                 entry, loaded_models().get(call.model.fingerprint, "") if entry.tokens or entry.inferred else ""
@@ -151,19 +152,19 @@ class Session:
             if self.account is not None:
                 self.account.write(self.ledger.account_rows)
         if found.errors and not self.planning:
-            self._report(call, labels, distinct, found.errors, on_error, node)
+            self._report(call, labels, inputs, found.errors, on_error, node)
         if detail:
             made = detail_array(found.table, found.errors, call.model.name, found.known)
         else:
             made = value_array(found.table)
-        return _spread(made, inverse, valid)
+        return _spread(made, inputs.inverse, valid)
 
     def _answers(
         self,
         spec: FunctionSpec,
         call: Call,
         bound: Bound,
-        distinct: list[list[str]],
+        inputs: Inputs,
         entry: Entry,
         n_rows: int,
         detail: bool,
@@ -173,56 +174,77 @@ class Session:
         schema = answer_schema(spec)
         if not detail:
             schema = pa.schema([schema.field("value")])
-        if not distinct[0]:
+        n = len(inputs)
+        if not n:
             return Found(schema.empty_table(), {}, np.zeros(0, dtype=np.bool_))
-        keys = input_keys(distinct)
-        shelf = self._shelf(spec, call, bound)
-        stored: Ints = np.zeros(0, dtype=np.int64)
-        tables: list[pa.Table] = []
-        if shelf is not None:
-            shelf.refresh(entry.number)
-            stored, table = shelf.find(keys, schema.names)
-            if table is not None:
-                tables.append(table.cast(schema))
-        known = np.zeros(len(keys), dtype=np.bool_)
+        stored, own, table = self._stored(spec, call, bound, inputs, entry, schema)
+        known = np.zeros(n, dtype=np.bool_)
         known[stored] = True
         missing = np.flatnonzero(~known)
-        errors: dict[int, str] = {}
-        ask = None
-        if len(missing):
-            columns = distinct if not len(stored) else [[column[i] for i in missing] for column in distinct]
-            with self.progress.working(f"{call.function} {call.model.name}", n_rows) as told:
-                ask = Ask(self.inference, call.model, Token(), told, entry.number, planning=self.planning)
-                answers = bound.answer(columns, ask)
-            errors = {int(missing[i]): reason for i, reason in answers.errors.items()}
-            known[missing] = answers.known
-            made = answer_table(answers, spec)
-            tables.append(made.select(schema.names))
-            # Of a plan nothing is kept: without the numbers of new labels it has no answers even to known texts.
-            if shelf is not None and self.store is not None and not self.planning:
-                good = [i for i in range(len(missing)) if i not in answers.errors]
-                kept = made.take(pa.array(good, type=pa.int64()))
-                if self.settings.store_inputs:
-                    kept = with_inputs(kept, [[column[i] for i in good] for column in columns])
-                self.store.publish(shelf, [keys[missing[i]] for i in good], kept)
-        if ask is None:
-            self.ledger.count(entry, keys, known.tolist(), errors)
-        else:
-            self.ledger.count(
-                entry,
-                keys,
-                known.tolist(),
-                {} if self.planning else errors,
-                tokens=ask.tokens,
-                truncated=ask.truncated,
-                cost=ask.tokens / 1e6 * call.model.cost_per_million_tokens,
-                loading_seconds=ask.loading_seconds,
-            )
-        if not len(stored):
-            return Found(tables[0], errors, known)
-        places = np.empty(len(keys), dtype=np.int64)
-        places[np.concatenate([stored, missing])] = np.arange(len(keys))
-        return Found(pa.concat_tables(tables).take(numbers_array(places)), errors, known)
+        known[own] = False
+        if not len(missing):
+            self.ledger.count(entry, inputs.keys, known, {})
+            return Found(_in_order([table], stored), {}, known)
+        asked = inputs if not len(stored) else inputs.take(missing)
+        texts = [column.to_pylist() for column in asked.columns]
+        with self.progress.working(f"{call.function} {call.model.name}", n_rows) as told:
+            ask = Ask(self.inference, call.model, Token(), told, entry.number, planning=self.planning)
+            answers = bound.answer(texts, ask)
+        errors = {int(missing[i]): reason for i, reason in answers.errors.items()}
+        known[missing] = answers.known
+        made = answer_table(answers, spec)
+        shelf = self._shelf(spec, call, bound)
+        # Of a plan nothing is kept: without the numbers of new labels it has no answers even to known texts.
+        if shelf is not None and self.store is not None and not self.planning:
+            good = np.array([i for i in range(len(missing)) if i not in answers.errors], dtype=np.int64)
+            kept = made.take(numbers_array(good))
+            if self.settings.store_inputs:
+                kept = with_inputs(kept, [[column[i] for i in good] for column in texts])
+            self.store.publish(shelf, asked.keys[good], kept)
+        self.ledger.count(
+            entry,
+            inputs.keys,
+            known,
+            {} if self.planning else errors,
+            tokens=ask.tokens,
+            truncated=ask.truncated,
+            cost=ask.tokens / 1e6 * call.model.cost_per_million_tokens,
+            loading_seconds=ask.loading_seconds,
+        )
+        answered = _in_order([table, made.select(schema.names)], np.concatenate([stored, missing]))
+        return Found(answered, errors, known)
+
+    def _stored(
+        self, spec: FunctionSpec, call: Call, bound: Bound, inputs: Inputs, entry: Entry, schema: pa.Schema
+    ) -> tuple[Ints, list[int], pa.Table]:
+        """(positions of the inputs whose answers are stored; those among them that this statement's call computed
+        itself, as far as that is known; the answers to the former in their order)."""
+        if self.store is None:
+            return np.zeros(0, dtype=np.int64), [], schema.empty_table()
+        shelf = self._shelf(spec, call, bound)
+        if shelf is None:
+            return self._stored_numbers(self.store, call, bound, inputs, entry, schema)
+        shelf.refresh(entry.number)
+        stored, table = shelf.find(inputs.keys, schema.names)
+        return stored, [], schema.empty_table() if table is None else table.cast(schema)
+
+    def _stored_numbers(
+        self, store: Store, call: Call, bound: Bound, inputs: Inputs, entry: Entry, schema: pa.Schema
+    ) -> tuple[Ints, list[int], pa.Table]:
+        """The same where the model's numbers are the answer: the engine would find them too, but a row at a time."""
+        question = numbers_question(call.model, bound.prompt, pair=False)
+        shelf = store.shelf(numbers_name(call.model), question, about_model(call.model))
+        shelf.refresh(entry.number)
+        stored, table = shelf.find(inputs.keys)
+        if table is None:
+            return stored, [], schema.empty_table()
+        own = []
+        if self.memory.has_rows_of(entry.number):
+            signed = bytes.fromhex(shelf.signature)
+            own = self.memory.owned([signed + inputs.keys[i].tobytes() for i in stored], entry.number)
+        for field in list(schema)[1:]:
+            table = table.append_column(field, pa.nulls(len(table), field.type))
+        return stored, stored[own].tolist(), table.cast(schema)
 
     def _shelf(self, spec: FunctionSpec, call: Call, bound: Bound) -> Shelf | None:
         """Where answers of this call are stored; None without a store, and where the model's numbers, which are
@@ -298,19 +320,19 @@ class Session:
         self,
         call: Call,
         labels: Any,
-        distinct: list[list[str]],
+        inputs: Inputs,
         errors: Mapping[int, str],
         on_error: str,
         node: str,
     ) -> None:
-        listed = [(" | ".join(column[i] for column in distinct), reason) for i, reason in sorted(errors.items())]
+        listed = [(" | ".join(inputs.row(i)), reason) for i, reason in sorted(errors.items())]
         for text, reason in listed:
             self.ledger.fail(call.function, call.model.name, text, reason)
         if self.account is not None:
             said = call_of(labels, {**call.options, "model": call.model.name})
             self.account.failed(
                 [
-                    Failure(node, call.function, call.model.name, said, tuple(column[i] for column in distinct), reason)
+                    Failure(node, call.function, call.model.name, said, inputs.row(i), reason)
                     for i, reason in sorted(errors.items())
                 ]
             )
@@ -410,24 +432,26 @@ def _valid_rows(columns: list[pa.Array]) -> pa.Array:
     return valid
 
 
-def _distinct(columns: list[pa.Array]) -> tuple[list[list[str]], pa.Array]:
-    """Distinct rows as one list per column, and for each row which of them it is."""
-    if len(columns) == 1:
-        encoded = columns[0].dictionary_encode()
-        return [encoded.dictionary.to_pylist()], encoded.indices
-    places: dict[tuple[str, ...], int] = {}
-    rows = zip(*(column.to_pylist() for column in columns), strict=True)
-    inverse = pa.array([places.setdefault(row, len(places)) for row in rows], type=pa.int32())
-    return [list(column) for column in zip(*places, strict=True)] if places else [[] for _ in columns], inverse
+def _in_order(tables: list[pa.Table], positions: Ints) -> pa.Table:
+    """Rows that answer the inputs at these positions, which are all there are, in the order of the inputs."""
+    joined = pa.concat_tables([table for table in tables if len(table)] or tables[:1])
+    if not len(positions) or (np.diff(positions) == 1).all():
+        return joined
+    places = np.empty(len(positions), dtype=np.int64)
+    places[positions] = np.arange(len(positions))
+    return joined.take(numbers_array(places))
 
 
-def _spread(answers: pa.Array, inverse: pa.Array, valid: pa.Array) -> pa.Array:
+def _spread(answers: pa.Array, inverse: pa.Array | None, valid: pa.Array) -> pa.Array:
     """Answers of distinct rows back to all rows, NULL where the input was NULL."""
     if not len(answers):
         return pa.nulls(len(valid), answers.type)
-    if inverse.null_count == 0 and len(inverse) == len(valid):
-        return answers.take(inverse)
+    n_valid = len(answers) if inverse is None else len(inverse)
+    if n_valid == len(valid):
+        return answers if inverse is None else answers.take(inverse)
     where = np.full(len(valid), -1, dtype=np.int64)
-    where[np.asarray(valid.to_numpy(zero_copy_only=False), dtype=np.bool_)] = inverse.to_numpy(zero_copy_only=False)
+    where[np.asarray(valid.to_numpy(zero_copy_only=False), dtype=np.bool_)] = (
+        np.arange(n_valid) if inverse is None else inverse.to_numpy(zero_copy_only=False)
+    )
     places = numbers_array(where)
     return answers.take(pc.if_else(pc.less(places, 0), None, places))

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
+
+from inlay.backends.base import Bools
+from inlay.store.keys import Keys, key_matrix
 
 EXACT_LIMIT = 100_000
 _BITS = 1 << 23  # 1 MiB; at 5 million inputs the estimate's standard error is about 0.05 %
@@ -14,26 +19,32 @@ class DistinctCounter:
     """Exact up to EXACT_LIMIT inputs, then linear counting over a bitmap (Whang et al., 1990)."""
 
     def __init__(self) -> None:
-        self._exact: set[bytes] | None = set()
+        self._exact: set[int] | None = set()
         self._bitmap = np.zeros(0, dtype=np.bool_)
 
-    def add(self, keys: list[bytes]) -> list[bool]:
-        """For each key whether it is new here. keys: at least 8 well-mixed bytes each."""
-        if self._exact is not None:
-            new = []
-            for key in keys:
-                known = len(self._exact)
-                self._exact.add(key[:8])
-                new.append(len(self._exact) > known)
+    def add(self, keys: Sequence[bytes] | Keys) -> Bools:
+        """For each key whether it is new here. keys: each there once, of 32 well-mixed bytes."""
+        words = np.ascontiguousarray(key_matrix(keys)).view(np.uint64)[:, 0]
+        if self._exact is not None and len(words) + len(self._exact) <= 2 * EXACT_LIMIT:
+            given = words.tolist()
+            fresh = set(given) - self._exact
+            self._exact |= fresh
             if len(self._exact) > EXACT_LIMIT:
-                self._bitmap = np.zeros(_BITS, dtype=np.bool_)
-                self._bitmap[_places(list(self._exact))] = True
-                self._exact = None
-            return new
-        places = _places(keys)
-        new_mask = ~self._bitmap[places]
+                self._estimate_from(self._exact)
+            if len(fresh) in (0, len(given)):
+                return np.full(len(given), bool(fresh), dtype=np.bool_)
+            return np.fromiter((word in fresh for word in given), dtype=np.bool_, count=len(given))
+        if self._exact is not None:  # at least as many as the limit are new
+            self._estimate_from(self._exact)
+        places = _places(words)
+        new = ~self._bitmap[places]
         self._bitmap[places] = True
-        return [bool(flag) for flag in new_mask]
+        return new
+
+    def _estimate_from(self, exact: set[int]) -> None:
+        self._bitmap = np.zeros(_BITS, dtype=np.bool_)
+        self._bitmap[_places(np.fromiter(exact, dtype=np.uint64, count=len(exact)))] = True
+        self._exact = None
 
     def __len__(self) -> int:
         if self._exact is not None:
@@ -42,5 +53,5 @@ class DistinctCounter:
         return round(-_BITS * math.log(max(1, free) / _BITS))
 
 
-def _places(keys: list[bytes]) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
-    return np.frombuffer(b"".join(key[:8] for key in keys), dtype=np.uint64) % np.uint64(_BITS)
+def _places(words: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
+    return (words % np.uint64(_BITS)).astype(np.int64)

@@ -1,7 +1,7 @@
 """Where a key's row is: an index in memory over the keys of a shelf's parts.
 
 Of each key, which is a SHA-256, the first eight bytes find it and the next eight must agree: half of it is held, and
-nobody can make two inputs that share it. Twenty-four bytes a row.
+nobody can make two inputs that share it. Twenty-eight bytes a row.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+
+from inlay.store.keys import Keys, key_matrix
 
 U64 = npt.NDArray[np.uint64]
 I64 = npt.NDArray[np.int64]
@@ -21,76 +23,133 @@ _RUNS = 8
 _SCANS_BEFORE_SORT = 4
 _SMALL_RUN = 100_000
 
+# Keys looked for at once, from which on scanning sifts out too little.
+FEW = 8_192
 
-def halves(keys: npt.NDArray[np.uint8]) -> tuple[U64, U64]:
+
+def halves(keys: Keys) -> tuple[U64, U64]:
     """The first and the second eight bytes of each of [n, 32] keys, as numbers."""
-    words = np.ascontiguousarray(keys).view(np.dtype("<u8"))
+    words = _words(keys)
     return words[:, 0].copy(), words[:, 1].copy()
+
+
+def _words(keys: Keys) -> U64:
+    return np.ascontiguousarray(keys).view(np.dtype("<u8"))
+
+
+class Wanted:
+    """Keys to look for among keys in any order, in one pass over those without a comparison per pair."""
+
+    def __init__(self, firsts: U64, seconds: U64) -> None:
+        self._firsts, at, self._place = np.unique(firsts, return_index=True, return_inverse=True)
+        self._seconds = seconds[at]
+        # Of two keys that share their first half but not the second only one is looked for.
+        self._alone = seconds == self._seconds[self._place]
+        self._rows = np.full(len(self._firsts), -1, dtype=np.int64)
+        # Which keys share their first sixteen bits with any that is wanted.
+        self._marked = np.zeros(1 << 16, dtype=np.bool_)
+        self._marked[(firsts & np.uint64(0xFFFF)).astype(np.int64)] = True
+
+    def among(self, keys: Keys, first_row: int) -> tuple[I64, I64]:
+        """What take() is to be told of these keys, which are numbered from first_row on."""
+        words = _words(keys)
+        return self._among(words.view(np.uint16)[:, 0], words[:, 0], words[:, 1], first_row)
+
+    def among_halves(self, firsts: U64, seconds: U64, first_row: int) -> tuple[I64, I64]:
+        return self._among(firsts.view(np.uint16)[::4], firsts, seconds, first_row)
+
+    def _among(self, bits: npt.NDArray[np.uint16], firsts: U64, seconds: U64, first_row: int) -> tuple[I64, I64]:
+        near = np.flatnonzero(self._marked.take(bits))
+        at = np.searchsorted(self._firsts, firsts[near])
+        at[at == len(self._firsts)] = 0
+        hit = (self._firsts[at] == firsts[near]) & (self._seconds[at] == seconds[near])
+        return at[hit], first_row + near[hit]
+
+    def take(self, which: I64, rows: I64) -> None:
+        self._rows[which] = rows
+
+    def rows(self) -> I64:
+        """Row of each wanted key, -1 where there was none."""
+        return np.where(self._alone, self._rows[self._place], -1)
+
+
+class _Table:
+    """Keys in order, with the place of the first of each of about as many buckets: a key is found in one or two steps,
+    since the bits of a digest are evenly spread."""
+
+    def __init__(self, firsts: U64, seconds: U64, rows: I64) -> None:
+        order = np.argsort(firsts)
+        self.firsts, self.seconds, self.rows = firsts[order], seconds[order], rows[order]
+        bits = max(1, len(rows).bit_length() - 1)
+        self._shift = np.uint64(64 - bits)
+        counts = np.bincount((self.firsts >> self._shift).astype(np.int64), minlength=1 << bits)
+        self._starts = np.zeros(len(counts), dtype=np.uint32)
+        np.cumsum(counts[:-1], out=self._starts[1:])
+
+    def find(self, firsts: U64, seconds: U64) -> I64:
+        last = len(self.rows) - 1
+        at = np.minimum(self._starts[firsts >> self._shift], last).astype(np.int64)
+        behind = np.flatnonzero(self.firsts[at] < firsts)
+        while len(behind):
+            at[behind] += 1
+            behind = behind[at[behind] <= last]
+            behind = behind[self.firsts[at[behind]] < firsts[behind]]
+        at = np.minimum(at, last)
+        hit = (self.firsts[at] == firsts) & (self.seconds[at] == seconds)
+        return np.where(hit, self.rows[at], -1)
 
 
 class _Run:
     """Keys of some parts. Parts are scanned one by one until scanning has cost what sorting would; then they are one
-    sorted array."""
+    table."""
 
     def __init__(self, parts: list[tuple[U64, U64, int]]) -> None:
         self.parts = parts
         self._n = sum(len(keys) for keys, _, _ in parts)
-        self._sorted: tuple[U64, U64, I64] | None = None
+        self._table: _Table | None = None
         self._scans = 0
 
     def __len__(self) -> int:
         return self._n
 
-    def find(self, wanted: U64, checks: U64) -> I64:
-        """Row of each wanted key, -1 where there is none. wanted is in ascending order, and each there once."""
-        found = np.full(len(wanted), -1, dtype=np.int64)
+    def find(self, firsts: U64, seconds: U64) -> I64:
+        """Row of each wanted key, -1 where there is none."""
         if not self._n:
-            return found
-        if self._sorted is None and (self._n <= _SMALL_RUN or self._scans >= _SCANS_BEFORE_SORT):
-            self._sort()
-        if self._sorted is not None:
-            keys, seconds, rows = self._sorted
-            at = np.searchsorted(keys, wanted)
-            at[at == len(keys)] = 0
-            hit = (keys[at] == wanted) & (seconds[at] == checks)
-            found[hit] = rows[at[hit]]
-            return found
+            return np.full(len(firsts), -1, dtype=np.int64)
+        if self._table is None and (
+            self._n <= _SMALL_RUN or self._scans >= _SCANS_BEFORE_SORT or len(firsts) > min(FEW, self._n // 64)
+        ):
+            self.table()
+        if self._table is not None:
+            return self._table.find(firsts, seconds)
         self._scans += 1
-        # Which keys share their first sixteen bits with any that is wanted: one pass without a comparison per pair.
-        marked = np.zeros(1 << 16, dtype=np.bool_)
-        marked[(wanted & np.uint64(0xFFFF)).astype(np.int64)] = True
-        for keys, seconds, first_row in self.parts:
-            near = np.flatnonzero(marked[keys.view(np.uint16)[::4]])
-            at = np.searchsorted(wanted, keys[near])
-            at[at == len(wanted)] = 0
-            hit = (wanted[at] == keys[near]) & (checks[at] == seconds[near])
-            found[at[hit]] = first_row + near[hit]
-        return found
+        wanted = Wanted(firsts, seconds)
+        for part in self.parts:
+            wanted.take(*wanted.among_halves(*part))
+        return wanted.rows()
 
     def joined(self, others: Sequence[_Run]) -> _Run:
-        """One sorted run of this one and others."""
-        runs = [run.ordered() for run in (self, *others)]
+        """One run with a table of this one and others."""
+        tables = [run.table() for run in (self, *others) if len(run)]
         made = _Run([])
-        made._n = sum(len(run) for run in (self, *others))
-        made._arrange(*(np.concatenate([run[i] for run in runs]) for i in range(3)))
+        made._n = sum(len(table.rows) for table in tables)
+        if tables:
+            made._table = _Table(
+                np.concatenate([table.firsts for table in tables]),
+                np.concatenate([table.seconds for table in tables]),
+                np.concatenate([table.rows for table in tables]),
+            )
         return made
 
-    def ordered(self) -> tuple[U64, U64, I64]:
-        if self._sorted is None:
-            self._sort()
-        assert self._sorted is not None
-        return self._sorted
-
-    def _sort(self) -> None:
-        keys = np.concatenate([keys for keys, _, _ in self.parts])
-        seconds = np.concatenate([seconds for _, seconds, _ in self.parts])
-        rows = np.concatenate([first + np.arange(len(part), dtype=np.int64) for part, _, first in self.parts])
-        self._arrange(keys, seconds, rows)
-
-    def _arrange(self, keys: U64, seconds: U64, rows: I64) -> None:
-        order = np.argsort(keys)
-        self._sorted = keys[order], seconds[order], rows[order]
-        self.parts = []
+    def table(self) -> _Table:
+        if self._table is None:
+            self._table = _Table(
+                np.concatenate([keys for keys, _, _ in self.parts]),
+                np.concatenate([seconds for _, seconds, _ in self.parts]),
+                np.concatenate([first + np.arange(len(part), dtype=np.int64) for part, _, first in self.parts]),
+            )
+            self.parts = []
+        return self._table
 
 
 class Index:
@@ -113,20 +172,18 @@ class Index:
             small = others[0].joined(others[1:])
             self._runs = [largest, small] if len(largest) > 4 * len(small) else [largest.joined([small])]
 
-    def find(self, keys: Sequence[bytes]) -> I64:
+    def find(self, keys: Sequence[bytes] | Keys) -> I64:
         """Row of each key, -1 where there is none."""
+        rows = np.full(len(keys), -1, dtype=np.int64)
         if not self._runs or not len(keys):
-            return np.full(len(keys), -1, dtype=np.int64)
-        words = np.frombuffer(b"".join([key[:16] for key in keys]), dtype=np.dtype("<u8")).reshape(-1, 2)
-        distinct, first, place = np.unique(words[:, 0], return_index=True, return_inverse=True)
-        checks = words[first, 1]
-        rows = np.full(len(distinct), -1, dtype=np.int64)
-        for run in self._runs:
-            missing = rows < 0
-            if not missing.any():
+            return rows
+        firsts, seconds = halves(key_matrix(keys))
+        for number, run in enumerate(self._runs):
+            if not number:
+                rows = run.find(firsts, seconds)
+                continue
+            missing = np.flatnonzero(rows < 0)
+            if not len(missing):
                 break
-            rows[missing] = run.find(distinct[missing], checks[missing])
-        found = rows[place]
-        # Two keys that share their first half but not the second: only one of them was looked for.
-        found[words[:, 1] != checks[place]] = -1
-        return found
+            rows[missing] = run.find(firsts[missing], seconds[missing])
+        return rows

@@ -45,6 +45,7 @@ class Memory:
         self._claimed: dict[bytes, threading.Event] = {}
         self._bytes = 0
         self._next = 0
+        self._owners: set[int | None] = set()
 
     def lookup(self, keys: list[bytes], into: Floats, owner: int | None) -> tuple[list[int], list[int]]:
         """Copies each row that is here to its place in `into`.
@@ -65,6 +66,16 @@ class Memory:
                     if owner is not None and block.owner == owner:
                         own.append(position)
         return missing, own
+
+    def has_rows_of(self, owner: int) -> bool:
+        """Whether this owner computed any."""
+        return owner in self._owners
+
+    def owned(self, keys: list[bytes], owner: int) -> list[int]:
+        """Positions of those that are here and that the owner itself computed."""
+        with self._lock:
+            found = [self._index.get(key) for key in keys]
+        return [position for position, held in enumerate(found) if held is not None and held[0].owner == owner]
 
     def claim(self, keys: list[bytes]) -> tuple[list[int], dict[int, threading.Event]]:
         """(positions that the caller must now compute and release, positions that another thread is computing)."""
@@ -91,6 +102,7 @@ class Memory:
         with self._lock:
             self._next += 1
             block = _Block(self._next, keys, rows, owner)
+            self._owners.add(owner)
             self._blocks[block.number] = block
             self._bytes += block.bytes
             for row, key in enumerate(keys):

@@ -15,9 +15,9 @@ import contextlib
 import hashlib
 import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,7 @@ import pyarrow.parquet as pq
 
 from inlay.errors import InlayError
 from inlay.store.folder import Folder
+from inlay.store.keys import Keys, key_matrix
 
 FORM = "part/1"
 _SUMS = b"inlay.sums"
@@ -39,6 +40,9 @@ _READ_BYTES = 4_000_000
 
 # What reading a damaged or vanished file raises, whichever layer finds it first.
 READ_ERRORS = (OSError, pa.ArrowException, ValueError, KeyError)
+
+
+T = TypeVar("T")
 
 
 class DamagedPart(InlayError):
@@ -276,33 +280,93 @@ def key_pieces(file: pq.ParquetFile, where: str) -> list[npt.NDArray[np.uint8]]:
     return pieces
 
 
+def scan_keys(folder: Folder, name: str, file: pq.ParquetFile, look: Callable[[Keys, int], T]) -> list[T]:
+    """look(keys, number of the first row) for each piece of a part's keys in order, which are then held against their
+    checksum. No more than a piece is in memory at a time: on many machines memory that a process takes for the first
+    time costs more than reading the file. file: as open_part() gave it; it may be closed. Raises DamagedPart, and
+    FileNotFoundError."""
+    try:
+        with folder.open(name) as source:
+            seen, found, first_row = [], 0, 0
+            for start, n_rows in _key_pages(file):
+                piece = source.read_at(n_rows * 32, start)
+                found = zlib.crc32(piece, found)
+                seen.append(look(np.frombuffer(piece, dtype=np.uint8).reshape(-1, 32), first_row))
+                first_row += n_rows
+        if first_row == file.metadata.num_rows and found == _sums(file)["keys"]:
+            return seen
+    except FileNotFoundError:
+        raise
+    except READ_ERRORS:
+        pass
+    # Not as _key_pages() takes it to be, or damaged: Parquet's reader and the checksum say which.
+    pieces = key_pieces(open_part(folder, name), f"{folder.address}/{name}")
+    firsts = np.cumsum([0, *map(len, pieces)]).tolist()
+    return [look(piece, first) for piece, first in zip(pieces, firsts, strict=False)]
+
+
+def _key_pages(file: pq.ParquetFile) -> list[tuple[int, int]]:
+    """Where the keys of each row group begin, and how many there are, if they are written as PartWriter does: as they
+    are, in one page, at the end of their column. Whether they are, their checksum says."""
+    pages = []
+    for number in range(file.metadata.num_row_groups):
+        group = file.metadata.row_group(number)
+        column = group.column(0)
+        end = column.data_page_offset + column.total_compressed_size
+        pages.append((end - group.num_rows * 32, group.num_rows))
+    return pages
+
+
 def read_groups(
     folder: Folder, name: str, file: pq.ParquetFile, groups: Sequence[int], columns: list[str]
-) -> list[pa.Table]:
-    """Row groups of an opened part, in the order given, their bytes held against their checksums: those of Parquet
-    cover the pages, but not their headers, where a changed byte can make another number of a number. Raises
-    DamagedPart, FileNotFoundError."""
+) -> list[pa.RecordBatch]:
+    """Row groups of a part, in the order given, their bytes held against their checksums: those of Parquet cover the
+    pages, but not their headers, where a changed byte can make another number of a number. file: as open_part() gave
+    it; it may be closed. Raises DamagedPart, FileNotFoundError."""
     sums = _sums(file)["groups"]
+    leaves = [i for i, path in enumerate(_leaf_paths(file)) if path.partition(".")[0] in columns]
     try:
-        # Parquet counts from the beginning of a file. What is not of these groups is never touched and takes no memory.
+        # Parquet counts from the beginning of a file. What is not of these columns is never touched and takes no
+        # memory.
         content = np.zeros(max(sums[group][0] for group in groups), dtype=np.uint8)
         with folder.open(name) as source:
             for group in groups:
                 end, expected = sums[group]
-                start = sums[group - 1][0] if group else 0
-                read = source.read_at(end - start, start)
+                begin = sums[group - 1][0] if group else 0
+                read = source.read_at(end - begin, begin)
                 if zlib.crc32(read) != expected:
                     raise DamagedPart(f"{folder.address}/{name}: row group {group} does not give its checksum.")
-                content[start:end] = np.frombuffer(read, dtype=np.uint8)
+                for start, stop in _column_bytes(file, group, leaves):
+                    content[start:stop] = np.frombuffer(read, np.uint8, stop - start, start - begin)
         alone = pq.ParquetFile(pa.BufferReader(pa.py_buffer(content)), metadata=file.metadata)
-        table = alone.read_row_groups(list(groups), columns=columns, use_threads=False)
+        table = alone.read_row_groups(list(groups), columns=columns, use_threads=False).select(columns)
         ends = np.cumsum([file.metadata.row_group(group).num_rows for group in groups])
         starts = [0, *ends[:-1]]
-        return [table.slice(int(start), int(end - start)) for start, end in zip(starts, ends, strict=True)]
+        return [_batch(table.slice(int(start), int(end - start))) for start, end in zip(starts, ends, strict=True)]
     except FileNotFoundError:
         raise
     except READ_ERRORS as error:
         raise DamagedPart(f"{folder.address}/{name}: {error}") from error
+
+
+def _leaf_paths(file: pq.ParquetFile) -> list[str]:
+    schema = file.metadata.schema
+    return [schema.column(i).path for i in range(len(schema))]
+
+
+def _column_bytes(file: pq.ParquetFile, group: int, leaves: Sequence[int]) -> list[tuple[int, int]]:
+    """Where the bytes of leaf columns begin and end in the file."""
+    described = file.metadata.row_group(group)
+    found = []
+    for leaf in leaves:
+        column = described.column(leaf)
+        start = column.dictionary_page_offset if column.has_dictionary_page else column.data_page_offset
+        found.append((start, start + column.total_compressed_size))
+    return found
+
+
+def _batch(table: pa.Table) -> pa.RecordBatch:
+    return table.combine_chunks().to_batches()[0]
 
 
 def check_sums(source: pa.NativeFile, file: pq.ParquetFile, where: str) -> None:
@@ -348,8 +412,9 @@ def with_inputs(table: pa.Table, columns: Sequence[Sequence[str]]) -> pa.Table:
     return table.append_column("inputs", pa.array(rows, type=pa.list_(pa.string())))
 
 
-def key_column(keys: Sequence[bytes]) -> pa.Array:
-    return pa.Array.from_buffers(pa.binary(32), len(keys), [None, pa.py_buffer(b"".join(keys))])
+def key_column(keys: Sequence[bytes] | Keys) -> pa.Array:
+    content = np.ascontiguousarray(key_matrix(keys))
+    return pa.Array.from_buffers(pa.binary(32), len(keys), [None, pa.py_buffer(content)])
 
 
 def _leaf_names(schema: pa.Schema) -> dict[str, str]:

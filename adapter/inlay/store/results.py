@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from inlay.errors import ConfigError
 from inlay.store.folder import Folder, open_folder
-from inlay.store.keys import signature
+from inlay.store.keys import Keys, signature
 from inlay.store.shelf import MANIFEST, Shelf
 
 MARKER = "inlay-store.json"
@@ -89,7 +89,7 @@ class Store:
         names = self.folder.names(RESULTS, folders=True)
         return [name for name in names if self.folder.exists(f"{RESULTS}/{name}/{MANIFEST}")]
 
-    def publish(self, shelf: Shelf, keys: Sequence[bytes], table: pa.Table) -> None:
+    def publish(self, shelf: Shelf, keys: Sequence[bytes] | Keys, table: pa.Table) -> None:
         """Stores rows where this store is written to. Failing to is said once and counted, and costs no answer."""
         if not self.writable or not len(keys):
             return

@@ -25,19 +25,19 @@ import numpy as np
 import pyarrow as pa
 
 from inlay.store.folder import Folder
-from inlay.store.index import I64, U64, Index, halves
+from inlay.store.index import FEW, I64, Index, Wanted, halves
+from inlay.store.keys import Keys, key_matrix
 from inlay.store.parts import (
     KEY,
     READ_ERRORS,
     DamagedPart,
-    Part,
     describe_part,
     key_column,
-    key_pieces,
     open_part,
     part_names,
     read_groups,
     rows_of_groups,
+    scan_keys,
     stored_name,
     write_part,
 )
@@ -50,6 +50,10 @@ FORM = "manifest/1"
 # Decoded row groups that a shelf keeps, so that chunks of a statement that follow one another read each but once.
 _CACHE_BYTES = 128_000_000
 _THREADS = min(8, os.cpu_count() or 1)
+
+# Of more keys than these that come at once the first lookup takes none into memory: sixteen bytes each that a process
+# never had cost twice what reading them does, and one statement over a few rows may be all that it is asked.
+_GLANCE_ROWS = 1_000_000
 
 T = TypeVar("T")
 
@@ -77,16 +81,19 @@ class Shelf:
         self._lock = threading.RLock()
         self._index = Index()
         self._parts: list[str] = []
+        self._files: list[Any] = []
+        self._starts: I64 = np.zeros(0, dtype=np.int64)
+        self._unread: list[int] = []
+        self._glanced = False
         self._seen: set[str] = set()
         self._damaged: dict[str, str] = {}
-        self._files: dict[int, Any] = {}
-        self._groups: OrderedDict[tuple[int, int], pa.Table] = OrderedDict()
+        self._groups: OrderedDict[int, pa.RecordBatch] = OrderedDict()
         self._cached_bytes = 0
         self._has_manifest = False
         self._statements: deque[object] = deque(maxlen=64)  # several may go on at once, in several threads
 
     def __len__(self) -> int:
-        return len(self._index)
+        return len(self._index) + self._n_rows(self._unread)
 
     def refresh(self, statement: object = None) -> None:
         """Looks for parts that are new since last time; within one statement only once."""
@@ -104,13 +111,15 @@ class Shelf:
             try:
                 file = open_part(self.folder, name)
                 opened.append((describe_part(name, file), file))
+                file.close(force=True)  # what it says of itself stays
             except FileNotFoundError:
                 continue  # compacted away between listing and opening
             except DamagedPart as error:
                 self._set_aside(name, str(error))
         # A part that stands for others is read before them, and they not at all.
         opened.sort(key=lambda pair: -len(pair[0].replaces))
-        wanted = []
+        before = len(self._parts)
+        starts = [self._starts]
         for part, file in opened:
             if part.name in self._seen:
                 continue
@@ -121,110 +130,170 @@ class Shelf:
                 )
             elif not (part.replaces and self._seen >= set(part.replaces)):  # else all of it is here already
                 self._seen.update(part.replaces)
-                wanted.append((part, file))
-        self._index.add([run for found in itertools.starmap(_read_keys, wanted) for run in self._numbered(*found)])
+                starts.append(rows_of_groups(file)[:-1] + (len(self._parts) << 32))
+                self._parts.append(part.name)
+                self._files.append(file)
+        self._starts = np.concatenate(starts)
+        new = list(range(before, len(self._parts)))
+        if self._n_rows(new) > _GLANCE_ROWS:
+            self._unread += new
+            self._glanced = False
+        elif new:
+            self._read_keys(new)
 
-    def _numbered(self, part: Part, pieces: list[tuple[U64, U64]] | DamagedPart) -> list[tuple[U64, U64, int]]:
-        """A part's keys with the number of each piece's first row."""
-        if isinstance(pieces, DamagedPart):
-            self._set_aside(part.name, str(pieces))
-            return []
-        first = len(self._parts) << 32
-        self._parts.append(part.name)
-        runs = []
-        for keys, seconds in pieces:
-            runs.append((keys, seconds, first))
-            first += len(keys)
-        return runs
+    def _n_rows(self, numbers: Sequence[int]) -> int:
+        return sum(self._files[number].metadata.num_rows for number in numbers)
 
-    def find(self, keys: Sequence[bytes], columns: Sequence[str] = ("value",)) -> tuple[I64, pa.Table | None]:
+    def _read_keys(self, numbers: Sequence[int]) -> bool:
+        """Takes the keys of these parts into the index; whether a part was gone."""
+        ends = np.cumsum([0] + [self._files[number].metadata.num_rows for number in numbers]).tolist()
+        # One piece of memory for all: of large ones the system gives large pages.
+        firsts, seconds = np.empty((2, ends[-1]), dtype=np.uint64)
+
+        def read(number: int, start: int) -> Exception | None:
+            def take(keys: Keys, row: int) -> None:
+                where = slice(start + row, start + row + len(keys))
+                firsts[where], seconds[where] = halves(keys)
+
+            return self._scan(number, take)[0]
+
+        failed = _side_by_side(read, list(zip(numbers, ends, strict=False)))
+        gone = self._set_failed_aside(numbers, failed)
+        self._index.add(
+            [
+                (firsts[start:end], seconds[start:end], number << 32)
+                for number, start, end, error in zip(numbers, ends, ends[1:], failed, strict=False)
+                if error is None
+            ]
+        )
+        return gone
+
+    def _glance(self, keys: Keys) -> tuple[bool, I64]:
+        """Whether a part was gone, and the row of each key among those that were not read yet, which stay so."""
+        wanted = Wanted(*halves(keys))
+        found = _side_by_side(
+            lambda number: self._scan(number, lambda piece, row: wanted.among(piece, (number << 32) + row)),
+            [(number,) for number in self._unread],
+        )
+        for error, seen in found:
+            for hits in seen if error is None else ():
+                wanted.take(*hits)
+        numbers = self._unread
+        self._unread = [number for number, (error, _) in zip(numbers, found, strict=True) if error is None]
+        return self._set_failed_aside(numbers, [error for error, _ in found]), wanted.rows()
+
+    def _scan(self, number: int, look: Callable[[Keys, int], T]) -> tuple[Exception | None, list[T]]:
+        try:
+            return None, scan_keys(self.folder, self._parts[number], self._files[number], look)
+        except (DamagedPart, FileNotFoundError) as error:
+            return error, []
+
+    def _set_failed_aside(self, numbers: Sequence[int], failed: Sequence[Exception | None]) -> bool:
+        """Whether a part was gone; those that are damaged are set aside."""
+        for number, error in zip(numbers, failed, strict=True):
+            if isinstance(error, DamagedPart):
+                self._set_aside(self._parts[number], str(error))
+        return any(isinstance(error, FileNotFoundError) for error in failed)
+
+    def find(self, keys: Sequence[bytes] | Keys, columns: Sequence[str] = ("value",)) -> tuple[I64, pa.Table | None]:
         """(positions among `keys` that are known, these columns of their rows in the same order), None for no row."""
+        matrix = key_matrix(keys)
         with self._lock:
             for _ in range(_TRIES):
-                lost, positions, table = self._find(keys, list(columns))
+                lost, positions, table = self._find(matrix, list(columns))
                 if not lost:
                     break
                 self._forget()
             return positions, table
 
-    def _find(self, keys: Sequence[bytes], columns: list[str]) -> tuple[bool, I64, pa.Table | None]:
-        """Whether a part was lost, and what find() gives of the others."""
+    def _rows(self, keys: Keys) -> tuple[bool, I64]:
+        """Whether a part was lost, and the row of each key: its part's number and its place there."""
         rows = self._index.find(keys)
+        if not self._unread:
+            return False, rows
+        missing = np.flatnonzero(rows < 0)
+        if not len(missing):
+            return False, rows
+        if not self._glanced and len(missing) <= FEW:
+            self._glanced = True
+            gone, rows[missing] = self._glance(keys[missing])
+        else:
+            unread, self._unread = self._unread, []
+            gone = self._read_keys(unread)
+            rows[missing] = self._index.find(keys[missing])
+        return gone, rows
+
+    def _find(self, keys: Keys, columns: list[str]) -> tuple[bool, I64, pa.Table | None]:
+        """Whether a part was lost, and what find() gives of the others."""
+        gone, rows = self._rows(keys)
         positions = np.flatnonzero(rows >= 0)
-        if not len(positions):
-            return False, positions, None
-        positions = positions[np.argsort(rows[positions], kind="stable")]
         wanted = rows[positions]
-        numbers, firsts = np.unique(wanted >> 32, return_index=True)
-        within = np.split(wanted & np.int64(0xFFFFFFFF), firsts[1:])
-        lost = self._fetch(list(zip(numbers.tolist(), within, strict=True)), columns)
+        steps = np.diff(wanted)
+        if len(steps) and steps.min() < 0:
+            order = np.argsort(wanted, kind="stable")
+            positions, wanted = positions[order], wanted[order]
+            steps = np.diff(wanted)
+        groups = np.searchsorted(self._starts, wanted, side="right") - 1
+        cuts = [0, *(np.flatnonzero(np.diff(groups)) + 1).tolist(), len(wanted)]
+        lost = self._fetch(groups[cuts[:-1]].tolist() if len(wanted) else [], columns)
         kept: list[I64] = []
-        tables: list[pa.Table] = []
-        for number, rows_of_part, places in zip(numbers.tolist(), within, np.split(positions, firsts[1:]), strict=True):
-            if number in lost:
+        found: list[pa.RecordBatch] = []
+        for start, end in itertools.pairwise(cuts) if len(wanted) else ():
+            group = int(groups[start])
+            if group in lost:
                 continue
-            _, starts = self._files[number]
-            groups = np.searchsorted(starts, rows_of_part, side="right") - 1
-            for group in np.unique(groups).tolist():
-                table = self._groups[number, group].select(columns)
-                tables.append(table.take(numbers_array(rows_of_part[groups == group] - starts[group])))
-            kept.append(places)
+            batch = self._groups[group]
+            if batch.schema.names != columns:
+                batch = batch.select(columns)
+            places = wanted[start:end] - self._starts[group]
+            if (steps[start : end - 1] == 1).all():  # as they were written, which is how most statements ask
+                found.append(batch.slice(int(places[0]), end - start))
+            else:
+                found.append(batch.take(numbers_array(places)))
+            kept.append(positions[start:end])
         self._trim()
-        if not tables:
-            return bool(lost), np.zeros(0, dtype=np.int64), None
-        return bool(lost), np.concatenate(kept), pa.concat_tables(tables)
+        if not found:
+            return gone or bool(lost), np.zeros(0, dtype=np.int64), None
+        return gone or bool(lost), np.concatenate(kept), pa.Table.from_batches(found)
 
-    def _fetch(self, wanted: list[tuple[int, I64]], columns: list[str]) -> set[int]:
-        """Sees to it that the row groups of these rows are decoded; returns the parts that are damaged or gone."""
-        lost: set[int] = set()
-        missing: list[tuple[int, list[int]]] = []
-        for number, rows in wanted:
-            if number not in self._files and not self._open(number):
-                lost.add(number)
-                continue
-            _, starts = self._files[number]
-            groups = np.unique(np.searchsorted(starts, rows, side="right") - 1).tolist()
-            for group in groups:
-                if (number, group) in self._groups:
-                    self._groups.move_to_end((number, group))
-            absent = [group for group in groups if not self._holds(number, group, columns)]
-            if absent:
-                missing.append((number, absent))
+    def _fetch(self, groups: list[int], columns: list[str]) -> set[int]:
+        """Sees to it that these row groups are decoded; returns those that are damaged or gone."""
+        missing: dict[int, list[int]] = {}
+        for group in groups:
+            if self._holds(group, columns):
+                self._groups.move_to_end(group)
+            else:
+                missing.setdefault(int(self._starts[group] >> 32), []).append(group)
 
-        def read(number: int, groups: list[int]) -> tuple[int, list[int], list[pa.Table] | Exception]:
-            file, _ = self._files[number]
+        def read(number: int, absent: list[int]) -> tuple[int, list[int], list[pa.RecordBatch] | Exception]:
+            first = np.searchsorted(self._starts, number << 32)
+            places = [int(group - first) for group in absent]
             try:
-                return number, groups, read_groups(self.folder, self._parts[number], file, groups, columns)
+                return (
+                    number,
+                    absent,
+                    read_groups(self.folder, self._parts[number], self._files[number], places, columns),
+                )
             except (DamagedPart, FileNotFoundError) as error:
-                return number, groups, error
+                return number, absent, error
 
-        for number, groups, found in _side_by_side(read, missing):
+        lost: set[int] = set()
+        for number, absent, found in _side_by_side(read, list(missing.items())):
             if isinstance(found, Exception):
-                lost.add(number)
+                # Nothing of a part that is damaged anywhere is believed.
+                lost.update(group for group in groups if self._starts[group] >> 32 == number)
                 if isinstance(found, DamagedPart):
                     self._set_aside(self._parts[number], str(found))
                 continue
-            for group, table in zip(groups, found, strict=True):
-                self._cached_bytes += table.nbytes - (
-                    self._groups[number, group].nbytes if (number, group) in self._groups else 0
-                )
-                self._groups[number, group] = table
+            for group, batch in zip(absent, found, strict=True):
+                before = self._groups.pop(group, None)
+                self._cached_bytes += batch.nbytes - (before.nbytes if before is not None else 0)
+                self._groups[group] = batch
         return lost
 
-    def _open(self, number: int) -> bool:
-        try:
-            file = open_part(self.folder, self._parts[number])
-        except FileNotFoundError:
-            return False
-        except DamagedPart as error:
-            self._set_aside(self._parts[number], str(error))
-            return False
-        self._files[number] = (file, rows_of_groups(file))
-        return True
-
-    def _holds(self, number: int, group: int, columns: list[str]) -> bool:
-        found = self._groups.get((number, group))
-        return found is not None and set(columns) <= set(found.column_names)
+    def _holds(self, group: int, columns: list[str]) -> bool:
+        found = self._groups.get(group)
+        return found is not None and set(columns) <= set(found.schema.names)
 
     def _trim(self) -> None:
         while self._cached_bytes > _CACHE_BYTES and len(self._groups) > 1:
@@ -233,7 +302,8 @@ class Shelf:
 
     def _forget(self) -> None:
         """Everything read so far; what stands in the folder now is read anew."""
-        self._index, self._parts, self._files = Index(), [], {}
+        self._index, self._parts, self._files, self._unread = Index(), [], [], []
+        self._starts = np.zeros(0, dtype=np.int64)
         self._seen = set(self._damaged)
         self._groups.clear()
         self._cached_bytes = 0
@@ -261,7 +331,7 @@ class Shelf:
         """Part → what was wrong with it, of those that this process came across."""
         return dict(self._damaged)
 
-    def publish(self, keys: Sequence[bytes], table: pa.Table, *, known_here: bool = True) -> None:
+    def publish(self, keys: Sequence[bytes] | Keys, table: pa.Table, *, known_here: bool = True) -> None:
         """Stores rows under their keys. table: `value` and what else the signature has. Raises OSError.
 
         known_here: also take the new part into this process's index.
@@ -301,16 +371,8 @@ class Shelf:
         self._has_manifest = True
 
 
-def _read_keys(part: Part, file: Any) -> tuple[Part, list[tuple[U64, U64]] | DamagedPart]:
-    try:
-        return part, [halves(piece) for piece in key_pieces(file, part.name)]
-    except DamagedPart as error:
-        return part, error
-
-
 def _side_by_side(read: Callable[..., T], wanted: Sequence[tuple[Any, ...]]) -> list[T]:
-    """read(*item) for each item, several at a time: most of it is work of Arrow's and zlib's, outside Python's lock.
-    Not for keys: what their reading costs is fresh memory, which several threads get no faster."""
+    """read(*item) for each item, several at a time: most of it is work of Arrow's and zlib's, outside Python's lock."""
     if len(wanted) < 3:
         return [read(*item) for item in wanted]
     with ThreadPoolExecutor(min(_THREADS, len(wanted))) as pool:

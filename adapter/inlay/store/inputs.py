@@ -1,0 +1,84 @@
+"""The distinct inputs of a call with their keys, out of columns as DuckDB hands them over.
+
+Texts stay in Arrow: of most inputs nothing but the key is ever looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from inlay.store.keys import Keys, array_keys
+from inlay.store.vectors import numbers_array
+
+# Rows in the middle of a column that are compared to learn whether texts repeat. In a column of a thousand different
+# texts, or of fewer, some of them nearly always do.
+_SAMPLE = 128
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """columns: one per argument, of equal length, without NULL. inverse: which of them each row is; None where each row
+    is the one in its place."""
+
+    columns: list[pa.Array]
+    keys: Keys
+    inverse: pa.Array | None = None
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def take(self, positions: npt.NDArray[np.int64]) -> Inputs:
+        where = numbers_array(positions)
+        return Inputs([column.take(where) for column in self.columns], self.keys[positions])
+
+    def row(self, position: int) -> tuple[str, ...]:
+        return tuple(column[position].as_py() for column in self.columns)
+
+
+def distinct_inputs(columns: Sequence[pa.Array], *, are_distinct: bool = False) -> Inputs:
+    """Of strings without NULL. are_distinct: the caller says so; where it is not true, more is asked than need be."""
+    if are_distinct or not _repeats(columns):
+        # Digests show what repeats faster than texts do, though each has to be made.
+        keys = array_keys(columns)
+        firsts = np.ascontiguousarray(keys).view(np.uint64)[:, 0]
+        if are_distinct or not _any_twice(firsts):
+            return Inputs(list(columns), keys)
+    distinct, inverse = _distinct(columns)
+    return Inputs(distinct, array_keys(distinct), inverse)
+
+
+def _any_twice(numbers: npt.NDArray[np.uint64]) -> bool:
+    ordered = np.sort(numbers)  # np.unique() goes through a hash table, which takes ten times as long
+    return bool((ordered[1:] == ordered[:-1]).any())
+
+
+def _repeats(columns: Sequence[pa.Array]) -> bool:
+    """Whether the columns look as if some of their rows were the same."""
+    n = len(columns[0])
+    sample = [column.slice((n - min(n, _SAMPLE)) // 2, _SAMPLE) for column in columns]
+    return any(len(column.unique()) < len(column) for column in sample) and (
+        len(columns) == 1 or len(_distinct(sample)[0][0]) < len(sample[0])
+    )
+
+
+def _distinct(columns: Sequence[pa.Array]) -> tuple[list[pa.Array], pa.Array]:
+    """The distinct rows in the order in which they come first, and for each row which of them it is."""
+    encoded = [column.dictionary_encode() for column in columns]
+    if len(encoded) == 1:
+        return [encoded[0].dictionary], encoded[0].indices
+    # Two columns at a time become one of numbers, none of which is larger than the number of pairs there could be.
+    codes = encoded[0].indices.cast(pa.int64())
+    for column in encoded[1:]:
+        numbers = codes.to_numpy() * len(column.dictionary) + column.indices.to_numpy()
+        pairs = numbers_array(numbers).dictionary_encode()
+        codes = pairs.indices.cast(pa.int64())
+    inverse = codes.to_numpy()
+    firsts = np.empty(int(inverse.max(initial=-1)) + 1, dtype=np.int64)
+    firsts[inverse[::-1]] = np.arange(len(inverse))[::-1]
+    where = numbers_array(firsts)
+    return [column.take(where) for column in columns], codes
