@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 import pyarrow as pa
@@ -40,6 +40,8 @@ GATHER_ROWS = 8_192
 
 HELD_BYTES = 256_000_000
 """Answers of one call that are held for a lookup. Larger ones, which are vectors, stream through the plain path."""
+
+R = TypeVar("R", bound="Runner")
 
 _OURS = ("inlay", "inlay.planner")
 
@@ -86,13 +88,18 @@ def specs_of(session: Session) -> Specs:
 def prepare(session: Session, con: duckdb.DuckDBPyConnection, sql: str, parameters: Any = None) -> Prepared:
     """Plans a statement and answers its calls. Raises Unplannable where it is to run as it is, what a model raises,
     and what DuckDB raises for the person's own expressions."""
+    runner = runner_of(Runner, session, con, sql, parameters)
+    runner.run()
+    return runner.prepared()
+
+
+def runner_of(kind: type[R], session: Session, con: duckdb.DuckDBPyConnection, sql: str, parameters: Any) -> R:
+    """What answers the calls of a statement. Raises Unplannable where it is to run as it is."""
     if not session.attached:
         raise Unplannable("inlay was detached")
     sql, parameters = _named(sql, parameters)
     plan = make_plan(sql, specs_of(session), lambda text: _column_name(con, text))
-    runner = _Runner(session, con, plan, parameters, variables(sql))
-    runner.run()
-    return runner.prepared()
+    return kind(session, con, plan, parameters, variables(sql))
 
 
 def is_query(sql: str) -> bool:
@@ -193,7 +200,9 @@ class _Held:
         return pa.table(made)
 
 
-class _Runner:
+class Runner:
+    """Answers the calls of one planned statement, stage by stage."""
+
     def __init__(
         self,
         session: Session,
@@ -242,7 +251,7 @@ class _Runner:
                 self.stage(number, [stop.inputs(number, first)])
                 # DuckDB computes columns before it cuts: rows beyond the first must not be asked for by the lookup.
                 self.answers[number] = replace(self.answers[number], complete=True)
-            seen, passed = self.query(with_lookups(stop.passed(first), self.answers, self.names)).fetchall()[0]
+            seen, passed = self.query(self.looked_up(stop.passed(first))).fetchall()[0]
             if passed >= stop.wanted or seen < first:
                 break
             first *= 4
@@ -257,7 +266,7 @@ class _Runner:
     def order(self, chain: Chain) -> None:
         """Decides which of a WHERE's conditions is asked first."""
         numbers = [number for link in chain.links for number in link]
-        n_rows = self.query(with_lookups(chain.rows(), self.answers, self.names)).fetchall()[0][0]
+        n_rows = self.query(self.looked_up(chain.rows())).fetchall()[0][0]
         if n_rows < WORTH_ROWS:
             return
         before = dict(self.answers)
@@ -265,7 +274,7 @@ class _Runner:
             if number in numbers:
                 self.stage(number, [chain.inputs(number)])
                 self.answers[number] = replace(self.answers[number], complete=True)
-        sample = self.query(with_lookups(chain.sample(), self.answers, self.names)).fetchall()
+        sample = self.query(self.looked_up(chain.sample())).fetchall()
         self.answers = before  # all but the sample is still to be answered
         order = cheapest_first(sample)
         arranged = chain.arranged(order) if order != sorted(order) else None
@@ -293,6 +302,10 @@ class _Runner:
             with_lookups(self.plan.statement.text, self.answers, self.names),
             self.tables, self.parameters, self.plan, self.staged, self.reasons,
         )  # fmt: skip
+
+    def looked_up(self, text: str) -> str:
+        """A query of the planner's own as SQL."""
+        return with_lookups(text, self.answers, self.names)
 
     def query(self, sql: str, parameters: Any = None) -> Any:
         return _with_tables(self.con, sql, self.tables, self.parameters if parameters is None else parameters)
@@ -343,10 +356,7 @@ class _Runner:
         raises = self.session.on_error(call.spec.name, held.options) == "raise"
         # Whether the statement needs a row that fails is for the statement to say: it asks once more, and stops there.
         options = {**held.options, "on_error": "null"} if raises else held.options
-        answer = self.session.answer(
-            call.spec.name, rows, held.labels, options,
-            statement=self.statement_number, detail=call.detail or raises, n_rows=n_rows,
-        )  # fmt: skip
+        answer = self.ask(call, held, rows, options, call.detail or raises, n_rows)
         if raises:
             good = answer.field("error").is_null()
             held.failed = held.failed or pc.any(pc.invert(good)).as_py() or False
@@ -355,6 +365,14 @@ class _Runner:
         held.add(rows, answer)
         if held.n_bytes > HELD_BYTES:
             raise Unplannable(f"its answers are larger than {HELD_BYTES:,} bytes, so they stream")
+
+    def ask(
+        self, call: Call, held: _Held, rows: list[pa.Array], options: dict[str, Any], detail: bool, n_rows: int
+    ) -> pa.Array:
+        """The answers to distinct inputs, which stand for n_rows."""
+        return self.session.answer(
+            call.spec.name, rows, held.labels, options, statement=self.statement_number, detail=detail, n_rows=n_rows
+        )
 
     def is_aborted(self) -> bool:
         """Whether the error has ended the person's transaction."""
@@ -368,7 +386,7 @@ class _Runner:
         """The distinct inputs of the first query that DuckDB binds, without those that are held."""
         reason: Exception | None = None
         for text in texts:
-            sql = with_lookups(text, self.answers, self.names)
+            sql = self.looked_up(text)
             if sql in held.gathered:
                 return pa.RecordBatchReader.from_batches(pa.schema([]), [])
             held.gathered.append(sql)
