@@ -18,6 +18,7 @@ from inlay.engine import cancel
 from inlay.errors import InterruptedQueryError
 from inlay.estimate import expected_rows
 from inlay.session import Session
+from inlay.views_that_call import views_that_call
 
 
 class _Holder:
@@ -269,6 +270,7 @@ def connect(database: str = ":memory:", read_only: bool = False, config: Any = N
             # DuckDB's own bar goes to standard output, among the results; inlay shows its own on standard error.
             con.execute("SET enable_progress_bar_print = false")
         session = attach(con, config=None if isinstance(config, dict) else config, **options)
+        views_that_call(session, con)
     except BaseException:
         con.close()
         raise

@@ -33,7 +33,9 @@ from inlay.planner.plan import Plan, Specs, make_plan
 from inlay.planner.rules import Applied
 from inlay.planner.statement import Call, Unplannable
 from inlay.planner.text import spliced, words
+from inlay.planner.views import expanded
 from inlay.session import Session
+from inlay.views_that_call import views_that_call
 
 GATHER_ROWS = 8_192
 """Inputs that are answered at a time, and so at most lost if the process is killed."""
@@ -46,6 +48,8 @@ R = TypeVar("R", bound="Runner")
 _OURS = ("inlay", "inlay.planner")
 
 _tables = itertools.count(1)
+
+_CREATES_VIEW = re.compile(r"\s*CREATE\s+(OR\s+REPLACE\s+)?VIEW\b", re.IGNORECASE)
 
 _UNBOUND = (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException, duckdb.NotImplementedException)
 
@@ -97,7 +101,7 @@ def runner_of(kind: type[R], session: Session, con: duckdb.DuckDBPyConnection, s
     """What answers the calls of a statement. Raises Unplannable where it is to run as it is."""
     if not session.attached:
         raise Unplannable("inlay was detached")
-    sql, parameters = _named(sql, parameters)
+    sql, parameters = _named(expanded(sql, views_that_call(session, con)), parameters)
     plan = make_plan(sql, specs_of(session), lambda text: _column_name(con, text))
     return kind(session, con, plan, parameters, variables(sql))
 
@@ -121,7 +125,10 @@ def run_all_but_last(session: Session, con: duckdb.DuckDBPyConnection, sql: str)
 def execute(session: Session, con: duckdb.DuckDBPyConnection, sql: str, parameters: Any = None) -> Any:
     """What con.execute(sql, parameters) gives, planned where it can be."""
     sql = run_all_but_last(session, con, sql)
-    return _planned_or_plain(session, con, sql, parameters, "execute", {})
+    result = _planned_or_plain(session, con, sql, parameters, "execute", {})
+    if _CREATES_VIEW.match(sql):
+        views_that_call(session, con)
+    return result
 
 
 def relation(session: Session, con: duckdb.DuckDBPyConnection, sql: str, parameters: Any, alias: str) -> Any:

@@ -7,7 +7,7 @@ import itertools
 import json
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,6 +55,7 @@ class Session:
         self.attached = True
         self.ledger = Ledger()
         self.memory = Memory(settings.memory_mb * 1_000_000)
+        self._views: re.Pattern[str] | None = None
         self._lock = threading.Lock()
         self._models: dict[str, ModelRef] = {}
         self._calls: dict[tuple[str, str], tuple[Call, Bound]] = {}
@@ -93,9 +94,21 @@ class Session:
             self._calls.clear()
             self._recorded.clear()  # another default model answers the same words
 
+    def calls(self, sql: str) -> bool:
+        """Whether a text may call one of the functions."""
+        return self._call_pattern.search(sql) is not None
+
     def may_call(self, sql: object) -> bool:
-        """Whether a statement may call one of the functions at all: all that every other statement costs."""
-        return isinstance(sql, str) and self._call_pattern.search(sql) is not None
+        """Whether a statement may call one of the functions, by itself or through a view: all that every other
+        statement costs."""
+        return isinstance(sql, str) and (
+            self.calls(sql) or (self._views is not None and self._views.search(sql) is not None)
+        )
+
+    def plan_views(self, names: Iterable[str]) -> None:
+        """Statements that mention one of these views are planned from here on."""
+        found = "|".join(re.escape(name) for name in names)
+        self._views = re.compile(rf"\b(?:{found})\b", re.IGNORECASE) if found else None
 
     def model(self, name: str, function: str | None = None) -> ModelRef:
         """The described model of a registered name. Raises UnknownModelError, or what describing it raises."""

@@ -6,7 +6,6 @@ what was not foreseen, and where one cannot be bound, the call runs on the plain
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Collection, Iterator
 
 from sqlglot import exp
@@ -76,14 +75,22 @@ def is_constant(tree: exp.Expr) -> bool:
     return not any(isinstance(node, exp.Column | exp.Star | exp.Query | exp.Subquery) for node in tree.walk())
 
 
+class _Unread(Unplannable):
+    """Nothing reads the column that the call makes: DuckDB does not make it."""
+
+
 def gathers(statement: Statement, number: int, staged: Collection[int]) -> Iterator[str]:
     """Marked SELECTs of the distinct inputs of a call, the narrowest first; a later one is for where DuckDB does not
     bind those before. `staged` are calls whose answers may be looked up meanwhile."""
     node = node_of(statement.tree, number)
     clause = block_of(node)[1]
     if clause in ("expressions", "having", "qualify", "order") and not _above(node, exp.AggFunc):
-        with contextlib.suppress(Unplannable):
+        try:
             yield _narrow(statement, number, staged)
+        except _Unread:
+            raise
+        except Unplannable:
+            pass
     yield rows_query(statement, number, staged)
 
 
@@ -142,12 +149,12 @@ def _narrow(statement: Statement, number: int, staged: Collection[int]) -> str:
     block.keep_what_is_known(keys, guards)
     hidden = block.hidden
     climb = clause == "expressions" and not select.args.get("distinct")
+    names = _names(select, node)
     while climb:
         above = _reader(select, tree)
         if above is None or above.args.get("distinct"):
             break
-        if not any(above.args.get(clause) for clause in ("where", "limit", "joins")):
-            break
+        names = _passed_on(above, select, names)
         if above.args.get("group") or _has_aggregate(above):
             above.set("group", None)
             above.set("having", None)
@@ -161,6 +168,34 @@ def _narrow(statement: Statement, number: int, staged: Collection[int]) -> str:
         select = above
     _limited_by_union(select)
     return _distinct(select, select, len(keys))
+
+
+def _names(select: exp.Select, node: exp.Expr) -> set[str]:
+    """The name of the column that a call stands in."""
+    while node.parent is not None and node.parent is not select:
+        node = node.parent
+    return {node.alias.lower()} if node.alias else set()
+
+
+def _passed_on(above: exp.Select, select: exp.Select, names: set[str]) -> set[str]:
+    """The names under which a SELECT gives on what it reads by these names. Raises where it reads none of them."""
+    passed: set[str] = set()
+    is_read = False
+    for node in above.walk(prune=lambda node: node is select):
+        if node is select:
+            continue
+        star = isinstance(node, exp.Star | exp.Columns) and not isinstance(node.parent, exp.Count)
+        if not star and not (isinstance(node, exp.Column) and node.name.lower() in names):
+            continue
+        is_read = True
+        item = node
+        while item.parent is not None and item.parent is not above:
+            item = item.parent
+        if item.arg_key == "expressions":
+            passed |= names if star else {item.alias_or_name.lower()}
+    if names and not is_read:
+        raise _Unread("nothing reads the column that it makes")
+    return passed
 
 
 def _limited_by_union(select: exp.Select) -> None:
@@ -181,8 +216,11 @@ def _has_aggregate(select: exp.Select) -> bool:
 
 
 def _reader(select: exp.Select, tree: exp.Expr) -> exp.Select | None:
-    """The one SELECT that reads this one, in its FROM or a JOIN."""
+    """The one SELECT that reads this one, in its FROM or a JOIN, by the names of its columns."""
     parent = select.parent
+    alias = parent.args.get("alias") if parent is not None else None
+    if isinstance(alias, exp.TableAlias) and alias.args.get("columns"):
+        return None
     if isinstance(parent, exp.Subquery) and isinstance(parent.parent, exp.From | exp.Join):
         return parent.find_ancestor(exp.Select)
     if isinstance(parent, exp.CTE):
