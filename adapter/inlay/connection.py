@@ -135,9 +135,11 @@ class PlannedRelation(Relation):
     relations made from it are plain ones."""
 
     def __init__(self, session: Session, con: Any, sql: str, params: Any, alias: str, number: int) -> None:
-        object.__setattr__(self, "_asked", (session, con, sql, params, alias))
+        # A relation keeps the variables that it was made from, wherever it runs.
+        __tables = _planned("variables", sql)
+        object.__setattr__(self, "_asked", (session, con, sql, params, alias, __tables))
         object.__setattr__(self, "_going_on", False)
-        object.__setattr__(self, "_plain", _planned("plain_relation", session, con, sql, params, alias))
+        object.__setattr__(self, "_plain", _planned("plain_relation", con, sql, params, alias, __tables))
         super().__init__(self._plain, number)
 
     def __getattr__(self, __name: str) -> Any:
@@ -155,8 +157,7 @@ class PlannedRelation(Relation):
 
     def _plan(self, name: str) -> None:
         if not (name in _GOES_ON and self._going_on):  # relations of duckdb before 2.0 keep their result
-            session, con, sql, params, alias = self._asked
-            object.__setattr__(self, "_held", self._call(_planned, "relation", session, con, sql, params, alias)._held)
+            object.__setattr__(self, "_held", self._call(_planned, "relation", *self._asked)._held)
         object.__setattr__(self, "_going_on", name in _GOES_ON)
 
     def _show(self, **__kwargs: Any) -> None:
@@ -164,8 +165,8 @@ class PlannedRelation(Relation):
 
     def _first_rows(self) -> Any:
         """As many as DuckDB would compute to show some."""
-        session, con, sql, params, alias = self._asked
-        return self._call(_planned, "relation", session, con, f"SELECT * FROM ({sql}\n) LIMIT 10000", params, alias)
+        session, con, sql, *others = self._asked
+        return self._call(_planned, "relation", session, con, f"SELECT * FROM ({sql}\n) LIMIT 10000", *others)
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         self._plan("__arrow_c_stream__")

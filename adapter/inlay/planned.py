@@ -51,7 +51,7 @@ _tables = itertools.count(1)
 
 _CREATES_VIEW = re.compile(r"\s*CREATE\s+(OR\s+REPLACE\s+)?VIEW\b", re.IGNORECASE)
 
-_UNBOUND = (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException, duckdb.NotImplementedException)
+UNBOUND = (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException, duckdb.NotImplementedException)
 
 
 @dataclass
@@ -89,21 +89,35 @@ def specs_of(session: Session) -> Specs:
     }
 
 
-def prepare(session: Session, con: duckdb.DuckDBPyConnection, sql: str, parameters: Any = None) -> Prepared:
+def prepare(
+    session: Session,
+    con: duckdb.DuckDBPyConnection,
+    sql: str,
+    parameters: Any = None,
+    tables: Mapping[str, Any] | None = None,
+) -> Prepared:
     """Plans a statement and answers its calls. Raises Unplannable where it is to run as it is, what a model raises,
-    and what DuckDB raises for the person's own expressions."""
-    runner = runner_of(Runner, session, con, sql, parameters)
+    and what DuckDB raises for the person's own expressions. tables: as of runner_of()."""
+    runner = runner_of(Runner, session, con, sql, parameters, tables)
     runner.run()
     return runner.prepared()
 
 
-def runner_of(kind: type[R], session: Session, con: duckdb.DuckDBPyConnection, sql: str, parameters: Any) -> R:
-    """What answers the calls of a statement. Raises Unplannable where it is to run as it is."""
+def runner_of(
+    kind: type[R],
+    session: Session,
+    con: duckdb.DuckDBPyConnection,
+    sql: str,
+    parameters: Any,
+    tables: Mapping[str, Any] | None = None,
+) -> R:
+    """What answers the calls of a statement. Raises Unplannable where it is to run as it is. tables: variables that it
+    may name as tables; those of the callers where none are given."""
     if not session.attached:
         raise Unplannable("inlay was detached")
     sql, parameters = _named(expanded(sql, views_that_call(session, con)), parameters)
     plan = make_plan(sql, specs_of(session), lambda text: _column_name(con, text))
-    return kind(session, con, plan, parameters, variables(sql))
+    return kind(session, con, plan, parameters, variables(sql) if tables is None else dict(tables))
 
 
 def is_query(sql: str) -> bool:
@@ -131,28 +145,39 @@ def execute(session: Session, con: duckdb.DuckDBPyConnection, sql: str, paramete
     return result
 
 
-def relation(session: Session, con: duckdb.DuckDBPyConnection, sql: str, parameters: Any, alias: str) -> Any:
+def relation(
+    session: Session, con: duckdb.DuckDBPyConnection, sql: str, parameters: Any, alias: str, tables: Mapping[str, Any]
+) -> Any:
     """What con.sql(sql) gives, its calls answered by now."""
-    return _planned_or_plain(session, con, sql, parameters, "sql", {"alias": alias})
+    return _planned_or_plain(session, con, sql, parameters, "sql", {"alias": alias}, tables)
 
 
-def plain_relation(session: Session, con: duckdb.DuckDBPyConnection, sql: str, parameters: Any, alias: str) -> Any:
+def plain_relation(
+    con: duckdb.DuckDBPyConnection, sql: str, parameters: Any, alias: str, tables: Mapping[str, Any]
+) -> Any:
     """What con.sql(sql) gives, with the calls made as rows come."""
-    return _with_tables(con, sql, variables(sql), parameters, "sql", {"alias": alias})
+    return with_tables(con, sql, tables, parameters, "sql", {"alias": alias})
 
 
 def _planned_or_plain(
-    session: Session, con: duckdb.DuckDBPyConnection, sql: str, parameters: Any, method: str, options: dict[str, Any]
+    session: Session,
+    con: duckdb.DuckDBPyConnection,
+    sql: str,
+    parameters: Any,
+    method: str,
+    options: dict[str, Any],
+    tables: Mapping[str, Any] | None = None,
 ) -> Any:
+    tables = variables(sql) if tables is None else tables
     try:
-        prepared = prepare(session, con, sql, parameters)
-        return _with_tables(con, prepared.sql, prepared.tables, prepared.parameters, method, options)
-    except (Unplannable, *_UNBOUND):
+        prepared = prepare(session, con, sql, parameters, tables)
+        return with_tables(con, prepared.sql, prepared.tables, prepared.parameters, method, options)
+    except (Unplannable, *UNBOUND):
         # The person's own text: it runs, or DuckDB says what is wrong with it.
-        return _with_tables(con, sql, variables(sql), parameters, method, options)
+        return with_tables(con, sql, tables, parameters, method, options)
 
 
-def _with_tables(
+def with_tables(
     con: duckdb.DuckDBPyConnection,
     sql: str,
     tables: Mapping[str, Any],
@@ -315,7 +340,7 @@ class Runner:
         return with_lookups(text, self.answers, self.names)
 
     def query(self, sql: str, parameters: Any = None) -> Any:
-        return _with_tables(self.con, sql, self.tables, self.parameters if parameters is None else parameters)
+        return with_tables(self.con, sql, self.tables, self.parameters if parameters is None else parameters)
 
     def stage(self, number: int, texts: Iterable[str] | None = None) -> None:
         """Answers one call's inputs: those of the given queries, or all that reach it. Calls that ask the same of the
@@ -402,7 +427,7 @@ class Runner:
                 sql = f"SELECT * FROM ({sql}) AS _inlay_g ANTI JOIN {held.table} ON {on}"
             try:
                 relation = self.query(sql)
-            except _UNBOUND as error:
+            except UNBOUND as error:
                 reason = error
                 continue
             read = relation.to_arrow_reader if hasattr(relation, "to_arrow_reader") else relation.fetch_arrow_reader
@@ -416,7 +441,7 @@ class Runner:
         columns += ["getvariable('inlay_connection') AS _inlay_connection", "getvariable('inlay_node') AS _inlay_node"]
         try:
             relation = self.query(f"SELECT {', '.join(columns)}")
-        except _UNBOUND as error:
+        except UNBOUND as error:
             raise Unplannable(f"its settings cannot be read alone: {_first_line(error)}") from None
         table = relation.to_arrow_table() if hasattr(relation, "to_arrow_table") else relation.fetch_arrow_table()
         said = table.to_pylist()[0]
