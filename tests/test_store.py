@@ -29,8 +29,10 @@ from inlay.errors import ConfigError
 from inlay.functions.classify import EMBED_TEMPLATES
 from inlay.functions.sentiment import EXAMPLES
 from inlay.models.describe import describe
+from inlay.store import account as account_module
 from inlay.store import parts
 from inlay.store import shelf as shelf_module
+from inlay.store.account import Account
 from inlay.store.folder import open_folder
 from inlay.store.index import Index, halves
 from inlay.store.inputs import distinct_inputs
@@ -711,3 +713,20 @@ def test_parts_are_named_by_their_bytes_and_appear_whole(opened: Opened, folder:
     for part in parts_in(folder):
         assert part.name == parts.part_name(part.read_bytes())
     assert not list(folder.rglob(".tmp-*"))
+
+
+def test_the_ledger_is_not_written_at_every_chunk(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[str] = []
+    publish = Account._publish
+
+    def counted(account: Account, name: str, table: pa.Table) -> None:
+        written.append(name)
+        publish(account, name, table)
+
+    con = opened()
+    monkeypatch.setattr(Account, "_publish", counted)
+    monkeypatch.setattr(account_module, "WRITE_EVERY_S", 3_600.0)
+    con.duckdb.execute("create table many as select ai_count_tokens('text ' || i % 10) n from range(20_000) r(i)")
+    assert len(written) == 1
+    con._session.close_account()
+    assert len(written) == 2

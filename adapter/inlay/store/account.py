@@ -78,7 +78,7 @@ class Account:
         with self._lock:
             if not now and time.monotonic() - self._written < WRITE_EVERY_S:
                 return
-            self._written = 0.0
+            self._written = time.monotonic()
             said = [{"run": self.run, "invocation": self.invocation, **row} for row in rows()]
             if said:
                 self._publish(f"{LEDGER}/{self.run}.parquet", _table(said, LEDGER_SCHEMA))
