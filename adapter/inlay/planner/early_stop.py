@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from inlay.planner.blocks import block_at
-from inlay.planner.gather import KEY, Known, block_of, conjuncts, node_of, rows_query
+from inlay.planner.gather import KEY, Known, block_of, conjuncts, rows_query
 from inlay.planner.lookups import key_places
 from inlay.planner.rules.order_predicates import cut
-from inlay.planner.statement import Statement, Unplannable, calls_in, number_of, replaced, written
+from inlay.planner.statement import Statement, Unplannable, calls_in, node_of, number_of, replaced, written
 from inlay.planner.text import Word, spliced
 
 MOST_ROWS = 10_000
@@ -53,7 +53,7 @@ class EarlyStop:
         """The statement, looking at rows with known answers alone."""
         statement = self.statement
         words = statement.words
-        at = next(i for i, word in enumerate(words) if number_of(word.text) == self.numbers[0])
+        at = statement.place(self.numbers[0])
         block = block_at(words, at)
         if block is None or "where" not in block.clauses or "from" not in block.clauses:
             raise Unplannable("its WHERE cannot be told apart")
@@ -81,7 +81,7 @@ def early_stops(statement: Statement, stages: Collection[int]) -> Iterator[Early
         if wanted is None or where is None or not calls_in(where):
             continue
         inside = calls_in(where)
-        numbers = [n for n in stages if n in inside and block_of(node_of(statement.tree, n))[0] is select]
+        numbers = [n for n in stages if n in inside and block_of(statement.node(n))[0] is select]
         if len(numbers) < len(inside):
             continue
         if any(select.args.get(name) for name in ("distinct", "group", "having", "qualify", "sample")):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator
 
 from sqlglot import exp
 
-from inlay.planner.statement import Statement, Unplannable, calls_in, number_of, written
+from inlay.planner.statement import Statement, Unplannable, calls_in, node_of, written
 
 KEY = "_inlay_k"
 """Columns of a gathered input: _inlay_k0, _inlay_k1, … in the order of the call's row values."""
@@ -27,13 +27,6 @@ _VOLATILE_NAMES = {
     "current_query", "clock_timestamp",
 }  # fmt: skip
 _RAISING_NAMES = {"error", "json_extract", "json_extract_string", "strptime", "read_text", "read_blob"}
-
-
-def node_of(tree: exp.Expr, number: int) -> exp.Expr:
-    for node in tree.find_all(exp.Anonymous):
-        if number_of(node.name) == number:
-            return node
-    raise Unplannable("sqlglot reads the call as something else")
 
 
 def block_of(node: exp.Expr) -> tuple[exp.Select, str]:
@@ -82,7 +75,7 @@ class _Unread(Unplannable):
 def gathers(statement: Statement, number: int, staged: Collection[int]) -> Iterator[str]:
     """Marked SELECTs of the distinct inputs of a call, the narrowest first; a later one is for where DuckDB does not
     bind those before. `staged` are calls whose answers may be looked up meanwhile."""
-    node = node_of(statement.tree, number)
+    node = statement.node(number)
     clause = block_of(node)[1]
     if clause in ("expressions", "having", "qualify", "order") and not _above(node, exp.AggFunc):
         try:

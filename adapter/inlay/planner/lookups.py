@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from inlay.planner.blocks import block_at
-from inlay.planner.gather import KEY, is_constant, node_of
-from inlay.planner.statement import Call, Statement, Unplannable, number_of, parsed, replaced, unmarked
+from inlay.planner.gather import KEY, is_constant
+from inlay.planner.statement import Call, Statement, Unplannable, parsed, replaced, unmarked
 from inlay.planner.text import spliced
 
 VALUE = "_inlay_v"
@@ -58,8 +58,8 @@ def named_columns(statement: Statement, column_name: Callable[[str], str]) -> St
     """The statement with a name for every column that takes its name from a call: the name that it has."""
     pieces = set()
     for number in statement.calls:
-        node: exp.Expr | None = node_of(statement.tree, number)
-        at = next(i for i, word in enumerate(statement.words) if number_of(word.text) == number)
+        node: exp.Expr | None = statement.node(number)
+        at = statement.place(number)
         outside = at
         while node is not None:  # a column of each SELECT around the call
             while node.parent is not None and not isinstance(node.parent, exp.Select):

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from inlay.planner.blocks import block_at
-from inlay.planner.gather import Known, arguments_of, block_of, conjuncts, node_of, rows_query
+from inlay.planner.gather import Known, arguments_of, block_of, conjuncts, rows_query
 from inlay.planner.rules.order_predicates import cut
-from inlay.planner.statement import Statement, calls_in, number_of, written
+from inlay.planner.statement import Statement, calls_in, node_of, number_of, written
 from inlay.planner.text import spliced
 
 SAMPLE_ROWS = 256
@@ -69,7 +69,7 @@ class Chain:
     def arranged(self, order: Sequence[int]) -> Statement | None:
         """The statement with its conditions in this order; None where they cannot be told apart in the text."""
         statement, words = self.statement, self.statement.words
-        at = next(i for i, word in enumerate(words) if number_of(word.text) == self.links[0][0])
+        at = statement.place(self.links[0][0])
         block = block_at(words, at)
         if block is None or "where" not in block.clauses:
             return None
@@ -99,7 +99,7 @@ def chains(statement: Statement, stages: Collection[int]) -> list[Chain]:
         parts = [part for part in conjuncts(where.this) if calls_in(part)]
         links = [sorted(calls_in(part)) for part in parts]
         inside = [n for link in links for n in link]
-        if len(links) > 1 and all(n in stages and block_of(node_of(statement.tree, n))[0] is select for n in inside):
+        if len(links) > 1 and all(n in stages and block_of(statement.node(n))[0] is select for n in inside):
             found.append(Chain(statement, links))
     return found
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from inlay.planner.gather import block_of, is_constant, is_volatile, node_of
+from inlay.planner.gather import block_of, is_constant, is_volatile
 from inlay.planner.lookups import named_columns
 from inlay.planner.rules import RULES, Applied
 from inlay.planner.statement import Statement, Unplannable, calls_in, number_of, parsed
@@ -40,7 +40,7 @@ def make_plan(sql: str, specs: Specs, column_name: Callable[[str], str]) -> Plan
     if _query(statement.tree) is None:
         raise Unplannable(f"{type(statement.tree).__name__.upper()} statements run as they are")
     for call in statement.calls.values():
-        node_of(statement.tree, call.number)
+        statement.node(call.number)
     statement = named_columns(statement, column_name)
     applied: list[Applied] = []
     for rule in RULES:
@@ -74,7 +74,7 @@ def _query(tree: exp.Expr) -> exp.Expr | None:
 def _obstacle(statement: Statement, number: int) -> str | None:
     """Why a call cannot be answered ahead of the statement."""
     try:
-        node = node_of(statement.tree, number)
+        node = statement.node(number)
         block_of(node)
         if is_volatile(node):
             return "an argument differs from one evaluation to the next"

@@ -90,13 +90,13 @@ class Statement:
             names[number] = sql[start:end]
             kinds[number] = kind
             pieces.append((start, end, mark))
-        text = spliced(sql, pieces)
-        made = cls(text, {}, names)
+        made = cls(spliced(sql, pieces), {}, names)
+        made.words = _marked(tokens, pieces)
         made.calls = {number: made._call(number, *kinds[number]) for number in names}
         return made
 
     def _call(self, number: int, spec: FunctionSpec, detail: bool) -> Call:
-        i = next(i for i, word in enumerate(self.words) if number_of(word.text) == number)
+        i = self.place(number)
         inside = self.words[i + 2 : closing(self.words, i + 1)]
         arguments: list[str] = []
         options: dict[str, str] = {}
@@ -126,10 +126,49 @@ class Statement:
     def tree(self) -> exp.Expr:
         return parsed(self.text)
 
+    def node(self, number: int) -> exp.Expr:
+        """A call in the tree."""
+        found = self._nodes.get(number)
+        if found is None:
+            raise Unplannable("sqlglot reads the call as something else")
+        return found
+
+    def place(self, number: int) -> int:
+        """Which word names a call."""
+        return self._places[number]
+
+    @cached_property
+    def _nodes(self) -> dict[int, exp.Expr]:
+        return _calls(self.tree)
+
+    @cached_property
+    def _places(self) -> dict[int, int]:
+        # The first: a rule may write a call twice.
+        found: dict[int, int] = {}
+        for i, word in enumerate(self.words):
+            if word.text.startswith(MARK) and (number := number_of(word.text)) is not None:
+                found.setdefault(number, i)
+        return found
+
     @property
     def plain(self) -> str:
         """The text with the calls' own names again: SQL that DuckDB can run."""
         return unmarked(self.text, self.names)
+
+
+def _marked(tokens: list[Word], pieces: list[tuple[int, int, str]]) -> list[Word]:
+    """The tokens of the marked text: a name and its schema are one."""
+    marks = {start: Word(start, end, mark) for start, end, mark in pieces}
+    inside = [(start, end) for start, end, _ in pieces]
+    found, k = [], 0
+    for token in tokens:
+        while k < len(inside) and inside[k][1] <= token.start:
+            k += 1
+        if token.start in marks:
+            found.append(marks[token.start])
+        elif k == len(inside) or token.start < inside[k][0]:
+            found.append(token)
+    return found
 
 
 def unmarked(text: str, names: Mapping[int, str]) -> str:
@@ -170,6 +209,23 @@ def parsed(text: str) -> exp.Expr:
 def written(tree: exp.Expr) -> str:
     """SQL of a tree, for queries of the planner's own."""
     return tree.sql(dialect="duckdb", normalize_functions=False)
+
+
+def _calls(tree: exp.Expr) -> dict[int, exp.Expr]:
+    found: dict[int, exp.Expr] = {}
+    for node in tree.find_all(exp.Anonymous):
+        number = number_of(node.name)
+        if number is not None:
+            found.setdefault(number, node)
+    return found
+
+
+def node_of(tree: exp.Expr, number: int) -> exp.Expr:
+    """A call in a copy of a statement's tree, or in a part of one."""
+    found = _calls(tree).get(number)
+    if found is None:
+        raise Unplannable("sqlglot reads the call as something else")
+    return found
 
 
 def calls_in(tree: exp.Expr) -> list[int]:

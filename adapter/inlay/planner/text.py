@@ -10,6 +10,7 @@ import itertools
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import duckdb
 
@@ -30,8 +31,7 @@ class CallText:
     text: str
 
 
-@dataclass(frozen=True)
-class Word:
+class Word(NamedTuple):
     """One token. A bracket, a comma and a semicolon are a word each; a comment is none."""
 
     start: int
@@ -51,14 +51,19 @@ def words(sql: str) -> list[Word]:
     starts = [start for start, _ in duckdb.tokenize(sql)] + [len(raw)]
     found: list[Word] = []
     for start, end in itertools.pairwise(starts):
-        # Whether the tokenizer counts a comment as a token or lets the token before it run on, it is none here.
         text = raw[start:end].decode()
         at = start if ascii_only else bisect.bisect_left(offsets, start)
-        literal = _LITERAL.match(text)
+        literal = _LITERAL.match(text) if text[0] in "'\"$eExXbB" else None
         if literal:
             found.append(Word(at, at + literal.end(), literal[0]))
             continue
-        text = _COMMENT.sub("", text)
+        # Whether the tokenizer counts a comment as a token or lets the token before it run on, it is none here.
+        if "--" in text or "/*" in text:
+            text = _COMMENT.sub("", text)
+        bare = text.strip()
+        if bare.isidentifier():
+            found.append(Word(at, at + len(bare), bare))
+            continue
         # A tokenizer may hand over several brackets as one token.
         for piece in _SINGLE.finditer(text):
             bare = piece[0].strip()

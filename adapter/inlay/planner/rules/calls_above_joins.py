@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from sqlglot import exp
 
 from inlay.planner.blocks import block_at
-from inlay.planner.gather import block_of, node_of
+from inlay.planner.gather import block_of
 from inlay.planner.rules.moving import may_move, moved, position, quoted
-from inlay.planner.statement import Statement, Unplannable, calls_in, number_of
+from inlay.planner.statement import Statement, Unplannable, calls_in
 from inlay.planner.text import spliced
 
 
@@ -24,9 +24,11 @@ def calls_above_joins(statement: Statement) -> tuple[Statement, str] | None:
 
 
 def _one(statement: Statement) -> Statement | None:
+    if statement.tree.find(exp.Join) is None:
+        return None
     for number in statement.calls:
         try:
-            select, clause = block_of(node_of(statement.tree, number))
+            select, clause = block_of(statement.node(number))
         except Unplannable:
             continue
         if clause != "expressions" or select.args.get("distinct") or select.args.get("group") or not may_move(select):
@@ -68,7 +70,7 @@ def _reduces(reader: exp.Select) -> bool:
 
 def _moved(statement: Statement, number: int, select: exp.Select, reader: exp.Select, name: str) -> Statement | None:
     words = statement.words
-    at = next(i for i, word in enumerate(words) if number_of(word.text) == number)
+    at = statement.place(number)
     block = block_at(words, at)
     if block is None or len(block.columns) != len(select.expressions) or not name:
         return None

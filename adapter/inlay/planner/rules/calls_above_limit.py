@@ -5,9 +5,9 @@ from __future__ import annotations
 from sqlglot import exp
 
 from inlay.planner.blocks import Block, block_at
-from inlay.planner.gather import block_of, node_of
+from inlay.planner.gather import block_of
 from inlay.planner.rules.moving import may_move, moved, quoted
-from inlay.planner.statement import Statement, Unplannable, calls_in, number_of
+from inlay.planner.statement import Statement, Unplannable, calls_in
 from inlay.planner.text import spliced
 
 
@@ -25,13 +25,13 @@ def calls_above_limit(statement: Statement) -> tuple[Statement, str] | None:
 def _one(statement: Statement) -> Statement | None:
     for number in statement.calls:
         try:
-            select, clause = block_of(node_of(statement.tree, number))
+            select, clause = block_of(statement.node(number))
         except Unplannable:
             continue
         cuts = select.args.get("limit") and select.args.get("order") and not select.args.get("distinct")
         if clause != "expressions" or not cuts or not may_move(select):
             continue
-        at = next(i for i, word in enumerate(statement.words) if number_of(word.text) == number)
+        at = statement.place(number)
         block = block_at(statement.words, at)
         if block is not None and len(block.columns) == len(select.expressions):
             changed = _wrapped(statement, block, select)
