@@ -16,13 +16,13 @@ PACKAGE = Path(__file__).parents[1] / "adapter" / "inlay"
 FLOORS: list[set[str]] = [
     {"errors", "types"},
     {"config", "definitions", "models", "reference"},
-    {"store", "backends"},
+    {"store", "backends", "planner"},
     {"engine"},
     {"functions"},
     {"ledger", "progress"},
     {"session"},
-    {"calls_in_sql", "duckdb_arguments", "estimate", "foresee"},
-    {"provenance"},
+    {"calls_in_sql", "duckdb_arguments", "estimate", "foresee", "views_that_call"},
+    {"provenance", "planned"},
     {"duckdb_udf"},
     {"connection", "manifest"},
     {"infer"},
@@ -69,6 +69,13 @@ def test_engine_knows_no_sql_and_backends_no_duckdb() -> None:
     for path in MODULES:
         if room(path) in {"engine", "backends", "functions", "store", "models"}:
             assert not any(name.split(".")[0] in {"duckdb", "sqlglot"} for name in imported(path)), path
+
+
+def test_the_planner_knows_statements_alone() -> None:
+    for path in MODULES:
+        if room(path) == "planner":
+            ours = {name for name in imported(path) if name.split(".")[0] == "inlay"}
+            assert all(name.startswith(("inlay.planner", "inlay.types")) for name in ours), path
 
 
 def test_torch_is_imported_by_its_backend_alone() -> None:
