@@ -1,4 +1,4 @@
-"""Calls in the columns of a subquery or CTE, after the join that reads it."""
+"""Calls in the columns of a subquery or CTE, after the join or LIMIT that reads it."""
 
 from __future__ import annotations
 
@@ -14,17 +14,19 @@ from inlay.planner.text import spliced
 
 
 def calls_above_joins(statement: Statement) -> tuple[Statement, str] | None:
-    """DuckDB computes a subquery's columns for all its rows; a join around it may leave few of them. So the subquery
+    """DuckDB computes a subquery's columns for all its rows; a join or LIMIT around it may leave few. So the subquery
     gives what its calls are made from, and each mention of the column outside becomes the call."""
     done = 0
     while (changed := _one(statement)) is not None:
         statement = changed
         done += 1
-    return (statement, f"calls of {done} subquer{'ies' if done > 1 else 'y'} made after the join") if done else None
+    return (
+        (statement, f"calls of {done} subquer{'ies' if done > 1 else 'y'} made after what drops rows") if done else None
+    )
 
 
 def _one(statement: Statement) -> Statement | None:
-    if statement.tree.find(exp.Join) is None:
+    if statement.tree.find(exp.Join, exp.Limit) is None:
         return None
     for number in statement.calls:
         try:
@@ -61,7 +63,9 @@ def _readers(select: exp.Select, tree: exp.Expr) -> Iterator[tuple[exp.Select, s
 
 
 def _reduces(reader: exp.Select) -> bool:
-    """Whether it joins by a condition that holds no call, so that rows may go."""
+    """Whether it takes only the first rows, or joins by a condition that holds no call, so that rows may go."""
+    if reader.args.get("limit") and reader.args.get("order"):
+        return True
     joins = reader.args.get("joins") or []
     if any(join.args.get("method") or join.args.get("side") == "FULL" for join in joins):
         return False  # NATURAL, ASOF and POSITIONAL read columns or rows in ways of their own

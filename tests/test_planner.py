@@ -1,0 +1,161 @@
+"""What the planner asks for: per statement the distinct inputs that are gathered, and what is left to the plain path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import duckdb
+import pytest
+
+import inlay
+from inlay.planned import prepare, with_tables
+from inlay.planner.order_calls import cheapest_first
+from inlay.planner.statement import Unplannable
+
+MOOD = "ai_sentiment(s)"
+
+
+@pytest.fixture(scope="module")
+def con() -> Iterator[Any]:
+    """t: 20,000 rows, 1,000 different s, 10 different w, n with NULLs; small: ten ids, far apart."""
+    with inlay.connect(model="fake", progress="off") as connection:
+        connection.execute(
+            """
+            create table t as
+            select i, 'text ' || (i % 1000) as s, i % 3 as k, 'w' || (i % 10) as w,
+                   case when i % 7 = 0 then null else 'n' || i % 5 end as n
+            from range(20000) r(i);
+            create table small as select i * 37 as i, i * 5 as z from range(10) r(i);
+            create view moods as select *, ai_sentiment(s) as mood from t;
+            """
+        )
+        yield connection
+
+
+def asked(con: Any, sql: str) -> tuple[int, int]:
+    """(distinct inputs gathered, rows that the calls themselves were asked for) by a planned statement, whose rows are
+    those of the plain path."""
+    session = con._session
+    session.memory.clear()
+    plain = con.duckdb.execute(sql)
+    names, rows = [column[0] for column in plain.description], plain.fetchall()
+    session.memory.clear()
+    gathered = sum(staged.distinct for staged in prepare(session, con.duckdb, sql).staged)
+    session.memory.clear()
+    before = len(session.ledger.rows())
+    planned = con.execute(sql)
+    assert [column[0] for column in planned.description] == names
+    assert sorted(map(repr, planned.fetchall())) == sorted(map(repr, rows))
+    ledger = session.ledger.rows()[before:]
+    return gathered, sum(row.rows for row in ledger if row.statement != ledger[0].statement)
+
+
+GATHERED = {
+    f"select i, {MOOD} from t where i < 50": 50,
+    f"select {MOOD}, upper({MOOD}) u from t where i % 100 = 3": 10,
+    f"select {MOOD} f, count(*) from t group by f order by f": 1_000,
+    f"select {MOOD}, count(*) from t group by {MOOD}": 1_000,
+    f"select k, count(*) filter ({MOOD} = 'positive') p from t group by k": 1_000,
+    f"from t where {MOOD} = 'positive' or i > 10": 11,
+    f"from t where {MOOD} = 'positive' and i < 10 and w = 'w3'": 1,
+    f"select * from (select *, {MOOD} x from t) q where i < 10": 10,
+    f"with q as (select *, {MOOD} x from t) select k, x, count(*) from q where i < 500 and x = 'positive' group by all": 500,
+    f"select i, {MOOD} from t order by i limit 10": 10,
+    f"select *, upper({MOOD}) as s from t order by i desc limit 10": 10,
+    f"select t.i from t join small on t.i = small.i and {MOOD} = 'positive'": 10,
+    "select k, ai_sentiment(max(w)) from t group by k": 1,
+    f"select i from t where ai_sentiment({MOOD}) = 'positive' and i < 20": 24,
+    "select i, ai_sentiment(n) from t where i < 30": 6,
+    "select ai_similarity(s, 'foo'), ai_similarity(s, w) from t where i < 40": 80,
+    "select ai_classify(s, ['a', 'b'], model := 'fake'), try_ai_classify(w, ['a', 'b']).value from t where i < 30": 40,
+    f"select i, row_number() over (partition by k order by i) rn, {MOOD} from t qualify rn = 1": 3,
+    "select ai_sentiment('constant') from t where i < 3": 1,
+    f"select case when i > 5 then {MOOD} else 'no' end c from t where i < 20": 14,
+    f"select i, s from t where {MOOD} = 'positive' order by i desc limit 5": 64,
+    f"select i from t where not {MOOD} = 'positive' or i < 3 order by k, i limit 10 offset 3": 64,
+    f"select i from t where {MOOD} = 'nothing' order by i limit 5": 1_000,
+    f"select count(*) from (select *, {MOOD} as x from t)": 0,
+    f"with a as (select i, {MOOD} as x from t), b as (select i, x y from a where i < 100) "
+    "select count(y), min(i) from b where i > 7": 92,
+    f"select q.i, x from (select *, {MOOD} as x from t) q join small using (i)": 10,
+    f"with q as (select *, {MOOD} as x from t) select * from q join small using (i)": 10,
+    f"with q as (select *, {MOOD} as x from t), r as (select x, count(*) n from q join small on small.z = q.i group by x) "
+    "select * from r": 10,
+    "select * from moods where i < 10": 10,
+    "select mood, count(*) from moods join small using (i) group by all": 10,
+    "select i, mood from moods order by i limit 3": 3,
+}
+
+
+@pytest.mark.parametrize("sql", GATHERED)
+def test_only_inputs_of_rows_that_need_them_are_gathered(con: Any, sql: str) -> None:
+    gathered, by_the_calls = asked(con, sql)
+    assert gathered == GATHERED[sql]
+    assert by_the_calls == 0
+
+
+LEFT_ALONE = {
+    f"select list_transform([s], lambda x: ai_sentiment(x)) from t where i < 10": "inside a lambda",  # noqa: F541
+    "select (select ai_sentiment(u.s) from t u where u.i = t.i) from t where i < 10": "cannot be asked for alone",
+    "with recursive r as (select 1 as x, 'a' as y union all select x + 1, ai_sentiment(y || x) from r where x < 4) from r":
+        "cannot be asked for alone",
+    "select count(ai_sentiment(s || (random() < 2))) from t where i < 10": "differs from one evaluation",
+    "select ai_classify(s, [w, 'b']) from t where i < 10": "labels differs from row to row",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("sql", LEFT_ALONE)
+def test_what_cannot_be_planned_is_answered_all_the_same(con: Any, sql: str) -> None:
+    session = con._session
+    prepared = prepare(session, con.duckdb, sql)
+    assert not prepared.staged
+    assert any(LEFT_ALONE[sql] in reason for reason in prepared.reasons.values())
+    assert con.execute(sql).fetchall() == con.duckdb.execute(sql).fetchall()
+
+
+@pytest.mark.parametrize(
+    "sql", ["update t set s = ai_sentiment(s) where false", "create view other as select ai_sentiment(s) c from t"]
+)
+def test_other_statements_run_as_they_are(con: Any, sql: str) -> None:
+    with pytest.raises(Unplannable, match="run as they are"):
+        prepare(con._session, con.duckdb, sql)
+    con.execute(sql)
+
+
+def test_rows_are_asked_in_the_order_of_what_their_conditions_drop(con: Any) -> None:
+    sql = f"select count(*) from t where ai_filter(s, 'x', threshold := -1.0) and ai_sentiment(w) = 'positive'"  # noqa: F541
+    prepared = prepare(con._session, con.duckdb, sql)
+    assert [applied.rule for applied in prepared.plan.applied] == ["order_calls"]  # type: ignore[union-attr]
+    assert asked(con, sql)[0] < 600  # the sample, and what passes the second condition; written first: 1,000
+
+
+def test_the_cheapest_condition_that_drops_most_goes_first() -> None:
+    # (passed, cost) of each condition: the first drops nothing, the second all, the third half for less
+    rows = [(True, 10, False, 10, i % 2 == 0, 1) for i in range(20)]
+    assert cheapest_first(rows) == [2, 1, 0]
+    assert cheapest_first([]) == []
+
+
+def test_a_failed_row_raises_only_where_the_statement_needs_it(con: Any) -> None:
+    sql = "select i, ai_sentiment(if(i = 5, 'a <<fail>> b', s), on_error := 'raise') from t where i < 10 {}"
+    assert len(con.execute(sql.format("order by i limit 3")).fetchall()) == 3
+    with pytest.raises(inlay.errors.RowsFailedError):
+        con.execute(sql.format("")).fetchall()
+
+
+def test_a_transaction_sees_its_own_rows(con: Any) -> None:
+    con.execute("begin")
+    con.execute("insert into t values (-1, 'uncommitted', 0, 'w', 'n')")
+    assert con.execute("select ai_sentiment(s) is not null from t where i = -1").fetchall() == [(True,)]
+    con.execute("rollback")
+    assert con.execute("select ai_sentiment(s) from t where i = -1").fetchall() == []
+
+
+def test_enough_rows_or_an_error_and_never_too_few(con: Any) -> None:
+    """Rows that go away between a relation's plan and its run."""
+    con.execute("create or replace table going as from t where i < 3000")
+    prepared = prepare(con._session, con.duckdb, f"select i from going where {MOOD} = 'positive' order by i limit 5")
+    con.execute("delete from going where i % 1000 < 64")  # all rows whose answers are known
+    with pytest.raises(duckdb.Error, match="rows changed while the statement was being answered"):
+        with_tables(con.duckdb, prepared.sql, prepared.tables, prepared.parameters, "execute").fetchall()
