@@ -5,11 +5,11 @@
     {%- if not execute -%}
         {{ return('') }}
     {%- endif -%}
-    {%- if option == 'threshold' -%}
+    {%- if option in ['threshold', 'recall', 'precision', 'agreement', 'probability'] -%}
         {%- if value is not number or value is boolean -%}
             {%- do exceptions.raise_compiler_error(
-                "inlay." ~ name ~ ": threshold is '" ~ value ~ "'; it must be a number, e.g. threshold=0.3. "
-                ~ "For text from env_var() or --vars, type: threshold=(value | float)."
+                "inlay." ~ name ~ ": " ~ option ~ " is '" ~ value ~ "'; it must be a number, e.g. " ~ option ~ "=0.3. "
+                ~ "For text from env_var() or --vars, type: " ~ option ~ "=(value | float)."
             ) -%}
         {%- endif -%}
         {{ return(value | string) }}

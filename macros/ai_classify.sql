@@ -1,15 +1,26 @@
-{#- ai_classify(text, labels=none, template=none, model=none, on_error=none): SQL expression of type VARCHAR. -#}
-{% macro ai_classify(text, labels=none, template=none, model=none, on_error=none) -%}
+{#- ai_classify(text, labels=none, template=none, agreement=none, probability=none, proxy=none, model=none,
+    on_error=none): SQL expression of type VARCHAR. -#}
+{% macro ai_classify(
+    text, labels=none, template=none, agreement=none, probability=none, proxy=none, model=none, on_error=none
+) -%}
     {{ return(adapter.dispatch('ai_classify', 'inlay')(
-        text, labels=labels, template=template, model=model, on_error=on_error
+        text, labels=labels, template=template, agreement=agreement, probability=probability, proxy=proxy, model=model,
+        on_error=on_error
     )) }}
 {%- endmacro %}
 
-{% macro default__ai_classify(text, labels=none, template=none, model=none, on_error=none) -%}
+{% macro default__ai_classify(
+    text, labels=none, template=none, agreement=none, probability=none, proxy=none, model=none, on_error=none
+) -%}
     {{ return(inlay._unsupported('ai_classify')) }}
 {%- endmacro %}
 
-{% macro duckdb__ai_classify(text, labels=none, template=none, model=none, on_error=none) -%}
-    {%- set options = {'template': template, 'model': model, 'on_error': on_error} -%}
+{% macro duckdb__ai_classify(
+    text, labels=none, template=none, agreement=none, probability=none, proxy=none, model=none, on_error=none
+) -%}
+    {%- set options = {
+        'template': template, 'agreement': agreement, 'probability': probability, 'proxy': proxy, 'model': model,
+        'on_error': on_error
+    } -%}
     {{ return(inlay._call('ai_classify', [text], options, labels=labels)) }}
 {%- endmacro %}

@@ -1,17 +1,30 @@
-{#- try_ai_filter(text, predicate, threshold=none, model=none, on_error=none):
-    SQL expression of type STRUCT with value BOOLEAN and error. -#}
-{% macro try_ai_filter(text, predicate, threshold=none, model=none, on_error=none) -%}
+{#- try_ai_filter(text, predicate, threshold=none, recall=none, precision=none, probability=none, proxy=none,
+    model=none, on_error=none): SQL expression of type STRUCT with value BOOLEAN and error. -#}
+{% macro try_ai_filter(
+    text, predicate, threshold=none, recall=none, precision=none, probability=none, proxy=none, model=none,
+    on_error=none
+) -%}
     {{ return(adapter.dispatch('try_ai_filter', 'inlay')(
-        text, predicate, threshold=threshold, model=model, on_error=on_error
+        text, predicate, threshold=threshold, recall=recall, precision=precision, probability=probability, proxy=proxy,
+        model=model, on_error=on_error
     )) }}
 {%- endmacro %}
 
-{% macro default__try_ai_filter(text, predicate, threshold=none, model=none, on_error=none) -%}
+{% macro default__try_ai_filter(
+    text, predicate, threshold=none, recall=none, precision=none, probability=none, proxy=none, model=none,
+    on_error=none
+) -%}
     {{ return(inlay._unsupported('try_ai_filter')) }}
 {%- endmacro %}
 
-{% macro duckdb__try_ai_filter(text, predicate, threshold=none, model=none, on_error=none) -%}
+{% macro duckdb__try_ai_filter(
+    text, predicate, threshold=none, recall=none, precision=none, probability=none, proxy=none, model=none,
+    on_error=none
+) -%}
     {%- set arguments = [text, inlay._sql_option('try_ai_filter', 'predicate', predicate)] -%}
-    {%- set options = {'threshold': threshold, 'model': model, 'on_error': on_error} -%}
+    {%- set options = {
+        'threshold': threshold, 'recall': recall, 'precision': precision, 'probability': probability, 'proxy': proxy,
+        'model': model, 'on_error': on_error
+    } -%}
     {{ return(inlay._call('try_ai_filter', arguments, options)) }}
 {%- endmacro %}

@@ -133,7 +133,8 @@ def test_another_warehouse_is_refused_until_the_project_brings_its_own_form(tmp_
 
     (project.folder / "macros").mkdir()
     (project.folder / "macros" / "standin__ai_classify.sql").write_text(
-        "{% macro standin__ai_classify(text, labels=none, template=none, model=none, on_error=none) -%}\n"
+        "{% macro standin__ai_classify(text, labels=none, template=none, agreement=none, "
+        "probability=none, proxy=none, model=none, on_error=none) -%}\n"
         "    NATIVE_CLASSIFY({{ text }})\n"
         "{%- endmacro %}\n",
         "utf-8",

@@ -68,6 +68,13 @@ _FAILURES_TYPE = (
     'STRUCT(run VARCHAR, failed_at VARCHAR, node VARCHAR, "function" VARCHAR, model VARCHAR, input VARCHAR, '
     "error VARCHAR)[]"
 )
+_CERTIFICATES_TYPE = (
+    'STRUCT(run VARCHAR, statement INTEGER, decided_at VARCHAR, node VARCHAR, "function" VARCHAR, question VARCHAR, '
+    'model VARCHAR, proxy VARCHAR, recall DOUBLE, "precision" DOUBLE, agreement DOUBLE, probability DOUBLE, '
+    '"rows" BIGINT, inputs BIGINT, asked BIGINT, trained BIGINT, drawn_rows BIGINT, seed BIGINT, "lower" DOUBLE, '
+    '"upper" DOUBLE, lower_rows BIGINT, lower_drawn BIGINT, lower_wrong BIGINT, upper_rows BIGINT, '
+    "upper_drawn BIGINT, upper_wrong BIGINT, method VARCHAR)[]"
+)
 
 _TRANSACTION = (
     "attach: this connection is inside a transaction, which cannot see functions that came after it began. "
@@ -308,6 +315,7 @@ def _functions(session: Session) -> list[tuple[str, Callable[..., pa.Array], str
         ("_inlay_ledger", lambda session: [vars(row) for row in session.ledger.rows()], _LEDGER_TYPE),
         ("_inlay_history", Session.history_table, _HISTORY_TYPE),
         ("_inlay_failures", Session.failures_table, _FAILURES_TYPE),
+        ("_inlay_certificates", Session.certificates_table, _CERTIFICATES_TYPE),
     ]
     made += [(name, _table(number, name, read, returns), returns) for name, read, returns in tables]
     made += [(name, _text(number, name, read), "VARCHAR") for name, read in _TEXT_FUNCTIONS.items()]

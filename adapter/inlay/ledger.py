@@ -15,6 +15,7 @@ import numpy as np
 
 from inlay.backends.base import Bools
 from inlay.engine.distinct import DistinctCounter
+from inlay.functions.guarantee import Certificate
 from inlay.store.account import now_text
 from inlay.store.keys import Keys
 from inlay.types import LedgerRow, ModelRef, RowError
@@ -66,6 +67,7 @@ class Ledger:
         self._lock = threading.Lock()
         self._entries: dict[tuple[int, str, str, str], Entry] = {}
         self._errors: deque[RowError] = deque(maxlen=ERRORS_KEPT)
+        self._certificates: deque[tuple[Entry, dict[str, Any]]] = deque(maxlen=STATEMENTS_KEPT)
         self._unnamed = -1
 
     def begin(
@@ -171,4 +173,21 @@ class Ledger:
 
     def errors(self) -> list[RowError]:
         with self._lock:
+    def certify(self, entry: Entry, proxy: str, question: str, certificate: Certificate) -> None:
+        """Adds what a cascade promised for one question of a call."""
+        about = {
+            "decided_at": now_text(), "node": entry.node, "function": entry.function, "question": question,
+            "model": entry.model, "proxy": proxy,
+        }  # fmt: skip
+        with self._lock:
+            self._certificates.append((entry, {**about, **vars(certificate)}))
+
+    def certificate_rows(self) -> list[dict[str, Any]]:
+        """Oldest first; statements have the numbers of rows()."""
+        with self._lock:
+            numbers: dict[int, int] = {}
+            for entry in self._entries.values():
+                numbers.setdefault(entry.statement, len(numbers) + 1)
+            return [{"statement": numbers.get(entry.statement), **row} for entry, row in self._certificates]
+
             return list(self._errors)

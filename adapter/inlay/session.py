@@ -25,15 +25,17 @@ from inlay.engine.limits import Limits
 from inlay.engine.pool import loaded_models
 from inlay.errors import ConfigError, InlayError, NotAttachedError, RowsFailedError, UnknownModelError
 from inlay.functions.arrow import answer_schema, answer_table, detail_array, value_array
-from inlay.functions.contract import Ask, Bound, Call
+from inlay.functions.cascade import has_targets
+from inlay.functions.contract import Answers, Ask, Bound, Call
 from inlay.functions.registry import FUNCTIONS
 from inlay.ledger import EXCERPT, Entry, Ledger
 from inlay.models.describe import describe
 from inlay.models.locate import local_folder
 from inlay.progress import Progress
-from inlay.store.account import Account, Failure, call_of, read_errors, read_ledger
+from inlay.store.account import Account, Failure, call_of, read_certificates, read_errors, read_ledger
 from inlay.store.calls import call_text, record_call
 from inlay.store.inputs import Inputs, distinct_inputs
+from inlay.store.keys import signature
 from inlay.store.memory import Memory
 from inlay.store.parts import with_inputs
 from inlay.store.results import Store
@@ -133,13 +135,19 @@ class Session:
         *,
         statement: int | None = None,
         detail: bool = False,
+        whole: bool = False,
+        counts: pa.Array | None = None,
         n_rows: int | None = None,
     ) -> pa.Array:
         """One value per row of `columns`, which are strings of equal length; NULL where any of them is NULL.
 
         detail gives the struct of try_ai_*. n_rows: how many rows of the statement these stand for, where they were
-        made distinct before; for the ledger. Raises ConfigError or ModelError before any row is touched, and
-        RowsFailedError when rows failed and on_error is 'raise'.
+        made distinct before; for the ledger. whole: these are all the inputs that the statement has for this call, so
+        that targets (recall, precision, agreement) may be met by a cascade; else the exact model answers every row.
+        counts: how many rows of the statement each of these stands for; one if not given.
+
+        Raises ConfigError or ModelError before any row is touched, and RowsFailedError when rows failed and on_error
+        is 'raise'.
         """
         if not self.attached:
             raise NotAttachedError(
@@ -157,7 +165,11 @@ class Session:
         try:
             rows = columns if valid.true_count == len(valid) else [column.filter(valid) for column in columns]
             inputs = distinct_inputs(rows, are_distinct=n_rows is not None)
-            found = self._answers(spec, call, bound, inputs, entry, len(columns[0]), detail)
+            if whole and bound.cascade is not None and not self.planning and len(inputs):
+                stands_for = _rows_of_each(inputs, valid, counts)
+                found = self._within_targets(spec, call, bound, inputs, stands_for, entry, said, detail)
+            else:
+                found = self._answers(spec, call, bound, inputs, entry, len(columns[0]), detail)
         finally:
             self.ledger.end(
                 entry, loaded_models().get(call.model.fingerprint, "") if entry.tokens or entry.inferred else ""
@@ -167,7 +179,8 @@ class Session:
         if found.errors and not self.planning:
             self._report(call, labels, inputs, found.errors, on_error, node)
         if detail:
-            made = detail_array(found.table, found.errors, call.model.name, found.known)
+            decided_by = call.model.name if found.models is None else found.models
+            made = detail_array(found.table, found.errors, decided_by, found.known)
         else:
             made = value_array(found.table)
         return _spread(made, inputs.inverse, valid)
@@ -226,6 +239,71 @@ class Session:
         )
         answered = _in_order([table, made.select(schema.names)], np.concatenate([stored, missing]))
         return Found(answered, errors, known)
+    def _within_targets(
+        self,
+        spec: FunctionSpec,
+        call: Call,
+        bound: Bound,
+        inputs: Inputs,
+        counts: Ints,
+        entry: Entry,
+        said: str,
+        detail: bool,
+    ) -> Found:
+        """Answers of which some are the proxy's. What the exact model says goes the way of any exact answer, to the
+        store too; what the proxy says is stored nowhere. Which inputs are asked does not depend on what is stored, so
+        the same inputs get the same answers again."""
+        assert bound.cascade is not None
+        proxy = bound.cascade.proxy
+        parts: list[tuple[Ints, Found]] = []
+
+        def exact(places: Ints) -> list[Any]:
+            found = self._answers(spec, call, bound, inputs.take(places), entry, len(places), detail)
+            parts.append((places, found))
+            values: list[Any] = found.table["value"].to_pylist()
+            return values
+
+        line = self.ledger.begin(entry.statement, call.function, proxy, said, int(counts.sum()), entry.node)
+        try:
+            with self.progress.working(f"{call.function} {proxy.name}", int(counts.sum())) as told:
+                ask = Ask(self.inference, proxy, Token(), told, line.number)
+                routed = bound.cascade(
+                    [column.to_pylist() for column in inputs.columns],
+                    ask,
+                    exact,
+                    ids=np.ascontiguousarray(inputs.keys[:, :8]).view(np.uint64)[:, 0],
+                    counts=counts,
+                    seed=int(signature(answer_question(spec, call, bound))[:15], 16),
+                )
+            self.ledger.count(
+                line,
+                inputs.keys,
+                routed.known,
+                {},
+                tokens=ask.tokens,
+                truncated=ask.truncated,
+                cost=ask.tokens / 1e6 * proxy.cost_per_million_tokens,
+                loading_seconds=ask.loading_seconds,
+            )
+        finally:
+            self.ledger.end(line, loaded_models().get(proxy.fingerprint, "") if line.tokens or line.inferred else "")
+        for question, certificate in routed.certificates:
+            self.ledger.certify(entry, proxy.name, question, certificate)
+        if self.account is not None:
+            self.account.certified(self.ledger.certificate_rows)
+        rest = np.flatnonzero(~routed.asked)
+        guessed = Answers([routed.values[i] for i in rest], {}, routed.known[rest])
+        schema = answer_schema(spec) if detail else pa.schema([answer_schema(spec).field("value")])
+        parts.append((rest, Found(answer_table(guessed, spec).select(schema.names), {}, routed.known[rest])))
+        known = np.zeros(len(inputs), dtype=np.bool_)
+        errors: dict[int, str] = {}
+        for places, found in parts:
+            known[places] = found.known
+            errors.update({int(places[i]): reason for i, reason in found.errors.items()})
+        table = _in_order([found.table for _, found in parts], np.concatenate([places for places, _ in parts]))
+        names = pa.array([proxy.name, call.model.name]).take(numbers_array(routed.asked.astype(np.int64)))
+        return Found(table, errors, known, names)
+
 
     def _stored(
         self, spec: FunctionSpec, call: Call, bound: Bound, inputs: Inputs, entry: Entry, schema: pa.Schema
@@ -316,12 +394,20 @@ class Session:
             name = given.get("model") or self.settings.model
             if not isinstance(name, str):
                 raise ConfigError(f"{spec.name}: model is {name!r}; it must be the name of a registered model.")
-            call = Call(spec.name, self.model(name, spec.name), given, labels)
+            proxy = self._proxy(spec, given) if has_targets(given) else None
+            call = Call(spec.name, self.model(name, spec.name), given, labels, proxy)
             bound = call, FUNCTIONS[spec.name](call)
             with self._lock:
                 self._calls[key] = bound
         self._record(spec, *bound, labels, options)
         return bound
+    def _proxy(self, spec: FunctionSpec, given: Mapping[str, Any]) -> ModelRef:
+        """What stands in for the exact model where it is sure: the model named, or the default."""
+        name = given.get("proxy") or self.settings.model
+        if not isinstance(name, str):
+            raise ConfigError(f"{spec.name}: proxy is {name!r}; it must be the name of a registered embedding model.")
+        return self.model(name, spec.name)
+
 
     def on_error(self, function: str, options: Mapping[str, Any]) -> str:
         asked = options.get("on_error") or self.settings.functions.get(function, {}).get("on_error")
@@ -374,6 +460,15 @@ class Session:
         self.close_account()
         rows: list[dict[str, Any]] = read_ledger(self.store.folder).to_pylist()
         return rows
+    def certificates_table(self) -> list[dict[str, Any]]:
+        """What cascades promised: in this session, and before it in every run in the store."""
+        own = self.ledger.certificate_rows()
+        if self.store is None:
+            return [{"run": None, **row} for row in own]
+        run = None if self.account is None else self.account.run
+        earlier = [row for row in read_certificates(self.store.folder).to_pylist() if row["run"] != run]
+        return earlier + [{"run": run, **row} for row in own]
+
 
     def failures_table(self) -> list[dict[str, Any]]:
         """Every input that got no answer, in every run in the store."""
@@ -415,10 +510,12 @@ class Session:
 @dataclass(frozen=True)
 class Found:
     """Answers to distinct inputs: columns of answer_schema(), reasons by position of those that failed, and which
-    were known before this statement."""
+    were known before this statement. models: the name of the one that decided each, where it was not always the
+    call's."""
 
     table: pa.Table
     errors: Mapping[int, str]
+    models: pa.Array | None = None
     known: Bools
 
 
@@ -443,6 +540,16 @@ def _valid_rows(columns: list[pa.Array]) -> pa.Array:
     for column in columns[1:]:
         valid = pc.and_(valid, column.is_valid())
     return valid
+
+def _rows_of_each(inputs: Inputs, valid: pa.Array, counts: pa.Array | None) -> Ints:
+    """How many rows stand behind each distinct input. counts: of the rows before they were made distinct."""
+    ones = np.ones(valid.true_count, dtype=np.int64)
+    each = ones if counts is None else counts.filter(valid).cast(pa.int64()).to_numpy(zero_copy_only=False)
+    if inputs.inverse is None:
+        return np.asarray(each, dtype=np.int64)
+    places = inputs.inverse.to_numpy(zero_copy_only=False)
+    return np.bincount(places, weights=each, minlength=len(inputs)).astype(np.int64)
+
 
 
 def _in_order(tables: list[pa.Table], positions: Ints) -> pa.Table:

@@ -43,14 +43,17 @@ def value_array(table: pa.Table) -> pa.Array:
     return _joined(table["value"])
 
 
-def detail_array(table: pa.Table, errors: Mapping[int, str], model: str, known: Bools) -> pa.Array:
-    """STRUCT(value, error, confidence[, scores], model, cached), in the order of the definition's type."""
+def detail_array(table: pa.Table, errors: Mapping[int, str], model: str | pa.Array, known: Bools) -> pa.Array:
+    """STRUCT(value, error, confidence[, scores], model, cached), in the order of the definition's type.
+
+    model: of all, or the one that decided each.
+    """
     n = len(table)
     fields = {
         "value": value_array(table),
         "error": pa.array([errors.get(i) for i in range(n)], type=pa.string()),
         **{name: _joined(table[name]) for name in table.column_names if name != "value"},
-        "model": pa.array([model] * n, type=pa.string()),
+        "model": pa.array([model] * n, type=pa.string()) if isinstance(model, str) else model,
         "cached": pa.array(known),
     }
     return pa.StructArray.from_arrays(list(fields.values()), names=list(fields))

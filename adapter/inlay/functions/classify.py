@@ -4,6 +4,8 @@ embedding model   the label whose vector has the highest cosine to the text; sco
 NLI model         the label whose sentence the text entails most; scores are softmax over labels, as in
                   transformers' zero-shot pipeline
 classifier        its own labels, or some of them; scores are its probabilities
+
+With a target for agreement see cascade.py.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import numpy as np
 
 from inlay.backends.base import Bools, Floats
 from inlay.errors import CannotServeError
+from inlay.functions.cascade import label_cascade
 from inlay.functions.contract import Answers, Ask, Bound, Call, sigmoid, softmax
 from inlay.functions.entailment import entailment_columns, logits_by_statement
 from inlay.functions.labels import Labels, check_template, read_labels, spelled_out
@@ -39,7 +42,8 @@ def bind(call: Call) -> Bound:
     def answer(columns: list[list[str]], ask: Ask) -> Answers:
         return choose_best(labels.names, *score(columns[0], ask), sharpen=call.model.task == "embed")
 
-    return Bound(answer, {"version": 1, **label_basis(call.model, labels, template)})
+    basis = {"version": 1, **label_basis(call.model, labels, template)}
+    return Bound(answer, basis, cascade=label_cascade(call, labels))
 
 
 def choose_best(

@@ -8,10 +8,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from inlay.backends.base import Bools, Floats
+from inlay.backends.base import Bools, Floats, Ints
 from inlay.engine.cancel import Token
 from inlay.engine.inference import Inference, Outcome, Told
 from inlay.errors import CannotServeError, ConfigError
+from inlay.functions.guarantee import Certificate, Ids
 from inlay.types import ModelRef
 
 MADE_FOR = {
@@ -24,12 +25,14 @@ MADE_FOR = {
 
 @dataclass(frozen=True)
 class Call:
-    """One call's checked settings. options holds every option by name, None where none was given."""
+    """One call's checked settings. options holds every option by name, None where none was given. proxy: the cheap
+    model of a call with targets (functions/cascade.py)."""
 
     function: str
     model: ModelRef
     options: Mapping[str, Any]
     labels: Any = None
+    proxy: ModelRef | None = None
 
     def cannot(self, needs: str, then: str) -> CannotServeError:
         return CannotServeError(
@@ -130,9 +133,42 @@ class Answer(Protocol):
 
 
 @dataclass(frozen=True)
+class Routed:
+    """What a cascade made of distinct inputs.
+
+    asked: those that the exact model answered. values: for each of the others the proxy's answer. known: for each
+    whether the proxy's numbers were known. certificates: (what was asked, in words; what was promised), one for each
+    question.
+    """
+
+    asked: Bools
+    values: list[Any]
+    known: Bools
+    certificates: list[tuple[str, Certificate]]
+
+
+AskInputs = Callable[[Ints], list[Any]]
+"""The exact model's answers to the inputs at these positions, None where it has none."""
+
+
+class Cascade(Protocol):
+    """Answers distinct inputs within targets. proxy: the cheap model, for which `ask` is. ids: a number that stands for
+    each input. counts: how many rows each stands for."""
+
+    @property
+    def proxy(self) -> ModelRef: ...
+
+    def __call__(
+        self, columns: list[list[str]], ask: Ask, exact: AskInputs, *, ids: Ids, counts: Ints, seed: int
+    ) -> Routed: ...
+
+
+@dataclass(frozen=True)
 class Bound:
     """A call that is ready to answer.
 
+    cascade: how the call is answered within its targets where all inputs of a statement are at hand; None where it has
+    no targets. basis and answer are of the exact model all the same: what it says is no less exact for them.
     basis: everything beside the model and the input that decides the answer, as JSON values; a version number stands
     for the code. None where the answer is the model's own numbers and nothing else (ai_embed); they are then what is
     stored, for texts with `prompt` before them.
@@ -141,6 +177,7 @@ class Bound:
     answer: Answer
     basis: Mapping[str, Any] | None
     prompt: str = ""
+    cascade: Cascade | None = None
 
 
 Bind = Callable[[Call], Bound]

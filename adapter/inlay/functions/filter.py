@@ -1,13 +1,14 @@
 """ai_filter: whether a statement holds for a text.
 
 An NLI model judges it (entailment against contradiction); an embedding model only knows closeness, so it needs an
-explicit threshold on the cosine.
+explicit threshold on the cosine. With a target for recall or precision see cascade.py.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from inlay.functions.cascade import filter_cascade
 from inlay.functions.contract import Answers, Ask, Bound, Call
 from inlay.functions.score import statement_scores
 
@@ -17,6 +18,7 @@ DEFAULT_THRESHOLD = 0.5
 def bind(call: Call) -> Bound:
     if call.model.task not in ("embed", "nli"):
         raise call.cannot("an NLI model, or an embedding model with a threshold", "Name one with model := '…'.")
+    cascade = filter_cascade(call)
     threshold = call.threshold(None if call.model.task == "embed" else DEFAULT_THRESHOLD)
 
     def answer(columns: list[list[str]], ask: Ask) -> Answers:
@@ -30,4 +32,4 @@ def bind(call: Call) -> Bound:
             confidence=None if sure is None else [None if i in errors else float(s) for i, s in enumerate(sure)],
         )
 
-    return Bound(answer, {"version": 1, "threshold": threshold})
+    return Bound(answer, {"version": 1, "threshold": threshold}, cascade=cascade)

@@ -2,6 +2,7 @@
 
     ledger/<run>.parquet      one row per call of a statement; written anew, whole, while the run goes on
     errors/<run>-<n>.parquet  one row per failed input, with all that is needed to try it again
+    certificates/<run>.parquet  one row per question that a cascade answered: what it promised, and by which sample
 
 A run is one process's use of a store. Unlike results, errors hold the failed inputs themselves.
 """
@@ -25,7 +26,7 @@ from inlay.store.folder import Folder
 from inlay.store.parts import READ_ERRORS
 from inlay.store.results import Store
 
-LEDGER, ERRORS = "ledger", "errors"
+LEDGER, ERRORS, CERTIFICATES = "ledger", "errors", "certificates"
 
 # While a run goes on its ledger is written again at most this often; a killed process loses no more of it.
 WRITE_EVERY_S = 5.0
@@ -44,6 +45,17 @@ ERRORS_SCHEMA = pa.schema(
         ("run", pa.string()), ("invocation", pa.string()), ("node", pa.string()), ("failed_at", pa.string()),
         ("function", pa.string()), ("model", pa.string()), ("call", pa.string()), ("inputs", pa.list_(pa.string())),
         ("error", pa.string()),
+    ]
+)  # fmt: skip
+CERTIFICATES_SCHEMA = pa.schema(
+    [
+        ("run", pa.string()), ("invocation", pa.string()), ("statement", pa.int32()), ("decided_at", pa.string()),
+        ("node", pa.string()), ("function", pa.string()), ("question", pa.string()), ("model", pa.string()),
+        ("proxy", pa.string()), ("recall", pa.float64()), ("precision", pa.float64()), ("agreement", pa.float64()),
+        ("probability", pa.float64()), ("rows", pa.int64()), ("inputs", pa.int64()), ("asked", pa.int64()),
+        ("trained", pa.int64()), ("drawn_rows", pa.int64()), ("seed", pa.int64()), ("lower", pa.float64()),
+        ("upper", pa.float64()), ("lower_rows", pa.int64()), ("lower_drawn", pa.int64()), ("lower_wrong", pa.int64()),
+        ("upper_rows", pa.int64()), ("upper_drawn", pa.int64()), ("upper_wrong", pa.int64()), ("method", pa.string()),
     ]
 )  # fmt: skip
 
@@ -93,6 +105,14 @@ class Account:
         rows = [{**said, **vars(failure)} for failure in failures]
         self._publish(f"{ERRORS}/{self.run}-{number:04d}.parquet", _table(rows, ERRORS_SCHEMA))
 
+    def certified(self, rows: Callable[[], Sequence[Mapping[str, Any]]]) -> None:
+        """The run's certificates as they stand."""
+        if not self._store.writable:
+            return
+        with self._lock:
+            said = [{"run": self.run, "invocation": self.invocation, **row} for row in rows()]
+            self._publish(f"{CERTIFICATES}/{self.run}.parquet", _table(said, CERTIFICATES_SCHEMA))
+
     def _publish(self, name: str, table: pa.Table) -> None:
         sink = pa.BufferOutputStream()
         pq.write_table(table, sink, compression="ZSTD")
@@ -124,6 +144,11 @@ def read_ledger(folder: Folder) -> pa.Table:
 def read_errors(folder: Folder) -> pa.Table:
     """Every failure of every run, oldest first; an input that failed twice is there twice."""
     return _read(folder, ERRORS, ERRORS_SCHEMA)
+
+
+def read_certificates(folder: Folder) -> pa.Table:
+    """Every run's certificates, oldest first."""
+    return _read(folder, CERTIFICATES, CERTIFICATES_SCHEMA)
 
 
 def error_files(folder: Folder) -> list[str]:
