@@ -30,7 +30,7 @@ from inlay.functions.classify import EMBED_TEMPLATES
 from inlay.functions.sentiment import EXAMPLES
 from inlay.models.describe import describe
 from inlay.store import account as account_module
-from inlay.store import parts
+from inlay.store import decoded, parts
 from inlay.store import shelf as shelf_module
 from inlay.store.account import Account
 from inlay.store.folder import open_folder
@@ -605,14 +605,14 @@ def make_shelf(folder: Path) -> Shelf:
     return Shelf(open_folder(str(folder)), "s" * 64, {}, {}, writable=True)
 
 
-@pytest.mark.parametrize("glance_rows", [1_000_000, 0], ids=["small", "large"])
+@pytest.mark.parametrize(("glance_rows", "cache_bytes"), [(1_000_000, 2_000), (0, 20_000), (1_000_000, 20_000_000)])
 @pytest.mark.parametrize("seed", range(4))
 def test_a_shelf_finds_what_a_dictionary_finds(
-    folder: Path, monkeypatch: pytest.MonkeyPatch, seed: int, glance_rows: int
+    folder: Path, monkeypatch: pytest.MonkeyPatch, seed: int, glance_rows: int, cache_bytes: int
 ) -> None:
     monkeypatch.setattr(shelf_module, "_GLANCE_ROWS", glance_rows)
     monkeypatch.setattr(parts, "_GROUP_ROWS", 7)  # many row groups in a part
-    monkeypatch.setattr(shelf_module, "_CACHE_BYTES", 2_000)  # and few of them kept
+    monkeypatch.setattr(decoded, "_CACHE_BYTES", cache_bytes)  # and few of them kept, or all
     rng = np.random.default_rng(seed)
     writer = make_shelf(folder)
     truth: dict[bytes, int] = {}

@@ -6,7 +6,8 @@ Texts stay in Arrow: of most inputs nothing but the key is ever looked at.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +16,8 @@ import pyarrow as pa
 from inlay.store.keys import Keys, array_keys
 from inlay.store.vectors import numbers_array
 
-# Rows in the middle of a column that are compared to learn whether texts repeat. In a column of a thousand different
-# texts, or of fewer, some of them nearly always do.
+# Rows of a column that are compared to learn whether texts repeat. Among so many of a thousand different texts, or of
+# fewer, some nearly always do.
 _SAMPLE = 128
 
 
@@ -44,26 +45,41 @@ def distinct_inputs(columns: Sequence[pa.Array], *, are_distinct: bool = False) 
     """Of strings without NULL. are_distinct: the caller says so; where it is not true, more is asked than need be."""
     if are_distinct or not _repeats(columns):
         # Digests show what repeats faster than texts do, though each has to be made.
-        keys = array_keys(columns)
-        firsts = np.ascontiguousarray(keys).view(np.uint64)[:, 0]
-        if are_distinct or not _any_twice(firsts):
-            return Inputs(list(columns), keys)
+        inputs = Inputs(list(columns), array_keys(columns))
+        return inputs if are_distinct else _first_of_each(inputs)
     distinct, inverse = _distinct(columns)
     return Inputs(distinct, array_keys(distinct), inverse)
 
 
-def _any_twice(numbers: npt.NDArray[np.uint64]) -> bool:
-    ordered = np.sort(numbers)  # np.unique() goes through a hash table, which takes ten times as long
-    return bool((ordered[1:] == ordered[:-1]).any())
+def _first_of_each(inputs: Inputs) -> Inputs:
+    """By the keys, which tell any two apart."""
+    words = inputs.keys.view(np.uint64)
+    ordered = np.sort(words[:, 0])
+    if not (ordered[1:] == ordered[:-1]).any():
+        return inputs
+    _, firsts, place = np.unique(words[:, 0], return_index=True, return_inverse=True)
+    if (words[firsts, 1][place] != words[:, 1]).any():  # keys that begin alike; comparing all of them takes longer
+        _, firsts, place = np.unique(inputs.keys.view("V32")[:, 0], return_index=True, return_inverse=True)
+    order = np.argsort(firsts)
+    rank = np.empty(len(order), dtype=np.int64)
+    rank[order] = np.arange(len(order))
+    return replace(inputs.take(firsts[order]), inverse=numbers_array(rank[place]))
 
 
 def _repeats(columns: Sequence[pa.Array]) -> bool:
     """Whether the columns look as if some of their rows were the same."""
-    n = len(columns[0])
-    sample = [column.slice((n - min(n, _SAMPLE)) // 2, _SAMPLE) for column in columns]
+    where = _sample(len(columns[0]))
+    sample = [column.take(where) for column in columns]
     return any(len(column.unique()) < len(column) for column in sample) and (
         len(columns) == 1 or len(_distinct(sample)[0][0]) < len(sample[0])
     )
+
+
+@lru_cache
+def _sample(n: int) -> pa.Array:
+    """Rows without any order in them: texts may repeat one after the other, or all in turn."""
+    chosen = np.random.default_rng(0).integers(0, max(n, 1), min(n, _SAMPLE))
+    return numbers_array(np.unique(chosen))
 
 
 def _distinct(columns: Sequence[pa.Array]) -> tuple[list[pa.Array], pa.Array]:

@@ -11,11 +11,10 @@ that infer the same input at the same time store it twice, with the same meaning
 from __future__ import annotations
 
 import contextlib
-import itertools
 import json
 import os
 import threading
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -24,6 +23,7 @@ from typing import Any, TypeVar
 import numpy as np
 import pyarrow as pa
 
+from inlay.store.decoded import DecodedGroups
 from inlay.store.folder import Folder
 from inlay.store.index import FEW, I64, Index, Wanted, halves
 from inlay.store.keys import Keys, key_matrix
@@ -41,14 +41,11 @@ from inlay.store.parts import (
     stored_name,
     write_part,
 )
-from inlay.store.vectors import numbers_array
 
 MANIFEST = "manifest.json"
 QUARANTINE = "quarantine"
 FORM = "manifest/1"
 
-# Decoded row groups that a shelf keeps, so that chunks of a statement that follow one another read each but once.
-_CACHE_BYTES = 128_000_000
 _THREADS = min(8, os.cpu_count() or 1)
 
 # Of more keys than these that come at once the first lookup takes none into memory: sixteen bytes each that a process
@@ -87,8 +84,7 @@ class Shelf:
         self._glanced = False
         self._seen: set[str] = set()
         self._damaged: dict[str, str] = {}
-        self._groups: OrderedDict[int, pa.RecordBatch] = OrderedDict()
-        self._cached_bytes = 0
+        self._decoded = DecodedGroups()
         self._has_manifest = False
         self._statements: deque[object] = deque(maxlen=64)  # several may go on at once, in several threads
 
@@ -228,85 +224,50 @@ class Shelf:
         gone, rows = self._rows(keys)
         positions = np.flatnonzero(rows >= 0)
         wanted = rows[positions]
-        steps = np.diff(wanted)
-        if len(steps) and steps.min() < 0:
+        if (wanted[1:] < wanted[:-1]).any():
             order = np.argsort(wanted, kind="stable")
             positions, wanted = positions[order], wanted[order]
-            steps = np.diff(wanted)
         groups = np.searchsorted(self._starts, wanted, side="right") - 1
-        cuts = [0, *(np.flatnonzero(np.diff(groups)) + 1).tolist(), len(wanted)]
-        lost = self._fetch(groups[cuts[:-1]].tolist() if len(wanted) else [], columns)
-        kept: list[I64] = []
-        found: list[pa.RecordBatch] = []
-        for start, end in itertools.pairwise(cuts) if len(wanted) else ():
-            group = int(groups[start])
-            if group in lost:
-                continue
-            batch = self._groups[group]
-            if batch.schema.names != columns:
-                batch = batch.select(columns)
-            places = wanted[start:end] - self._starts[group]
-            if (steps[start : end - 1] == 1).all():  # as they were written, which is how most statements ask
-                found.append(batch.slice(int(places[0]), end - start))
-            else:
-                found.append(batch.take(numbers_array(places)))
-            kept.append(positions[start:end])
-        self._trim()
-        if not found:
-            return gone or bool(lost), np.zeros(0, dtype=np.int64), None
-        return gone or bool(lost), np.concatenate(kept), pa.Table.from_batches(found)
+        lost = self._fetch(groups[np.flatnonzero(np.diff(groups, prepend=-1))].tolist(), columns)
+        if lost:
+            kept = ~np.isin(wanted >> 32, lost)
+            positions, wanted, groups = positions[kept], wanted[kept], groups[kept]
+        table = self._decoded.rows(groups, wanted - self._starts[groups], columns) if len(wanted) else None
+        self._decoded.trim()
+        return gone or bool(lost), positions, table
 
-    def _fetch(self, groups: list[int], columns: list[str]) -> set[int]:
-        """Sees to it that these row groups are decoded; returns those that are damaged or gone."""
+    def _fetch(self, groups: list[int], columns: list[str]) -> list[int]:
+        """Sees to it that these row groups are decoded; returns the parts that are damaged or gone."""
         missing: dict[int, list[int]] = {}
-        for group in groups:
-            if self._holds(group, columns):
-                self._groups.move_to_end(group)
-            else:
-                missing.setdefault(int(self._starts[group] >> 32), []).append(group)
+        for group in self._decoded.absent(groups, columns):
+            missing.setdefault(int(self._starts[group] >> 32), []).append(group)
 
         def read(number: int, absent: list[int]) -> tuple[int, list[int], list[pa.RecordBatch] | Exception]:
             first = np.searchsorted(self._starts, number << 32)
             places = [int(group - first) for group in absent]
             try:
-                return (
-                    number,
-                    absent,
-                    read_groups(self.folder, self._parts[number], self._files[number], places, columns),
-                )
+                found = read_groups(self.folder, self._parts[number], self._files[number], places, columns)
             except (DamagedPart, FileNotFoundError) as error:
                 return number, absent, error
+            return number, absent, found
 
-        lost: set[int] = set()
+        lost = []
         for number, absent, found in _side_by_side(read, list(missing.items())):
             if isinstance(found, Exception):
-                # Nothing of a part that is damaged anywhere is believed.
-                lost.update(group for group in groups if self._starts[group] >> 32 == number)
+                lost.append(number)
                 if isinstance(found, DamagedPart):
                     self._set_aside(self._parts[number], str(found))
                 continue
             for group, batch in zip(absent, found, strict=True):
-                before = self._groups.pop(group, None)
-                self._cached_bytes += batch.nbytes - (before.nbytes if before is not None else 0)
-                self._groups[group] = batch
+                self._decoded.put(group, batch)
         return lost
-
-    def _holds(self, group: int, columns: list[str]) -> bool:
-        found = self._groups.get(group)
-        return found is not None and set(columns) <= set(found.schema.names)
-
-    def _trim(self) -> None:
-        while self._cached_bytes > _CACHE_BYTES and len(self._groups) > 1:
-            _, oldest = self._groups.popitem(last=False)
-            self._cached_bytes -= oldest.nbytes
 
     def _forget(self) -> None:
         """Everything read so far; what stands in the folder now is read anew."""
         self._index, self._parts, self._files, self._unread = Index(), [], [], []
         self._starts = np.zeros(0, dtype=np.int64)
         self._seen = set(self._damaged)
-        self._groups.clear()
-        self._cached_bytes = 0
+        self._decoded.clear()
         self._statements.clear()
         self._load([name for name in part_names(self.folder) if name not in self._seen])
 
