@@ -69,6 +69,14 @@ def said(answers: list[Any]) -> list[Any]:
     return [{**answer, "kind": {**answer["kind"], "cached": None}} for answer in answers]
 
 
+def rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return round(value, 5)
+    if isinstance(value, dict):
+        return {name: rounded(each) for name, each in value.items()}
+    return [rounded(each) for each in value] if isinstance(value, list) else value
+
+
 @pytest.fixture(scope="module")
 def full(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Any]]:
     """A store in which TEXTS are known, to be copied, and the true answers."""
@@ -403,8 +411,9 @@ def test_a_store_that_turns_unwritable_costs_no_answer(
     con = opened()
     # A file stands where the folder of the shelves would: nothing can be written below it, by root neither.
     (tmp_path / "store" / "results").write_text("")
-    assert said(ask(con)) == truth
-    assert said(ask(con, TEXTS[:5])) == truth[:5]
+    # Computed anew each time: the last bit of a score hangs on which rows stand beside it.
+    assert rounded(said(ask(con))) == rounded(truth)
+    assert rounded(said(ask(con, TEXTS[:5]))) == rounded(truth[:5])
     assert capfd.readouterr().err.count("results cannot be stored") == 1
 
 
