@@ -71,11 +71,6 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _options(args: argparse.Namespace) -> dict[str, Any]:
-    given = {"model": args.model, "store": getattr(args, "store", None)}
-    return {name: value for name, value in given.items() if value}
-
-
 def _sql(args: argparse.Namespace) -> int:
     import duckdb
 
@@ -83,7 +78,7 @@ def _sql(args: argparse.Namespace) -> int:
 
     text = _statements(args)
     # Tables go to standard output; progress and errors to standard error.
-    with connect(args.database, read_only=args.read_only, config=args.config, **_options(args)) as con:
+    with connect(args.database, read_only=args.read_only, config=args.config, **cli_infer.given_options(args)) as con:
         try:
             for title, statement in split_statements(text):
                 relation = con.sql(statement)
@@ -171,7 +166,7 @@ def _models(args: argparse.Namespace) -> int:
     from inlay.config import read_settings
     from inlay.session import Session
 
-    session = Session(read_settings(_options(args), config=args.config))
+    session = Session(read_settings(cli_infer.given_options(args), config=args.config))
     rows = session.models_table()
     _print_rows(
         ["model", "task", "width", "max tokens", "status", "source"],
@@ -206,7 +201,7 @@ def _doctor(args: argparse.Namespace) -> int:
     from inlay.doctor import checks
 
     worst = 0
-    for check in checks(_options(args), args.config):
+    for check in checks(cli_infer.given_options(args), args.config):
         print(f"{check.mark}  {check.name:<14} {check.found}")
         if check.advice:
             print(f"   {'':<14} type: {check.advice}")

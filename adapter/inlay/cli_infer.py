@@ -10,9 +10,13 @@ import sys
 import tempfile
 from collections import defaultdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from inlay.errors import ConfigError, InlayError
+
+if TYPE_CHECKING:
+    from inlay.engine.limits import Limits
+    from inlay.foresee import Plan
 
 # dbt's own words, in a process of its own: a DuckDB file is not opened twice by one process with two configurations.
 _COMPILE = """
@@ -49,8 +53,9 @@ def add_commands(commands: Any) -> list[argparse.ArgumentParser]:
     return [infer, plan, retry]
 
 
-def _options(args: argparse.Namespace) -> dict[str, Any]:
-    given = {"model": args.model, "store": args.store}
+def given_options(args: argparse.Namespace) -> dict[str, Any]:
+    """What the command line says of the settings; not every command has a --store."""
+    given = {"model": args.model, "store": getattr(args, "store", None)}
     return {name: value for name, value in given.items() if value}
 
 
@@ -64,18 +69,10 @@ def _infer(args: argparse.Namespace) -> int:
                 "infer keeps answers in a result store, and none is configured for writing. Name a folder: "
                 "inlay infer --store .inlay, or store = '.inlay' in inlay.toml."
             )
-        if any(
-            limit is not None
-            for limit in (
-                session.settings.max_rows,
-                session.settings.max_tokens,
-                session.settings.max_seconds,
-                session.settings.max_cost,
-            )
-        ):
+        if session.inference.limits:
             # Only a limit of time needs to know how fast a model is.
-            plan = _planned(args, may_measure=session.settings.max_seconds is not None)
-            session.inference.limits.foresee(plan.inputs, plan.tokens, plan.total_seconds, plan.cost)
+            plan, limits = _planned(args, may_measure=session.settings.max_seconds is not None)
+            plan.hold_against(limits)
         work.run(lambda name: print(f"inferring {name}", file=sys.stderr))
         print(account(work.con))
         session.close_account()
@@ -90,7 +87,7 @@ def _infer(args: argparse.Namespace) -> int:
 def _plan(args: argparse.Namespace) -> int:
     from inlay.foresee import plan_text
 
-    plan = _planned(args, may_measure=not args.no_measure)
+    plan, limits = _planned(args, may_measure=not args.no_measure)
     if args.json:
         print(
             json.dumps(
@@ -107,28 +104,19 @@ def _plan(args: argparse.Namespace) -> int:
         )
     else:
         print(plan_text(plan))
-    settings = plan_settings(args)
-    from inlay.engine.limits import Limits
-
-    limits = Limits(settings.max_rows, settings.max_tokens, settings.max_seconds, settings.max_cost)
-    limits.foresee(plan.inputs, plan.tokens, plan.total_seconds, plan.cost)
+    plan.hold_against(limits)
     return 0
 
 
-def plan_settings(args: argparse.Namespace) -> Any:
-    from inlay.config import read_settings
-
-    return read_settings(_options(args), config=args.config)
-
-
-def _planned(args: argparse.Namespace, *, may_measure: bool) -> Any:
+def _planned(args: argparse.Namespace, *, may_measure: bool) -> tuple[Plan, Limits]:
+    """The plan, and what it is held against."""
     from inlay.foresee import plan_of
 
     with _Work(args) as work:
         inference = work.session.inference
         foresight = work.session.plan()
         work.run(lambda name: None)
-        return plan_of(work.session, foresight, inference, may_measure=may_measure)
+        return plan_of(work.session, foresight, inference, may_measure=may_measure), inference.limits
 
 
 class _Work:
@@ -140,7 +128,7 @@ class _Work:
         self._args = args
         self._folder = tempfile.TemporaryDirectory(prefix="inlay-")
         database = args.database if args.file and args.database else ":memory:"
-        self.con = connect(database, config=args.config, **_options(args))
+        self.con = connect(database, config=args.config, **given_options(args))
         self.session = self.con._session
 
     def run(self, said: Any) -> None:
@@ -209,7 +197,7 @@ def _retry(args: argparse.Namespace) -> int:
     from inlay.session import Session
     from inlay.store.account import Failure, error_files, forget_errors, read_errors
 
-    session = Session(read_settings({**_options(args), "on_error": "null"}, config=args.config))
+    session = Session(read_settings({**given_options(args), "on_error": "null"}, config=args.config))
     if session.store is None or session.account is None or not session.store.writable:
         raise ConfigError("retry reads failures from a result store, and none is configured for writing: --store …")
     files = error_files(session.store.folder)

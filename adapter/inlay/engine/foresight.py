@@ -7,6 +7,7 @@ input over the whole plan, its tokens by the model's own tokenizer, and comes ba
 from __future__ import annotations
 
 import threading
+import time
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,8 +16,7 @@ import numpy as np
 
 from inlay.backends.base import Ints, Tokens
 from inlay.backends.load import load_tokenizer
-from inlay.engine.inference import TOKENIZE_ROWS, Inference, Outcome, numbers_question
-from inlay.store.keys import input_keys, signature
+from inlay.engine.inference import TOKENIZE_ROWS, Inference, Outcome, numbers_keys
 from inlay.store.memory import empty_rows
 from inlay.types import ModelRef
 
@@ -59,9 +59,7 @@ class Foresight(Inference):
         owner: int | None = None,
         **_: Any,
     ) -> Outcome:
-        question = numbers_question(ref, prompt, pair=pairs is not None)
-        signed = bytes.fromhex(signature(question))
-        keys = [signed + key for key in input_keys([texts] if pairs is None else [texts, pairs])]
+        question, keys = numbers_keys(ref, prompt, texts, pairs)
         rows = empty_rows(len(keys), ref.width)
         missing, _own = self.memory.lookup(keys, rows, None)
         shelf = self._shelf(ref, question)
@@ -103,8 +101,6 @@ class Foresight(Inference):
 def measure(inference: Inference, needed: Needed, cancel: Any) -> float | None:
     """Runs the sample and returns tokens a second, after the model was loaded; None without a sample. The results are
     kept, so nothing is computed for the estimate alone."""
-    import time
-
     groups: dict[tuple[bool, str], list[tuple[str, str | None]]] = defaultdict(list)
     for text, pair, prompt in needed.sample:
         groups[pair is not None, prompt].append((text, pair))

@@ -71,7 +71,7 @@ class Inference:
         self.store = store
         self.store_vectors = store_vectors
         self.store_inputs = store_inputs
-        self.limits = limits or Limits()
+        self.limits = Limits() if limits is None else limits
 
     def load(self, ref: ModelRef) -> float:
         """Loads the model where it is not; returns the seconds that took."""
@@ -116,9 +116,7 @@ class Inference:
 
         Raises ModelError when the model cannot be loaded, InterruptedQueryError when cancelled.
         """
-        question = numbers_question(ref, prompt, pair=pairs is not None)
-        signed = bytes.fromhex(signature(question))
-        keys = [signed + key for key in input_keys([texts] if pairs is None else [texts, pairs])]
+        question, keys = numbers_keys(ref, prompt, texts, pairs)
         places: dict[bytes, int] = {}
         where = np.fromiter((places.setdefault(key, len(places)) for key in keys), dtype=np.int64, count=len(keys))
         distinct = list(places)
@@ -305,6 +303,15 @@ def numbers_question(ref: ModelRef, prompt: str, *, pair: bool) -> dict[str, Any
         "prompt": prompt,
         "pair": pair,
     }
+
+
+def numbers_keys(
+    ref: ModelRef, prompt: str, texts: list[str], pairs: list[str] | None
+) -> tuple[dict[str, Any], list[bytes]]:
+    """The question, and what the numbers of each input are known by in memory: its signature and the input's key."""
+    question = numbers_question(ref, prompt, pair=pairs is not None)
+    signed = bytes.fromhex(signature(question))
+    return question, [signed + key for key in input_keys([texts] if pairs is None else [texts, pairs])]
 
 
 def numbers_name(ref: ModelRef) -> str:

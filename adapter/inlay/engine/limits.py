@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+from inlay.config import Settings
 from inlay.errors import BudgetExceededError
 
 
@@ -25,6 +26,14 @@ class Limits:
         }
         self._spent = dict.fromkeys(self._limits, 0.0)
         self._lock = threading.Lock()
+
+    @classmethod
+    def of(cls, settings: Settings) -> Limits:
+        return cls(settings.max_rows, settings.max_tokens, settings.max_seconds, settings.max_cost)
+
+    def __bool__(self) -> bool:
+        """Whether anything is limited."""
+        return any(limit is not None for limit in self._limits.values())
 
     def spend(self, rows: int, tokens: int, cost: float) -> None:
         """Called before the model is. Raises BudgetExceededError, and then nothing was spent."""
