@@ -106,7 +106,7 @@ def calls(short: bool) -> None:
 
 
 def wall(short: bool) -> None:
-    n, rounds = (2_000, 1) if short else (20_000, 1)
+    n, rounds = (2_000, 1) if short else (12_000, 1)
     con, forgetful = _warehouse(n), _warehouse(n, memory_mb=0)
     con.execute("select ai_embed('warm')").fetchall()
     ways = {"no memory": forgetful.duckdb.execute, "functions": con.duckdb.execute, "planned": con.execute}

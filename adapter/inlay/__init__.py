@@ -11,16 +11,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["Connection", "InlayError", "attach", "connect", "detach"]
+__all__ = ["Connection", "Explanation", "InlayError", "attach", "connect", "detach", "explain", "sql"]
 
 if TYPE_CHECKING:
-    from inlay.connection import Connection, connect
+    from inlay.connection import Connection, connect, explain, sql
     from inlay.duckdb_udf import attach, detach
     from inlay.errors import InlayError
+    from inlay.explanation import Explanation
 
 _HOMES = {
     "Connection": "inlay.connection",
     "connect": "inlay.connection",
+    "explain": "inlay.connection",
+    "sql": "inlay.connection",
+    "Explanation": "inlay.explanation",
     "attach": "inlay.duckdb_udf",
     "detach": "inlay.duckdb_udf",
     "InlayError": "inlay.errors",

@@ -8,16 +8,28 @@ from __future__ import annotations
 
 import functools
 import importlib
+import sys
 import threading
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import duckdb
 
-from inlay.duckdb_udf import attach, connection_number, create_macros, find_session, original_error
+from inlay.duckdb_udf import (
+    CONNECTION,
+    attach,
+    connection_number,
+    create_macros,
+    find_session,
+    native_connection,
+    original_error,
+)
 from inlay.engine import cancel
-from inlay.errors import InterruptedQueryError
+from inlay.errors import InterruptedQueryError, NotAttachedError
 from inlay.estimate import expected_rows
 from inlay.session import Session
+
+if TYPE_CHECKING:
+    from inlay.explanation import Explanation
 from inlay.views_that_call import views_that_call
 
 
@@ -70,7 +82,7 @@ class _Holder:
     def _wrapped(self, result: Any) -> Any:
         if result is self._held:
             return self
-        if isinstance(result, duckdb.DuckDBPyRelation):
+        if isinstance(result, duckdb.DuckDBPyRelation) and not isinstance(result, _Holder):
             return Relation(result, self._number)
         return result
 
@@ -114,10 +126,15 @@ class Relation(_Holder):
 
 
 def _planned(__name: str, *__args: Any) -> Any:
-    """A function of inlay.planned. Imported late: most statements call no model, and the parser takes a while."""
+    """A function of inlay.planned."""
+    return _late("planned", __name, *__args)
+
+
+def _late(__module: str, __name: str, *__args: Any, **__kwargs: Any) -> Any:
+    """A function of a module that is imported late: most statements call no model, and the parser takes a while."""
     with cancel.inside(None, None):  # Ctrl-C in the midst of an import would leave half a package
-        __module = importlib.import_module("inlay.planned")
-    return getattr(__module, __name)(*__args)
+        __found = importlib.import_module(f"inlay.{__module}")
+    return getattr(__found, __name)(*__args, **__kwargs)
 
 
 # What makes a relation run; everything else describes one, or makes another of it.
@@ -180,6 +197,23 @@ class PlannedRelation(Relation):
         return cast(str, self._call(self._first_rows()._held.__repr__))
 
 
+class ExplainRelation(Relation):
+    """What EXPLAIN gives: columns explain_key and explain_value. Shown, it is the explanation."""
+
+    def __init__(self, con: Any, explanation: Explanation, alias: str, number: int) -> None:
+        object.__setattr__(self, "_explanation", explanation)
+        super().__init__(_late("explained", "explain_rows", con, explanation, "sql", alias), number)
+
+    def __repr__(self) -> str:
+        return str(self._explanation)
+
+    def _repr_html_(self) -> str:
+        return cast(str, self._explanation._repr_html_())
+
+    def show(self, **_: Any) -> None:
+        sys.stdout.write(f"{self._explanation}\n")
+
+
 class Connection(_Holder):
     """What inlay.connect() gives. `duckdb` is the connection inside, for libraries that insist on it.
 
@@ -215,8 +249,19 @@ class Connection(_Holder):
 
     query = from_query = sql
 
+    def explain(self, __query: str, parameters: Any = None, *, analyze: bool = False) -> Explanation:
+        """What a statement will ask of models, and how it will run: no model does. analyze: runs it, and sets what it
+        did beside what was expected. Raises what DuckDB says of a statement that it would not run."""
+        return cast("Explanation", self._call(self._explained, __query, parameters, analyze))
+
+    def _explained(self, __query: str, __parameters: Any, __analyze: bool) -> Any:
+        return _late("explained", "explain", self._session, self._held, __query, __parameters, analyze=__analyze)
+
     def _planned_sql(self, __query: str, __alias: str, __params: Any) -> Any:
         __last = _planned("run_all_but_last", self._session, self._held, __query)
+        if (__asked := _late("explained", "explained_statement", __last)) is not None:
+            __explanation = self._explained(__asked[0], __params, __asked[1])
+            return ExplainRelation(self._held, __explanation, __alias, self._number)
         if _planned("is_query", __last):
             return PlannedRelation(self._session, self._held, __last, __params, __alias, self._number)
         _planned("execute", self._session, self._held, __last, __params)
@@ -276,3 +321,39 @@ def connect(database: str = ":memory:", read_only: bool = False, config: Any = N
         con.close()
         raise
     return Connection(con, session)
+
+
+def sql(con: Any, query: str, *, alias: str = "", params: Any = None) -> Any:
+    """What con.sql(query) gives, planned, on any DuckDB connection or cursor whose database is attached.
+
+    Variables of the caller's may be named as tables. Raises NotAttachedError where inlay.attach() was never called.
+    """
+    attached = _attached(con, "sql")
+    if isinstance(con, Connection) or attached._session.may_call(query):
+        return attached.sql(query, alias=alias, params=params)
+    # A plain connection looks for variables in this frame alone.
+    return attached._call(
+        _planned, "plain_relation", attached._held, query, params, alias, _planned("variables", query)
+    )
+
+
+def explain(con: Any, query: str, parameters: Any = None, *, analyze: bool = False) -> Explanation:
+    """What a statement will ask of models, and how it will run, on any DuckDB connection whose database is attached.
+
+    No model runs, unless analyze is true: then the statement runs as it always does, its rows are dropped, and what
+    was done stands beside what was expected. Raises NotAttachedError where inlay.attach() was never called, and what
+    DuckDB says of a statement that it would not run.
+    """
+    return _attached(con, "explain").explain(query, parameters, analyze=analyze)
+
+
+def _attached(con: Any, function: str) -> Connection:
+    if isinstance(con, Connection):
+        return con
+    native = native_connection(con)
+    session = find_session(native)
+    if session is None or not session.attached:
+        raise NotAttachedError(f"{function}: inlay is not attached to this database. Type first: inlay.attach(con)")
+    if native.execute(f"SELECT getvariable('{CONNECTION}')").fetchall()[0][0] is None:
+        create_macros(native, session)  # a cursor that was never attached itself
+    return Connection(native, session)

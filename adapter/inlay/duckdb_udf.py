@@ -39,7 +39,7 @@ from inlay.types import FunctionSpec
 _IDENTITY = "_inlay_session"
 
 # A variable of DuckDB's, so of one connection: it tells a function which connection calls it.
-_CONNECTION = "inlay_connection"
+CONNECTION = "inlay_connection"
 
 # Another: which node of a dbt project runs on the connection.
 _NODE = "inlay_node"
@@ -109,7 +109,7 @@ def attach(con: duckdb.DuckDBPyConnection, *, config: str | os.PathLike[str] | N
     extension owns the names.
     """
     cancel.install()
-    con = _native(con)
+    con = native_connection(con)
     with _lock:
         session = find_session(con)
         if session is None:
@@ -145,7 +145,7 @@ def detach(con: duckdb.DuckDBPyConnection) -> None:
     The functions of a database whose attaching connection is gone cannot be removed (DuckDB allows it to that
     connection alone); they then refuse to answer.
     """
-    con = _native(con)
+    con = native_connection(con)
     with _lock:
         session = find_session(con)
         if session is None:
@@ -179,7 +179,7 @@ def find_session(con: duckdb.DuckDBPyConnection) -> Session | None:
     return session
 
 
-def _native(con: Any) -> duckdb.DuckDBPyConnection:
+def native_connection(con: Any) -> duckdb.DuckDBPyConnection:
     """The DuckDB connection itself, out of what inlay.connect() or duckdb-engine wrapped around it."""
     for holder in ("_held", "_ConnectionWrapper__c"):
         con = getattr(con, holder, con)
@@ -232,8 +232,8 @@ def create_qualified_macros(con: duckdb.DuckDBPyConnection, session: Session) ->
 
 def connection_number(con: duckdb.DuckDBPyConnection) -> int:
     """By which cancel.interrupt() knows a connection; it gets one where it has none."""
-    con.execute(f"SET VARIABLE {_CONNECTION} = coalesce(getvariable('{_CONNECTION}'), {next(_connection_numbers)})")
-    return int(con.execute(f"SELECT getvariable('{_CONNECTION}')").fetchall()[0][0])
+    con.execute(f"SET VARIABLE {CONNECTION} = coalesce(getvariable('{CONNECTION}'), {next(_connection_numbers)})")
+    return int(con.execute(f"SELECT getvariable('{CONNECTION}')").fetchall()[0][0])
 
 
 def set_node(con: duckdb.DuckDBPyConnection, node: str | None) -> None:
@@ -245,7 +245,7 @@ def _macros(spec: FunctionSpec, prefix: str, head: str) -> list[str]:
     """The definition's macro, and for a scalar function its try_ twin."""
     body = spec.macro[re.match(r"CREATE\s+MACRO\s+\w+", spec.macro, re.I).end() :]  # type: ignore[union-attr]
     body = body.replace(
-        "'statement': ", f"'connection': getvariable('{_CONNECTION}'), 'node': getvariable('{_NODE}'), 'statement': "
+        "'statement': ", f"'connection': getvariable('{CONNECTION}'), 'node': getvariable('{_NODE}'), 'statement': "
     )
     if not spec.is_scalar:
         return [head.format(name=f"{prefix}{spec.name}") + body]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from typing import Any
 from inlay.engine.cancel import Token
 from inlay.engine.foresight import Foresight, measure
 from inlay.engine.inference import Inference
+from inlay.engine.limits import Limits
 from inlay.errors import BudgetExceededError
 from inlay.ledger import Ledger
 from inlay.session import Session
@@ -55,6 +57,10 @@ class Plan:
         known = [seconds for seconds in self.seconds.values() if seconds is not None]
         return sum(known) if len(known) == len(self.seconds) else None
 
+    def hold_against(self, limits: Limits) -> None:
+        """Raises BudgetExceededError where the plan would pass a limit."""
+        limits.foresee(self.inputs, self.tokens, self.total_seconds, self.cost)
+
 
 def plan_of(session: Session, foresight: Foresight, inference: Inference, *, may_measure: bool) -> Plan:
     """After a run in which nothing was inferred: what it counted, and how long that will take.
@@ -79,7 +85,7 @@ def plan_of(session: Session, foresight: Foresight, inference: Inference, *, may
         inference.limits.foresee(inputs, sum(needed.tokens for needed in models), None, cost)
     except BudgetExceededError:
         may_measure = False  # refused before the first call means before the sample's too
-    past = _speeds(session)
+    past = speeds(session)
     for name, needed in foresight.needed.items():
         if not needed.inputs:
             continue
@@ -97,14 +103,15 @@ def plan_of(session: Session, foresight: Foresight, inference: Inference, *, may
     return Plan(lines, inputs, seconds, sources, cost)
 
 
-def _speeds(session: Session) -> dict[str, tuple[float, float]]:
-    """Fingerprint → (tokens a second, seconds to load) of the runs on this machine, by the store's ledger."""
-    import platform
-
-    if session.store is None:
+def speeds(session: Session) -> dict[str, tuple[float, float]]:
+    """Fingerprint → (tokens a second, seconds to load) of the runs on this machine, by the store's ledger; without a
+    store, of what this session ran."""
+    if session.store is None and session.planning:
         return {}
     sums: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
-    rows: list[dict[str, Any]] = read_ledger(session.store.folder).to_pylist()
+    rows: list[dict[str, Any]] = (
+        session.ledger.account_rows() if session.store is None else read_ledger(session.store.folder).to_pylist()
+    )
     for row in rows:
         if row["host"] == platform.node() and row["tokens"]:
             entry = sums[row["fingerprint"]]
@@ -153,9 +160,8 @@ def end_plan(session: Session) -> str:
     foresight = session.inference
     if not isinstance(foresight, Foresight):
         return ""
-    inference = Inference(session.memory, session.store, limits=foresight.limits)
-    plan = plan_of(session, foresight, inference, may_measure=False)
+    plan = plan_of(session, foresight, foresight, may_measure=False)  # nothing is measured, so no model is needed
     session.configure(session.settings)
     session.ledger = Ledger()
-    session.inference.limits.foresee(plan.inputs, plan.tokens, plan.total_seconds, plan.cost)
+    plan.hold_against(session.inference.limits)
     return plan_text(plan)

@@ -134,8 +134,9 @@ class Ledger:
         with self._lock:
             self._errors.append(RowError(function, model, text[:EXCERPT], error))
 
-    def rows(self) -> list[LedgerRow]:
-        """Statements in the order in which they began, numbered from 1."""
+    def rows(self, statement: int | None = None) -> list[LedgerRow]:
+        """Statements in the order in which they began, numbered from 1. statement: of the one that began with this
+        number alone."""
         with self._lock:
             numbers: dict[int, int] = {}
             return [
@@ -156,6 +157,7 @@ class Ledger:
                     cost=entry.cost,
                 )
                 for entry in self._entries.values()
+                if statement is None or entry.statement == statement
             ]
 
     def account_rows(self) -> list[dict[str, Any]]:
@@ -171,8 +173,6 @@ class Ledger:
             for row, entry in zip(self.rows(), entries, strict=False)
         ]  # fmt: skip
 
-    def errors(self) -> list[RowError]:
-        with self._lock:
     def certify(self, entry: Entry, proxy: str, question: str, certificate: Certificate) -> None:
         """Adds what a cascade promised for one question of a call."""
         about = {
@@ -190,4 +190,6 @@ class Ledger:
                 numbers.setdefault(entry.statement, len(numbers) + 1)
             return [{"statement": numbers.get(entry.statement), **row} for entry, row in self._certificates]
 
+    def errors(self) -> list[RowError]:
+        with self._lock:
             return list(self._errors)

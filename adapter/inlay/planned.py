@@ -8,6 +8,7 @@ where the statement with lookups cannot be bound, the person's own statement run
 from __future__ import annotations
 
 import contextlib
+import importlib
 import itertools
 import random
 import re
@@ -25,6 +26,7 @@ import pyarrow.compute as pc
 from inlay.duckdb_arguments import said_options
 from inlay.engine import cancel
 from inlay.errors import InlayError
+from inlay.functions.cascade import has_targets
 from inlay.planner.early_stop import EarlyStop, early_stops
 from inlay.planner.gather import KEY, ROWS, gathers
 from inlay.planner.lookups import VALUE, Answers, key_places, with_lookups
@@ -139,6 +141,10 @@ def run_all_but_last(session: Session, con: duckdb.DuckDBPyConnection, sql: str)
 def execute(session: Session, con: duckdb.DuckDBPyConnection, sql: str, parameters: Any = None) -> Any:
     """What con.execute(sql, parameters) gives, planned where it can be."""
     sql = run_all_but_last(session, con, sql)
+    explained = importlib.import_module("inlay.explained")  # which imports this module
+    if (asked := explained.explained_statement(sql)) is not None:
+        said = explained.explain(session, con, asked[0], parameters, analyze=asked[1])
+        return explained.explain_rows(con, said, "execute")
     result = _planned_or_plain(session, con, sql, parameters, "execute", {})
     if _CREATES_VIEW.match(sql):
         views_that_call(session, con)
@@ -353,13 +359,16 @@ class Runner:
         same = (call.spec.name, call.detail, fixed, tuple(sorted(call.options.items())), len(keys))
         held = self.shared.get(same) or _Held(f"_inlay_a{next(_tables)}", *self.settings(call))
         account = Staged(number)
+        every = texts is None
         if texts is None:
             texts = gathers(self.plan.statement, number, self.answers)
         inputs = self.gathered(texts, held, keys)
         try:
             with cancel.inside(held.connection, (self.session.number, self.statement_number)):
-                for batch in inputs:
-                    self.answer(call, held, batch, account)
+                # Targets are met over all the inputs of a call together.
+                whole = every and has_targets(held.options)
+                for batch in inputs.read_all().combine_chunks().to_batches() if whole else inputs:
+                    self.answer(call, held, batch, account, whole)
         except (InlayError, Unplannable, duckdb.InterruptException):
             raise
         except duckdb.Error as error:
@@ -377,18 +386,19 @@ class Runner:
         account.seconds = time.perf_counter() - began
         self.staged.append(account)
 
-    def answer(self, call: Call, held: _Held, batch: pa.RecordBatch, account: Staged) -> None:
+    def answer(self, call: Call, held: _Held, batch: pa.RecordBatch, account: Staged, whole: bool) -> None:
         rows = [batch.column(f"{KEY}{i}") for i in range(len(call.texts))]
         for column in rows:
             if not pa.types.is_string(column.type):
                 raise Unplannable(f"its input is of type {column.type}, not VARCHAR")
-        n_rows = pc.sum(batch.column(ROWS)).as_py() or 0
+        counts = batch.column(ROWS)
+        n_rows = pc.sum(counts).as_py() or 0
         account.distinct += batch.num_rows
         account.rows += n_rows
         raises = self.session.on_error(call.spec.name, held.options) == "raise"
         # Whether the statement needs a row that fails is for the statement to say: it asks once more, and stops there.
         options = {**held.options, "on_error": "null"} if raises else held.options
-        answer = self.ask(call, held, rows, options, call.detail or raises, n_rows)
+        answer = self.ask(call, held, rows, options, call.detail or raises, n_rows, counts if whole else None)
         if raises:
             good = answer.field("error").is_null()
             held.failed = held.failed or pc.any(pc.invert(good)).as_py() or False
@@ -399,12 +409,20 @@ class Runner:
             raise Unplannable(f"its answers are larger than {HELD_BYTES:,} bytes, so they stream")
 
     def ask(
-        self, call: Call, held: _Held, rows: list[pa.Array], options: dict[str, Any], detail: bool, n_rows: int
+        self,
+        call: Call,
+        held: _Held,
+        rows: list[pa.Array],
+        options: dict[str, Any],
+        detail: bool,
+        n_rows: int,
+        counts: pa.Array | None,
     ) -> pa.Array:
-        """The answers to distinct inputs, which stand for n_rows."""
+        """The answers to distinct inputs, which stand for n_rows. counts: for how many each, where these are all."""
         return self.session.answer(
-            call.spec.name, rows, held.labels, options, statement=self.statement_number, detail=detail, n_rows=n_rows
-        )
+            call.spec.name, rows, held.labels, options, statement=self.statement_number, detail=detail, n_rows=n_rows,
+            whole=counts is not None, counts=counts,
+        )  # fmt: skip
 
     def is_aborted(self) -> bool:
         """Whether the error has ended the person's transaction."""

@@ -83,13 +83,12 @@ class Session:
             self._where = where
         if self.store is not None and self.account is None:
             self.account = Account(self.store)
-        limits = Limits(settings.max_rows, settings.max_tokens, settings.max_seconds, settings.max_cost)
         self.inference: Inference = Inference(
             self.memory,
             self.store,
             store_vectors=settings.store_vectors,
             store_inputs=settings.store_inputs,
-            limits=limits,
+            limits=Limits.of(settings),
         )
         with self._lock:
             self._models.clear()
@@ -135,9 +134,9 @@ class Session:
         *,
         statement: int | None = None,
         detail: bool = False,
+        n_rows: int | None = None,
         whole: bool = False,
         counts: pa.Array | None = None,
-        n_rows: int | None = None,
     ) -> pa.Array:
         """One value per row of `columns`, which are strings of equal length; NULL where any of them is NULL.
 
@@ -239,6 +238,7 @@ class Session:
         )
         answered = _in_order([table, made.select(schema.names)], np.concatenate([stored, missing]))
         return Found(answered, errors, known)
+
     def _within_targets(
         self,
         spec: FunctionSpec,
@@ -303,7 +303,6 @@ class Session:
         table = _in_order([found.table for _, found in parts], np.concatenate([places for places, _ in parts]))
         names = pa.array([proxy.name, call.model.name]).take(numbers_array(routed.asked.astype(np.int64)))
         return Found(table, errors, known, names)
-
 
     def _stored(
         self, spec: FunctionSpec, call: Call, bound: Bound, inputs: Inputs, entry: Entry, schema: pa.Schema
@@ -401,13 +400,13 @@ class Session:
                 self._calls[key] = bound
         self._record(spec, *bound, labels, options)
         return bound
+
     def _proxy(self, spec: FunctionSpec, given: Mapping[str, Any]) -> ModelRef:
         """What stands in for the exact model where it is sure: the model named, or the default."""
         name = given.get("proxy") or self.settings.model
         if not isinstance(name, str):
             raise ConfigError(f"{spec.name}: proxy is {name!r}; it must be the name of a registered embedding model.")
         return self.model(name, spec.name)
-
 
     def on_error(self, function: str, options: Mapping[str, Any]) -> str:
         asked = options.get("on_error") or self.settings.functions.get(function, {}).get("on_error")
@@ -460,6 +459,7 @@ class Session:
         self.close_account()
         rows: list[dict[str, Any]] = read_ledger(self.store.folder).to_pylist()
         return rows
+
     def certificates_table(self) -> list[dict[str, Any]]:
         """What cascades promised: in this session, and before it in every run in the store."""
         own = self.ledger.certificate_rows()
@@ -468,7 +468,6 @@ class Session:
         run = None if self.account is None else self.account.run
         earlier = [row for row in read_certificates(self.store.folder).to_pylist() if row["run"] != run]
         return earlier + [{"run": run, **row} for row in own]
-
 
     def failures_table(self) -> list[dict[str, Any]]:
         """Every input that got no answer, in every run in the store."""
@@ -515,8 +514,8 @@ class Found:
 
     table: pa.Table
     errors: Mapping[int, str]
-    models: pa.Array | None = None
     known: Bools
+    models: pa.Array | None = None
 
 
 def open_store(settings: Settings) -> Store | None:
@@ -541,6 +540,7 @@ def _valid_rows(columns: list[pa.Array]) -> pa.Array:
         valid = pc.and_(valid, column.is_valid())
     return valid
 
+
 def _rows_of_each(inputs: Inputs, valid: pa.Array, counts: pa.Array | None) -> Ints:
     """How many rows stand behind each distinct input. counts: of the rows before they were made distinct."""
     ones = np.ones(valid.true_count, dtype=np.int64)
@@ -549,7 +549,6 @@ def _rows_of_each(inputs: Inputs, valid: pa.Array, counts: pa.Array | None) -> I
         return np.asarray(each, dtype=np.int64)
     places = inputs.inverse.to_numpy(zero_copy_only=False)
     return np.bincount(places, weights=each, minlength=len(inputs)).astype(np.int64)
-
 
 
 def _in_order(tables: list[pa.Table], positions: Ints) -> pa.Table:

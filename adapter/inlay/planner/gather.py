@@ -318,7 +318,8 @@ class Known:
                 unknown.add(place)
                 items.append(exp.alias_(exp.null(), item.alias, quoted=True) if item.alias else exp.null())
         group = select.args.get("group")
-        if group is not None and not self._ordered_by_known(group.expressions, unknown):
+        by_all = group is not None and group.args.get("all") and unknown
+        if group is not None and (by_all or not self._ordered_by_known(group.expressions, unknown)):
             raise Unplannable("it groups by a call")
         order = select.args.get("order")
         if order is not None and not self._ordered_by_known([o.this for o in order.expressions], unknown):

@@ -76,6 +76,8 @@ def _obstacle(statement: Statement, number: int) -> str | None:
     try:
         node = statement.node(number)
         block_of(node)
+        if isinstance(node.parent, exp.In) and node.parent.this is not node:
+            return "it stands right of IN"  # where DuckDB takes a call, and no other expression without brackets
         if is_volatile(node):
             return "an argument differs from one evaluation to the next"
         for name, text in statement.calls[number].settings.items():

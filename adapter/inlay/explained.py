@@ -1,0 +1,508 @@
+"""Explains a statement: the same plan as when it runs, and the same queries for its inputs, but no model answers them.
+
+Answers that are known decide what comes after them. In the place of the others stand guesses, drawn as often as the
+known answers of that call or by a stated assumption, so that what hangs on them can be estimated by DuckDB itself. The
+guesses live in tables of the explanation alone; nothing goes to the ledger or to the store.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from inlay import planned
+from inlay.engine.foresight import NOT_INFERRED, Foresight
+from inlay.engine.inference import Outcome
+from inlay.engine.pool import loaded_models
+from inlay.errors import BudgetExceededError, ConfigError, InlayError
+from inlay.estimate import expected_rows
+from inlay.explanation import Explanation, Stage, Step, Time, Work
+from inlay.foresee import speeds
+from inlay.functions.sentiment import SENTIMENTS
+from inlay.ledger import Ledger
+from inlay.planner.early_stop import EarlyStop
+from inlay.planner.gather import is_volatile
+from inlay.planner.lookups import with_lookups
+from inlay.planner.order_calls import Chain
+from inlay.planner.rules import Applied
+from inlay.planner.statement import Call, Statement, Unplannable, number_of, replaced, unmarked
+from inlay.planner.text import find_calls, words
+from inlay.progress import Progress
+from inlay.session import Session
+from inlay.types import LedgerRow, ModelRef
+
+ENOUGH = 30
+"""Known answers of a call that may speak for its unknown ones: a share of them is within some 18 points, 19 times in
+20. Below that an assumption stands, and says so."""
+
+POOL = 10_000
+"""Known answers of a call that guesses are drawn from."""
+
+
+def explain(
+    session: Session,
+    con: duckdb.DuckDBPyConnection,
+    sql: str,
+    parameters: Any = None,
+    *,
+    analyze: bool = False,
+    tables: Mapping[str, Any] | None = None,
+) -> Explanation:
+    """The plan of one statement. Without analyze nothing but queries of its inputs runs. Raises what DuckDB says of a
+    statement that it would not run, and ConfigError for more statements than one.
+
+    tables: variables that the statement may name as tables; those of the callers where none are given.
+    """
+    sql = _single(con, sql)
+    tables = planned.variables(sql) if tables is None else tables
+    said = _foreseen(session, con, sql, parameters, tables)
+    return _analyzed(session, con, said, sql, parameters, tables) if analyze else said
+
+
+def explained_statement(sql: str) -> tuple[str, bool] | None:
+    """(statement, whether to run it) of EXPLAIN and EXPLAIN ANALYZE. None for anything else, and for EXPLAIN with
+    options in brackets, which is DuckDB's."""
+    found = words(sql)
+    if len(found) < 2 or found[0].lower != "explain" or found[1].text == "(":
+        return None
+    analyze = found[1].lower in ("analyze", "analyse")
+    if len(found) < 2 + analyze + 1:
+        return None
+    return sql[found[1 + analyze].start :], analyze
+
+
+def explain_rows(con: duckdb.DuckDBPyConnection, said: Explanation, method: str, alias: str = "") -> Any:
+    """What con.execute() or con.sql() gives for EXPLAIN, in DuckDB's own columns: inlay's plan, then what DuckDB says
+    of the statement that runs."""
+    keys = ["inlay", *(key for key, _ in said.plans)]
+    values = [str(said), *(value for _, value in said.plans)]
+    return planned.with_tables(
+        con,
+        "SELECT unnest($keys) AS explain_key, unnest($explained) AS explain_value",
+        {}, {"keys": keys, "explained": values}, method, {"alias": alias} if method == "sql" else {},
+    )  # fmt: skip
+
+
+def _single(con: duckdb.DuckDBPyConnection, sql: str) -> str:
+    statements = con.extract_statements(sql)
+    if len(statements) != 1:
+        raise ConfigError(f"explain takes one statement; this text has {len(statements)}. Explain the last one alone.")
+    return str(statements[0].query)
+
+
+def _foreseen(
+    session: Session, con: duckdb.DuckDBPyConnection, sql: str, parameters: Any, tables: Mapping[str, Any]
+) -> Explanation:
+    foresight = _Foresight(session.inference)
+    shadow = copy.copy(session)  # the same models and results; its own account, and no model runs in it
+    shadow.inference, shadow.ledger, shadow.account = foresight, Ledger(), None
+    shadow.progress = Progress("off")
+    try:
+        runner = planned.runner_of(_DryRun, shadow, con, sql, parameters, tables)
+        runner.run()
+        prepared = runner.prepared()
+        plans = _duckdb_plan(con, prepared.sql, prepared.tables, prepared.parameters)
+    except Unplannable as reason:
+        return _plain(session, con, sql, parameters, tables, str(reason))
+    except planned.UNBOUND as error:
+        # Where the person's own statement is at fault, this raises.
+        said = _plain(session, con, sql, parameters, tables, "")
+        return replace(said, reason=f"DuckDB does not bind it with lookups: {str(error).splitlines()[0]}")
+    times, cost = _times(session, foresight)
+    plain = tuple(
+        Step(_written(runner, number), reason)
+        for number, reason in sorted(runner.reasons.items())
+        if number not in runner.unforeseen
+    )
+    return Explanation(
+        statement=sql,
+        runs_as=prepared.sql,
+        shape=_shape(runner, {number: place for place, number in enumerate(runner.answered(), 1)}),
+        stages=tuple(runner.stages()),
+        plain=plain,
+        rules=tuple(Step(applied.rule, applied.note) for applied in runner.plan.applied),
+        times=times,
+        cost=cost,
+        refused=_refused(session, times, cost),
+        plans=plans,
+        rows=_expected(session, con, sql),
+    )
+
+
+def _plain(
+    session: Session,
+    con: duckdb.DuckDBPyConnection,
+    sql: str,
+    parameters: Any,
+    tables: Mapping[str, Any],
+    reason: str,
+) -> Explanation:
+    """Of a statement that runs as it is."""
+    plans = _duckdb_plan(con, sql, tables, parameters)
+    plain = tuple(Step(call.text, "") for call in find_calls(sql, planned.specs_of(session)))
+    return Explanation(sql, sql, reason=reason, plain=plain, plans=plans, rows=_expected(session, con, sql))
+
+
+def _expected(session: Session, con: duckdb.DuckDBPyConnection, sql: str) -> int | None:
+    called = find_calls(sql, planned.specs_of(session))
+    return expected_rows(con, sql, tuple({call.function for call in called})) if called else None
+
+
+def _duckdb_plan(
+    con: duckdb.DuckDBPyConnection, sql: str, tables: Mapping[str, Any], parameters: Any, analyze: bool = False
+) -> tuple[tuple[str, str], ...]:
+    word = "EXPLAIN ANALYZE" if analyze else "EXPLAIN"
+    rows = planned.with_tables(con, f"{word} {sql}", tables, parameters, "execute").fetchall()
+    return tuple((str(row[0]), str(row[1])) for row in rows)
+
+
+def _times(session: Session, foresight: Foresight) -> tuple[tuple[Time, ...], float]:
+    past = speeds(session)
+    loaded = loaded_models()
+    found = []
+    for name, needed in foresight.needed.items():
+        if not needed.inputs:
+            continue
+        speed = past.get(needed.ref.fingerprint)
+        if speed is None:
+            found.append(Time(name, needed.inputs, needed.tokens, None, "no earlier run on this machine is known"))
+            continue
+        tokens_per_second, loading = speed
+        is_loaded = needed.ref.fingerprint in loaded
+        seconds = needed.tokens / tokens_per_second + (0.0 if is_loaded else loading)
+        source = "by earlier runs on this machine" + (", loading included" if not is_loaded else "")
+        found.append(Time(name, needed.inputs, needed.tokens, seconds, source))
+    cost = sum(needed.tokens / 1e6 * needed.ref.cost_per_million_tokens for needed in foresight.needed.values())
+    return tuple(found), cost
+
+
+def _refused(session: Session, times: tuple[Time, ...], cost: float) -> str:
+    seconds = sum(time.seconds or 0.0 for time in times)
+    try:
+        session.inference.limits.foresee(
+            sum(time.inputs for time in times), sum(time.tokens for time in times), seconds, cost
+        )
+    except BudgetExceededError as error:
+        return str(error)
+    return ""
+
+
+def _written(runner: planned.Runner, number: int) -> str:
+    """A call as it stands in the person's statement."""
+    call = runner.plan.statement.calls[number]
+    given = [*call.arguments, *(f"{name} := {text}" for name, text in call.options.items())]
+    return runner.plan.statement.with_text(f"{call.written}({', '.join(given)})").plain
+
+
+def _shape(runner: _Watched, places: Mapping[int, int]) -> str:
+    """The statement as the rules leave it, with answer_1(…) where the answers of the first stage are looked up."""
+
+    def short(number: int, arguments: list[str]) -> str:
+        found = runner.answers.get(number)
+        if found is None or number not in places:
+            return f"{runner.names[number]}({', '.join(arguments)})"
+        return f"answer_{places[number]}({', '.join(arguments[at] for _, at in found.keys)})"
+
+    return unmarked(replaced(runner.shown.text, short), runner.names)
+
+
+class _Foresight(Foresight):
+    """Tells apart the texts of rows from those of the call itself, which are labels and criteria."""
+
+    def __init__(self, inference: Any) -> None:
+        super().__init__(inference)
+        self.asked: set[str] = set()
+        self.missed: set[str] = set()
+
+    def run(self, ref: ModelRef, texts: list[str], pairs: list[str] | None = None, **options: Any) -> Outcome:
+        outcome = super().run(ref, texts, pairs, **options)
+        self.asked.update(texts)
+        self.missed.update(texts[i] for i in outcome.errors)
+        return outcome
+
+
+@dataclass
+class _Guess:
+    """Of the answers in one table: how many are guessed, of which known ones, or by which assumption."""
+
+    unknown: int = 0
+    pool: pa.Array | None = None
+    assumed: str = ""
+
+    def text(self, of: str) -> str:
+        n = f"{self.unknown:,} answer{'s' * (self.unknown != 1)}"
+        verb = "is" if self.unknown == 1 else "are"
+        if self.assumed:
+            return f"{n} of {of} {verb} not known yet; assumed here: {self.assumed}"
+        known = 0 if self.pool is None else len(self.pool)
+        return f"{n} of {of} {verb} not known yet; taken to be like {known:,} that are"
+
+
+class _NotForeseen(Unplannable):
+    """Rows that depend on a call which will only be made as rows come."""
+
+
+class _Watched(planned.Runner):
+    """shown: the statement without the checks that stopping early puts into it, which say nothing to people."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self._unguarded: Statement | None = None
+
+    @property
+    def shown(self) -> Statement:
+        return self._unguarded or self.plan.statement
+
+    def stop_early(self, stop: EarlyStop) -> bool:
+        before = self.plan.statement
+        done = super().stop_early(stop)
+        if self.plan.statement is not before:
+            self._unguarded = before
+        return done
+
+
+class _DryRun(_Watched):
+    """A run in which guesses stand for the answers that are not known."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.draw = np.random.default_rng(0)  # the same explanation twice
+        self.work: dict[int, Work] = {}
+        self.models: dict[int, str] = {}
+        self.guesses: dict[str, _Guess] = defaultdict(_Guess)
+        self.reads: dict[int, set[int]] = defaultdict(set)
+        self.unforeseen: dict[int, str] = {}
+        self.asking = -1
+
+    def stages(self) -> Iterator[Stage]:
+        places = {number: place for place, number in enumerate(self.answered(), 1)}
+        is_random = is_volatile(self.plan.statement.tree)
+        for number, place in places.items():
+            basis = [
+                self.guesses[table].text(f"call {places[other]}")
+                for other in sorted(self.reads[number], key=lambda n: places.get(n, 0))
+                if (held := self.held.get(other)) is not None and self.guesses[table := held.table].unknown
+            ]
+            if is_random:
+                basis.append("the statement draws at random, and will draw anew")
+            unforeseen = self.unforeseen.get(number)
+            yield Stage(
+                place,
+                _written(self, number),
+                self.models.get(number) or self._model(number),
+                None if unforeseen else self.work.get(number, Work()),
+                (unforeseen,) if unforeseen else tuple(dict.fromkeys(basis)),
+                at=number,
+            )
+
+    def answered(self) -> list[int]:
+        return [n for n in self.plan.stages if n in self.answers or n in self.unforeseen]
+
+    def _model(self, number: int, held: Any = None) -> str:
+        held, settings = held or self.held.get(number), self.session.settings
+        name = self.plan.statement.calls[number].spec.name
+        given = held.options.get("model") if held else None
+        return str(given or settings.functions.get(name, {}).get("model") or settings.model)
+
+    def looked_up(self, text: str) -> str:
+        for word in words(text):
+            number = number_of(word.text)
+            if number is not None and number not in self.answers:
+                raise _NotForeseen(f"its rows hang on {_written(self, number)}, which is made as rows come")
+        # What was not foreseen is asked of no model here: a lookup that finds nothing gives NULL.
+        known = {number: replace(found, complete=True) for number, found in self.answers.items()}
+        return with_lookups(text, known, self.names)
+
+    def gathered(self, texts: Iterable[str], *given: Any) -> pa.RecordBatchReader:
+        def noted() -> Iterator[str]:
+            for text in texts:
+                self.reads[self.asking] |= {n for word in words(text) if (n := number_of(word.text)) is not None}
+                yield text
+
+        return super().gathered(noted(), *given)
+
+    def stage(self, number: int, texts: Iterable[str] | None = None) -> None:
+        self.asking = number
+        self.session.ledger = Ledger()
+        try:
+            super().stage(number, texts)
+        except _NotForeseen as reason:
+            self.unforeseen[number] = str(reason)
+            raise
+        self.unforeseen.pop(number, None)
+        for row in self.session.ledger.rows():
+            self.models[number] = row.model
+            self.work[number] = self.work.get(number, Work()) + _work_of([row])
+
+    def stop_early(self, stop: EarlyStop) -> bool:
+        n_applied = len(self.plan.applied)
+        done = super().stop_early(stop)
+        for number in stop.numbers:  # how many rows are asked hangs on how many pass
+            self.reads[number] |= set(stop.numbers)
+        if len(self.plan.applied) > n_applied:
+            note = f"rows are asked in order until {stop.wanted:,} pass{'es' * (stop.wanted == 1)}"
+            self.plan.applied[n_applied:] = [Applied("stop_early", note)]
+        return done
+
+    def order(self, chain: Chain) -> None:
+        statement, stages, n_applied = self.plan.statement, list(self.plan.stages), len(self.plan.applied)
+        n_staged = len(self.staged)
+        super().order(chain)
+        numbers = {number for link in chain.links for number in link}
+        if len(self.staged) > n_staged and any(self.guesses[self.held[number].table].unknown for number in numbers):
+            self.plan.statement, self.plan.stages = statement, stages
+            note = f"which of {len(chain.links)} conditions with calls is asked first is decided by a sample of rows"
+            self.plan.applied[n_applied:] = [Applied("order_calls", note)]
+
+    def ask(
+        self,
+        call: Call,
+        held: Any,
+        rows: list[pa.Array],
+        options: dict[str, Any],
+        detail: bool,
+        n_rows: int,
+        counts: pa.Array | None,
+    ) -> pa.Array:
+        foresight: Any = self.session.inference
+        foresight.asked, foresight.missed = set(), set()
+        found = super().ask(call, held, rows, options, True, n_rows, counts)
+        valid = found.is_valid()
+        unknown = np.array(pc.fill_null(pc.equal(found.field("error"), NOT_INFERRED), False), dtype=np.bool_)
+        if call.spec.returns == "FLOAT[]":
+            held.n_bytes += 4 * len(found) * self.session.model(self._model_of(found, held, call)).width
+        # Known numbers of a row say nothing where those of the labels are missing.
+        texts = [column.to_pylist() for column in rows]
+        if foresight.missed - {text for column in texts for text in column}:
+            unknown |= np.array([any(text in foresight.asked for text in row) for row in zip(*texts, strict=True)])
+        unknown &= np.array(valid, dtype=np.bool_)
+        values = self._guessed(call, held, found, unknown)
+        if not detail:
+            return values
+        fields = {kind.name: found.field(kind.name) for kind in found.type}
+        fields["value"] = values
+        fields["error"] = pc.if_else(pa.array(unknown), None, fields["error"])
+        return pa.StructArray.from_arrays(list(fields.values()), names=list(fields), mask=pc.invert(valid))
+
+    def _model_of(self, found: pa.StructArray, held: Any, call: Call) -> str:
+        said = found.field("model").drop_null()
+        return said[0].as_py() if len(said) else held.options.get("model") or self.session.settings.model
+
+    def _guessed(self, call: Call, held: Any, found: pa.StructArray, unknown: Any) -> pa.Array:
+        """The values, with guesses where they are not known."""
+        values = found.field("value")
+        guess = self.guesses[held.table]
+        known = values.filter(pa.array(~unknown)).drop_null()
+        if len(known):
+            pool = known if guess.pool is None else pa.concat_arrays([guess.pool, known])
+            guess.pool = pool.slice(0, POOL)
+        n = int(unknown.sum())
+        if not n:
+            return values
+        guess.unknown += n
+        if guess.pool is not None and len(guess.pool) >= ENOUGH:
+            guess.assumed = ""
+            drawn = guess.pool.take(pa.array(self.draw.integers(len(guess.pool), size=n)))
+        else:
+            drawn, guess.assumed = _assumed(call, self._labels(call, held), n, self.draw, values.type)
+        places: Any = np.full(len(values), -1, dtype=np.int64)
+        places[unknown] = np.arange(n)
+        places[~unknown] = n + np.flatnonzero(~unknown)
+        return pa.concat_arrays([drawn, values]).take(pa.array(places))
+
+    def _labels(self, call: Call, held: Any) -> list[str]:
+        if call.spec.name == "ai_sentiment":
+            return list(SENTIMENTS)
+        given = held.labels
+        if given is None:
+            try:
+                return list(self.session.model(self._model(call.number, held)).labels)
+            except InlayError:
+                return []
+        return [label["label"] if isinstance(label, dict) else str(label) for label in given]
+
+
+def _assumed(call: Call, labels: list[str], n: int, draw: Any, kind: pa.DataType) -> tuple[pa.Array, str]:
+    """n guesses where too little is known, and how they were made."""
+    returns = call.spec.returns
+    if returns == "BOOLEAN":
+        return pa.array(draw.random(n) < 0.5, type=kind), "half of them true"
+    if returns == "DOUBLE":
+        return pa.array(draw.random(n), type=kind), "spread evenly from 0 to 1"
+    if returns == "VARCHAR" and labels:
+        each = "each label as often as any other"
+        return pa.array([labels[i] for i in draw.integers(len(labels), size=n)], type=kind), each
+    if returns == "VARCHAR[]" and labels:
+        chosen = draw.random((n, len(labels))) < 0.5
+        made = [[label for label, is_in in zip(labels, row, strict=True) if is_in] for row in chosen]
+        return pa.array(made, type=kind), "each label for half of them"
+    return pa.nulls(n, kind), "NULL"
+
+
+def _work_of(rows: Iterable[LedgerRow]) -> Work:
+    total = Work()
+    for row in rows:
+        total += Work(row.rows, row.distinct_inputs, row.known, row.inferred, row.failed, row.tokens, row.seconds)
+    return total
+
+
+class _TimedRun(_Watched):
+    """A run that keeps what each stage did, by the session's ledger."""
+
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
+        self.work: dict[int, Work] = {}
+
+    def so_far(self) -> Work:
+        return _work_of(self.session.ledger.rows(self.statement_number))
+
+    def stage(self, number: int, texts: Iterable[str] | None = None) -> None:
+        before, began = self.so_far(), time.perf_counter()
+        try:
+            super().stage(number, texts)
+        finally:
+            done = replace(self.so_far() - before, seconds=time.perf_counter() - began)
+            self.work[number] = self.work.get(number, Work()) + done
+
+
+def _analyzed(
+    session: Session,
+    con: duckdb.DuckDBPyConnection,
+    said: Explanation,
+    sql: str,
+    parameters: Any,
+    tables: Mapping[str, Any],
+) -> Explanation:
+    """Runs the statement, as it would run, its rows left where they are made."""
+    began = time.perf_counter()
+    n_before = len(session.ledger.rows())
+    ahead, runs_as = Work(), sql
+    actual: dict[int, Work] = {}
+    rules = said.rules
+    try:
+        runner = planned.runner_of(_TimedRun, session, con, sql, parameters, tables)
+        runner.run()
+        prepared = runner.prepared()
+        plans = _duckdb_plan(con, prepared.sql, prepared.tables, prepared.parameters, analyze=True)
+        ahead, runs_as = runner.so_far(), prepared.sql
+        actual = runner.work
+        said = replace(said, shape=_shape(runner, {stage.at: stage.number for stage in said.stages}))
+        rules = tuple(Step(applied.rule, applied.note) for applied in runner.plan.applied)
+    except (Unplannable, *planned.UNBOUND):
+        plans = _duckdb_plan(con, sql, tables, parameters, analyze=True)
+        said = replace(said, shape="")
+    seconds = time.perf_counter() - began
+    stages = tuple(replace(stage, actual=actual.get(stage.at)) for stage in said.stages)
+    as_rows_came = _work_of(session.ledger.rows()[n_before:]) - ahead
+    return replace(
+        said, stages=stages, rules=rules, runs_as=runs_as, plans=plans, ran=True, seconds=seconds, actual=as_rows_came
+    )
