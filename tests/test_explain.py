@@ -399,7 +399,6 @@ def test_sql_plans_on_a_plain_connection(plain: duckdb.DuckDBPyConnection) -> No
     assert len(inlay.sql(plain, sql).fetchall()) == 3
     assert CALLS["rows"] == 64 + 1  # the criterion
     assert inlay.sql(plain, "create table t as select ai_embed(body) as v from tickets") is None
-    assert inlay.sql(plain, "select count(*) from t where id = $id", params={"id": 1}) if False else True
     assert inlay.sql(plain, "select count(v) from t").fetchall() == [(200,)]
     assert inlay.sql(plain, "select ai_embed(body) is null from tickets where id = $i", params={"i": 1}).fetchall() == [
         (False,)
