@@ -292,6 +292,20 @@ def test_analyze_of_calls_that_were_made_as_rows_came(shop: Connection) -> None:
     assert shop.sql("select count(*) from tickets where channel not in ('mail', 'web')").fetchall() == [(0,)]
 
 
+def test_targets_are_an_upper_bound_and_their_proxy_is_told_apart(con: Connection) -> None:
+    con.execute("create table many as select 'ticket about ' || i as body from range(2000) r(i)")
+    condition = "ai_filter(body, 'angry', model := 'fake-nli', recall := 0.9, precision := 0.9)"
+    said = con.explain(f"select body from many where {condition}", analyze=True)
+    (stage,) = said.stages
+    assert stage.model == "fake-nli"
+    assert not stage.is_counted
+    assert "no more" in stage.basis[0]
+    assert stage.expected is not None and stage.actual is not None
+    assert stage.actual.to_infer <= stage.expected.to_infer == 2000
+    assert [model for model, _ in stage.beside] == ["fake"]
+    assert "by the proxy fake" in str(said)
+
+
 # ------------------------------------------------------------------------------------------------ EXPLAIN
 
 
@@ -341,7 +355,8 @@ def test_text_is_aligned_and_fits(shop: Connection) -> None:
     assert max(map(len, lines)) <= WIDTH
     assert "…" in head
     table = [line for line in lines if line.endswith(("counted", "estimated"))]
-    assert len(table) == 4 == len({line[: line.rindex("  ")].rstrip().__len__() for line in table}) + 3
+    assert len(table) == 4
+    assert len({line.rindex("  ") for line in table}) == 1  # the last column begins where it begins
     assert "fake-classify" in head
     assert "answer_1(" in rest
 

@@ -27,6 +27,7 @@ from inlay.errors import BudgetExceededError, ConfigError, InlayError
 from inlay.estimate import expected_rows
 from inlay.explanation import Explanation, Stage, Step, Time, Work
 from inlay.foresee import speeds
+from inlay.functions.cascade import has_targets
 from inlay.functions.sentiment import SENTIMENTS
 from inlay.ledger import Ledger
 from inlay.planner.early_stop import EarlyStop
@@ -292,6 +293,8 @@ class _DryRun(_Watched):
                 for other in sorted(self.reads[number], key=lambda n: places.get(n, 0))
                 if (held := self.held.get(other)) is not None and self.guesses[table := held.table].unknown
             ]
+            if number in self.held and has_targets(self.held[number].options):
+                basis.append("within its targets a proxy decides some of them: the exact model is asked of no more")
             if is_random:
                 basis.append("the statement draws at random, and will draw anew")
             unforeseen = self.unforeseen.get(number)
@@ -460,18 +463,22 @@ class _TimedRun(_Watched):
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
-        self.work: dict[int, Work] = {}
+        self.work: dict[int, dict[str, Work]] = defaultdict(dict)
 
-    def so_far(self) -> Work:
-        return _work_of(self.session.ledger.rows(self.statement_number))
+    def so_far(self) -> dict[str, Work]:
+        """By model."""
+        total: dict[str, Work] = {}
+        for row in self.session.ledger.rows(self.statement_number):
+            total[row.model] = total.get(row.model, Work()) + _work_of([row])
+        return total
 
     def stage(self, number: int, texts: Iterable[str] | None = None) -> None:
-        before, began = self.so_far(), time.perf_counter()
-        try:
-            super().stage(number, texts)
-        finally:
-            done = replace(self.so_far() - before, seconds=time.perf_counter() - began)
-            self.work[number] = self.work.get(number, Work()) + done
+        before = self.so_far()
+        super().stage(number, texts)
+        done = self.work[number]
+        for model, work in self.so_far().items():
+            if (new := work - before.get(model, Work())) != Work():
+                done[model] = done.get(model, Work()) + new
 
 
 def _analyzed(
@@ -485,24 +492,27 @@ def _analyzed(
     """Runs the statement, as it would run, its rows left where they are made."""
     began = time.perf_counter()
     n_before = len(session.ledger.rows())
-    ahead, runs_as = Work(), sql
-    actual: dict[int, Work] = {}
-    rules = said.rules
+    ahead = Work()
     try:
         runner = planned.runner_of(_TimedRun, session, con, sql, parameters, tables)
         runner.run()
         prepared = runner.prepared()
         plans = _duckdb_plan(con, prepared.sql, prepared.tables, prepared.parameters, analyze=True)
-        ahead, runs_as = runner.so_far(), prepared.sql
-        actual = runner.work
-        said = replace(said, shape=_shape(runner, {stage.at: stage.number for stage in said.stages}))
-        rules = tuple(Step(applied.rule, applied.note) for applied in runner.plan.applied)
+        ahead = sum(runner.so_far().values(), Work())
+        said = replace(
+            said,
+            runs_as=prepared.sql,
+            shape=_shape(runner, {stage.at: stage.number for stage in said.stages}),
+            rules=tuple(Step(applied.rule, applied.note) for applied in runner.plan.applied),
+            stages=tuple(_done(stage, runner.work[stage.at]) for stage in said.stages),
+        )
     except (Unplannable, *planned.UNBOUND):
         plans = _duckdb_plan(con, sql, tables, parameters, analyze=True)
-        said = replace(said, shape="")
-    seconds = time.perf_counter() - began
-    stages = tuple(replace(stage, actual=actual.get(stage.at)) for stage in said.stages)
+        said = replace(said, runs_as=sql, shape="")
     as_rows_came = _work_of(session.ledger.rows()[n_before:]) - ahead
-    return replace(
-        said, stages=stages, rules=rules, runs_as=runs_as, plans=plans, ran=True, seconds=seconds, actual=as_rows_came
-    )
+    return replace(said, plans=plans, ran=True, seconds=time.perf_counter() - began, actual=as_rows_came)
+
+
+def _done(stage: Stage, work: Mapping[str, Work]) -> Stage:
+    beside = tuple((model, done) for model, done in work.items() if model != stage.model)
+    return replace(stage, actual=work.get(stage.model), beside=beside)

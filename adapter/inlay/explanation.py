@@ -39,7 +39,7 @@ class Stage:
     """A call that is answered ahead of the statement. at: which of the statement's calls it is, from 0.
 
     expected: None where that cannot be told beforehand, and then basis says why. Otherwise basis says what an estimate
-    rests on, and is empty where everything was counted.
+    rests on, and is empty where everything was counted. beside: what a proxy did of the same call, by model.
     """
 
     number: int
@@ -48,6 +48,7 @@ class Stage:
     expected: Work | None
     basis: tuple[str, ...] = ()
     actual: Work | None = None
+    beside: tuple[tuple[str, Work], ...] = ()
     at: int = 0
 
     @property
@@ -211,10 +212,11 @@ def _rows(said: Explanation) -> list[tuple[str, ...]]:
             how = "counted" if stage.is_counted else "estimated"
         found.append((str(stage.number), _one_line(stage.call), stage.model, *cells, "", how))
         if said.ran:
-            done = stage.actual or Work()
-            numbers = (done.rows, done.distinct, done.known, done.to_infer + done.failed, done.tokens)
-            how = "actual" + (f", {done.failed:,} failed" if done.failed else "")
-            found.append(("", "", "", *(f"{n:,}" for n in numbers), _seconds(done.seconds), how))
+            for who, done in (("", stage.actual or Work()), *stage.beside):
+                numbers = (done.rows, done.distinct, done.known, done.to_infer + done.failed, done.tokens)
+                how = "actual" + (f", {done.failed:,} failed" if done.failed else "")
+                by = f"by the proxy {who}" if who else ""
+                found.append(("", by, "", *(f"{n:,}" for n in numbers), _seconds(done.seconds), how))
     return found
 
 
