@@ -16,7 +16,7 @@ from inlay.connection import Connection
 from inlay.duckdb_udf import find_session
 from inlay.errors import CannotServeError, ConfigError, InlayError, UnknownModelError
 from inlay.functions.guarantee import Certificate, Tail, classified, filtered, log_evidence
-from inlay.functions.head import fit_head
+from inlay.functions.head import fit_head, likeness
 from inlay.session import Session
 from tiny_models import TinyModels, words
 
@@ -177,6 +177,14 @@ def test_the_evidence_is_as_computed_with_exact_fractions() -> None:
     assert log_evidence(np.array([n]), np.array([k]), np.array([x]), 27)[0] == np.inf, "26 rows are left at most"
 
 
+def test_the_evidence_of_large_sets_is_that_of_exact_fractions() -> None:
+    n, k, least = 50_000, 3_000, 100
+    given_least = math.prod((n - k - i) / (n - i) for i in range(least))
+    found = log_evidence(np.array([n]), np.array([k]), np.array([0]), least)[0]
+    atoms = [math.prod((n - k - i) / (n - i) for i in range(2**a)) for a in range(16)]
+    assert found == pytest.approx(math.log((0.5 + 0.5 / 16 * sum(atoms)) / given_least), abs=1e-6)
+
+
 def test_equal_scores_are_never_apart() -> None:
     scores = np.repeat([0.1, 0.2, 0.3], [50, 5, 45])
     tail = Tail(scores, np.ones(100, dtype=np.bool_), np.ones(100, dtype=np.int64), 0.05)
@@ -231,7 +239,7 @@ def test_left_out_scores_are_those_of_a_head_without_the_example() -> None:
     features = rng.normal(size=(40, 6)).astype(np.float32)
     wanted = (features[:, :1] > 0).astype(np.float32)
     head = fit_head(features, wanted)
-    kernel = (features @ features.T + 1).astype(np.float64)
+    kernel = likeness(features, features).astype(np.float64)
     # The ridge that was chosen: weights = (K + r)^-1 y.
     ridge = float(np.median((wanted - kernel @ head.weights) / head.weights))
     for i in (0, 7, 39):
@@ -334,6 +342,17 @@ def test_nothing_is_approximate_without_targets_nor_chunk_by_chunk(con: Connecti
 
     raw = duckdb.DuckDBPyConnection.execute(native._held if hasattr(native, "_held") else native, sql)
     assert [value for (value,) in raw.fetchall()] == exact
+
+
+def test_a_statement_in_sql_meets_its_targets(con: Connection) -> None:
+    con.execute("create table t as select unnest(?) as body", [TEXTS + TEXTS[:50]])
+    call = "ai_filter(body, $said, model := 'judge'{})"
+    exact = con.execute(f"select count(*) from t where {call.format('')}", {"said": PREDICATE}).fetchall()
+    sql = f"select count(*) from t where {call.format(', recall := 0.6, precision := 0.6, probability := 0.9')}"
+    found = con.execute(sql, {"said": PREDICATE}).fetchall()
+    assert 0.6 * exact[0][0] <= found[0][0] <= exact[0][0] / 0.6
+    told = con.sql('select recall, "precision", probability, "rows", inputs, asked < 600 from inlay_certificates()')
+    assert told.fetchall() == [(0.6, 0.6, 0.9, 650, 600, True)]
 
 
 def test_few_inputs_are_exact(con: Connection) -> None:

@@ -68,9 +68,9 @@ _UNASKED = -2
 # Nested sets of one tail: from a tenth of the rows to all of them, by fortieths.
 _SHARES = np.arange(4, 41) / 40
 
-# At least so many rows are drawn at a time; and the least share of all for the first look.
+# At least so many rows are drawn at a time; the first look is at a share of all, but at no more than so many.
 _DRAW_ROWS = 32
-_FIRST_SHARE = 0.02
+_FIRST_SHARE, _FIRST_ROWS = 0.02, 256
 
 
 @dataclass(frozen=True)
@@ -308,14 +308,17 @@ def _log_choose(n: Ints, k: Ints) -> Numbers:
     return _log_factorial(n) - _log_factorial(k) - _log_factorial(n - k)
 
 
-_SMALL = np.array([math.lgamma(i + 1) for i in range(64)])
+_SMALL = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, 1 << 14)))])
 
 
 def _log_factorial(n: Ints) -> Numbers:
-    """Stirling's series, to 1e-12 from 64 on."""
+    """From a table, and beyond it by Stirling's series."""
+    small = np.asarray(_SMALL[np.minimum(n, len(_SMALL) - 1)])
+    if n.max(initial=0) < len(_SMALL):
+        return small
     z = np.maximum(n, 1).astype(np.float64)
-    series = z * np.log(z) - z + 0.5 * np.log(2 * math.pi * z) + 1 / (12 * z) - 1 / (360 * z**3) + 1 / (1260 * z**5)
-    return np.where(n < 64, _SMALL[np.minimum(n, 63)], series)
+    series = z * np.log(z) - z + 0.5 * np.log(2 * math.pi * z) + 1 / (12 * z) - 1 / (360 * z**3)
+    return np.where(n < len(_SMALL), small, series)
 
 
 def _leading(flags: Bools) -> int:
@@ -395,7 +398,7 @@ class _Search:
         if (lower is None or not lower.rows) and (upper is None or not upper.rows):
             self.ask(np.arange(self.n))
             return
-        more = max(_DRAW_ROWS, math.ceil(_FIRST_SHARE * len(self.row_inputs)))
+        more = max(_DRAW_ROWS, min(math.ceil(_FIRST_SHARE * len(self.row_inputs)), _FIRST_ROWS))
         while True:
             if more:
                 inputs = self.draw(more)

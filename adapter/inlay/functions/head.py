@@ -1,8 +1,8 @@
 """A small classifier on top of an embedding model's vectors, fitted to a few hundred answers of another model.
 
-Ridge regression onto one column per answer, in its dual form: with m examples it needs one m by m matrix, and for every
-strength of the ridge the scores that each example would get from the others alone follow without fitting again (the
-leave-one-out residual of a linear smoother; Allen's PRESS, 1974). By them the strength is chosen.
+Kernel ridge regression onto one column per answer: with m examples it needs one m by m matrix, and for every strength
+of the ridge the scores that each example would get from the others alone follow without fitting again (leave-one-out
+residuals of a linear smoother; Allen's PRESS, 1974). By them the strength is chosen.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ _RIDGES = 10.0 ** np.arange(-3, 4)
 
 @dataclass(frozen=True)
 class Head:
-    """examples, weights: a score is the product of a text's features and the examples', weighted, on top of its prior
-    scores where `uses_prior`. left_out: each example's scores [m, answers] as fitted to the other examples alone."""
+    """examples, weights: a score is a text's likeness to each example, weighted, on top of its prior scores where
+    `uses_prior`. left_out: each example's scores [m, answers] as fitted to the other examples alone."""
 
     examples: Floats
     weights: Floats
@@ -29,7 +29,7 @@ class Head:
 
     def scores(self, features: Floats, prior: Floats | None = None) -> Floats:
         """[n, answers]: near 1 where the answer is likely, near 0 where it is not."""
-        found = _kernel(features, self.examples) @ self.weights
+        found = likeness(features, self.examples) @ self.weights
         return np.asarray(found + prior if self.uses_prior and prior is not None else found, dtype=np.float32)
 
 
@@ -37,7 +37,7 @@ def fit_head(features: Floats, wanted: Floats, prior: Floats | None = None) -> H
     """features: [m, d], whatever tells texts apart. wanted: [m, answers], 1 for an example's answer and 0 elsewhere.
     prior: scores of the same form that were there without examples; what is fitted is then what they lack, if that
     is the better."""
-    values, vectors = np.linalg.eigh(_kernel(features, features).astype(np.float64))
+    values, vectors = np.linalg.eigh(likeness(features, features).astype(np.float64))
     values = np.maximum(values, 0)
     best: tuple[float, bool, Numbers, Numbers] | None = None
     for base in (None,) if prior is None else (None, prior):
@@ -55,6 +55,8 @@ def fit_head(features: Floats, wanted: Floats, prior: Floats | None = None) -> H
     return Head(features, np.asarray(weights, dtype=np.float32), uses_prior, np.asarray(left_out, dtype=np.float32))
 
 
-def _kernel(a: Floats, b: Floats) -> Floats:
-    # 1 is the constant's part.
-    return np.asarray(a @ b.T + 1, dtype=np.float32)
+def likeness(a: Floats, b: Floats) -> Floats:
+    """exp(-d²) of the distance d of each of a to each of b, and 1 for the constant. Next to the vectors' products alone
+    it left some hundredths more of the inputs to the proxy on SNIPS and on banking77."""
+    squared = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1)[None, :] - 2 * (a @ b.T)
+    return np.asarray(np.exp(-np.maximum(squared, 0)) + 1, dtype=np.float32)
