@@ -201,6 +201,26 @@ def test_compile_and_docs_ask_no_model(repaired: tuple[Project, Run]) -> None:
     assert run.code == 0, run.output
 
 
+def test_explain_says_how_models_will_run(repaired: tuple[Project, Run]) -> None:
+    project, _ = repaired
+    run = project.dbt("run-operation", "inlay.explain", "--args", "{model: grown}")
+    assert run.code == 0, run.output
+    assert "model.inlay_tests.grown\n\nPlanned: 1 call answered ahead of the statement, by fake." in run.output
+    assert re.search(r"^1  ai_embed\(.+counted$", run.output, re.MULTILINE)
+    run = project.dbt("run-operation", "inlay.explain", "--args", "{select: 'every* strict'}")
+    assert run.code == 0, run.output
+    assert re.findall(r"^model\.\S+", run.output, re.MULTILINE) == [
+        "model.inlay_tests.every_macro",
+        "model.inlay_tests.strict",
+    ]
+    asked = project.dbt("run-operation", "inlay.explain", "--args", "{model: absent}")
+    assert asked.code != 0
+    assert "inlay.explain: no model is named 'absent'" in asked.output
+    assert "inlay.explain: name a model." in project.dbt("run-operation", "inlay.explain").output
+    elsewhere = project.dbt("run-operation", "inlay.explain", "--args", "{model: grown, target_path: elsewhere}")
+    assert "there is no compiled SQL of grown in elsewhere/compiled. Type first: dbt compile" in elsewhere.output
+
+
 def test_a_prefix_for_names_that_another_extension_took(tmp_path: Path) -> None:
     project = Project(Path(__file__).parent / "dbt_project", tmp_path)
     profile = project.folder / "profiles.yml"

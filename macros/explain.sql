@@ -1,0 +1,51 @@
+{#- explain(model=none, select=none, target_path='target'): for `dbt run-operation inlay.explain`, after `dbt compile`;
+    prints how the statements of models will run: what each call asks of a model, what is known, what the planner does.
+    Nothing is inferred. What the models are made from must have been built.
+    select: names of models, with * for any letters, or tag:name, in a list or separated by spaces. -#}
+{% macro explain(model=none, select=none, target_path='target') -%}
+    {{ return(adapter.dispatch('explain', 'inlay')(model, select, target_path)) }}
+{%- endmacro %}
+
+{% macro default__explain(model=none, select=none, target_path='target') -%}
+    {{ return(inlay._unsupported('explain')) }}
+{%- endmacro %}
+
+{% macro duckdb__explain(model=none, select=none, target_path='target') -%}
+    {%- if not execute -%}
+        {{ return('') }}
+    {%- endif -%}
+    {%- set asked = model if model is not none else select -%}
+    {%- if not asked -%}
+        {%- do exceptions.raise_compiler_error(
+            "inlay.explain: name a model. dbt run-operation inlay.explain --args '{model: my_model}'"
+        ) -%}
+    {%- endif -%}
+    {%- set wanted = asked.split() if asked is string else asked -%}
+    {%- set found = [] -%}
+    {%- for each in wanted -%}
+        {%- set pattern = '^' ~ modules.re.escape(each).replace('\\*', '.*') ~ '$' -%}
+        {%- set n_before = found | length -%}
+        {%- for node in graph.nodes.values() if node.resource_type == 'model' and node.language == 'sql' -%}
+            {%- set is_meant = each[4:] in node.tags if each[:4] == 'tag:'
+                else modules.re.match(pattern, node.name) or modules.re.match(pattern, node.unique_id) -%}
+            {%- if is_meant and node not in found -%}{%- do found.append(node) -%}{%- endif -%}
+        {%- endfor -%}
+        {%- if found | length == n_before -%}
+            {%- do exceptions.raise_compiler_error("inlay.explain: no model is named " ~ inlay._sql_string(each)) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {%- for node in found -%}
+        {%- set file = target_path ~ '/compiled/' ~ node.package_name ~ '/' ~ node.original_file_path -%}
+        {%- set compiled = run_query("select content from read_text(" ~ inlay._sql_string(file) ~ ")").rows
+            if run_query("select count(*) from glob(" ~ inlay._sql_string(file) ~ ")").rows[0][0] else [] -%}
+        {%- if not compiled -%}
+            {%- do exceptions.raise_compiler_error(
+                "inlay.explain: there is no compiled SQL of " ~ node.name ~ " in " ~ target_path
+                ~ "/compiled. Type first: dbt compile"
+            ) -%}
+        {%- endif -%}
+        {%- set said = run_query("explain " ~ compiled[0][0]).rows -%}
+        {%- do print(node.unique_id ~ '\n\n' ~ said[0][1] ~ '\n') -%}
+    {%- endfor -%}
+    {{ return('') }}
+{%- endmacro %}
