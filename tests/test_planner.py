@@ -159,3 +159,16 @@ def test_enough_rows_or_an_error_and_never_too_few(con: Any) -> None:
     con.execute("delete from going where i % 1000 < 64")  # all rows whose answers are known
     with pytest.raises(duckdb.Error, match="rows changed while the statement was being answered"):
         with_tables(con.duckdb, prepared.sql, prepared.tables, prepared.parameters, "execute").fetchall()
+
+
+@pytest.mark.parametrize(
+    ("sql", "given"),
+    [
+        ("select count(ai_classify(s, $1)) from t where i < $2", [["a", "b"], 7]),
+        ("select count(ai_classify(s, ?)) from t where i < ?", [["a", "b"], 7]),
+        ("select count(ai_classify(s, $labels)) from t where i < $n", {"labels": ["a", "b"], "n": 7}),
+        ("select count(ai_classify(s, $1)) from t where i < $2 and ai_classify(s, $1) is not null", [["a", "b"], 7]),
+    ],
+)
+def test_parameters_however_they_are_written(con: Any, sql: str, given: Any) -> None:
+    assert con.execute(sql, given).fetchall() == con.duckdb.execute(sql, given).fetchall() == [(7,)]

@@ -498,11 +498,15 @@ def _named(sql: str, parameters: Any) -> tuple[str, Any]:
     values = list(parameters)
     pieces = []
     place = itertools.count(1)
-    for word in words(sql):
-        if word.text == "?":
+    tokens = words(sql)
+    for word, after in itertools.zip_longest(tokens, tokens[1:]):
+        if word.text not in ("?", "$"):
+            continue
+        # $1 and ?1 are two words each.
+        if after is not None and after.start == word.end and after.text.isdigit():
+            pieces.append((word.start, after.end, f"$inlay_{after.text}"))
+        elif word.text == "?":
             pieces.append((word.start, word.end, f"$inlay_{next(place)}"))
-        elif re.fullmatch(r"[$?]\d+", word.text):
-            pieces.append((word.start, word.end, f"$inlay_{word.text[1:]}"))
     return spliced(sql, pieces), {f"inlay_{i}": value for i, value in enumerate(values, 1)}
 
 
