@@ -27,6 +27,7 @@ from inlay.backends.fake import CALLS
 from inlay.connection import Connection
 from inlay.errors import ConfigError
 from inlay.functions.classify import EMBED_TEMPLATES
+from inlay.planned import GATHER_ROWS
 from inlay.store import shelf as shelf_module
 from inlay.store.folder import open_folder
 from inlay.store.keys import input_keys
@@ -551,7 +552,7 @@ def test_a_killed_run_loses_no_more_than_was_in_flight(tmp_path: Path) -> None:
     with ThreadPoolExecutor(2) as pool:
         results = list(pool.map(lambda i: kill_and_rerun(tmp_path / str(i), moments[i], truth), range(KILLS)))
     for moment, (killed, again, status) in zip(moments, results, strict=True):
-        assert killed + again <= distinct + CHUNK_ROWS * THREADS, f"{moment}: {killed} + {again}"
+        assert killed + again <= distinct + GATHER_ROWS, f"{moment}: {killed} + {again}"
         assert killed + again >= distinct, moment
         assert status in (0, -signal.SIGKILL), moment
     midway = [killed for killed, _, status in results if status and 0 < killed < distinct]
