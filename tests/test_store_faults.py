@@ -490,7 +490,6 @@ def test_two_processes_that_infer_the_same_are_both_right(tmp_path: Path, true_d
 
 KILLS = 25
 N_ROWS, N_DISTINCT, THREADS = 20_000, 18_000, 1  # 20,000 rows are one row group, which one thread reads
-CHUNK_ROWS = 2_048  # what DuckDB hands to a function at once
 
 # Appends to a file how many rows go to the model, before they do: a killed process cannot tell.
 BUILD = """
