@@ -27,7 +27,7 @@ FLOORS: list[set[str]] = [
     {"duckdb_udf"},
     {"connection", "manifest"},
     {"infer"},
-    {"dbt_plugin", "cli", "cli_infer", "cli_store", "doctor", "__init__", "__main__"},
+    {"dbt_plugin", "cli", "cli_infer", "cli_store", "doctor", "notebook", "__init__", "__main__"},
 ]
 HEAVY = {"torch", "transformers", "tokenizers", "safetensors", "sentence_transformers"}
 

@@ -28,6 +28,8 @@ _HOMES = {
     "attach": "inlay.duckdb_udf",
     "detach": "inlay.duckdb_udf",
     "InlayError": "inlay.errors",
+    "load_ipython_extension": "inlay.notebook",
+    "unload_ipython_extension": "inlay.notebook",
 }
 
 

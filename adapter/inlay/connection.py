@@ -185,6 +185,13 @@ class PlannedRelation(Relation):
         session, con, sql, *others = self._asked
         return self._call(_planned, "relation", session, con, f"SELECT * FROM ({sql}\n) LIMIT 10000", *others)
 
+    def _repr_mimebundle_(self, **__kwargs: Any) -> dict[str, str]:
+        """What a notebook shows; a table in HTML too where DuckDB gives one (2.0)."""
+        __shown = self._first_rows()._held
+        if not hasattr(__shown, "_repr_mimebundle_"):
+            return {"text/plain": cast(str, self._call(__shown.__repr__))}
+        return cast("dict[str, str]", self._call(__shown._repr_mimebundle_, **__kwargs))
+
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         self._plan("__arrow_c_stream__")
         return super().__arrow_c_stream__(requested_schema)
@@ -207,8 +214,8 @@ class ExplainRelation(Relation):
     def __repr__(self) -> str:
         return str(self._explanation)
 
-    def _repr_html_(self) -> str:
-        return cast(str, self._explanation._repr_html_())
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        return {"text/plain": str(self._explanation), "text/html": self._explanation._repr_html_()}
 
     def show(self, **_: Any) -> None:
         sys.stdout.write(f"{self._explanation}\n")
