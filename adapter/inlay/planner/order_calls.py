@@ -45,6 +45,12 @@ class Chain:
     def sample(self) -> str:
         """Marked SELECT, for each row of the sample, of what each condition said and how long its inputs are."""
         known = self._known()
+        # A LIMIT above lookups may cut other rows than it did above the inputs: these are rows that were asked.
+        asked = [
+            exp.Not(this=exp.Is(this=node_of(known.select, number).copy(), expression=exp.null()))
+            for link in self.links
+            for number in link
+        ]
         columns: list[exp.Expr] = []
         parts = [part for part in conjuncts(known.select.args["where"].this) if calls_in(part)]
         for i, (link, part) in enumerate(zip(self.links, parts, strict=True)):
@@ -58,7 +64,7 @@ class Chain:
             for other in lengths[1:]:
                 total = exp.Add(this=total, expression=other)
             columns.append(exp.alias_(total, f"_inlay_c{i}"))
-        made = known.core(columns, SAMPLE_ROWS)
+        made = known.core(columns, SAMPLE_ROWS, asked)
         names = ", ".join(f"_inlay_p{i} IS TRUE, _inlay_c{i}" for i in range(len(self.links)))
         return known.with_ctes(f"SELECT {names} FROM ({written(made)}) AS _inlay_core")
 
