@@ -217,6 +217,19 @@ def test_stopping_early(shop: Connection) -> None:
     assert shop.explain(sql).stages[0].is_counted
 
 
+def test_which_condition_is_asked_first_may_only_show_when_it_runs(con: Connection) -> None:
+    con.execute("create table many as select 'ticket about ' || i as body from range(12000) r(i)")
+    sql = f"select body from many where {FILTER} and ai_filter(body || '!', 'in a hurry', threshold := 0.5)"
+    said = con.explain(sql)
+    assert [stage.is_counted for stage in said.stages] == [False, False]
+    assert "decided when it runs, by a sample of rows" in str(said)
+    assert str(con.explain(sql)) == str(said)  # in whatever order DuckDB's threads brought the rows
+    assert said.stages[1].expected is not None
+    assert abs(said.stages[1].expected.rows - 6000) < 300  # five standard deviations of a fair coin
+    con.execute(sql).fetchall()
+    assert [stage.is_counted for stage in con.explain(sql).stages] == [True, True]
+
+
 def test_random_draws_are_no_count(shop: Connection) -> None:
     (stage,) = shop.explain("select ai_embed(body) from tickets where random() < 0.5").stages
     assert stage.basis == ("the statement draws at random, and will draw anew",)
@@ -320,7 +333,7 @@ def test_explain_in_sql(shop: Connection, word: str) -> None:
     assert relation.columns == ["explain_key", "explain_value"]
     assert [row[0] for row in relation.fetchall()] == ["inlay", plan]
     assert repr(relation).startswith("Planned: 1 call")
-    assert "<table" in relation._repr_html_()
+    assert "<table" in relation._repr_mimebundle_()["text/html"]
 
 
 def test_explain_shows_itself(shop: Connection, capsys: pytest.CaptureFixture[str]) -> None:

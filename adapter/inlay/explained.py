@@ -8,6 +8,7 @@ guesses live in tables of the explanation alone; nothing goes to the ledger or t
 from __future__ import annotations
 
 import copy
+import hashlib
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -276,7 +277,7 @@ class _DryRun(_Watched):
 
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
-        self.draw = np.random.default_rng(0)  # the same explanation twice
+        self.undecided: set[int] = set()
         self.work: dict[int, Work] = {}
         self.models: dict[int, str] = {}
         self.guesses: dict[str, _Guess] = defaultdict(_Guess)
@@ -295,6 +296,8 @@ class _DryRun(_Watched):
             ]
             if number in self.held and has_targets(self.held[number].options):
                 basis.append("within its targets a proxy decides some of them: the exact model is asked of no more")
+            if number in self.undecided:
+                basis.append("which of these is asked first is decided when it runs, by a sample of rows")
             if is_random:
                 basis.append("the statement draws at random, and will draw anew")
             unforeseen = self.unforeseen.get(number)
@@ -363,7 +366,8 @@ class _DryRun(_Watched):
         numbers = {number for link in chain.links for number in link}
         if len(self.staged) > n_staged and any(self.guesses[self.held[number].table].unknown for number in numbers):
             self.plan.statement, self.plan.stages = statement, stages
-            note = f"which of {len(chain.links)} conditions with calls is asked first is decided by a sample of rows"
+            self.undecided = numbers
+            note = f"which of {len(chain.links)} conditions with calls is asked first is decided when it runs"
             self.plan.applied[n_applied:] = [Applied("order_calls", note)]
 
     def ask(
@@ -388,7 +392,7 @@ class _DryRun(_Watched):
         if foresight.missed - {text for column in texts for text in column}:
             unknown |= np.array([any(text in foresight.asked for text in row) for row in zip(*texts, strict=True)])
         unknown &= np.array(valid, dtype=np.bool_)
-        values = self._guessed(call, held, found, unknown)
+        values = self._guessed(call, held, found, unknown, texts)
         if not detail:
             return values
         fields = {kind.name: found.field(kind.name) for kind in found.type}
@@ -400,7 +404,9 @@ class _DryRun(_Watched):
         said = found.field("model").drop_null()
         return said[0].as_py() if len(said) else held.options.get("model") or self.session.settings.model
 
-    def _guessed(self, call: Call, held: Any, found: pa.StructArray, unknown: Any) -> pa.Array:
+    def _guessed(
+        self, call: Call, held: Any, found: pa.StructArray, unknown: Any, texts: list[list[str | None]]
+    ) -> pa.Array:
         """The values, with guesses where they are not known."""
         values = found.field("value")
         guess = self.guesses[held.table]
@@ -408,19 +414,19 @@ class _DryRun(_Watched):
         if len(known):
             pool = known if guess.pool is None else pa.concat_arrays([guess.pool, known])
             guess.pool = pool.slice(0, POOL)
-        n = int(unknown.sum())
-        if not n:
+        places = np.flatnonzero(unknown)
+        if not len(places):
             return values
-        guess.unknown += n
+        guess.unknown += len(places)
+        draws = _draws(_written(self, call.number), [[column[i] for i in places] for column in texts])
         if guess.pool is not None and len(guess.pool) >= ENOUGH:
             guess.assumed = ""
-            drawn = guess.pool.take(pa.array(self.draw.integers(len(guess.pool), size=n)))
+            drawn = guess.pool.take(pa.array(draws % len(guess.pool)))
         else:
-            drawn, guess.assumed = _assumed(call, self._labels(call, held), n, self.draw, values.type)
-        places: Any = np.full(len(values), -1, dtype=np.int64)
-        places[unknown] = np.arange(n)
-        places[~unknown] = n + np.flatnonzero(~unknown)
-        return pa.concat_arrays([drawn, values]).take(pa.array(places))
+            drawn, guess.assumed = _assumed(call, self._labels(call, held), draws, values.type)
+        order = np.arange(len(draws), len(draws) + len(values))
+        order[places] = np.arange(len(draws))
+        return pa.concat_arrays([drawn, values]).take(pa.array(order))
 
     def _labels(self, call: Call, held: Any) -> list[str]:
         if call.spec.name == "ai_sentiment":
@@ -434,21 +440,28 @@ class _DryRun(_Watched):
         return [label["label"] if isinstance(label, dict) else str(label) for label in given]
 
 
-def _assumed(call: Call, labels: list[str], n: int, draw: Any, kind: pa.DataType) -> tuple[pa.Array, str]:
-    """n guesses where too little is known, and how they were made."""
+def _draws(call: str, texts: list[list[str | None]]) -> Any:
+    """A random number for each input of a call: the same whenever it is explained, unlike those of other calls."""
+    salt = hashlib.blake2b(call.encode(), digest_size=16).digest()
+    rows = ("\0".join(text or "" for text in row).encode() for row in zip(*texts, strict=True))
+    digests = b"".join(hashlib.blake2b(row, digest_size=8, salt=salt).digest() for row in rows)
+    return np.frombuffer(digests, dtype=np.uint64) >> np.uint64(1)
+
+
+def _assumed(call: Call, labels: list[str], draws: Any, kind: pa.DataType) -> tuple[pa.Array, str]:
+    """Guesses where too little is known, and how they were made."""
     returns = call.spec.returns
     if returns == "BOOLEAN":
-        return pa.array(draw.random(n) < 0.5, type=kind), "half of them true"
+        return pa.array(draws % 2 == 0, type=kind), "half of them true"
     if returns == "DOUBLE":
-        return pa.array(draw.random(n), type=kind), "spread evenly from 0 to 1"
+        return pa.array(draws / 2.0**63, type=kind), "spread evenly from 0 to 1"
     if returns == "VARCHAR" and labels:
         each = "each label as often as any other"
-        return pa.array([labels[i] for i in draw.integers(len(labels), size=n)], type=kind), each
+        return pa.array([labels[i] for i in (draws % len(labels)).tolist()], type=kind), each
     if returns == "VARCHAR[]" and labels:
-        chosen = draw.random((n, len(labels))) < 0.5
-        made = [[label for label, is_in in zip(labels, row, strict=True) if is_in] for row in chosen]
+        made = [[label for i, label in enumerate(labels) if draw >> (i % 60) & 1] for draw in draws.tolist()]
         return pa.array(made, type=kind), "each label for half of them"
-    return pa.nulls(n, kind), "NULL"
+    return pa.nulls(len(draws), kind), "NULL"
 
 
 def _work_of(rows: Iterable[LedgerRow]) -> Work:
