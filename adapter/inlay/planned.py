@@ -29,13 +29,15 @@ from inlay.errors import InlayError
 from inlay.functions.cascade import has_targets
 from inlay.planner.early_stop import EarlyStop, early_stops
 from inlay.planner.gather import KEY, ROWS, gathers
+from inlay.planner.join_by_call import calls_before, join_by_call
 from inlay.planner.lookups import VALUE, Answers, key_places, with_lookups
 from inlay.planner.order_calls import WORTH_ROWS, Chain, chains, cheapest_first
 from inlay.planner.plan import Plan, Specs, make_plan
 from inlay.planner.rules import Applied
-from inlay.planner.statement import Call, Unplannable
+from inlay.planner.statement import Call, Statement, Unplannable
 from inlay.planner.text import spliced, words
 from inlay.planner.views import expanded
+from inlay.semantic_join import joined
 from inlay.session import Session
 from inlay.views_that_call import views_that_call
 
@@ -258,11 +260,15 @@ class Runner:
         self.answers: dict[int, Answers] = {}
         self.shared: dict[tuple[Any, ...], _Held] = {}
         self.held: dict[int, _Held] = {}
+        self.all_pairs: dict[int, list[str]] = {}  # the inputs of a call that a join asks for every pair
         self.reasons = dict(plan.reasons)
         self.staged: list[Staged] = []
         self.statement_number = random.getrandbits(62)
 
     def run(self) -> None:
+        for number in list(self.plan.stages):
+            with contextlib.suppress(Unplannable):
+                self.join(number)
         done: set[int] = set()
         for stop in early_stops(self.plan.statement, self.plan.stages):
             with contextlib.suppress(Unplannable):
@@ -280,6 +286,63 @@ class Runner:
                     self.stage(number)
                 except Unplannable as reason:
                     self.reasons[number] = str(reason)
+
+    def join(self, number: int) -> None:
+        """Finds the pairs of values that a call joins by, where it is the condition of a join, and has them joined."""
+        statement = self.plan.statement
+        try:
+            join_by_call(statement, number, set(self.answers), self.binds)
+        except Unplannable:
+            return
+        for other in calls_before(statement, number):
+            if other in self.plan.stages and other not in self.answers:
+                with contextlib.suppress(Unplannable):
+                    self.stage(other)
+        try:
+            join = join_by_call(statement, number, set(self.answers), self.binds)
+            changed, note = joined(self, join, self.settings(statement.calls[number]))
+            if self.shape(changed) != self.shape(statement):
+                raise Unplannable("its columns would change")
+        except (InlayError, Unplannable, duckdb.InterruptException):
+            raise
+        except duckdb.Error as error:
+            if self.is_aborted():
+                raise
+            raise Unplannable(f"its values cannot be asked for alone: {_first_line(error)}") from error
+        self.plan.statement = changed
+        self.plan.stages = [other for other in self.plan.stages if other != number]
+        self.plan.applied.append(Applied("join_by_call", note))
+
+    def hold(self, number: int, rows: list[pa.Array], answers: pa.Array) -> None:
+        """Keeps answers for the calls that ask the same as this one."""
+        call = self.plan.statement.calls[number]
+        same = self.same(call)
+        n_bytes = sum(column.nbytes for column in rows) + answers.nbytes
+        others = (other for other in self.plan.stages if other != number)
+        if n_bytes <= HELD_BYTES and any(self.same(self.plan.statement.calls[other]) == same for other in others):
+            held = self.shared[same] = _Held(f"_inlay_a{next(_tables)}", *self.settings(call))
+            held.add(rows, answers)
+            self.tables[held.table] = held.arrow(key_places(call))
+
+    def binds(self, text: str) -> bool:
+        """Whether DuckDB takes a query of the planner's own."""
+        try:
+            self.query(self.looked_up(text))
+        except duckdb.Error:
+            return False
+        return True
+
+    def shape(self, statement: Statement) -> list[tuple[str, str]]:
+        """Names and types of the columns of a query. Raises Unplannable where DuckDB does not bind the statement."""
+        sql = self.looked_up(statement.text)
+        try:
+            if not is_query(sql):
+                self.query(f"EXPLAIN {sql}")
+                return []
+            relation = self.query(sql)
+        except UNBOUND as error:
+            raise Unplannable(f"DuckDB does not take it with pairs: {_first_line(error)}") from None
+        return list(zip(relation.columns, map(str, relation.types), strict=True))
 
     def stop_early(self, stop: EarlyStop) -> bool:
         """Answers rows until enough of them pass. False where the rows came to an end before: all answers are there."""
@@ -348,20 +411,25 @@ class Runner:
     def query(self, sql: str, parameters: Any = None) -> Any:
         return with_tables(self.con, sql, self.tables, self.parameters if parameters is None else parameters)
 
+    def same(self, call: Call) -> tuple[Any, ...]:
+        """What two calls have in common that ask the same of the same model."""
+        keys = key_places(call)
+        varying = {at for _, at in keys}
+        fixed = tuple(text for at, text in enumerate(call.arguments) if at not in varying)
+        return (call.spec.name, call.detail, fixed, tuple(sorted(call.options.items())), len(keys))
+
     def stage(self, number: int, texts: Iterable[str] | None = None) -> None:
         """Answers one call's inputs: those of the given queries, or all that reach it. Calls that ask the same of the
         same model share one table of answers."""
         call = self.plan.statement.calls[number]
         began = time.perf_counter()
         keys = key_places(call)
-        varying = {at for _, at in keys}
-        fixed = tuple(text for at, text in enumerate(call.arguments) if at not in varying)
-        same = (call.spec.name, call.detail, fixed, tuple(sorted(call.options.items())), len(keys))
+        same = self.same(call)
         held = self.shared.get(same) or _Held(f"_inlay_a{next(_tables)}", *self.settings(call))
         account = Staged(number)
         every = texts is None
         if texts is None:
-            texts = gathers(self.plan.statement, number, self.answers)
+            texts = self.all_pairs.get(number) or gathers(self.plan.statement, number, self.answers)
         inputs = self.gathered(texts, held, keys)
         try:
             with cancel.inside(held.connection, (self.session.number, self.statement_number)):

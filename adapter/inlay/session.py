@@ -20,13 +20,13 @@ from inlay.config import Settings
 from inlay.definitions import all_definitions
 from inlay.engine.cancel import Token
 from inlay.engine.foresight import Foresight
-from inlay.engine.inference import Inference, about_model, numbers_name, numbers_question
+from inlay.engine.inference import Inference, Outcome, about_model, numbers_name, numbers_question
 from inlay.engine.limits import Limits
 from inlay.engine.pool import loaded_models
 from inlay.errors import ConfigError, InlayError, NotAttachedError, RowsFailedError, UnknownModelError
 from inlay.functions.arrow import answer_schema, answer_table, detail_array, value_array
 from inlay.functions.cascade import has_targets
-from inlay.functions.contract import Answers, Ask, Bound, Call
+from inlay.functions.contract import Answers, Ask, Bound, Call, Closeness
 from inlay.functions.registry import FUNCTIONS
 from inlay.ledger import EXCERPT, Entry, Ledger
 from inlay.models.describe import describe
@@ -47,6 +47,9 @@ _numbers = itertools.count(1)
 
 # What the macros add to every call beside the function's own options.
 _OURS = {"statement", "node"}
+
+# Texts whose vectors are asked for at once; a killed process has lost no more.
+VECTORS_AT_A_TIME = 8_192
 
 
 class Session:
@@ -183,6 +186,71 @@ class Session:
         else:
             made = value_array(found.table)
         return _spread(made, inputs.inverse, valid)
+
+    def closeness(self, function: str, labels: Any, options: Mapping[str, Any]) -> Closeness | None:
+        """How a call's answer is made of a cosine; None where it is not. Raises ConfigError or ModelError."""
+        return self._bound(self.specs[function], labels, options)[1].closeness
+
+    def vectors(
+        self,
+        function: str,
+        sides: tuple[pa.Array, pa.Array],
+        labels: Any,
+        options: Mapping[str, Any],
+        *,
+        statement: int | None,
+        n_rows: int,
+    ) -> list[Outcome]:
+        """The unit vectors that a call's closeness is made of: of each row value's distinct texts, without NULL.
+
+        In the ledger the texts are the inputs, not the pairs of them. A text that got no answer is listed once, with
+        the first of the other side. n_rows: rows of the statement that the texts come from.
+        """
+        call, bound = self._bound(self.specs[function], labels, options)
+        if bound.closeness is None:
+            raise ConfigError(f"{function}: its answers are not made of cosines.")
+        said = json.dumps([labels, {k: v for k, v in options.items() if k not in _OURS}], default=str, sort_keys=True)
+        node = str(options.get("node") or "")
+        entry = self.ledger.begin(statement, function, call.model, said, n_rows, node)
+        n_texts = sum(map(len, sides))
+        try:
+            outcomes = []
+            for texts, purpose in zip(sides, bound.closeness.purposes, strict=True):
+                inputs = distinct_inputs([texts], are_distinct=True)
+                parts = []
+                # What a killed process loses is one part.
+                for start in range(0, len(texts), VECTORS_AT_A_TIME):
+                    part = texts.slice(start, VECTORS_AT_A_TIME)
+                    with self.progress.working(f"{function} {call.model.name}", n_texts) as told:
+                        ask = Ask(self.inference, call.model, Token(), told, entry.number, planning=self.planning)
+                        parts.append(ask.vectors(part.to_pylist(), purpose))
+                    self.ledger.count(
+                        entry,
+                        inputs.keys[start : start + VECTORS_AT_A_TIME],
+                        parts[-1].known,
+                        {} if self.planning else parts[-1].errors,
+                        tokens=ask.tokens,
+                        truncated=ask.truncated,
+                        cost=ask.tokens / 1e6 * call.model.cost_per_million_tokens,
+                        loading_seconds=ask.loading_seconds,
+                    )
+                outcomes.append(_joined(parts, call.model.width))
+        finally:
+            self.ledger.end(
+                entry, loaded_models().get(call.model.fingerprint, "") if entry.tokens or entry.inferred else ""
+            )
+            if self.account is not None:
+                self.account.write(self.ledger.account_rows)
+        failed = [
+            ((i, 0) if side == 0 else (0, i), reason)
+            for side, outcome in enumerate(outcomes)
+            for i, reason in sorted(outcome.errors.items())
+        ]
+        if failed and not self.planning and all(map(len, sides)):
+            pairs = [side.take(pa.array([at[k] for at, _ in failed])) for k, side in enumerate(sides)]
+            listed = {place: reason for place, (_, reason) in enumerate(failed)}
+            self._report(call, labels, distinct_inputs(pairs, are_distinct=True), listed, "null", node)
+        return outcomes
 
     def _answers(
         self,
@@ -532,6 +600,19 @@ def answer_question(spec: FunctionSpec, call: Call, bound: Bound) -> dict[str, A
         "prompts": dict(call.model.prompts),
         **(bound.basis or {}),
     }
+
+
+def _joined(parts: list[Outcome], width: int) -> Outcome:
+    """Rows and errors of parts that follow each other."""
+    rows = [part.rows for part in parts]
+    return Outcome(
+        np.concatenate(rows) if rows else np.zeros((0, width), dtype=np.float32),
+        {
+            place * VECTORS_AT_A_TIME + i: reason
+            for place, part in enumerate(parts)
+            for i, reason in part.errors.items()
+        },
+    )
 
 
 def _valid_rows(columns: list[pa.Array]) -> pa.Array:

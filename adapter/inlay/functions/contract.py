@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -164,6 +164,22 @@ class Cascade(Protocol):
 
 
 @dataclass(frozen=True)
+class Closeness:
+    """Of a call whose answer is made of the cosine of its two row values' vectors and rises with it, so that the pairs
+    above a bound can be found without asking for every pair.
+
+    purposes: of each row value, as for Ask.vectors. score: of cosines, the numbers that the call compares or gives.
+    cosine: of a number, the cosine that has it as its score. least: the lowest score that is TRUE; None where the score
+    itself is the answer.
+    """
+
+    purposes: tuple[str, str] = ("document", "document")
+    score: Callable[[Floats], Floats] = field(default=lambda cosines: cosines)
+    cosine: Callable[[float], float] = field(default=lambda score: score)
+    least: float | None = None
+
+
+@dataclass(frozen=True)
 class Bound:
     """A call that is ready to answer.
 
@@ -171,16 +187,22 @@ class Bound:
     no targets. basis and answer are of the exact model all the same: what it says is no less exact for them.
     basis: everything beside the model and the input that decides the answer, as JSON values; a version number stands
     for the code. None where the answer is the model's own numbers and nothing else (ai_embed); they are then what is
-    stored, for texts with `prompt` before them.
+    stored, for texts with `prompt` before them. closeness: None where the answer is not made of a cosine alone.
     """
 
     answer: Answer
     basis: Mapping[str, Any] | None
     prompt: str = ""
     cascade: Cascade | None = None
+    closeness: Closeness | None = None
 
 
 Bind = Callable[[Call], Bound]
+
+
+def cosines(left: Floats, right: Floats) -> Floats:
+    """Of each row with its own row. Another way to compute them would differ in the last bits, and so would answers."""
+    return np.asarray(np.einsum("ij,ij->i", left, right).clip(-1, 1), dtype=np.float32)
 
 
 def softmax(scores: Floats) -> Floats:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from inlay.functions.cascade import filter_cascade
-from inlay.functions.contract import Answers, Ask, Bound, Call
+from inlay.functions.contract import Answers, Ask, Bound, Call, Closeness
 from inlay.functions.score import statement_scores
 
 DEFAULT_THRESHOLD = 0.5
@@ -32,4 +32,10 @@ def bind(call: Call) -> Bound:
             confidence=None if sure is None else [None if i in errors else float(s) for i, s in enumerate(sure)],
         )
 
-    return Bound(answer, {"version": 1, "threshold": threshold}, cascade=cascade)
+    near = Closeness(("document", "query"), least=float(np.float32(threshold)))
+    return Bound(
+        answer,
+        {"version": 1, "threshold": threshold},
+        cascade=cascade,
+        closeness=near if call.model.task == "embed" and cascade is None else None,
+    )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from inlay.backends.base import Bools, Floats
-from inlay.functions.contract import Answers, Ask, Bound, Call, numbers
+from inlay.functions.contract import Answers, Ask, Bound, Call, Closeness, cosines, numbers
 from inlay.functions.entailment import entailment_columns, entailment_probability
 
 
@@ -22,10 +22,15 @@ def bind(call: Call) -> Bound:
     def answer(columns: list[list[str]], ask: Ask) -> Answers:
         scores, errors, known = statement_scores(columns[0], columns[1], ask)
         if call.model.task == "embed":
-            scores = np.asarray((1 + scores) / 2, dtype=np.float32)
+            scores = _from_cosines(scores)
         return Answers(numbers(scores, errors), errors, known)
 
-    return Bound(answer, {"version": 1})
+    near = Closeness(("document", "query"), score=_from_cosines, cosine=lambda score: 2 * score - 1)
+    return Bound(answer, {"version": 1}, closeness=near if call.model.task == "embed" else None)
+
+
+def _from_cosines(found: Floats) -> Floats:
+    return np.asarray((1 + found) / 2, dtype=np.float32)
 
 
 def statement_scores(texts: list[str], statements: list[str], ask: Ask) -> tuple[Floats, dict[int, str], Bools]:
@@ -35,5 +40,4 @@ def statement_scores(texts: list[str], statements: list[str], ask: Ask) -> tuple
         return entailment_probability(outcome.rows, ask.model), outcome.errors, outcome.known
     said = ask.vectors(statements, "query")
     read = ask.vectors(texts)
-    cosine = np.einsum("ij,ij->i", read.rows, said.rows).clip(-1, 1)
-    return cosine, {**said.errors, **read.errors}, read.known & said.known
+    return cosines(read.rows, said.rows), {**said.errors, **read.errors}, read.known & said.known

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import numpy as np
-
-from inlay.functions.contract import Answers, Ask, Bound, Call, numbers
+from inlay.functions.contract import Answers, Ask, Bound, Call, Closeness, cosines, numbers
 
 
 def bind(call: Call) -> Bound:
@@ -14,8 +12,8 @@ def bind(call: Call) -> Bound:
     def answer(columns: list[list[str]], ask: Ask) -> Answers:
         n = len(columns[0])
         both = ask.vectors(columns[0] + columns[1])
-        cosine = np.einsum("ij,ij->i", both.rows[:n], both.rows[n:]).clip(-1, 1)
+        cosine = cosines(both.rows[:n], both.rows[n:])
         errors = {position % n: reason for position, reason in both.errors.items()}
         return Answers(numbers(cosine, errors), errors, both.known[:n] & both.known[n:])
 
-    return Bound(answer, {"version": 1})
+    return Bound(answer, {"version": 1}, closeness=Closeness())
