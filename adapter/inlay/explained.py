@@ -345,6 +345,15 @@ class _DryRun(_Watched):
             self.unforeseen[number] = str(reason)
             raise
         self.unforeseen.pop(number, None)
+        self.take_down(number)
+
+    def join(self, number: int) -> None:
+        self.session.ledger = Ledger()
+        super().join(number)
+        if number in self.answers and number not in self.work:
+            self.take_down(number)
+
+    def take_down(self, number: int) -> None:
         for row in self.session.ledger.rows():
             self.models[number] = row.model
             self.work[number] = self.work.get(number, Work()) + _work_of([row])

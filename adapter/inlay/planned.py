@@ -269,13 +269,14 @@ class Runner:
         for number in list(self.plan.stages):
             with contextlib.suppress(Unplannable):
                 self.join(number)
-        done: set[int] = set()
+        done = {number for number, found in self.answers.items() if found.spent}
+        n_joined = len(done)
         for stop in early_stops(self.plan.statement, self.plan.stages):
             with contextlib.suppress(Unplannable):
                 if self.stop_early(stop):
                     done.update(stop.numbers)
                     break  # the text has changed, and another SELECT of its kind is rare
-        if not done:
+        if len(done) == n_joined:
             for chain in chains(self.plan.statement, self.plan.stages):
                 with contextlib.suppress(Unplannable):
                     self.order(chain)
@@ -301,26 +302,32 @@ class Runner:
         try:
             join = join_by_call(statement, number, set(self.answers), self.binds)
             changed, note = joined(self, join, self.settings(statement.calls[number]))
+            keys = key_places(statement.calls[number])
+            self.answers[number] = Answers(self.held[number].table, keys, spent=True)
             if self.shape(changed) != self.shape(statement):
                 raise Unplannable("its columns would change")
-        except (InlayError, Unplannable, duckdb.InterruptException):
+        except (InlayError, duckdb.InterruptException):
+            raise
+        except Unplannable:
+            self.answers.pop(number, None)
             raise
         except duckdb.Error as error:
+            self.answers.pop(number, None)
             if self.is_aborted():
                 raise
             raise Unplannable(f"its values cannot be asked for alone: {_first_line(error)}") from error
         self.plan.statement = changed
-        self.plan.stages = [other for other in self.plan.stages if other != number]
         self.plan.applied.append(Applied("join_by_call", note))
 
     def hold(self, number: int, rows: list[pa.Array], answers: pa.Array) -> None:
-        """Keeps answers for the calls that ask the same as this one."""
+        """Keeps answers for the calls that ask the same as this one, where there are such."""
         call = self.plan.statement.calls[number]
         same = self.same(call)
+        held = self.held[number] = _Held(f"_inlay_a{next(_tables)}", *self.settings(call))
         n_bytes = sum(column.nbytes for column in rows) + answers.nbytes
         others = (other for other in self.plan.stages if other != number)
         if n_bytes <= HELD_BYTES and any(self.same(self.plan.statement.calls[other]) == same for other in others):
-            held = self.shared[same] = _Held(f"_inlay_a{next(_tables)}", *self.settings(call))
+            self.shared[same] = held
             held.add(rows, answers)
             self.tables[held.table] = held.arrow(key_places(call))
 
@@ -334,7 +341,7 @@ class Runner:
 
     def shape(self, statement: Statement) -> list[tuple[str, str]]:
         """Names and types of the columns of a query. Raises Unplannable where DuckDB does not bind the statement."""
-        sql = self.looked_up(statement.text)
+        sql = with_lookups(statement.text, self.answers, self.names)
         try:
             if not is_query(sql):
                 self.query(f"EXPLAIN {sql}")

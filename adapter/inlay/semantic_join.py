@@ -84,7 +84,10 @@ def joined(asks: Asks, join: JoinByCall, settings: tuple[Any, dict[str, Any], in
     else:
         pairs = pairs_by_answers(asks, join, values)
         asked = f"{len(values[0]):,} times {len(values[1]):,} distinct pairs are asked for"
-    return with_pairs(asks, join, pairs), f"{asked}; {len(pairs.at[0]):,} pairs join"
+    found = f"{len(pairs.at[0]):,} pairs join"
+    if pairs.assumed:
+        found = "one pair is assumed for each value of the larger side"
+    return with_pairs(asks, join, pairs), f"{asked}; {found}"
 
 
 def _stops_early(asks: Asks, join: JoinByCall) -> bool:
@@ -94,11 +97,12 @@ def _stops_early(asks: Asks, join: JoinByCall) -> bool:
 @dataclass(frozen=True)
 class Pairs:
     """Distinct values of both sides of a call, in its order, and which pairs of them fulfil the condition. answers: to
-    these pairs, where they are at hand."""
+    these pairs, where they are at hand. assumed: no model has said so."""
 
     values: tuple[pa.Array, pa.Array]
     at: tuple[Ints, Ints]
     answers: pa.Array | None = None
+    assumed: bool = False
 
     @property
     def table(self) -> pa.Table:
@@ -165,6 +169,11 @@ def pairs_by_vectors(
         failed = any(side.errors for side in sides)
         if failed and not session.planning and session.on_error(call.spec.name, options) == "raise":
             raise Unplannable("a value got no answer, and the statement is to stop where it meets it")
+        if failed and session.planning:
+            places = np.arange(max(map(len, values)) if all(map(len, values)) else 0)
+            at = tuple(places % max(1, len(side)) for side in values)
+            score = _doubles(np.full(len(places), bound)) if closeness.least is None else pa.repeat(True, len(places))
+            return Pairs(values, (at[0], at[1]), score, assumed=True)
         rows = []
         for side in sides:
             if not np.isfinite(side.rows).all():
@@ -191,7 +200,7 @@ def pairs_by_vectors(
         scores = closeness.score(found).astype(np.float64)
         kept = keep(found)
         close = np.flatnonzero(np.abs(scores - bound) <= NEAR)
-        if len(close) and not session.planning and session.store is not None:
+        if len(close) and session.store is not None:
             texts = [side.take(numbers_array(at[close])) for side, at in zip(values, (left, right), strict=True)]
             said = session.answer(
                 call.spec.name, texts, labels, options, statement=asks.statement_number, n_rows=0
