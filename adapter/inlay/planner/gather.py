@@ -119,7 +119,7 @@ def rows_query(statement: Statement, number: int, staged: Collection[int], first
     if first is not None:
         staged = [other for other in staged if other in _inside(node)]
     block = Known(select, statement, staged)
-    block.conjunct_of(node if clause == "where" else None)
+    block.conjunct_of(node if clause in ("where", "joins") else None)
     guards = _guards(node, block.is_known) if first is None else []
     made = block.core(_keys(arguments_of(node, statement, number)), first, guards)
     return _distinct(made, select, len(statement.calls[number].texts))
@@ -295,8 +295,13 @@ class Known:
         condition = join.args.get("on")
         if condition is not None and not self.is_known(condition):
             known = [part for part in conjuncts(condition) if self.is_known(part)]
+            if self.asking is not None and _contains(condition, self.asking):
+                # Whatever the join makes of its condition, it is asked of these pairs of rows.
+                join.set("side", None)
+                join.set("kind", None)
+                known = known or [exp.true()]
             if not known:
-                raise Unplannable("it is the only condition of a join")
+                raise Unplannable("another call is the only condition of a join")
             join.set("on", exp.and_(*known))
         return join
 
