@@ -13,7 +13,7 @@ import time
 
 from bench.report import machine_line
 
-PROGRAMS = ("embed", "engine", "cold_start", "memory", "store", "planner", "cascade", "zero_shot")
+PROGRAMS = ("embed", "engine", "cold_start", "memory", "store", "planner", "semantic_join", "cascade", "zero_shot")
 
 
 def main() -> int:
