@@ -276,6 +276,29 @@ def test_an_nli_model_is_not_asked_for_pairs_that_other_conditions_drop(con: Any
     assert CALLS["rows"] == 3
 
 
+def test_a_text_made_of_both_sides_is_asked_once_for_each_distinct_one(con: Any) -> None:
+    call = "ai_filter(a.x || ' / ' || l.label, 'these belong together', model := 'fake-nli')"
+    for kind in ("join", "left join", "semi join", "anti join", "right join"):
+        sql = f"select * from a {kind} named l on {call} and l.id <> 1"
+        same(con, sql)
+        con._session.memory.clear()
+        CALLS.clear()
+        con.execute(sql).fetchall()
+        assert CALLS["rows"] == N_LEFT * 2
+
+
+def test_a_declared_recall_goes_over_all_pairs_of_a_join() -> None:
+    with inlay.connect(model="fake-nli", progress="off") as own:
+        own.execute("create table a as select 'text ' || i as x from range(400) r(i)")
+        own.execute("create table named as select unnest(['refund', 'crash']) as label")
+        exact = own.execute("select * from a join named on ai_filter(x, label)").fetchall()
+        found = own.execute(
+            "select * from a join named on ai_filter(x, label, recall := 0.9, proxy := 'fake')"
+        ).fetchall()
+        assert len(set(found) & set(exact)) >= 0.9 * len(exact)
+        assert own.execute("select count(*) from inlay_certificates()").fetchall()[0][0] == 2
+
+
 @pytest.mark.parametrize(("n", "m", "width"), [(0, 5, 8), (1, 1, 1), (300, 200, 64), (5_000, 37, 16)])
 def test_near_pairs_are_those_of_every_pair(n: int, m: int, width: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(near, "BLOCK_BYTES", 50_000)
