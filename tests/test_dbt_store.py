@@ -26,7 +26,7 @@ pytest.importorskip("dbt.adapters.duckdb")
 import inlay
 from dbt_runs import Project, Run
 from inlay.backends.fake import FAIL, fake_row
-from inlay.planned import GATHER_ROWS
+from inlay.runner import GATHER_ROWS
 from inlay.store.account import read_ledger
 from inlay.store.folder import open_folder
 

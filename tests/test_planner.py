@@ -9,7 +9,8 @@ import duckdb
 import pytest
 
 import inlay
-from inlay.planned import prepare, with_tables
+from inlay.caller_tables import with_tables
+from inlay.planned import prepare
 from inlay.planner.order_calls import cheapest_first
 from inlay.planner.statement import Unplannable
 

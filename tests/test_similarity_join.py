@@ -10,10 +10,11 @@ import pytest
 
 import inlay
 from inlay.backends.fake import CALLS
+from inlay.caller_tables import with_tables
 from inlay.engine import near_pairs as near
 from inlay.engine.near_pairs import TooManyPairs, near_pairs
 from inlay.functions.contract import cosines
-from inlay.planned import prepare, with_tables
+from inlay.planned import prepare
 
 SIM = "ai_similarity(a.x, b.y)"
 

@@ -27,7 +27,7 @@ from inlay.backends.fake import CALLS
 from inlay.connection import Connection
 from inlay.errors import ConfigError
 from inlay.functions.classify import EMBED_TEMPLATES
-from inlay.planned import GATHER_ROWS
+from inlay.runner import GATHER_ROWS
 from inlay.store import shelf as shelf_module
 from inlay.store.folder import open_folder
 from inlay.store.keys import input_keys

@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from inlay import planned
+from inlay.caller_tables import variables, with_tables
 from inlay.engine.foresight import NOT_INFERRED, Foresight
 from inlay.engine.inference import Outcome
 from inlay.engine.pool import loaded_models
@@ -28,7 +29,6 @@ from inlay.errors import BudgetExceededError, ConfigError, InlayError
 from inlay.estimate import expected_rows
 from inlay.explanation import Explanation, Stage, Step, Time, Work
 from inlay.foresee import speeds
-from inlay.functions.cascade import has_targets
 from inlay.functions.sentiment import SENTIMENTS
 from inlay.ledger import Ledger
 from inlay.planner.early_stop import EarlyStop
@@ -39,6 +39,7 @@ from inlay.planner.rules import Applied
 from inlay.planner.statement import Call, Statement, Unplannable, number_of, replaced, unmarked
 from inlay.planner.text import find_calls, words
 from inlay.progress import Progress
+from inlay.runner import UNBOUND, Runner
 from inlay.session import Session
 from inlay.types import LedgerRow, ModelRef
 
@@ -65,7 +66,7 @@ def explain(
     tables: variables that the statement may name as tables; those of the callers where none are given.
     """
     sql = _single(con, sql)
-    tables = planned.variables(sql) if tables is None else tables
+    tables = variables(sql) if tables is None else tables
     said = _foreseen(session, con, sql, parameters, tables)
     return _analyzed(session, con, said, sql, parameters, tables) if analyze else said
 
@@ -87,7 +88,7 @@ def explain_rows(con: duckdb.DuckDBPyConnection, said: Explanation, method: str,
     of the statement that runs."""
     keys = ["inlay", *(key for key, _ in said.plans)]
     values = [str(said), *(value for _, value in said.plans)]
-    return planned.with_tables(
+    return with_tables(
         con,
         "SELECT unnest($keys) AS explain_key, unnest($explained) AS explain_value",
         {}, {"keys": keys, "explained": values}, method, {"alias": alias} if method == "sql" else {},
@@ -115,7 +116,7 @@ def _foreseen(
         plans = _duckdb_plan(con, prepared.sql, prepared.tables, prepared.parameters)
     except Unplannable as reason:
         return _plain(session, con, sql, parameters, tables, str(reason))
-    except planned.UNBOUND as error:
+    except UNBOUND as error:
         # Where the person's own statement is at fault, this raises.
         said = _plain(session, con, sql, parameters, tables, "")
         return replace(said, reason=f"DuckDB does not bind it with lookups: {str(error).splitlines()[0]}")
@@ -163,7 +164,7 @@ def _duckdb_plan(
     con: duckdb.DuckDBPyConnection, sql: str, tables: Mapping[str, Any], parameters: Any, analyze: bool = False
 ) -> tuple[tuple[str, str], ...]:
     word = "EXPLAIN ANALYZE" if analyze else "EXPLAIN"
-    rows = planned.with_tables(con, f"{word} {sql}", tables, parameters, "execute").fetchall()
+    rows = with_tables(con, f"{word} {sql}", tables, parameters, "execute").fetchall()
     return tuple((str(row[0]), str(row[1])) for row in rows)
 
 
@@ -198,7 +199,7 @@ def _refused(session: Session, times: tuple[Time, ...], cost: float) -> str:
     return ""
 
 
-def _written(runner: planned.Runner, number: int) -> str:
+def _written(runner: Runner, number: int) -> str:
     """A call as it stands in the person's statement."""
     call = runner.plan.statement.calls[number]
     given = [*call.arguments, *(f"{name} := {text}" for name, text in call.options.items())]
@@ -253,7 +254,7 @@ class _NotForeseen(Unplannable):
     """Rows that depend on a call which will only be made as rows come."""
 
 
-class _Watched(planned.Runner):
+class _Watched(Runner):
     """shown: the statement without the checks that stopping early puts into it, which say nothing to people."""
 
     def __init__(self, *given: Any) -> None:
@@ -294,7 +295,8 @@ class _DryRun(_Watched):
                 for other in sorted(self.reads[number], key=lambda n: places.get(n, 0))
                 if (held := self.held.get(other)) is not None and self.guesses[table := held.table].unknown
             ]
-            if number in self.held and has_targets(self.held[number].options):
+            call = self.plan.statement.calls[number]
+            if number in self.held and self.session.has_targets(call.spec.name, self.held[number].options):
                 basis.append("within its targets a proxy decides some of them: the exact model is asked of no more")
             if number in self.undecided:
                 basis.append("which of these is asked first is decided when it runs, by a sample of rows")
@@ -528,7 +530,7 @@ def _analyzed(
             rules=tuple(Step(applied.rule, applied.note) for applied in runner.plan.applied),
             stages=tuple(_done(stage, runner.work[stage.at]) for stage in said.stages),
         )
-    except (Unplannable, *planned.UNBOUND):
+    except (Unplannable, *UNBOUND):
         plans = _duckdb_plan(con, sql, tables, parameters, analyze=True)
         said = replace(said, runs_as=sql, shape="")
     as_rows_came = _work_of(session.ledger.rows()[n_before:]) - ahead

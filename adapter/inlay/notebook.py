@@ -21,8 +21,8 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class, needs_loca
 from inlay.connection import ExplainRelation, Relation, explain, sql
 from inlay.duckdb_udf import find_session, native_connection
 from inlay.errors import InlayError
-from inlay.planned import is_query
 from inlay.planner.text import words
+from inlay.runner import is_query
 
 _FLAGS = ("--explain", "--analyze", "--df")
 

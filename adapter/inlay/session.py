@@ -445,10 +445,7 @@ class Session:
     def _bound(self, spec: FunctionSpec, labels: Any, options: Mapping[str, Any]) -> tuple[Call, Bound]:
         """The checked call; the same settings are checked once, not at every chunk."""
         known = {option.name for option in spec.options} | _OURS
-        given = {
-            **self.settings.functions.get(spec.name, {}),
-            **{key: value for key, value in options.items() if value is not None},
-        }
+        given = self._given(spec.name, options)
         for name in _OURS:
             given.pop(name, None)
         for name in (*given, *options):
@@ -475,6 +472,15 @@ class Session:
         if not isinstance(name, str):
             raise ConfigError(f"{spec.name}: proxy is {name!r}; it must be the name of a registered embedding model.")
         return self.model(name, spec.name)
+
+    def _given(self, function: str, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Options of a call over those of the configuration."""
+        asked = {name: value for name, value in options.items() if value is not None}
+        return {**self.settings.functions.get(function, {}), **asked}
+
+    def has_targets(self, function: str, options: Mapping[str, Any]) -> bool:
+        """Whether a call is to be answered within targets, which hold over all of its inputs together."""
+        return has_targets(self._given(function, options))
 
     def on_error(self, function: str, options: Mapping[str, Any]) -> str:
         asked = options.get("on_error") or self.settings.functions.get(function, {}).get("on_error")

@@ -54,7 +54,8 @@ def may_raise(tree: exp.Expr) -> bool:
     """Whether evaluating it for more rows could fail a statement that would not have failed."""
     return any(
         (isinstance(node, exp.Cast) and not isinstance(node, exp.TryCast) and not isinstance(node.this, exp.Literal))
-        or isinstance(node, exp.StrToTime | exp.Subquery)
+        or isinstance(node, exp.StrToTime)
+        or (isinstance(node, exp.Subquery) and not isinstance(node.parent, exp.In))
         or (isinstance(node, exp.Func) and _name(node) in _RAISING_NAMES)
         for node in tree.walk()
     )
@@ -77,7 +78,10 @@ def gathers(statement: Statement, number: int, staged: Collection[int]) -> Itera
     bind those before. `staged` are calls whose answers may be looked up meanwhile."""
     node = statement.node(number)
     clause = block_of(node)[1]
-    if clause in ("expressions", "having", "qualify", "order") and not _above(node, exp.AggFunc):
+    if not _is_read(node, statement.tree):
+        raise _Unread("nothing reads the CTE in which it stands")
+    cuts = clause == "where" and (not _is_plain(block_of(node)[0]) or node.find(exp.AggFunc))
+    if clause in ("where", "expressions", "having", "qualify", "order") and not cuts and not _above(node, exp.AggFunc):
         try:
             yield _narrow(statement, number, staged)
         except _Unread:
@@ -85,6 +89,17 @@ def gathers(statement: Statement, number: int, staged: Collection[int]) -> Itera
         except Unplannable:
             pass
     yield rows_query(statement, number, staged)
+
+
+def _is_read(node: exp.Expr, tree: exp.Expr) -> bool:
+    """Whether every CTE around a call is named somewhere."""
+    cte = node.find_ancestor(exp.CTE)
+    while isinstance(cte, exp.CTE):
+        name = cte.alias.lower()
+        if not any(table.name.lower() == name for table in tree.find_all(exp.Table)):
+            return False
+        cte = cte.find_ancestor(exp.CTE)
+    return True
 
 
 def _above(node: exp.Expr, kind: type[exp.Expr]) -> bool:
@@ -138,26 +153,26 @@ def _narrow(statement: Statement, number: int, staged: Collection[int]) -> str:
     select, clause = block_of(node)
     block = Known(select, statement, staged)
     keys = _keys(arguments_of(node, statement, number))
-    guards = _guards(node, block.is_known) if not select.find(exp.AggFunc) else []
+    grouped = select.args.get("group") or _has_aggregate(select)
+    guards = [] if grouped else _guards(node, block.is_known)
     block.keep_what_is_known(keys, guards)
-    hidden = block.hidden
-    climb = clause == "expressions" and not select.args.get("distinct")
-    names = _names(select, node)
+    hidden = block.gives_hidden
+    climb = clause == "where" or (clause == "expressions" and not select.args.get("distinct"))
+    names = _names(select, node) if clause == "expressions" else set()
     while climb:
         above = _reader(select, tree)
         if above is None or above.args.get("distinct"):
             break
         names = _passed_on(above, select, names)
-        if above.args.get("group") or _has_aggregate(above):
-            above.set("group", None)
-            above.set("having", None)
-            above.set("order", None)
-            above.set("limit", None)
+        # What a call's own condition drops is not in groups, windows and the first n rows.
+        if above.args.get("group") or _has_aggregate(above) or (clause == "where" and not _is_plain(above)):
+            for part in ("group", "having", "qualify", "order", "limit", "offset"):
+                above.set(part, None)
             above.set("expressions", [])
             climb = False
         block = Known(above, statement, staged, hidden)
         block.keep_what_is_known([exp.column(f"{KEY}{i}") for i in range(len(keys))], [])
-        hidden = block.hidden
+        hidden = block.gives_hidden
         select = above
     _limited_by_union(select)
     return _distinct(select, select, len(keys))
@@ -204,6 +219,14 @@ def _limited_by_union(select: exp.Select) -> None:
         at = at.parent
 
 
+def _is_plain(select: exp.Select) -> bool:
+    """Whether each row of a SELECT is there for itself alone."""
+    parts = ("group", "having", "qualify", "distinct", "limit", "offset")
+    return not any(select.args.get(part) for part in parts) and not any(
+        item.find(exp.AggFunc, exp.Window) for item in select.expressions
+    )
+
+
 def _has_aggregate(select: exp.Select) -> bool:
     return any(item.find(exp.AggFunc) and not item.find(exp.Window) for item in select.expressions)
 
@@ -235,7 +258,10 @@ class Known:
         self.asking: exp.Expr | None = None
         self.staged = set(staged)
         self.hidden = {name.lower() for name in hidden}
-        self.hidden |= {item.alias.lower() for item in select.expressions if item.alias and not self._calls_known(item)}
+        made = [item for item in select.expressions if item.alias and not self._calls_known(item)]
+        # WHERE and GROUP BY take a name for a column first; there is one of this name where the item itself reads it.
+        self.hidden |= {item.alias.lower() for item in made if not _reads(item, item.alias)}
+        self.gives_hidden = self.hidden | {item.alias.lower() for item in made}
 
     def _calls_known(self, tree: exp.Expr) -> bool:
         return set(calls_in(tree)) <= self.staged
@@ -259,7 +285,7 @@ class Known:
             joins=[self.join(join) for join in select.args.get("joins") or []],
             laterals=select.args.get("laterals"),
         )
-        conditions = [*self.conditions("where"), *guards]
+        conditions = [*self.conditions("where"), *(guard for guard in guards if not guard.find(exp.Window))]
         if conditions:
             made.set("where", exp.Where(this=exp.and_(*conditions, copy=False, wrap=True)))
         if first is not None:
@@ -309,8 +335,8 @@ class Known:
         select = self.select
         for clause in ("where", "having", "qualify"):
             conditions = self.conditions(clause)
-            if clause == "where":
-                conditions += guards
+            if clause != "having":
+                conditions += [g for g in guards if (clause == "qualify") == (g.find(exp.Window) is not None)]
             kind = {"where": exp.Where, "having": exp.Having, "qualify": exp.Qualify}[clause]
             select.set(clause, kind(this=exp.and_(*conditions)) if conditions else None)
         select.set("joins", [self.join(join) for join in select.args.get("joins") or []])
@@ -327,6 +353,7 @@ class Known:
         if group is not None and (by_all or not self._ordered_by_known(group.expressions, unknown)):
             raise Unplannable("it groups by a call")
         order = select.args.get("order")
+        self.hidden = self.gives_hidden  # ORDER BY takes a name for one of these columns first
         if order is not None and not self._ordered_by_known([o.this for o in order.expressions], unknown):
             select.set("order", None)
             select.set("limit", None)
@@ -343,6 +370,10 @@ class Known:
             if not self.is_known(part):
                 return False
         return True
+
+
+def _reads(item: exp.Expr, name: str) -> bool:
+    return any(column.name.lower() == name.lower() for column in item.find_all(exp.Column))
 
 
 def conjuncts(condition: exp.Expr) -> list[exp.Expr]:

@@ -9,7 +9,7 @@ from sqlglot import exp
 
 from inlay.planner.blocks import block_at
 from inlay.planner.gather import KEY, is_constant
-from inlay.planner.statement import Call, Statement, Unplannable, parsed, replaced, unmarked
+from inlay.planner.statement import Call, Statement, Unplannable, calls_in, parsed, replaced, unmarked
 from inlay.planner.text import spliced
 
 VALUE = "_inlay_v"
@@ -54,6 +54,24 @@ def key_places(call: Call) -> tuple[tuple[int, int], ...]:
     takes = [argument.name for argument in call.spec.args]
     places = [at for at, name in zip(range(len(call.arguments)), takes, strict=False) if name != "labels"]
     return tuple((i, at) for i, at in enumerate(places) if not is_constant(parsed(call.arguments[at])))
+
+
+def stays_a_call(node: exp.Expr) -> bool:
+    """Whether a call is better left a call, whose answers are known by then, than made a lookup."""
+    select = node.find_ancestor(exp.Select)
+    if select is None:
+        return False
+    # DuckDB joins everything with everything before it flattens a lookup by another lookup's answer.
+    if select.args.get("joins") and any(calls_in(argument) for argument in node.expressions):
+        return True
+    # In a grouped SELECT it takes a bare name inside a subquery for the column of that name that the SELECT makes, and
+    # not for the one it groups by: it would not bind.
+    names = {column.name.lower() for column in node.find_all(exp.Column) if not column.table}
+    item = node
+    while item.parent is not None and item.parent is not select:
+        item = item.parent
+    grouped = select.args.get("group") is not None
+    return grouped and isinstance(item, exp.Alias) and item.alias.lower() in names
 
 
 def named_columns(statement: Statement, column_name: Callable[[str], str]) -> Statement:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlglot import exp
 
 from inlay.planner.gather import block_of, is_constant, is_volatile
 from inlay.planner.lookups import named_columns
-from inlay.planner.rules import RULES, Applied
+from inlay.planner.rules import RULES, Applied, Rule
 from inlay.planner.statement import Statement, Unplannable, calls_in, number_of, parsed
 from inlay.types import FunctionSpec
 
@@ -31,7 +31,7 @@ class Plan:
     reasons: dict[int, str]
 
 
-def make_plan(sql: str, specs: Specs, column_name: Callable[[str], str]) -> Plan:
+def make_plan(sql: str, specs: Specs, column_name: Callable[[str], str], rules: Sequence[Rule] = RULES) -> Plan:
     """The plan of one statement that holds a call. column_name: how DuckDB names a column of that text. Raises
     Unplannable with the reason where the statement is to run as it is."""
     statement = Statement.read(sql, specs)
@@ -43,7 +43,7 @@ def make_plan(sql: str, specs: Specs, column_name: Callable[[str], str]) -> Plan
         statement.node(call.number)
     statement = named_columns(statement, column_name)
     applied: list[Applied] = []
-    for rule in RULES:
+    for rule in rules:
         changed = rule(statement)
         if changed is not None:
             statement, note = changed

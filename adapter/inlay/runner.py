@@ -1,0 +1,426 @@
+"""Answers the calls of one planned statement: asks the models for everything it will need, in bulk, stage by stage.
+
+Nothing here decides what an answer is. Where a query of the planner's own cannot be bound, the call stays as it was.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import random
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from inlay.caller_tables import with_tables
+from inlay.duckdb_arguments import said_options
+from inlay.engine import cancel
+from inlay.errors import InlayError
+from inlay.planner.early_stop import EarlyStop, early_stops
+from inlay.planner.gather import KEY, ROWS, gathers
+from inlay.planner.join_by_call import calls_before, join_by_call
+from inlay.planner.lookups import VALUE, Answers, key_places, stays_a_call, with_lookups
+from inlay.planner.order_calls import WORTH_ROWS, Chain, chains, cheapest_first
+from inlay.planner.plan import Plan
+from inlay.planner.rules import Applied
+from inlay.planner.statement import Call, Statement, Unplannable
+from inlay.planner.text import words
+from inlay.semantic_join import joined
+from inlay.session import Session
+
+GATHER_ROWS = 8_192
+"""Inputs that are answered at a time, and so at most lost if the process is killed."""
+
+HELD_BYTES = 256_000_000
+"""Answers of one call that are held for a lookup. Larger ones, which are vectors, stream through the plain path."""
+
+_tables = itertools.count(1)
+
+UNBOUND = (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException, duckdb.NotImplementedException)
+
+
+@dataclass
+class Staged:
+    """What became of one call: rows that reach it, distinct inputs."""
+
+    number: int
+    rows: int = 0
+    distinct: int = 0
+    seconds: float = 0.0
+
+
+@dataclass
+class Prepared:
+    """A statement that is ready to run: SQL, the tables it looks answers up in, and its parameters.
+
+    staged: what was answered ahead. reasons: why other calls were not.
+    """
+
+    sql: str
+    tables: dict[str, Any]
+    parameters: Any
+    plan: Plan | None = None
+    staged: list[Staged] = field(default_factory=list)
+    reasons: dict[int, str] = field(default_factory=dict)
+
+
+def is_query(sql: str) -> bool:
+    """Whether a statement gives rows by itself."""
+    found = words(sql)
+    return bool(found) and found[0].lower in ("select", "with", "from", "(", "values", "pivot", "unpivot", "table")
+
+
+@dataclass
+class _Held:
+    """Answers of every call that asks the same. gathered: the queries that its inputs came from."""
+
+    table: str
+    labels: Any
+    options: dict[str, Any]
+    connection: int | None
+    columns: list[list[pa.Array]] = field(default_factory=list)
+    values: list[pa.Array] = field(default_factory=list)
+    gathered: list[str] = field(default_factory=list)
+    n_bytes: int = 0
+    failed: bool = False
+
+    def add(self, rows: list[pa.Array], values: pa.Array) -> None:
+        self.columns = self.columns or [[] for _ in rows]
+        for column, found in zip(self.columns, rows, strict=True):
+            column.append(found)
+        self.values.append(values)
+        self.n_bytes += values.nbytes
+
+    def arrow(self, keys: tuple[tuple[int, int], ...]) -> pa.Table:
+        """As DuckDB looks it up."""
+        made: dict[str, Any] = {
+            f"{KEY}{i}": pa.chunked_array(self.columns[i] if self.columns else [], type=pa.string()) for i, _ in keys
+        }
+        made[VALUE] = pa.chunked_array(
+            [pa.StructArray.from_arrays([value], ["v"]) for value in self.values]
+            or [pa.array([], type=pa.struct([("v", pa.null())]))]
+        )
+        return pa.table(made)
+
+
+class Runner:
+    """Answers the calls of one planned statement, stage by stage."""
+
+    def __init__(
+        self,
+        session: Session,
+        con: duckdb.DuckDBPyConnection,
+        plan: Plan,
+        parameters: Any,
+        variables: dict[str, Any],
+    ) -> None:
+        self.session = session
+        self.con = con
+        self.plan = plan
+        self.names = plan.statement.names
+        self.parameters = parameters
+        self.tables = variables
+        self.answers: dict[int, Answers] = {}
+        self.shared: dict[tuple[Any, ...], _Held] = {}
+        self.held: dict[int, _Held] = {}
+        self.all_pairs: dict[int, list[str]] = {}  # the inputs of a call that a join asks for every pair
+        self.reasons = dict(plan.reasons)
+        self.staged: list[Staged] = []
+        self.statement_number = random.getrandbits(62)
+
+    def run(self) -> None:
+        for number in list(self.plan.stages):
+            with contextlib.suppress(Unplannable):
+                self.join(number)
+        done = {number for number, found in self.answers.items() if found.spent}
+        n_joined = len(done)
+        for stop in early_stops(self.plan.statement, self.plan.stages):
+            with contextlib.suppress(Unplannable):
+                if self.stop_early(stop):
+                    done.update(stop.numbers)
+                    break  # the text has changed, and another SELECT of its kind is rare
+        if len(done) == n_joined:
+            for chain in chains(self.plan.statement, self.plan.stages):
+                with contextlib.suppress(Unplannable):
+                    self.order(chain)
+                    break  # the text may have changed
+        for number in self.plan.stages:
+            if number not in done:
+                try:
+                    self.stage(number)
+                except Unplannable as reason:
+                    self.reasons[number] = str(reason)
+
+    def join(self, number: int) -> None:
+        """Finds the pairs of values that a call joins by, where it is the condition of a join, and has them joined."""
+        statement = self.plan.statement
+        try:
+            join_by_call(statement, number, set(self.answers), self.binds)
+        except Unplannable:
+            return
+        for other in calls_before(statement, number):
+            if other in self.plan.stages and other not in self.answers:
+                with contextlib.suppress(Unplannable):
+                    self.stage(other)
+        try:
+            join = join_by_call(statement, number, set(self.answers), self.binds)
+            changed, note = joined(self, join, self.settings(statement.calls[number]))
+            keys = key_places(statement.calls[number])
+            self.answers[number] = Answers(self.held[number].table, keys, spent=True)
+            if self.shape(changed) != self.shape(statement):
+                raise Unplannable("its columns would change")
+        except (InlayError, duckdb.InterruptException):
+            raise
+        except Unplannable:
+            self.answers.pop(number, None)
+            raise
+        except duckdb.Error as error:
+            self.answers.pop(number, None)
+            if self.is_aborted():
+                raise
+            raise Unplannable(f"its values cannot be asked for alone: {_first_line(error)}") from error
+        self.plan.statement = changed
+        self.plan.applied.append(Applied("join_by_call", note))
+
+    def hold(self, number: int, rows: list[pa.Array], answers: pa.Array) -> None:
+        """Keeps answers for the calls that ask the same as this one, where there are such."""
+        call = self.plan.statement.calls[number]
+        same = self.same(call)
+        held = self.held[number] = _Held(f"_inlay_a{next(_tables)}", *self.settings(call))
+        n_bytes = sum(column.nbytes for column in rows) + answers.nbytes
+        others = (other for other in self.plan.stages if other != number)
+        if n_bytes <= HELD_BYTES and any(self.same(self.plan.statement.calls[other]) == same for other in others):
+            self.shared[same] = held
+            held.add(rows, answers)
+            self.tables[held.table] = held.arrow(key_places(call))
+
+    def binds(self, text: str) -> bool:
+        """Whether DuckDB takes a query of the planner's own."""
+        try:
+            self.query(self.looked_up(text))
+        except duckdb.Error:
+            return False
+        return True
+
+    def columns_of(self, sql: str) -> list[str]:
+        """Names of the columns of a query without answers. Raises Unplannable where DuckDB does not bind it."""
+        try:
+            return list(self.query(sql).columns)
+        except UNBOUND as error:
+            raise Unplannable(_first_line(error)) from None
+
+    def shape(self, statement: Statement) -> list[tuple[str, str]]:
+        """Names and types of the columns of a query. Raises Unplannable where DuckDB does not bind the statement."""
+        sql = with_lookups(statement.text, self.answers, self.names)
+        try:
+            if not is_query(sql):
+                self.query(f"EXPLAIN {sql}")
+                return []
+            relation = self.query(sql)
+        except UNBOUND as error:
+            raise Unplannable(f"DuckDB does not take it with pairs: {_first_line(error)}") from None
+        return list(zip(relation.columns, map(str, relation.types), strict=True))
+
+    def stop_early(self, stop: EarlyStop) -> bool:
+        """Answers rows until enough of them pass. False where the rows came to an end before: all answers are there."""
+        first = max(64, 4 * stop.wanted)
+        while True:
+            for number in stop.numbers:
+                self.stage(number, [stop.inputs(number, first)])
+                # DuckDB computes columns before it cuts: rows beyond the first must not be asked for by the lookup.
+                self.answers[number] = replace(self.answers[number], complete=True)
+            seen, passed = self.query(self.looked_up(stop.passed(first))).fetchall()[0]
+            if passed >= stop.wanted or seen < first:
+                break
+            first *= 4
+        # With on_error 'raise', the statement itself must meet the rows that failed.
+        if passed >= stop.wanted and not any(self.held[number].failed for number in stop.numbers):
+            self.plan.statement = stop.guarded(lambda number: self.answers[number].table)
+            self.plan.applied.append(Applied("stop_early", f"{seen:,} rows asked until {passed:,} passed"))
+            return True
+        self.answers |= {number: replace(self.answers[number], complete=False) for number in stop.numbers}
+        return bool(seen < first)
+
+    def order(self, chain: Chain) -> None:
+        """Decides which of a WHERE's conditions is asked first."""
+        numbers = [number for link in chain.links for number in link]
+        n_rows = self.query(self.looked_up(chain.rows())).fetchall()[0][0]
+        if n_rows < WORTH_ROWS:
+            return
+        before = dict(self.answers)
+        for number in self.plan.stages:
+            if number in numbers:
+                self.stage(number, [chain.inputs(number)])
+                self.answers[number] = replace(self.answers[number], complete=True)
+        sample = self.query(self.looked_up(chain.sample())).fetchall()
+        self.answers = before  # all but the sample is still to be answered
+        order = cheapest_first(sample)
+        arranged = chain.arranged(order) if order != sorted(order) else None
+        if arranged is None:
+            return
+        self.plan.statement = arranged
+        rank = {number: place for place, link in enumerate(order) for number in chain.links[link]}
+        places = [i for i, number in enumerate(self.plan.stages) if number in rank]
+        # Stable: within a condition a call inside another stays before it.
+        for place, number in zip(
+            places, sorted((self.plan.stages[i] for i in places), key=rank.__getitem__), strict=True
+        ):
+            self.plan.stages[place] = number
+        self.plan.applied.append(
+            Applied("order_calls", f"of {len(chain.links)} conditions with calls, number {order[0] + 1} is asked first")
+        )
+
+    def prepared(self) -> Prepared:
+        if not self.answers:
+            # Nothing was answered ahead; the rules' text may still ask for less.
+            return Prepared(
+                self.plan.statement.plain, self.tables, self.parameters, self.plan, self.staged, self.reasons
+            )
+        return Prepared(
+            with_lookups(self.plan.statement.text, self.answers, self.names),
+            self.tables, self.parameters, self.plan, self.staged, self.reasons,
+        )  # fmt: skip
+
+    def looked_up(self, text: str) -> str:
+        """A query of the planner's own as SQL."""
+        return with_lookups(text, self.answers, self.names)
+
+    def query(self, sql: str, parameters: Any = None) -> Any:
+        return with_tables(self.con, sql, self.tables, self.parameters if parameters is None else parameters)
+
+    def same(self, call: Call) -> tuple[Any, ...]:
+        """What two calls have in common that ask the same of the same model."""
+        keys = key_places(call)
+        varying = {at for _, at in keys}
+        fixed = tuple(text for at, text in enumerate(call.arguments) if at not in varying)
+        return (call.spec.name, call.detail, fixed, tuple(sorted(call.options.items())), len(keys))
+
+    def stage(self, number: int, texts: Iterable[str] | None = None) -> None:
+        """Answers one call's inputs: those of the given queries, or all that reach it. Calls that ask the same of the
+        same model share one table of answers."""
+        call = self.plan.statement.calls[number]
+        began = time.perf_counter()
+        keys = key_places(call)
+        same = self.same(call)
+        held = self.shared.get(same) or _Held(f"_inlay_a{next(_tables)}", *self.settings(call))
+        account = Staged(number)
+        every = texts is None
+        if texts is None:
+            texts = self.all_pairs.get(number) or gathers(self.plan.statement, number, self.answers)
+        inputs = self.gathered(texts, held, keys)
+        try:
+            with cancel.inside(held.connection, (self.session.number, self.statement_number)):
+                # Targets are met over all the inputs of a call together.
+                whole = every and self.session.has_targets(call.spec.name, held.options)
+                for batch in inputs.read_all().combine_chunks().to_batches() if whole else inputs:
+                    self.answer(call, held, batch, account, whole)
+        except (InlayError, Unplannable, duckdb.InterruptException):
+            raise
+        except duckdb.Error as error:
+            if self.is_aborted():
+                raise
+            raise Unplannable(f"its rows cannot be asked for alone: {_first_line(error)}") from error
+        except Exception as error:
+            # On the plain path DuckDB says what went wrong, as it does of every function.
+            raise Unplannable(f"{type(error).__name__}: {error}") from error
+        finally:
+            inputs.close()  # an open reader holds the connection
+        self.shared[same] = self.held[number] = held
+        self.tables[held.table] = held.arrow(keys)
+        self.answers[number] = Answers(held.table, keys, spent=stays_a_call(self.plan.statement.node(number)))
+        account.seconds = time.perf_counter() - began
+        self.staged.append(account)
+
+    def answer(self, call: Call, held: _Held, batch: pa.RecordBatch, account: Staged, whole: bool) -> None:
+        rows = [batch.column(f"{KEY}{i}") for i in range(len(call.texts))]
+        for column in rows:
+            if not pa.types.is_string(column.type):
+                raise Unplannable(f"its input is of type {column.type}, not VARCHAR")
+        counts = batch.column(ROWS)
+        n_rows = pc.sum(counts).as_py() or 0
+        account.distinct += batch.num_rows
+        account.rows += n_rows
+        raises = self.session.on_error(call.spec.name, held.options) == "raise"
+        # Whether the statement needs a row that fails is for the statement to say: it asks once more, and stops there.
+        options = {**held.options, "on_error": "null"} if raises else held.options
+        answer = self.ask(call, held, rows, options, call.detail or raises, n_rows, counts if whole else None)
+        if raises:
+            good = answer.field("error").is_null()
+            held.failed = held.failed or pc.any(pc.invert(good)).as_py() or False
+            rows = [column.filter(good) for column in rows]
+            answer = (answer if call.detail else answer.field("value")).filter(good)
+        held.add(rows, answer)
+        if held.n_bytes > HELD_BYTES:
+            raise Unplannable(f"its answers are larger than {HELD_BYTES:,} bytes, so they stream")
+
+    def ask(
+        self,
+        call: Call,
+        held: _Held,
+        rows: list[pa.Array],
+        options: dict[str, Any],
+        detail: bool,
+        n_rows: int,
+        counts: pa.Array | None,
+    ) -> pa.Array:
+        """The answers to distinct inputs, which stand for n_rows. counts: for how many each, where these are all."""
+        return self.session.answer(
+            call.spec.name, rows, held.labels, options, statement=self.statement_number, detail=detail, n_rows=n_rows,
+            whole=counts is not None, counts=counts,
+        )  # fmt: skip
+
+    def is_aborted(self) -> bool:
+        """Whether the error has ended the person's transaction."""
+        try:
+            self.query("SELECT 1").fetchall()
+        except duckdb.Error:
+            return True
+        return False
+
+    def gathered(self, texts: Iterable[str], held: _Held, keys: tuple[tuple[int, int], ...]) -> pa.RecordBatchReader:
+        """The distinct inputs of the first query that DuckDB binds, without those that are held."""
+        reason: Exception | None = None
+        for text in texts:
+            sql = self.looked_up(text)
+            if sql in held.gathered:
+                return pa.RecordBatchReader.from_batches(pa.schema([]), [])
+            held.gathered.append(sql)
+            if held.table in self.tables and keys:
+                on = " AND ".join(f'{held.table}.{KEY}{i} = _inlay_g.{KEY}{i} COLLATE "C"' for i, _ in keys)
+                sql = f"SELECT * FROM ({sql}) AS _inlay_g ANTI JOIN {held.table} ON {on}"
+            try:
+                relation = self.query(sql)
+            except UNBOUND as error:
+                reason = error
+                continue
+            read = relation.to_arrow_reader if hasattr(relation, "to_arrow_reader") else relation.fetch_arrow_reader
+            return read(GATHER_ROWS)
+        raise Unplannable(f"the rows that reach it cannot be asked for alone: {_first_line(reason)}")
+
+    def settings(self, call: Call) -> tuple[Any, dict[str, Any], int | None]:
+        """Labels, options by name, and the connection's number, as the function would be told."""
+        given = call.settings
+        columns = [f"{text} AS {_identifier(name)}" for name, text in given.items()]
+        columns += ["getvariable('inlay_connection') AS _inlay_connection", "getvariable('inlay_node') AS _inlay_node"]
+        try:
+            relation = self.query(f"SELECT {', '.join(columns)}")
+        except UNBOUND as error:
+            raise Unplannable(f"its settings cannot be read alone: {_first_line(error)}") from None
+        table = relation.to_arrow_table() if hasattr(relation, "to_arrow_table") else relation.fetch_arrow_table()
+        said = table.to_pylist()[0]
+        connection, node = said.pop("_inlay_connection"), said.pop("_inlay_node")
+        labels = said.pop("labels", None)
+        return labels, {**said_options(call.spec, said), "node": node}, connection
+
+
+def _first_line(error: Exception | None) -> str:
+    return str(error).split("\n")[0]
+
+
+def _identifier(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
