@@ -225,7 +225,7 @@ def test_a_device_that_is_not_here_is_refused(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_worker_takes_one_core_and_leaves_other_threads_theirs() -> None:
-    # In a process of its own: what other tests imported brings OpenMP runtimes of its own along.
+    # In a process of its own: the tiny models' fixture tells every other test that torch has two threads.
     code = """
 import threading, torch
 from inlay.backends.device import use_one_core

@@ -421,7 +421,8 @@ def test_weights_in_several_files_give_the_same_vectors(tiny_models: TinyModels,
     AutoModel.from_pretrained(whole).save_pretrained(folder, max_shard_size="30KB")
     ref = described(folder)
     assert len(ref.weights) > 1
-    assert (embed(ref, list(TEXTS)).rows == embed(described(whole), list(TEXTS)).rows).all()
+    # The last bits of a sum of floats differ with where its memory lies; other weights differ in the first digits.
+    np.testing.assert_allclose(embed(ref, list(TEXTS)).rows, embed(described(whole), list(TEXTS)).rows, atol=1e-6)
 
 
 def test_another_weight_file_beside_the_models_own_is_not_read(tiny_models: TinyModels) -> None:
