@@ -267,6 +267,27 @@ def test_rows_behind_a_call_on_the_plain_path_cannot_be_told(shop: Connection, c
     assert not calls
 
 
+@pytest.mark.parametrize(
+    "sql",
+    [
+        """
+        select count(*) from tickets, (select 'web' as channel) w
+        where tickets.channel = w.channel and ai_sentiment(ai_classify(body, ['a', 'b'])) = 'positive'
+        and ai_sentiment(body || '!') = 'negative'
+        """,
+        """
+        with q as (select ai_sentiment(body) as body, count(*) as n from tickets group by body)
+        select ai_classify(body, ['a', 'b']) from q
+        """,
+    ],
+    ids=["of another's answer, over a join", "by the name of what it groups by"],
+)
+def test_calls_that_stay_calls_are_not_made(shop: Connection, calls: dict[str, int], sql: str) -> None:
+    stages = shop.explain(sql).stages
+    assert not calls
+    assert "which is made as rows come" in stages[-1].basis[0]
+
+
 def test_mistakes_are_told_as_running_would(shop: Connection) -> None:
     with pytest.raises(duckdb.BinderException, match="nope"):
         shop.explain("select ai_embed(nope) from tickets")

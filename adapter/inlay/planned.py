@@ -65,7 +65,7 @@ def runner_of(
     specs = specs_of(session)
     plan = make_plan(sql, specs, lambda text: _column_name(con, text))
     runner = kind(session, con, plan, parameters, tables)
-    if plan.applied and is_query(sql) and runner.columns_of(plan.statement.plain) != runner.columns_of(sql):
+    if plan.applied and is_query(sql) and runner.shape(plan.statement.plain) != runner.shape(sql):
         # A rule put a subquery around columns of the same name, which DuckDB tells apart there: tag, tag_1.
         plan = make_plan(sql, specs, lambda text: _column_name(con, text), rules=())
         runner = kind(session, con, plan, parameters, tables)

@@ -28,7 +28,7 @@ from inlay.planner.lookups import VALUE, Answers, key_places, stays_a_call, with
 from inlay.planner.order_calls import WORTH_ROWS, Chain, chains, cheapest_first
 from inlay.planner.plan import Plan
 from inlay.planner.rules import Applied
-from inlay.planner.statement import Call, Statement, Unplannable
+from inlay.planner.statement import Call, Unplannable
 from inlay.planner.text import words
 from inlay.semantic_join import joined
 from inlay.session import Session
@@ -172,7 +172,8 @@ class Runner:
             changed, note = joined(self, join, self.settings(statement.calls[number]))
             keys = key_places(statement.calls[number])
             self.answers[number] = Answers(self.held[number].table, keys, spent=True)
-            if self.shape(changed) != self.shape(statement):
+            shapes = [self.shape(with_lookups(s.text, self.answers, self.names)) for s in (statement, changed)]
+            if shapes[0] != shapes[1]:
                 raise Unplannable("its columns would change")
         except (InlayError, duckdb.InterruptException):
             raise
@@ -207,23 +208,15 @@ class Runner:
             return False
         return True
 
-    def columns_of(self, sql: str) -> list[str]:
-        """Names of the columns of a query without answers. Raises Unplannable where DuckDB does not bind it."""
-        try:
-            return list(self.query(sql).columns)
-        except UNBOUND as error:
-            raise Unplannable(_first_line(error)) from None
-
-    def shape(self, statement: Statement) -> list[tuple[str, str]]:
+    def shape(self, sql: str) -> list[tuple[str, str]]:
         """Names and types of the columns of a query. Raises Unplannable where DuckDB does not bind the statement."""
-        sql = with_lookups(statement.text, self.answers, self.names)
         try:
             if not is_query(sql):
                 self.query(f"EXPLAIN {sql}")
                 return []
             relation = self.query(sql)
         except UNBOUND as error:
-            raise Unplannable(f"DuckDB does not take it with pairs: {_first_line(error)}") from None
+            raise Unplannable(f"DuckDB does not take it: {_first_line(error)}") from None
         return list(zip(relation.columns, map(str, relation.types), strict=True))
 
     def stop_early(self, stop: EarlyStop) -> bool:
@@ -332,7 +325,7 @@ class Runner:
             inputs.close()  # an open reader holds the connection
         self.shared[same] = self.held[number] = held
         self.tables[held.table] = held.arrow(keys)
-        self.answers[number] = Answers(held.table, keys, spent=stays_a_call(self.plan.statement.node(number)))
+        self.answers[number] = Answers(held.table, keys, kept=stays_a_call(self.plan.statement.node(number)))
         account.seconds = time.perf_counter() - began
         self.staged.append(account)
 

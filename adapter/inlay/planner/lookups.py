@@ -20,12 +20,13 @@ VALUE = "_inlay_v"
 class Answers:
     """Where a call's answers are: a table with columns _inlay_k0, … and _inlay_v. keys: the row values that are looked
     up by, as (number of the row value, place among the arguments); the others are the same for every row. complete:
-    the statement looks only at rows whose answers are there. spent: the rules have put the answers to use, and what is
-    left of the call is for rows that come in between; it stays a call."""
+    the statement looks only at rows whose answers are there. kept: it stays a call, which finds its answers known.
+    spent: it stays a call, for rows that come in between; the rules have put the answers to use."""
 
     table: str
     keys: tuple[tuple[int, int], ...]
     complete: bool = False
+    kept: bool = False
     spent: bool = False
 
 
@@ -35,7 +36,7 @@ def with_lookups(text: str, answers: Mapping[int, Answers], names: Mapping[int, 
     def replace(number: int, arguments: list[str]) -> str:
         call = f"{names[number]}({', '.join(arguments)})"
         found = answers.get(number)
-        if found is None or found.spent:
+        if found is None or found.kept or found.spent:
             return call
         # The collation of a column would take texts for equal that a model tells apart.
         where = " AND ".join(f'{found.table}.{KEY}{i} = ({arguments[at]}) COLLATE "C"' for i, at in found.keys)
