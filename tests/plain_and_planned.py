@@ -13,21 +13,24 @@ from inlay.runner import UNBOUND
 @dataclass
 class Answered:
     """What a statement asked for. rows: those that DuckDB hands to the functions by itself; plain: what the model is
-    asked for then. gathered: distinct inputs that the planner finds; planned: what the model is asked for then."""
+    asked for then. gathered: distinct inputs that the planner finds; planned: what the model is asked for then;
+    by_the_calls: rows that the functions are handed all the same."""
 
     rows: int
     plain: int
     gathered: int
     planned: int
+    by_the_calls: int
     is_planned: bool
 
 
-def same_both_ways(con: Any, sql: str) -> Answered:
-    """Runs a statement plainly and planned, nothing known before, and asserts that names and rows are equal."""
+def same_both_ways(con: Any, sql: str, digits: int | None = None) -> Answered:
+    """Runs a statement plainly and planned, nothing known before, and asserts that names and rows are equal. digits: of
+    floats, where the statement adds some up, which depends on the order of its rows."""
     session = con._session
     before = _forgotten(session)
     plain = con.duckdb.execute(sql)
-    names, rows = [column[0] for column in plain.description], _rows(plain)
+    names, rows = [column[0] for column in plain.description], _rows(plain, digits)
     ledger = session.ledger.rows()[before:]
     session.memory.clear()
     is_planned, staged = True, []
@@ -38,12 +41,16 @@ def same_both_ways(con: Any, sql: str) -> Answered:
     before = _forgotten(session)
     planned = con.execute(sql)
     assert [column[0] for column in planned.description] == names, sql
-    assert _rows(planned) == rows, sql
+    assert _rows(planned, digits) == rows, sql
+    asked = session.ledger.rows()[before:]
     return Answered(
         rows=sum(row.rows for row in ledger),
         plain=sum(row.inferred for row in ledger),
         gathered=sum(stage.distinct for stage in staged),
-        planned=sum(row.inferred for row in session.ledger.rows()[before:]),
+        planned=sum(row.inferred for row in asked),
+        by_the_calls=sum(
+            row.rows for row in asked if row.statement != asked[0].statement
+        ),  # the first is the planner's
         is_planned=is_planned,
     )
 
@@ -54,10 +61,9 @@ def _forgotten(session: Any) -> int:
     return len(session.ledger.rows())
 
 
-def _rows(result: Any) -> list[str]:
-    return sorted(repr(tuple(map(_rounded, row))) for row in result.fetchall())
+def _rows(result: Any, digits: int | None) -> list[str]:
+    return sorted(repr(tuple(_rounded(value, digits) for value in row)) for row in result.fetchall())
 
 
-def _rounded(value: Any) -> Any:
-    # A sum of doubles depends on the order of its rows.
-    return float(f"{value:.9g}") if isinstance(value, float) else value
+def _rounded(value: Any, digits: int | None) -> Any:
+    return float(f"{value:.{digits}g}") if digits and isinstance(value, float) else value

@@ -256,14 +256,18 @@ PREDICATE = "the customer is unhappy"
 
 
 @pytest.fixture
-def con(tiny_models: TinyModels, tmp_path: Path) -> Iterator[Connection]:
+def models(tiny_models: TinyModels) -> dict[str, str]:
     nli = tiny_models.classifier(["contradiction", "neutral", "entailment"], pairs=True)
-    models = {
+    return {
         "proxy": str(tiny_models.sentence()),
         "other": str(tiny_models.sentence(pooling="cls")),
         "judge": str(nli),
         "topics": str(tiny_models.classifier(["late", "broken", "fine"])),
     }
+
+
+@pytest.fixture
+def con(models: dict[str, str], tmp_path: Path) -> Iterator[Connection]:
     with inlay.connect(model="proxy", models=models, store=str(tmp_path / "store"), progress="off") as connection:
         yield connection
 
@@ -353,6 +357,16 @@ def test_a_statement_in_sql_meets_its_targets(con: Connection) -> None:
     assert 0.6 * exact[0][0] <= found[0][0] <= exact[0][0] / 0.6
     told = con.sql('select recall, "precision", probability, "rows", inputs, asked < 600 from inlay_certificates()')
     assert told.fetchall() == [(0.6, 0.6, 0.9, 650, 600, True)]
+
+
+def test_targets_of_the_settings_are_met_by_a_statement(models: dict[str, str], tmp_path: Path) -> None:
+    settings = tmp_path / "inlay.toml"
+    settings.write_text('[functions.ai_filter]\nmodel = "judge"\nrecall = 0.6\nprecision = 0.6\n')
+    with inlay.connect(config=str(settings), model="proxy", models=models, progress="off") as con:
+        con.execute("create table t as select unnest(?) as body", [TEXTS])
+        con.execute(f"select count(*) from t where ai_filter(body, '{PREDICATE}')").fetchall()
+        told = con.sql('select recall, "precision", inputs, asked < 600 from inlay_certificates()').fetchall()
+    assert told == [(0.6, 0.6, 600, True)]
 
 
 def test_few_inputs_are_exact(con: Connection) -> None:

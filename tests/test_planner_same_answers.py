@@ -49,7 +49,7 @@ def with_random_calls(con: Any, seed: int) -> str:
 
 @pytest.mark.parametrize("first", range(0, N_SEEDS, 20))
 def test_random_statements(con: Any, first: int) -> None:
-    found = [same_both_ways(con, with_random_calls(con, seed)) for seed in range(first, first + 20)]
+    found = [same_both_ways(con, with_random_calls(con, seed), 9) for seed in range(first, first + 20)]
     assert sum(answered.is_planned for answered in found) >= 18
     assert sum(answered.planned for answered in found) < 0.5 * sum(answered.rows for answered in found)
 
@@ -71,6 +71,6 @@ def test_tpc_statements(suite: str) -> None:
             for variant in range(N_OF_EACH_TPC_TEXT):
                 changed = with_calls(sql, names, Random(f"{suite} {n} {variant}"))
                 if changed is not None and binds(con, changed):
-                    same_both_ways(con, changed)
+                    same_both_ways(con, changed, 9)
                     n_same += 1
     assert n_same >= len(texts) * N_OF_EACH_TPC_TEXT * 0.6

@@ -41,11 +41,11 @@ _NUMBER = re.compile(
     r"p_size|priority$|count$|estimate|_year|_moy|_dom|_dow|_qoy|_seq|hour|minute|t_time$|bound|sq_ft|employees|birth_(day|"
     r"month|year)|(brand|class|category|manufact|manager|market|company)_id$|on_hand"
 )
-_TEXT = re.compile(r"o_orderpriority|credit_rating|street_number|d_date_sk|birth_country|suite_number")
+_TEXT = re.compile(r"o_orderpriority|credit_rating|street_number|birth_country|suite_number")
 
 
 def kind(name: str) -> str:
-    if _TEXT.search(name) and not _KEY.search(name.replace("street_number", "").replace("suite_number", "")):
+    if _TEXT.search(name):
         return "text"
     if _KEY.search(name):
         return "key"

@@ -77,11 +77,11 @@ def gathers(statement: Statement, number: int, staged: Collection[int]) -> Itera
     """Marked SELECTs of the distinct inputs of a call, the narrowest first; a later one is for where DuckDB does not
     bind those before. `staged` are calls whose answers may be looked up meanwhile."""
     node = statement.node(number)
-    clause = block_of(node)[1]
+    select, clause = block_of(node)
     if not _is_read(node, statement.tree):
         raise _Unread("nothing reads the CTE in which it stands")
-    cuts = clause == "where" and (not _is_plain(block_of(node)[0]) or node.find(exp.AggFunc))
-    if clause in ("where", "expressions", "having", "qualify", "order") and not cuts and not _above(node, exp.AggFunc):
+    narrows = clause in ("expressions", "having", "qualify", "order") or (clause == "where" and _is_plain(select))
+    if narrows and not _above(node, exp.AggFunc):
         try:
             yield _narrow(statement, number, staged)
         except _Unread:
@@ -153,8 +153,7 @@ def _narrow(statement: Statement, number: int, staged: Collection[int]) -> str:
     select, clause = block_of(node)
     block = Known(select, statement, staged)
     keys = _keys(arguments_of(node, statement, number))
-    grouped = select.args.get("group") or _has_aggregate(select)
-    guards = [] if grouped else _guards(node, block.is_known)
+    guards = [] if _groups(select) else _guards(node, block.is_known)
     block.keep_what_is_known(keys, guards)
     hidden = block.gives_hidden
     climb = clause == "where" or (clause == "expressions" and not select.args.get("distinct"))
@@ -165,7 +164,7 @@ def _narrow(statement: Statement, number: int, staged: Collection[int]) -> str:
             break
         names = _passed_on(above, select, names)
         # What a call's own condition drops is not in groups, windows and the first n rows.
-        if above.args.get("group") or _has_aggregate(above) or (clause == "where" and not _is_plain(above)):
+        if _groups(above) or (clause == "where" and not _is_plain(above)):
             for part in ("group", "having", "qualify", "order", "limit", "offset"):
                 above.set(part, None)
             above.set("expressions", [])
@@ -227,8 +226,11 @@ def _is_plain(select: exp.Select) -> bool:
     )
 
 
-def _has_aggregate(select: exp.Select) -> bool:
-    return any(item.find(exp.AggFunc) and not item.find(exp.Window) for item in select.expressions)
+def _groups(select: exp.Select) -> bool:
+    """Whether a row of a SELECT stands for several."""
+    return select.args.get("group") is not None or any(
+        item.find(exp.AggFunc) and not item.find(exp.Window) for item in select.expressions
+    )
 
 
 def _reader(select: exp.Select, tree: exp.Expr) -> exp.Select | None:
@@ -261,14 +263,18 @@ class Known:
         made = [item for item in select.expressions if item.alias and not self._calls_known(item)]
         # WHERE and GROUP BY take a name for a column first; there is one of this name where the item itself reads it.
         self.hidden |= {item.alias.lower() for item in made if not _reads(item, item.alias)}
+        # ORDER BY, and the queries around this one, take it for what is made here.
         self.gives_hidden = self.hidden | {item.alias.lower() for item in made}
 
     def _calls_known(self, tree: exp.Expr) -> bool:
         return set(calls_in(tree)) <= self.staged
 
     def is_known(self, tree: exp.Expr) -> bool:
+        return self._is_known(tree, self.hidden)
+
+    def _is_known(self, tree: exp.Expr, hidden: Collection[str]) -> bool:
         return self._calls_known(tree) and not any(
-            column.name.lower() in self.hidden for column in tree.find_all(exp.Column)
+            column.name.lower() in hidden for column in tree.find_all(exp.Column)
         )
 
     def conjunct_of(self, node: exp.Expr | None) -> None:
@@ -350,11 +356,11 @@ class Known:
                 items.append(exp.alias_(exp.null(), item.alias, quoted=True) if item.alias else exp.null())
         group = select.args.get("group")
         by_all = group is not None and group.args.get("all") and unknown
-        if group is not None and (by_all or not self._ordered_by_known(group.expressions, unknown)):
+        if group is not None and (by_all or not self._are_known(group.expressions, unknown, self.hidden)):
             raise Unplannable("it groups by a call")
         order = select.args.get("order")
-        self.hidden = self.gives_hidden  # ORDER BY takes a name for one of these columns first
-        if order is not None and not self._ordered_by_known([o.this for o in order.expressions], unknown):
+        by = [ordered.this for ordered in order.expressions] if order is not None else []
+        if not self._are_known(by, unknown, self.gives_hidden):
             select.set("order", None)
             select.set("limit", None)
             select.set("offset", None)
@@ -363,11 +369,12 @@ class Known:
             select.set("distinct", None)
         select.set("expressions", [*items, *keys])
 
-    def _ordered_by_known(self, parts: list[exp.Expr], unknown: set[int]) -> bool:
+    def _are_known(self, parts: list[exp.Expr], unknown: set[int], hidden: Collection[str]) -> bool:
+        """Parts of GROUP BY or ORDER BY. unknown: places in the SELECT list; hidden: names."""
         for part in parts:
             if isinstance(part, exp.Literal) and part.is_int and int(part.this) in unknown:
                 return False
-            if not self.is_known(part):
+            if not self._is_known(part, hidden):
                 return False
         return True
 
