@@ -283,9 +283,10 @@ def test_rows_behind_a_call_on_the_plain_path_cannot_be_told(shop: Connection, c
     ids=["of another's answer, over a join", "by the name of what it groups by"],
 )
 def test_calls_that_stay_calls_are_not_made(shop: Connection, calls: dict[str, int], sql: str) -> None:
-    stages = shop.explain(sql).stages
+    said = shop.explain(sql)
     assert not calls
-    assert "which is made as rows come" in stages[-1].basis[0]
+    assert "which is made as rows come" in said.stages[-1].basis[0]
+    assert "ai_sentiment(" in said.shape
 
 
 def test_mistakes_are_told_as_running_would(shop: Connection) -> None:

@@ -211,7 +211,7 @@ def _shape(runner: _Watched, places: Mapping[int, int]) -> str:
 
     def short(number: int, arguments: list[str]) -> str:
         found = runner.answers.get(number)
-        if found is None or number not in places:
+        if found is None or found.kept or number not in places:
             return f"{runner.names[number]}({', '.join(arguments)})"
         return f"answer_{places[number]}({', '.join(arguments[at] for _, at in found.keys)})"
 
