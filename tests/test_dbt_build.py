@@ -19,6 +19,8 @@ import pytest
 
 pytest.importorskip("dbt.adapters.duckdb")
 
+from dbt.adapters.duckdb.environments.local import DuckDBCursorWrapper
+
 import inlay
 from dbt_runs import REPOSITORY, Project, Run
 from inlay.dbt_plugin import Plugin
@@ -266,7 +268,30 @@ def test_the_plugin_gives_every_cursor_the_functions_with_named_options(tmp_path
             for _ in range(2):
                 with parent.cursor() as cursor:
                     made.configure_cursor(cursor)
-                    assert cursor.execute(question).fetchall() == [(True,)]
+                    wrapped = DuckDBCursorWrapper(cursor)
+                    wrapped.execute("select 1")  # dbt's own statements come first, and need no function
+                    wrapped.execute(question)
+                    assert cursor.fetchall() == [(True,)]
+
+
+def test_a_cursor_gets_the_functions_with_the_first_statement_that_may_need_them(tmp_path: Path) -> None:
+    made = plugin({"model": "fake"})
+    with duckdb.connect(str(tmp_path / "plugin.duckdb")) as parent:
+        parent.execute("create table t as select 'x' as s")
+        made.configure_connection(parent)
+        parent.execute("create macro own(s) as ai_classify(s, ['a', 'b'], template := 'about {label}')")
+        parent.execute("create view moods as select ai_sentiment(s, on_error := 'null') as mood from t")
+        own = "select count(*) from duckdb_functions() where function_name = 'ai_classify' and database_name = 'temp'"
+        needing = ["select own('x') in ('a', 'b')", "select count(mood) = 1 from moods", "from inlay_ledger() limit 0"]
+        for statement in ["select 1", *needing]:
+            with parent.cursor() as cursor:
+                made.configure_cursor(cursor)
+                DuckDBCursorWrapper(cursor).execute(statement)
+                assert cursor.fetchall() in ([(True,)], [(1,)], [])
+                assert cursor.execute(own).fetchall() == [(int(statement in needing),)]
+            with pytest.raises(duckdb.CatalogException, match="nowhere"), parent.cursor() as cursor:
+                made.configure_cursor(cursor)
+                DuckDBCursorWrapper(cursor).execute("select * from nowhere")
 
 
 def test_the_plugin_refuses_an_unknown_option_before_anything_runs() -> None:

@@ -581,7 +581,7 @@ FakeBackend.run = counted
 from dbt.cli.main import cli
 cli()
 """
-N_ROWS, N_DISTINCT, KILLS = 20_000, 18_000, 5
+N_ROWS, N_DISTINCT, KILLS = 20_000, 18_000, 25
 
 
 def test_a_build_killed_at_any_moment_is_finished_by_the_next(tmp_path: Path) -> None:

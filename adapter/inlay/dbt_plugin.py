@@ -19,15 +19,19 @@ from dbt.adapters.duckdb.environments.local import DuckDBCursorWrapper
 from dbt.adapters.duckdb.plugins import BasePlugin
 from dbt_common.events.contextvars import get_node_info
 from dbt_common.invocation import get_invocation_id
-from duckdb import DuckDBPyConnection
+from duckdb import CatalogException, DuckDBPyConnection
 
 from inlay.config import read_settings
-from inlay.duckdb_udf import attach, create_macros, set_node
+from inlay.duckdb_udf import attach, connection_number, create_macros, set_node
 from inlay.engine import cancel
 from inlay.session import Session
 
 _sessions: weakref.WeakKeyDictionary[DuckDBPyConnection, Session] = weakref.WeakKeyDictionary()
 """The session of each cursor that dbt may run statements on."""
+
+_without_macros: weakref.WeakSet[DuckDBPyConnection] = weakref.WeakSet()
+"""Cursors that get their macros with the first statement that may need them: dbt opens one for every node, most of
+which call no function, and the macros of one cursor cost 10 ms."""
 
 
 def _plan_what_dbt_runs() -> None:
@@ -42,7 +46,17 @@ def _plan_what_dbt_runs() -> None:
 
     def execute(self: Any, sql: Any, bindings: Any = None) -> Any:
         session = _sessions.get(self._cursor)
-        if session is None or not session.may_call(sql):
+        if session is None or not isinstance(sql, str):
+            return plain(self, sql, bindings)
+        if self._cursor in _without_macros:
+            if not session.may_need_macros(sql):
+                try:
+                    return plain(self, sql, bindings)
+                except CatalogException:
+                    pass  # perhaps a view or macro of the user's calls one of ours
+            _without_macros.discard(self._cursor)
+            create_macros(self._cursor, session)
+        if not session.may_call(sql):
             return plain(self, sql, bindings)
         from inlay import planned  # the parser takes a while, and many runs make no call
 
@@ -90,9 +104,14 @@ class Plugin(BasePlugin):
         # before they start: there, and nowhere else, Ctrl-C can be listened for.
         cancel.install()
         if self.session is not None:
-            create_macros(cursor, self.session)
+            node = get_node_info()
             _sessions[cursor] = self.session
-            set_node(cursor, get_node_info().get("unique_id"))
+            if hasattr(DuckDBCursorWrapper.execute, "_inlay") and not str(node.get("node_path")).endswith(".py"):
+                connection_number(cursor)
+                _without_macros.add(cursor)
+            else:  # a Python model's statements go past us
+                create_macros(cursor, self.session)
+            set_node(cursor, node.get("unique_id"))
 
     def _own(self, plugin_config: dict[str, Any]) -> dict[str, Any]:
         """The config without the DuckDB `settings:` of the profile, which dbt-duckdb mixes into every plugin's."""

@@ -162,17 +162,16 @@ def detach(con: duckdb.DuckDBPyConnection) -> None:
             for name, _, _ in _functions(session):
                 with contextlib.suppress(duckdb.Error):
                     owner.remove_function(name)
-        if not _is_registered(con):
+        if _registered_number(con) is None:
             _sessions.pop(session.number)
             _close_owner(session.number)
 
 
 def find_session(con: duckdb.DuckDBPyConnection) -> Session | None:
     """The session of this connection's database instance, if any connection to it was attached."""
-    if not _is_registered(con):
+    number = _registered_number(con)
+    if number is None:
         return None
-    with con.cursor() as cursor:
-        number = cursor.execute(f"SELECT {_IDENTITY}(0)").fetchall()[0][0]
     session = _sessions.get(number)
     if session is None:
         raise NotAttachedError("this database was attached by a part of the process that has ended; reopen it.")
@@ -196,12 +195,13 @@ def _in_transaction(con: duckdb.DuckDBPyConnection) -> bool:
     return bool(first == second)
 
 
-def _is_registered(con: duckdb.DuckDBPyConnection) -> bool:
+def _registered_number(con: duckdb.DuckDBPyConnection) -> int | None:
+    """The session's number by the function that tells it; None where no such function is in the database."""
     with con.cursor() as cursor:
-        found = cursor.execute(
-            "SELECT count(*) FROM duckdb_functions() WHERE function_name = ? AND database_name = 'system'", [_IDENTITY]
-        ).fetchall()
-    return bool(found[0][0])
+        try:
+            return int(cursor.execute(f"SELECT {_IDENTITY}(0)").fetchall()[0][0])
+        except duckdb.CatalogException:
+            return None
 
 
 def create_macros(con: duckdb.DuckDBPyConnection, session: Session) -> None:

@@ -78,6 +78,7 @@ class Session:
         self._call_pattern = re.compile(
             rf'{settings.prefix}(?:try_)?(?:{"|".join(map(re.escape, names))})"?\s*\(', re.IGNORECASE
         )
+        self._named = re.compile("|".join(re.escape(settings.prefix + name) for name in self.specs), re.IGNORECASE)
         self.memory.budget_bytes = settings.memory_mb * 1_000_000
         self.progress = Progress(settings.progress)
         where = (settings.store, settings.store_mode)
@@ -101,6 +102,10 @@ class Session:
     def calls(self, sql: str) -> bool:
         """Whether a text may call one of the functions."""
         return self._call_pattern.search(sql) is not None
+
+    def may_need_macros(self, sql: str) -> bool:
+        """Whether a statement names a function of ours, a table function too, or a view that calls one."""
+        return self._named.search(sql) is not None or self.may_call(sql)
 
     def may_call(self, sql: object) -> bool:
         """Whether a statement may call one of the functions, by itself or through a view: all that every other

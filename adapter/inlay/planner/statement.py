@@ -208,7 +208,7 @@ def parsed(text: str) -> exp.Expr:
 
 def written(tree: exp.Expr) -> str:
     """SQL of a tree, for queries of the planner's own."""
-    return tree.sql(dialect="duckdb", normalize_functions=False)
+    return tree.sql(dialect="duckdb", normalize_functions=False, comments=False)
 
 
 def _calls(tree: exp.Expr) -> dict[int, exp.Expr]:

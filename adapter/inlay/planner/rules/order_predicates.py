@@ -65,8 +65,6 @@ def _regions(tokens: list[Word]) -> list[Span]:
 
 def _reordered(statement: Statement, region: Span) -> list[tuple[int, int, str]]:
     tokens = statement.words
-    if any(tokens[i].lower == "between" for i in range(*region)):
-        return []  # its AND joins nothing
     ors = cut(tokens, region, "or")
     if len(ors) > 1:
         pieces = _moved(statement, ors, "or")
@@ -76,10 +74,16 @@ def _reordered(statement: Statement, region: Span) -> list[tuple[int, int, str]]
 
 def cut(tokens: list[Word], region: Span, joiner: str) -> list[Span]:
     """The parts of a run of words between joiners outside brackets."""
-    cuts, depth = [region[0] - 1], 0
+    cuts, depth, between = [region[0] - 1], 0, 0
     for i in range(*region):
         depth += (tokens[i].text in _OPEN) - (tokens[i].text in _CLOSE)
-        if depth == 0 and tokens[i].lower == joiner:
+        if depth:
+            continue
+        word = tokens[i].lower
+        between += word == "between"
+        if word == "and" and between:
+            between -= 1  # this AND joins nothing
+        elif word == joiner:
             cuts.append(i)
     return [(left + 1, right) for left, right in zip(cuts, [*cuts[1:], region[1]], strict=True)]
 
