@@ -11,6 +11,7 @@ database, so they are registered once; macros with named options belong to a cur
 
 from __future__ import annotations
 
+import re
 import sys
 import weakref
 from typing import Any
@@ -19,9 +20,10 @@ from dbt.adapters.duckdb.environments.local import DuckDBCursorWrapper
 from dbt.adapters.duckdb.plugins import BasePlugin
 from dbt_common.events.contextvars import get_node_info
 from dbt_common.invocation import get_invocation_id
-from duckdb import CatalogException, DuckDBPyConnection
+from duckdb import DuckDBPyConnection
 
 from inlay.config import read_settings
+from inlay.duckdb_arguments import DATABASE
 from inlay.duckdb_udf import attach, connection_number, create_macros, set_node
 from inlay.engine import cancel
 from inlay.session import Session
@@ -32,6 +34,24 @@ _sessions: weakref.WeakKeyDictionary[DuckDBPyConnection, Session] = weakref.Weak
 _without_macros: weakref.WeakSet[DuckDBPyConnection] = weakref.WeakSet()
 """Cursors that get their macros with the first statement that may need them: dbt opens one for every node, most of
 which call no function, and the macros of one cursor cost 10 ms."""
+
+_called_by_others: weakref.WeakSet[Session] = weakref.WeakSet()
+"""Sessions of databases with views or macros that name a function of ours: there any statement may need the macros,
+without which DuckDB would drop the names of options."""
+
+_DEFINES = re.compile(r"\b(macro|function|view)\b", re.IGNORECASE)
+_DEFINITIONS = """
+    SELECT sql FROM duckdb_views() WHERE NOT internal
+    UNION ALL
+    SELECT macro_definition FROM duckdb_functions()
+    WHERE NOT internal AND macro_definition IS NOT NULL AND database_name NOT IN ('system', 'temp', ?)
+"""
+
+
+def _give_macros(cursor: DuckDBPyConnection, session: Session) -> None:
+    if cursor in _without_macros:
+        create_macros(cursor, session)
+        _without_macros.discard(cursor)
 
 
 def _plan_what_dbt_runs() -> None:
@@ -48,14 +68,12 @@ def _plan_what_dbt_runs() -> None:
         session = _sessions.get(self._cursor)
         if session is None or not isinstance(sql, str):
             return plain(self, sql, bindings)
-        if self._cursor in _without_macros:
-            if not session.may_need_macros(sql):
-                try:
-                    return plain(self, sql, bindings)
-                except CatalogException:
-                    pass  # perhaps a view or macro of the user's calls one of ours
-            _without_macros.discard(self._cursor)
-            create_macros(self._cursor, session)
+        if session.may_need_macros(sql):
+            if _DEFINES.search(sql):
+                _called_by_others.add(session)
+            _give_macros(self._cursor, session)
+        elif session in _called_by_others:
+            _give_macros(self._cursor, session)
         if not session.may_call(sql):
             return plain(self, sql, bindings)
         from inlay import planned  # the parser takes a while, and many runs make no call
@@ -96,6 +114,10 @@ class Plugin(BasePlugin):
         """On the parent connection, which dbt may close and open again; attaching twice is attaching once."""
         _plan_what_dbt_runs()
         self.session = attach(conn, **self.options)
+        with conn.cursor() as cursor:
+            definitions = cursor.execute(_DEFINITIONS, [DATABASE]).fetchall()
+        if any(self.session.may_need_macros(text) for (text,) in definitions if text):
+            _called_by_others.add(self.session)
         if self.session.account is not None:
             self.session.account.invocation = get_invocation_id()
 
