@@ -10,6 +10,19 @@ from inlay.planner.statement import Unplannable
 from inlay.runner import UNBOUND
 
 
+def make_tables(con: Any, n_rows: int) -> None:
+    """t: n_rows, up to 1,000 different s, 10 different w, n with NULLs; small: ten ids, far apart."""
+    con.execute(
+        f"""
+        create table t as
+        select i, 'text ' || (i % 1000) as s, i % 3 as k, 'w' || (i % 10) as w,
+               case when i % 7 = 0 then null else 'n' || i % 5 end as n
+        from range({n_rows}) r(i);
+        create table small as select i * 37 as i, i * 5 as z from range(10) r(i);
+        """
+    )
+
+
 @dataclass
 class Answered:
     """What a statement asked for. rows: those that DuckDB hands to the functions by itself; plain: what the model is

@@ -274,9 +274,12 @@ def test_the_plugin_gives_every_cursor_the_functions_with_named_options(tmp_path
                     assert cursor.fetchall() == [(True,)]
 
 
-def test_a_cursor_gets_the_functions_with_the_first_statement_that_may_need_them(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "database", ["plugin", "inlay"]
+)  # the second is also what our own in-memory database is called
+def test_a_cursor_gets_the_functions_with_the_first_statement_that_may_need_them(tmp_path: Path, database: str) -> None:
     made = plugin({"model": "fake"})
-    path = str(tmp_path / "plugin.duckdb")
+    path = str(tmp_path / f"{database}.duckdb")
     own = "select count(*) from duckdb_functions() where function_name = 'ai_classify' and database_name = 'temp'"
 
     def run(cursor: Any, statement: str) -> tuple[Any, int]:

@@ -13,25 +13,16 @@ from inlay.caller_tables import with_tables
 from inlay.planned import prepare
 from inlay.planner.order_calls import cheapest_first
 from inlay.planner.statement import Unplannable
-from plain_and_planned import same_both_ways
+from plain_and_planned import make_tables, same_both_ways
 
 MOOD = "ai_sentiment(s)"
 
 
 @pytest.fixture(scope="module")
 def con() -> Iterator[Any]:
-    """t: 20,000 rows, 1,000 different s, 10 different w, n with NULLs; small: ten ids, far apart."""
     with inlay.connect(model="fake", progress="off") as connection:
-        connection.execute(
-            """
-            create table t as
-            select i, 'text ' || (i % 1000) as s, i % 3 as k, 'w' || (i % 10) as w,
-                   case when i % 7 = 0 then null else 'n' || i % 5 end as n
-            from range(20000) r(i);
-            create table small as select i * 37 as i, i * 5 as z from range(10) r(i);
-            create view moods as select *, ai_sentiment(s) as mood from t;
-            """
-        )
+        make_tables(connection, 20_000)
+        connection.execute("create view moods as select *, ai_sentiment(s) as mood from t")
         yield connection
 
 

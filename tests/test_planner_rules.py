@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 import inlay
+from inlay.planned import specs_of
 from inlay.planner.lookups import named_columns
 from inlay.planner.rules import RULES
 from inlay.planner.statement import Statement, unmarked
-from plain_and_planned import same_both_ways
+from plain_and_planned import make_tables, same_both_ways
 
 FOLDER = Path(__file__).parent / "rules"
 AS_IT_IS = "-- as it is"
@@ -29,26 +30,13 @@ def fixtures() -> Iterator[Any]:
 @pytest.fixture(scope="module")
 def con() -> Iterator[Any]:
     with inlay.connect(model="fake", progress="off") as connection:
-        connection.execute(
-            """
-            create table t as
-            select i, 'text ' || (i % 1000) as s, i % 3 as k, 'w' || (i % 10) as w,
-                   case when i % 7 = 0 then null else 'n' || i % 5 end as n
-            from range(3000) r(i);
-            create table small as select i * 37 as i, i * 5 as z from range(10) r(i);
-            """
-        )
+        make_tables(connection, 3_000)
         yield connection
 
 
 @pytest.mark.parametrize(("rule", "before", "after"), list(fixtures()))
 def test_before_and_after(con: Any, rule: Any, before: str, after: str) -> None:
-    specs = {
-        name: (spec, name == spec.try_name)
-        for spec in con._session.specs.values()
-        for name in (spec.name, spec.try_name)
-    }
-    statement = named_columns(Statement.read(before, specs), lambda column: column)
+    statement = named_columns(Statement.read(before, specs_of(con._session)), lambda column: column)
     changed = rule(statement)
     made = AS_IT_IS if changed is None else unmarked(changed[0].text, changed[0].names)
     assert made == after

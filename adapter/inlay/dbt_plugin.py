@@ -23,7 +23,6 @@ from dbt_common.invocation import get_invocation_id
 from duckdb import DuckDBPyConnection
 
 from inlay.config import read_settings
-from inlay.duckdb_arguments import DATABASE
 from inlay.duckdb_udf import attach, connection_number, create_macros, set_node
 from inlay.engine import cancel
 from inlay.session import Session
@@ -44,14 +43,15 @@ _DEFINITIONS = """
     SELECT sql FROM duckdb_views() WHERE NOT internal
     UNION ALL
     SELECT macro_definition FROM duckdb_functions()
-    WHERE NOT internal AND macro_definition IS NOT NULL AND database_name NOT IN ('system', 'temp', ?)
+    WHERE NOT internal AND database_name <> 'temp' AND NOT contains(replace(macro_definition, '"', ''), 'system.main.')
 """
+"""Views and macros of the user's. Those of ours call functions in system.main; by their database they could not be
+told, which may be the user's own file called inlay."""
 
 
-def _give_macros(cursor: DuckDBPyConnection, session: Session) -> None:
-    if cursor in _without_macros:
-        create_macros(cursor, session)
-        _without_macros.discard(cursor)
+def _sees_statements() -> bool:
+    """Whether the statements of this plugin's cursors pass through us."""
+    return hasattr(getattr(DuckDBCursorWrapper, "execute", None), "_inlay")
 
 
 def _plan_what_dbt_runs() -> None:
@@ -61,19 +61,19 @@ def _plan_what_dbt_runs() -> None:
     of dbt-duckdb has no such method, statements run on the plain path, with the same answers.
     """
     plain = getattr(DuckDBCursorWrapper, "execute", None)
-    if plain is None or hasattr(plain, "_inlay"):
+    if plain is None or _sees_statements():
         return
 
     def execute(self: Any, sql: Any, bindings: Any = None) -> Any:
         session = _sessions.get(self._cursor)
         if session is None or not isinstance(sql, str):
             return plain(self, sql, bindings)
-        if session.may_need_macros(sql):
-            if _DEFINES.search(sql):
-                _called_by_others.add(session)
-            _give_macros(self._cursor, session)
-        elif session in _called_by_others:
-            _give_macros(self._cursor, session)
+        named = session.may_need_macros(sql)
+        if named and _DEFINES.search(sql):
+            _called_by_others.add(session)
+        if self._cursor in _without_macros and (named or session in _called_by_others):
+            create_macros(self._cursor, session)
+            _without_macros.discard(self._cursor)
         if not session.may_call(sql):
             return plain(self, sql, bindings)
         from inlay import planned  # the parser takes a while, and many runs make no call
@@ -115,8 +115,8 @@ class Plugin(BasePlugin):
         _plan_what_dbt_runs()
         self.session = attach(conn, **self.options)
         with conn.cursor() as cursor:
-            definitions = cursor.execute(_DEFINITIONS, [DATABASE]).fetchall()
-        if any(self.session.may_need_macros(text) for (text,) in definitions if text):
+            definitions = cursor.execute(_DEFINITIONS).fetchall()
+        if any(self.session.may_need_macros(text) for (text,) in definitions):
             _called_by_others.add(self.session)
         if self.session.account is not None:
             self.session.account.invocation = get_invocation_id()
@@ -128,7 +128,7 @@ class Plugin(BasePlugin):
         if self.session is not None:
             node = get_node_info()
             _sessions[cursor] = self.session
-            if hasattr(DuckDBCursorWrapper.execute, "_inlay") and not str(node.get("node_path")).endswith(".py"):
+            if _sees_statements() and not str(node.get("node_path")).endswith(".py"):
                 connection_number(cursor)
                 _without_macros.add(cursor)
             else:  # a Python model's statements go past us
