@@ -13,6 +13,7 @@ the same order.
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import Any, cast, get_args
 
 from inlay.errors import ConfigError
-from inlay.types import ModelSettings, OnError, Task, TooLong
+from inlay.types import ModelSettings, OnError, Structured, Task, TooLong
 
 DEFAULT_MODEL = "minilm"
 BUILT_IN_MODELS: dict[str, dict[str, Any]] = {
@@ -32,11 +33,12 @@ BUILT_IN_MODELS: dict[str, dict[str, Any]] = {
     "fake-classify": {"source": "fake:classify", "backend": "fake"},
     "fake-nli": {"source": "fake:nli", "backend": "fake"},
     "fake-rerank": {"source": "fake:rerank", "backend": "fake"},
+    "fake-generate": {"source": "fake:generate", "backend": "fake"},
 }
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 DTYPES = ("auto", "float32", "bfloat16", "float16")
-BACKENDS = ("torch", "fake")
+BACKENDS = ("torch", "vllm", "openai", "fake")
 PROGRESS = ("auto", "bar", "lines", "off")
 STORE_MODES = ("read-write", "read-only", "off")
 POOLING = ("cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lasttoken")
@@ -198,6 +200,21 @@ def _model(name: str, entry: Mapping[str, Any], place: str, base: Path) -> Model
     if max_tokens is not None and (not isinstance(max_tokens, int) or max_tokens < 3):
         raise ConfigError(f"{where}: max_tokens is {max_tokens!r}; it must be a whole number of at least 3.")
     prompts = entry.get("prompts")
+    _one_of(where, "structured", entry.get("structured"), get_args(Structured))
+    numbers = {
+        key: _number(where, key, entry[key])
+        for key in ("cost_per_million_output_tokens", "requests_per_minute", "tokens_per_minute", "timeout_s", "retry_s")
+        if entry.get(key) is not None
+    }
+    whole = {key: _whole(where, key, entry[key]) for key in _WHOLE if entry.get(key) is not None}
+    texts = {key: _text(where, key, entry[key]) for key in _TEXTS if entry.get(key) is not None}
+    if "tokenizer" in texts:
+        texts["tokenizer"] = _absolute(texts["tokenizer"], base)
+    if "base_url" in texts and not re.match(r"https?://[^/\s@]+", texts["base_url"]):
+        raise ConfigError(
+            f"{where}: base_url is {texts['base_url']!r}; it must begin with http:// or https:// and a host, and may "
+            "not hold a password: name the environment variable of a key with api_key_env."
+        )
     return ModelSettings(
         name=name,
         source=_absolute(str(entry["source"]), base),
@@ -206,19 +223,43 @@ def _model(name: str, entry: Mapping[str, Any], place: str, base: Path) -> Model
         device=entry.get("device"),
         dtype=entry.get("dtype"),
         max_tokens=max_tokens,
-        too_long=entry.get("too_long", "truncate"),
+        too_long=entry.get("too_long"),
         pooling=pooling,
         normalize=entry.get("normalize"),
         prompts=None if prompts is None else tuple(sorted(_table(where, "prompts", prompts).items())),
         template=entry.get("template"),
         sha256=entry.get("sha256"),
         cost_per_million_tokens=_number(where, "cost_per_million_tokens", entry.get("cost_per_million_tokens", 0.0)),
+        structured=entry.get("structured"),
+        batch=bool(entry.get("batch", False)),
+        chat_template_options=tuple(
+            sorted(_table(where, "chat_template_options", entry.get("chat_template_options", {})).items())
+        ),
+        **numbers,
+        **whole,
+        **texts,
     )
+
+
+_WHOLE = ("width", "concurrency", "max_output_tokens")
+_TEXTS = ("revision", "tokenizer", "base_url", "api_key_env")
+
+
+def _whole(where: str, key: str, value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ConfigError(f"{where}: {key} is {value!r}; it must be a whole number of at least 1.")
+    return value
+
+
+def _text(where: str, key: str, value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise ConfigError(f"{where}: {key} is {value!r}; it must be text.")
+    return value
 
 
 def _absolute(source: str, base: Path) -> str:
     """A folder is meant relative to the file that names it, and must not change meaning with the working folder."""
-    if source.startswith(("hub:", "package:", "fake:")):
+    if source.startswith(("hub:", "package:", "fake:", "openai:")):
         return source
     path = Path(source).expanduser()
     if source.startswith((".", "/", "~")) or (base / path).is_dir():

@@ -8,7 +8,8 @@ InlayError
 │   ├── ModelNotFoundError    its files are not where they were looked for
 │   ├── DigestError           its weights are not the recorded ones
 │   ├── MissingExtraError     a Python package that it needs is not installed
-│   └── CannotServeError      the model exists, but cannot honestly answer this function
+│   ├── CannotServeError      the model exists, but cannot honestly answer this function
+│   └── EndpointError         a server refuses the key or does not know the model: no row is to blame
 ├── BudgetExceededError       a limit of the configuration would be passed: the model was not called
 ├── RowsFailedError           on_error := 'raise' and at least one row failed
 ├── NotAttachedError          the connection was detached or its session has ended
@@ -77,6 +78,10 @@ class MissingExtraError(ModelError, ImportError):
 
 
 class CannotServeError(ModelError):
+    pass
+
+
+class EndpointError(ModelError):
     pass
 
 

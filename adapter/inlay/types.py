@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-Task = Literal["embed", "classify", "nli", "rerank"]
+Task = Literal["embed", "classify", "nli", "rerank", "generate"]
 """What a model was made for: text → vector, text → its own labels, premise and hypothesis → entailment,
-query and document → relevance."""
+query and document → relevance, prompt → text (a language model)."""
 
 TooLong = Literal["truncate", "error"]
 """What happens to a text of more tokens than the model takes: cut it (and count it in the ledger), or fail that row."""
 
 OnError = Literal["null", "raise"]
+
+Structured = Literal["json_schema", "json_object", "none"]
+"""How a server is told that a reply must be JSON: by a schema, that it is JSON at all, or in the prompt alone."""
 
 
 @dataclass(frozen=True)
@@ -70,13 +73,50 @@ class ModelSettings:
     device: str | None = None
     dtype: str | None = None
     max_tokens: int | None = None
-    too_long: TooLong = "truncate"
+    too_long: TooLong | None = None
     pooling: tuple[str, ...] | None = None
     normalize: bool | None = None
     prompts: tuple[tuple[str, str], ...] | None = None
     template: str | None = None
     sha256: str | None = None
     cost_per_million_tokens: float = 0.0
+    cost_per_million_output_tokens: float | None = None
+    max_output_tokens: int | None = None
+    chat_template_options: tuple[tuple[str, Any], ...] = ()
+    width: int | None = None
+    revision: str | None = None
+    tokenizer: str | None = None
+    base_url: str | None = None
+    api_key_env: str | None = None
+    concurrency: int | None = None
+    requests_per_minute: float | None = None
+    tokens_per_minute: float | None = None
+    timeout_s: float | None = None
+    retry_s: float | None = None
+    structured: Structured | None = None
+    batch: bool = False
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A server that speaks OpenAI's HTTP interface, and how it is to be treated.
+
+    model: its own name for the model. api_key_env: the environment variable that holds the key; None sends none.
+    concurrency: requests under way at once. requests_per_minute, tokens_per_minute: kept to on this side; None is no
+    limit. timeout_s: for one attempt at one request. retry_s: after this long since its first attempt a request is
+    not tried again. structured: see Structured. batch: long jobs go through the provider's Batch API.
+    """
+
+    base_url: str
+    model: str
+    api_key_env: str | None = None
+    concurrency: int = 32
+    requests_per_minute: float | None = None
+    tokens_per_minute: float | None = None
+    timeout_s: float = 60.0
+    retry_s: float = 300.0
+    structured: Structured = "json_schema"
+    batch: bool = False
 
 
 @dataclass(frozen=True)
@@ -95,6 +135,9 @@ class ModelRef:
 
     width: length of the vector of an embedding model, or the number of labels of a classifier.
     head: what follows pooling, in order: "normalize", "layernorm:<folder>" or a Projection.
+    max_tokens: what the model reads at once; of a language model prompt and reply together. max_output_tokens: of a
+    reply, where the call says nothing else. tokenizer: folder of the tokenizer of a model behind an endpoint, where one
+    was named. cost_per_million_tokens: of what is read; cost_per_million_output_tokens: of what is written.
     labels: a classifier's own, in the order of its logits; multi_label: each label stands for itself (sigmoid).
     fingerprint: SHA-256 over weights, tokenizer, configuration and pooling; equal fingerprints give equal answers.
     """
@@ -121,6 +164,11 @@ class ModelRef:
     multi_label: bool = False
     template: str | None = None
     cost_per_million_tokens: float = 0.0
+    cost_per_million_output_tokens: float = 0.0
+    max_output_tokens: int = 512
+    chat_template_options: tuple[tuple[str, Any], ...] = ()
+    endpoint: Endpoint | None = None
+    tokenizer: Path | None = None
     weights: tuple[tuple[str, str], ...] = field(default=())
     """(file, SHA-256) of every weight file, checked again when the weights are read."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -22,7 +23,7 @@ class Tokens:
     ids: int32, all tokens. offsets: int64 of length n + 1; text i is ids[offsets[i]:offsets[i + 1]].
     types: token type ids like ids, or None when the model takes none or all are 0.
     lengths_before: tokens of each text before any cut. prompt_tokens: how many of each text belong to the prompt
-    and stay out of pooling (0 for most models).
+    and stay out of pooling (0 for most models). choices: what a language model is asked of these texts.
     """
 
     ids: npt.NDArray[np.int32]
@@ -30,6 +31,7 @@ class Tokens:
     types: npt.NDArray[np.int32] | None
     lengths_before: Ints
     prompt_tokens: int = 0
+    choices: Choices | None = None
 
     @property
     def lengths(self) -> Ints:
@@ -41,6 +43,149 @@ class Tokens:
 
 class OutOfMemory(Exception):
     """The device had no room for this batch; a smaller one may fit."""
+
+
+class BatchFailed(Exception):
+    """A batch of prompts raised `cause`. rows: positions, among the rows that generate() was given, of those that were
+    in the batch and have no reply. An OutOfMemory says that fewer of them may do."""
+
+    def __init__(self, rows: Sequence[int], cause: Exception) -> None:
+        super().__init__(f"{type(cause).__name__}: {cause}")
+        self.rows = list(rows)
+        self.cause = cause
+
+
+@dataclass(frozen=True)
+class Choices:
+    """A question about a text, or about a text and a second one, that a language model answers with one of `options`.
+
+    user: the user's part of the prompt, with {text} and, for pairs, {pair} in it. What stands for them is never read
+    as one of the model's control tokens.
+    """
+
+    system: str
+    user: str
+    options: tuple[str, ...]
+
+    def prompt(self, text: str, pair: str | None = None) -> Prompt:
+        return filled(self.user, text, pair)
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """What all prompts of one call have in common.
+
+    max_tokens: of each reply. temperature 0 is greedy. seed: of sampling; a row's draws depend on the seed and its own
+    prompt, not on its neighbours. stop: texts that end a reply, which they are no part of. schema: JSON Schema as
+    text; every reply is valid for it, or the row fails.
+    """
+
+    system: str = ""
+    max_tokens: int = 512
+    temperature: float = 0.0
+    seed: int = 0
+    stop: tuple[str, ...] = ()
+    schema: str | None = None
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """The user's part of one prompt: `text` is the row's own, which may be cut where the model's settings say so;
+    `before` and `after` stand around it and are never cut. None of the three is read as control tokens."""
+
+    text: str
+    before: str = ""
+    after: str = ""
+
+    @property
+    def content(self) -> str:
+        return f"{self.before}{self.text}{self.after}"
+
+
+@dataclass(frozen=True)
+class Reply:
+    """tokens: read for it, the whole prompt. output_tokens: written. truncated: the row's text was cut."""
+
+    text: str
+    tokens: int = 0
+    output_tokens: int = 0
+    truncated: bool = False
+
+
+Done = Callable[[int, Reply | str], None]
+"""done(position, reply), or done(position, why the row failed): once for each prompt, in any order, from any thread."""
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A prompt as token ids, chat template and all. truncated: the row's text was cut to fit."""
+
+    ids: npt.NDArray[np.int32]
+    truncated: bool = False
+
+
+class LanguageModel(Protocol):
+    """A language model that is loaded in this process. It is a Backend too, whose tokenize() takes Choices as the
+    prompt and whose run() gives log-likelihoods of the options.
+
+    max_batch_tokens: of a batch, prompts and replies together.
+    """
+
+    ref: ModelRef
+    device: str
+    max_batch_tokens: int
+
+    def encode(self, instruction: Instruction, prompts: Sequence[Prompt]) -> list[Encoded | str]:
+        """Each prompt's tokens, or why it cannot be read. Called from any thread."""
+        ...
+
+    def generate(
+        self,
+        instruction: Instruction,
+        rows: Sequence[Encoded],
+        *,
+        max_batch_tokens: int,
+        stopped: Callable[[], bool],
+        done: Done,
+    ) -> None:
+        """Replies to every row, in batches within max_batch_tokens unless a single row is larger. Called by one thread
+        at a time. Returns early when stopped() says so. Raises BatchFailed; rows that were done stay done."""
+        ...
+
+
+class RemoteModel(Protocol):
+    """A language model behind an endpoint."""
+
+    ref: ModelRef
+    device: str
+
+    def complete(
+        self,
+        instruction: Instruction,
+        prompts: Sequence[Prompt],
+        *,
+        keys: Sequence[str],
+        stopped: Callable[[], bool],
+        spend: Callable[[int, int], None],
+        done: Done,
+    ) -> None:
+        """One request a prompt; returns when all are done or stopped() says so. keys: names that tell the prompts apart
+        for ever, sent as idempotency keys and custom ids. spend(tokens, output tokens): called before each request with
+        what it may cost at most; where it raises, no further request is sent, those under way are waited for, and then
+        it is raised. Raises ModelError for what no row could be blamed for: a wrong key, an unknown model.
+        Called from several threads at once, which share the endpoint's limits."""
+        ...
+
+
+def filled(template: str, text: str, pair: str | None = None) -> Prompt:
+    """The template with a row's values in the places of {text} and {pair}.
+
+    >>> filled("Is {pair} said here? {text} Answer:", "a {pair} b", "c")
+    Prompt(text='a {pair} b', before='Is c said here? ', after=' Answer:')
+    """
+    before, _, after = template.partition("{text}")
+    put = "" if pair is None else pair
+    return Prompt(text, before.replace("{pair}", put), after.replace("{pair}", put))
 
 
 class Backend(Protocol):
@@ -59,12 +204,14 @@ class Backend(Protocol):
         """Called first in each of the lane's worker threads, where there are several."""
         ...
 
-    def tokenize(self, texts: list[str], pairs: list[str] | None, prompt: str) -> Tokens:
-        """Tokens of each text, or of each (text, pair), cut at the model's limit. Called from any thread."""
+    def tokenize(self, texts: list[str], pairs: list[str] | None, prompt: str | Choices) -> Tokens:
+        """Tokens of each text, or of each (text, pair), cut at the model's limit. prompt: put before each text, or, for
+        a language model, what it is asked. Called from any thread."""
         ...
 
     def run(self, tokens: Tokens) -> Floats:
-        """One row of float32 per text: a vector (embed) or logits (classify, nli, rerank).
+        """One row of float32 per text: a vector (embed), logits (classify, nli, rerank), or the log-likelihood of each
+        of the options that tokens.choices gives (generate).
 
         Raises OutOfMemory when a smaller batch may do; any other exception blames at least one row.
         """

@@ -2,19 +2,33 @@
 
 It counts its work (`CALLS`), and does on request what real models do at times: a text containing FAIL makes the
 batch that holds it raise, OOM runs out of memory in any batch of more than one text, and NEVER_FITS always does.
-Answers depend on the text alone, so a test can compute them: see `fake_row`.
+Answers depend on the text alone, so a test can compute them: see `fake_row`, and `fake_reply` of the language model.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
-from inlay.backends.base import Floats, OutOfMemory, Tokens
+from inlay.backends.base import (
+    BatchFailed,
+    Choices,
+    Done,
+    Encoded,
+    Floats,
+    Instruction,
+    OutOfMemory,
+    Prompt,
+    Reply,
+    Tokens,
+)
 from inlay.types import ModelRef
 
 FAIL, OOM, NEVER_FITS, SLOW = "<<fail>>", "<<oom>>", "<<never fits>>", "<<slow>>"
@@ -33,6 +47,41 @@ def fake_row(text: str, width: int) -> Floats:
     return (np.frombuffer(digest[:width], dtype=np.uint8).astype(np.float32) / np.float32(127.5)) - np.float32(1)
 
 
+def fake_reply(content: str, schema: str | None = None, max_tokens: int = 512) -> str:
+    """What the fake language model says to a user's part: its first words, or a value of the JSON Schema."""
+    if schema is not None:
+        return json.dumps(_fake_value(json.loads(schema), content), ensure_ascii=False)
+    return ("fake: " + " ".join(content.split()))[:max_tokens]
+
+
+def _fake_value(schema: dict[str, Any], content: str) -> Any:
+    digest = hashlib.sha256(f"{json.dumps(schema, sort_keys=True)}{content}".encode("utf-8", "surrogatepass")).digest()
+    if "enum" in schema:
+        return schema["enum"][digest[0] % len(schema["enum"])]
+    if "const" in schema:
+        return schema["const"]
+    if "anyOf" in schema:
+        return _fake_value(schema["anyOf"][digest[0] % len(schema["anyOf"])], content)
+    kind = schema.get("type")
+    if isinstance(kind, list):
+        kind = kind[0]
+    if kind == "object":
+        return {name: _fake_value(each, content) for name, each in schema.get("properties", {}).items()}
+    if kind == "array":
+        return [_fake_value(schema.get("items", {}), f"{i}{content}") for i in range(int(schema.get("minItems", 1)))]
+    if kind in ("integer", "number"):
+        return max(int(schema.get("minimum", 0)), min(digest[0], int(schema.get("maximum", 255))))
+    if kind == "boolean":
+        return bool(digest[0] % 2)
+    if kind == "null":
+        return None
+    if schema.get("format") == "date":
+        return f"2026-01-{digest[0] % 28 + 1:02d}"
+    if schema.get("format") == "date-time":
+        return f"2026-01-{digest[0] % 28 + 1:02d}T00:00:00Z"
+    return digest.hex()[:8]
+
+
 class FakeBackend:
     """A token is a UTF-8 byte, after one that starts the text; a pair is joined by byte 0."""
 
@@ -45,16 +94,21 @@ class FakeBackend:
     def start_worker(self) -> None:
         pass
 
-    def tokenize(self, texts: list[str], pairs: list[str] | None, prompt: str) -> Tokens:
-        joined = [f"{prompt}{text}" for text in texts]
-        if pairs is not None:
+    def tokenize(self, texts: list[str], pairs: list[str] | None, prompt: str | Choices) -> Tokens:
+        choices = prompt if isinstance(prompt, Choices) else None
+        if choices is not None:
+            prompt, joined = "", [choices.prompt(*row).content for row in zip(texts, pairs or [None] * len(texts), strict=True)]
+        else:
+            joined = [f"{prompt}{text}" for text in texts]
+        if pairs is not None and choices is None:
             joined = [f"{text}\0{pair}" for text, pair in zip(joined, pairs, strict=True)]
         encoded = [_START + text.encode("utf-8") for text in joined]
         before = np.array([len(text) for text in encoded], dtype=np.int64)
         cut = [text[: self.ref.max_tokens] for text in encoded]
         offsets = np.zeros(len(cut) + 1, dtype=np.int64)
         np.cumsum([len(text) for text in cut], out=offsets[1:])
-        return Tokens(np.frombuffer(b"".join(cut), dtype=np.uint8).astype(np.int32), offsets, None, before)
+        ids = np.frombuffer(b"".join(cut), dtype=np.uint8).astype(np.int32)
+        return Tokens(ids, offsets, None, before, choices=choices)
 
     def run(self, tokens: Tokens) -> Floats:
         raw = tokens.ids.astype(np.uint8).tobytes()
@@ -73,7 +127,51 @@ class FakeBackend:
                 raise OutOfMemory("the fake device has no room")
             if SLOW in text:
                 time.sleep(0.2)
+        if tokens.choices is not None:
+            return np.stack([fake_row(text, len(tokens.choices.options)) for text in texts])
         rows = np.stack([fake_row(text, self.ref.width) for text in texts])
         if "normalize" in self.ref.head:
             rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
         return rows
+
+    def encode(self, instruction: Instruction, prompts: Sequence[Prompt]) -> list[Encoded | str]:
+        made: list[Encoded | str] = []
+        for prompt in prompts:
+            ids = np.frombuffer(_START + prompt.content.encode("utf-8"), dtype=np.uint8).astype(np.int32)
+            over = len(ids) + instruction.max_tokens - self.ref.max_tokens
+            if over > 0 and self.ref.too_long == "error":
+                made.append(f"the prompt has {len(ids):,} tokens; model {self.ref.name!r} has no room for a reply")
+            else:
+                made.append(Encoded(ids[: max(1, len(ids) - max(0, over))], over > 0))
+        return made
+
+    def generate(
+        self,
+        instruction: Instruction,
+        rows: Sequence[Encoded],
+        *,
+        max_batch_tokens: int,
+        stopped: Callable[[], bool],
+        done: Done,
+    ) -> None:
+        contents = [row.ids[1:].astype(np.uint8).tobytes().decode("utf-8", "replace") for row in rows]
+        size = max(1, max_batch_tokens // max(len(row.ids) + instruction.max_tokens for row in rows))
+        for start in range(0, len(rows), size):
+            places = range(start, min(start + size, len(rows)))
+            if stopped():
+                return
+            with _LOCK:
+                CALLS["batches"] += 1
+                CALLS["rows"] += len(places)
+                CALLS["tokens"] += sum(len(rows[place].ids) for place in places)
+            for place in places:
+                text = contents[place]
+                if FAIL in text:
+                    raise BatchFailed(places, ValueError("the fake model was asked to fail"))
+                if NEVER_FITS in text or (OOM in text and len(places) > 1):
+                    raise BatchFailed(places, OutOfMemory("the fake device has no room"))
+                if SLOW in text:
+                    time.sleep(0.2)
+            for place in places:
+                reply = fake_reply(contents[place], instruction.schema, instruction.max_tokens)
+                done(place, Reply(reply, len(rows[place].ids), len(reply.encode()), rows[place].truncated))

@@ -1,7 +1,8 @@
 """From a model's folder to a ModelRef: reads its small JSON files, loads nothing.
 
 Understands sentence-transformers folders (modules.json: Transformer, Pooling, Dense, LayerNorm, Normalize),
-plain encoders with a declared pooling, sequence classifiers, NLI models and cross-encoders.
+plain encoders with a declared pooling, sequence classifiers, NLI models, cross-encoders, and language models, decoders
+alone or with an encoder. A model behind an endpoint is described in endpoint.py.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from inlay.errors import CannotServeError, DigestError, ModelError, ModelNotFoundError
+from inlay.models.endpoint import PREFIX, describe_endpoint
 from inlay.models.fingerprint import model_fingerprint, weight_digests
 from inlay.models.locate import find_folder
 from inlay.types import ModelRef, ModelSettings, Projection, Task
@@ -25,7 +27,7 @@ _POOLING_SWITCHES = {
     "pooling_mode_lasttoken": "lasttoken",
 }
 _POOLING_MODES = tuple(_POOLING_SWITCHES.values())
-_FAKE_WIDTH = {"embed": 8, "classify": 3, "nli": 3, "rerank": 1}
+_FAKE_WIDTH = {"embed": 8, "classify": 3, "nli": 3, "rerank": 1, "generate": 0}
 _FAKE_LABELS = {"classify": ("alpha", "beta", "gamma"), "nli": ("entailment", "neutral", "contradiction")}
 
 
@@ -37,6 +39,8 @@ def describe(settings: ModelSettings, *, device: str = "auto", dtype: str = "aut
     """
     if settings.source.startswith("fake:"):
         return _fake(settings)
+    if settings.source.startswith(PREFIX):
+        return describe_endpoint(settings)
     folder = find_folder(settings)
     if not (folder / "config.json").is_file():
         raise ModelNotFoundError(
@@ -62,7 +66,9 @@ def describe(settings: ModelSettings, *, device: str = "auto", dtype: str = "aut
     if transformer.get("transformer_task") == "sequence-classification":
         modules = []  # a cross-encoder as sentence-transformers 6 saves it: a sequence classifier and nothing else
     task = settings.task or _task(settings, config, modules)
-    if task == "embed":
+    if task == "generate":
+        parts = {"width": 0}
+    elif task == "embed":
         parts = _sentence_parts(settings, folder, config, modules, bool(transformer.get("do_lower_case")))
     else:
         parts = _classifier_parts(config)
@@ -71,7 +77,9 @@ def describe(settings: ModelSettings, *, device: str = "auto", dtype: str = "aut
                 f"model {settings.name!r} has {parts['width']} labels ({', '.join(parts['labels'])}); a cross-encoder "
                 f"has one. Remove task from [models.{settings.name}]."
             )
-    limit = settings.max_tokens or _token_limit(tokenizer, config, transformer)
+    limit = settings.max_tokens or (
+        _window(config) if task == "generate" else _token_limit(tokenizer, config, transformer)
+    )
     prompts = settings.prompts
     if prompts is None:
         path = folder / "config_sentence_transformers.json"
@@ -84,23 +92,29 @@ def describe(settings: ModelSettings, *, device: str = "auto", dtype: str = "aut
         "truncation_side": tokenizer.get("truncation_side", "right"),
         **{key: [str(item) for item in value] for key, value in parts.items() if key in ("pooling", "head", "labels")},
         **{key: value for key, value in parts.items() if key in ("lowercase", "include_prompt", "multi_label")},
+        **(_chat(settings, folder, tokenizer) if task == "generate" else {}),
     }
+    output_cost = settings.cost_per_million_output_tokens
     return ModelRef(
         name=settings.name,
         source=settings.source,
         folder=folder,
         task=task,
         backend=settings.backend or "torch",
+        max_output_tokens=settings.max_output_tokens or 512,
+        chat_template_options=settings.chat_template_options,
         architecture=next(iter(config.get("architectures") or []), ""),
         model_type=config.get("model_type", ""),
         max_tokens=limit,
-        too_long=settings.too_long,
+        # A text that is cut still has a vector; a prompt that is cut asks something else.
+        too_long=settings.too_long or ("error" if task == "generate" else "truncate"),
         fingerprint=model_fingerprint(folder, weights, config, pipeline),
         device=settings.device or device,
         dtype=settings.dtype or dtype,
         prompts=prompts,
         template=settings.template,
         cost_per_million_tokens=settings.cost_per_million_tokens,
+        cost_per_million_output_tokens=settings.cost_per_million_tokens if output_cost is None else output_cost,
         weights=weights,
         **parts,
     )
@@ -117,11 +131,9 @@ def _task(settings: ModelSettings, config: dict[str, Any], modules: list[dict[st
         return "nli" if any("entail" in label.lower() for label in labels) else "classify"
     if settings.pooling:
         return "embed"
-    if architecture.endswith(("ForCausalLM", "ForConditionalGeneration")):
-        raise CannotServeError(
-            f"model {settings.name!r} is a language model ({architecture}); this version serves encoders and "
-            "classifiers."
-        )
+    # GPT-2 was named before there was a custom.
+    if architecture.endswith(("ForCausalLM", "ForConditionalGeneration", "LMHeadModel")):
+        return "generate"
     raise CannotServeError(
         f"model {settings.name!r} ({architecture or 'no architecture named'}) has no modules.json, so how to pool its "
         f"tokens is unknown. Declare it as its model card says: [models.{settings.name}] pooling = 'mean'."
@@ -252,11 +264,33 @@ def _token_limit(tokenizer: dict[str, Any], config: dict[str, Any], transformer:
     return min(limits) if limits else 512
 
 
+def _window(config: dict[str, Any]) -> int:
+    """What a language model reads at once, prompt and reply together. T5 and its kin know distances, not positions, and
+    name no limit; what they were trained on is the one that they have."""
+    for key in ("max_position_embeddings", "n_positions", "n_ctx", "max_sequence_length"):
+        if config.get(key):
+            return int(config[key])
+    return 2_048 if not config.get("is_encoder_decoder") else 512
+
+
+def _chat(settings: ModelSettings, folder: Path, tokenizer: dict[str, Any]) -> dict[str, Any]:
+    """What of the files around a language model's weights decides how a prompt is put and where a reply ends."""
+    template = folder / "chat_template.jinja"
+    generation = folder / "generation_config.json"
+    saved = _read(settings, generation) if generation.is_file() else {}
+    return {
+        "chat_template": template.read_text(encoding="utf-8") if template.is_file() else tokenizer.get("chat_template"),
+        "chat_template_options": settings.chat_template_options,
+        "ends": saved.get("eos_token_id"),
+    }
+
+
 def _fake(settings: ModelSettings) -> ModelRef:
     kind = settings.source.partition(":")[2]
     if kind not in _FAKE_WIDTH:
         raise CannotServeError(f"model {settings.name!r}: fake:{kind} does not exist; use {', '.join(_FAKE_WIDTH)}.")
-    limit = settings.max_tokens or 512
+    limit = settings.max_tokens or (2_048 if kind == "generate" else 512)
+    output_cost = settings.cost_per_million_output_tokens
     return ModelRef(
         name=settings.name,
         source=settings.source,
@@ -267,7 +301,7 @@ def _fake(settings: ModelSettings) -> ModelRef:
         model_type="fake",
         width=_FAKE_WIDTH[kind],
         max_tokens=limit,
-        too_long=settings.too_long,
+        too_long=settings.too_long or ("error" if kind == "generate" else "truncate"),
         fingerprint=f"fake/{kind}/{limit}",
         pooling=("mean",),
         head=("normalize",) if kind == "embed" else (),
@@ -275,6 +309,8 @@ def _fake(settings: ModelSettings) -> ModelRef:
         labels=_FAKE_LABELS.get(kind, ()),
         template=settings.template,
         cost_per_million_tokens=settings.cost_per_million_tokens,
+        cost_per_million_output_tokens=settings.cost_per_million_tokens if output_cost is None else output_cost,
+        max_output_tokens=settings.max_output_tokens or 512,
     )
 
 

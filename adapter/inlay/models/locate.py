@@ -13,12 +13,13 @@ from inlay.errors import MissingExtraError, ModelNotFoundError
 from inlay.types import ModelSettings
 
 # Weights only as safetensors, never pickles; the rest is small text that describes them.
-HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*/config.json", "*/*.safetensors"]
+HUB_FILES = ["*.json", "*.jinja", "*.safetensors", "*.txt", "*.model", "*/config.json", "*/*.safetensors"]
 HUB_TIMEOUT_S = 10.0
 
 
-def local_folder(settings: ModelSettings) -> Path | None:
-    """The model's folder if its files are on this machine, without any network access; else None."""
+def local_folder(settings: ModelSettings, needs: str = "config.json") -> Path | None:
+    """The model's folder if its files are on this machine, without any network access; else None. needs: the file
+    without which a folder of a package or of the hub is not taken."""
     for source in settings.source.split("|"):
         kind, _, rest = source.partition(":")
         if kind == "package":
@@ -26,10 +27,10 @@ def local_folder(settings: ModelSettings) -> Path | None:
             spec = importlib.util.find_spec(package)
             if spec and spec.submodule_search_locations:
                 folder = Path(next(iter(spec.submodule_search_locations))) / inside
-                if (folder / "config.json").is_file():
+                if (folder / needs).is_file():
                     return folder
         elif kind == "hub":
-            folder_in_cache = _hub(rest, offline=True)
+            folder_in_cache = _hub(rest, offline=True, needs=needs)
             if folder_in_cache:
                 return folder_in_cache
         elif Path(source).is_dir():
@@ -37,24 +38,24 @@ def local_folder(settings: ModelSettings) -> Path | None:
     return None
 
 
-def find_folder(settings: ModelSettings) -> Path:
+def find_folder(settings: ModelSettings, needs: str = "config.json") -> Path:
     """The model's folder, fetched from the hub when it is not here and the hub may be asked.
 
     Raises ModelNotFoundError, within two seconds when HF_HUB_OFFLINE is set, saying where it looked.
     """
-    here = local_folder(settings)
+    here = local_folder(settings, needs)
     if here:
         return here
     for source in settings.source.split("|"):
         kind, _, rest = source.partition(":")
         if kind == "hub" and not _offline():
-            fetched = _hub(rest, offline=False)
+            fetched = _hub(rest, offline=False, needs=needs)
             if fetched:
                 return fetched
     raise ModelNotFoundError(_not_found(settings))
 
 
-def _hub(name: str, *, offline: bool) -> Path | None:
+def _hub(name: str, *, offline: bool, needs: str) -> Path | None:
     repository, _, revision = name.partition("@")
     try:
         from huggingface_hub import snapshot_download
@@ -79,7 +80,7 @@ def _hub(name: str, *, offline: bool) -> Path | None:
             f"hub model {repository!r} could not be fetched: {type(error).__name__}: {_first_line(error)}. "
             "Check the name and the network, or give a local folder as source."
         ) from error
-    return Path(folder) if (Path(folder) / "config.json").is_file() else None
+    return Path(folder) if (Path(folder) / needs).is_file() else None
 
 
 def _offline() -> bool:
