@@ -201,13 +201,9 @@ def _model(name: str, entry: Mapping[str, Any], place: str, base: Path) -> Model
         raise ConfigError(f"{where}: max_tokens is {max_tokens!r}; it must be a whole number of at least 3.")
     prompts = entry.get("prompts")
     _one_of(where, "structured", entry.get("structured"), get_args(Structured))
-    numbers = {
-        key: _number(where, key, entry[key])
-        for key in ("cost_per_million_output_tokens", "requests_per_minute", "tokens_per_minute", "timeout_s", "retry_s")
-        if entry.get(key) is not None
-    }
-    whole = {key: _whole(where, key, entry[key]) for key in _WHOLE if entry.get(key) is not None}
-    texts = {key: _text(where, key, entry[key]) for key in _TEXTS if entry.get(key) is not None}
+    numbers: dict[str, Any] = {key: _number(where, key, entry[key]) for key in _NUMBERS if entry.get(key) is not None}
+    whole: dict[str, Any] = {key: _whole(where, key, entry[key]) for key in _WHOLE if entry.get(key) is not None}
+    texts: dict[str, Any] = {key: _text(where, key, entry[key]) for key in _TEXTS if entry.get(key) is not None}
     if "tokenizer" in texts:
         texts["tokenizer"] = _absolute(texts["tokenizer"], base)
     if "base_url" in texts and not re.match(r"https?://[^/\s@]+", texts["base_url"]):
@@ -241,6 +237,7 @@ def _model(name: str, entry: Mapping[str, Any], place: str, base: Path) -> Model
     )
 
 
+_NUMBERS = ("cost_per_million_output_tokens", "requests_per_minute", "tokens_per_minute", "timeout_s", "retry_s")
 _WHOLE = ("width", "concurrency", "max_output_tokens")
 _TEXTS = ("revision", "tokenizer", "base_url", "api_key_env")
 

@@ -97,7 +97,8 @@ class FakeBackend:
     def tokenize(self, texts: list[str], pairs: list[str] | None, prompt: str | Choices) -> Tokens:
         choices = prompt if isinstance(prompt, Choices) else None
         if choices is not None:
-            prompt, joined = "", [choices.prompt(*row).content for row in zip(texts, pairs or [None] * len(texts), strict=True)]
+            second: Sequence[str | None] = [None] * len(texts) if pairs is None else pairs
+            joined = [choices.prompt(text, pair).content for text, pair in zip(texts, second, strict=True)]
         else:
             joined = [f"{prompt}{text}" for text in texts]
         if pairs is not None and choices is None:

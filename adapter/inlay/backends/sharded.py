@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 
-from inlay.backends.base import Backend, Floats, Tokens
+from inlay.backends.base import Backend, Choices, Floats, Tokens
 
 
 class ShardedBackend:
@@ -25,7 +25,7 @@ class ShardedBackend:
         with self._lock:
             self._mine.copy = self._free.pop()
 
-    def tokenize(self, texts: list[str], pairs: list[str] | None, prompt: str) -> Tokens:
+    def tokenize(self, texts: list[str], pairs: list[str] | None, prompt: str | Choices) -> Tokens:
         return self._copies[0].tokenize(texts, pairs, prompt)
 
     def run(self, tokens: Tokens) -> Floats:

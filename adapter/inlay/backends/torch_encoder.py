@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import torch
 
-from inlay.backends.base import Floats, OutOfMemory, Tokens
+from inlay.backends.base import Choices, Floats, OutOfMemory, Tokens
 from inlay.backends.device import choose_dtype, device_name, use_one_core
 from inlay.backends.head import load_head_part
 from inlay.backends.lean_bert import LeanBert, is_lean
@@ -53,7 +53,8 @@ class TorchEncoder:
         """Called first in each of several worker threads: one core each."""
         use_one_core()
 
-    def tokenize(self, texts: list[str], pairs: list[str] | None, prompt: str) -> Tokens:
+    def tokenize(self, texts: list[str], pairs: list[str] | None, prompt: str | Choices) -> Tokens:
+        assert isinstance(prompt, str)  # Choices are for language models
         return self._tokenize(texts, pairs, prompt)
 
     @torch.inference_mode()

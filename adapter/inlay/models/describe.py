@@ -67,7 +67,7 @@ def describe(settings: ModelSettings, *, device: str = "auto", dtype: str = "aut
         modules = []  # a cross-encoder as sentence-transformers 6 saves it: a sequence classifier and nothing else
     task = settings.task or _task(settings, config, modules)
     if task == "generate":
-        parts = {"width": 0}
+        parts: dict[str, Any] = {"width": 0}
     elif task == "embed":
         parts = _sentence_parts(settings, folder, config, modules, bool(transformer.get("do_lower_case")))
     else:
