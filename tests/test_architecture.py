@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).parents[1] / "adapter" / "inlay"
 # Each room may import from itself and from rooms above it. The edges (last line) may use everything.
 FLOORS: list[set[str]] = [
     {"errors", "types", "explanation"},
-    {"config", "definitions", "models", "reference"},
+    {"config", "definitions", "json_schema", "models", "reference"},
     {"store", "backends", "planner"},
     {"engine"},
     {"functions"},

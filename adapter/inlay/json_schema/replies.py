@@ -1,0 +1,110 @@
+"""A model's reply, held against the schema."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from functools import lru_cache
+from typing import Any
+
+from inlay.json_schema.formats import FORMATS
+
+_FENCED = re.compile(r"\A```[A-Za-z]*[ \t]*\r?\n(?P<body>.*?)\r?\n?[ \t]*```\Z", re.S)
+_BLANKS = re.compile(r'("(?:[^"\\]|\\.)*")|[ \t\r\n]+')
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def validated(schema_text: str, reply: str) -> tuple[str | None, str | None]:
+    """(compact JSON, None), or (None, why the reply is no answer).
+
+    reply: JSON, also within a ``` fence. Blanks outside strings go; nothing else changes, so numbers keep their digits.
+    Refused beside what the schema forbids: a field written twice, NaN and numbers that no double holds, and escapes
+    that are half a character, which DuckDB does not read.
+    """
+    text = reply.strip()
+    fenced = _FENCED.match(text)
+    if fenced:
+        text = fenced["body"].strip()
+    try:
+        value = loads(text)
+    except json.JSONDecodeError as error:
+        return None, f"the reply is not JSON: {error.msg} at character {error.pos:,} of {_shown(text)}"
+    except ValueError as error:
+        return None, f"the reply is not JSON that can be kept: {error}"
+    except RecursionError:
+        return None, "the reply is nested too deeply to be read"
+    problem = _problem(schema_text, value)
+    return (None, problem) if problem else (_BLANKS.sub(r"\1", text), None)
+
+
+def loads(text: str) -> Any:
+    """The value of a JSON text. Raises ValueError for what JSON's grammar leaves open and DuckDB does not take."""
+    if _SURROGATE.search(text):
+        raise ValueError("it has half of a surrogate pair in it")
+    return json.loads(text, object_pairs_hook=_fields, parse_constant=_no_constant, parse_float=_finite)
+
+
+def _problem(schema_text: str, value: Any) -> str | None:
+    from jsonschema.exceptions import best_match
+
+    try:
+        error = best_match(_validator(schema_text).iter_errors(value))
+    except RecursionError:
+        return "the reply is nested too deeply to be checked"
+    if error is not None:
+        place = f" at {error.json_path}" if error.absolute_path else ""
+        return f"the reply does not fit the schema{place}: {_shorter(error.message)}"
+    return "the reply has half of a surrogate pair in it" if _has_surrogate(value) else None
+
+
+@lru_cache(maxsize=64)
+def _validator(schema_text: str) -> Any:
+    from jsonschema import Draft202012Validator, FormatChecker
+
+    # A checker of our own: jsonschema's passes every date-time, time and uri unless further packages are installed.
+    checker = FormatChecker(formats=())
+    for name, pattern in FORMATS.items():
+        checker.checks(name)(_matcher(pattern))
+    return Draft202012Validator(json.loads(schema_text), format_checker=checker)
+
+
+def _matcher(pattern: str) -> Any:
+    expression = re.compile(pattern)
+    return lambda value: not isinstance(value, str) or expression.fullmatch(value) is not None
+
+
+def _fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for i, name in enumerate(names) if name in names[:i])
+        raise ValueError(f"the field {twice!r} stands twice in one object")
+    return found
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no number of JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"the number {_shown(text)} is too large for a double")
+    return number
+
+
+def _has_surrogate(value: Any) -> bool:
+    if isinstance(value, str):
+        return _SURROGATE.search(value) is not None
+    if isinstance(value, dict):
+        return any(_has_surrogate(each) for each in value.values())
+    return isinstance(value, list) and any(_has_surrogate(each) for each in value)
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= 80 else text[:80] + "…")
+
+
+def _shorter(message: str) -> str:
+    return message if len(message) <= 240 else f"{message[:120]} … {message[-110:]}"
