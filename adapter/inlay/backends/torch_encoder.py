@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable
 
 import torch
 
-from inlay.backends.base import Choices, Floats, OutOfMemory, Tokens
+from inlay.backends.base import Choices, Floats, Tokens
 from inlay.backends.device import choose_dtype, device_name, use_one_core
+from inlay.backends.digests import check_digests
 from inlay.backends.head import load_head_part
 from inlay.backends.lean_bert import LeanBert, is_lean
+from inlay.backends.memory import told_as_out_of_memory
 from inlay.backends.pooling import pool
 from inlay.backends.tokenizer import TextTokenizer
-from inlay.errors import DigestError
 from inlay.types import ModelRef
 
 # Tokens of a batch. On CPUs larger batches leave the cache and gain nothing; a GPU wants to be filled.
@@ -31,7 +31,7 @@ class TorchEncoder:
 
     def __init__(self, ref: ModelRef, device: torch.device) -> None:
         self.ref = ref
-        _check_digests(ref)
+        check_digests(ref)
         self._device = device
         self._dtype = choose_dtype(ref.dtype, self._device)
         self.device = device_name(self._device, self._dtype)
@@ -59,18 +59,9 @@ class TorchEncoder:
 
     @torch.inference_mode()
     def run(self, tokens: Tokens) -> Floats:
-        try:
+        with told_as_out_of_memory(self._device):
             rows = self._vectors(tokens) if self.ref.task == "embed" else self._logits(tokens)
             return rows.float().cpu().numpy()
-        except torch.OutOfMemoryError as error:
-            if self._device.type == "cuda":
-                torch.cuda.empty_cache()
-            raise OutOfMemory(str(error).splitlines()[0]) from error
-        except RuntimeError as error:
-            # The CPU allocator has no exception type of its own.
-            if "not enough memory" in str(error) or "can't allocate memory" in str(error):
-                raise OutOfMemory(str(error).splitlines()[0]) from error
-            raise
 
     def _vectors(self, tokens: Tokens) -> torch.Tensor:
         lengths = torch.from_numpy(tokens.lengths).to(self._device)
@@ -82,14 +73,3 @@ class TorchEncoder:
 
 def _type_vocabulary(ref: ModelRef) -> int:
     return int(json.loads((ref.folder / "config.json").read_text(encoding="utf-8")).get("type_vocab_size", 0))
-
-
-def _check_digests(ref: ModelRef) -> None:
-    for name, recorded in ref.weights:
-        with (ref.folder / name).open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-        if found != recorded:
-            raise DigestError(
-                f"model {ref.name!r}: {ref.folder / name} has SHA-256 {found}, but {recorded} was recorded when it "
-                "was described. The file changed or is damaged; fetch it again."
-            )

@@ -5,9 +5,7 @@ Encoders whose attention can be replaced run padding-free (packing.py); all othe
 
 from __future__ import annotations
 
-import contextlib
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -15,7 +13,7 @@ import torch
 
 from inlay.backends import packing
 from inlay.backends.base import Tokens
-from inlay.errors import ModelError
+from inlay.backends.pretrained import load_pretrained
 from inlay.types import ModelRef
 
 
@@ -87,49 +85,14 @@ def _can_be_packed(ref: ModelRef) -> bool:
 
 
 def _load_model(ref: ModelRef, dtype: torch.dtype, attention: str | None) -> Any:
-    from safetensors import SafetensorError
     from transformers import AutoModel, AutoModelForSequenceClassification
 
     kind = AutoModel if ref.task == "embed" else AutoModelForSequenceClassification
     options: dict[str, Any] = {} if attention is None else {"attn_implementation": attention}
     if ref.task == "embed" and ref.model_type in ("bert", "roberta", "xlm-roberta", "camembert"):
         options["add_pooling_layer"] = False
-    try:
-        with _quiet():
-            model, loaded = kind.from_pretrained(
-                str(ref.folder),
-                dtype=dtype,
-                use_safetensors=True,
-                trust_remote_code=False,
-                local_files_only=True,
-                output_loading_info=True,
-                **options,
-            )
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
-        raise ModelError(f"model {ref.name!r}: {ref.folder} cannot be loaded: {error}") from error
-    # transformers draws what a file lacks at random, and only logs it. The pooler of an embedding model is never read.
-    missing = sorted(key for key in loaded["missing_keys"] if ref.task != "embed" or not key.startswith("pooler."))
-    if missing:
-        raise ModelError(
-            f"model {ref.name!r}: {ref.folder} has no weights for {', '.join(missing[:3])}"
-            f"{f' and {len(missing) - 3} more' if len(missing) > 3 else ''}. The file is damaged, or it is not a model "
-            f"for {ref.task!r}: check source and task of [models.{ref.name}]."
-        )
-    return model.eval()
 
+    def may_lack(key: str) -> bool:
+        return ref.task == "embed" and key.startswith("pooler.")  # of an embedding model it is never read
 
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """No progress bar and no report on the weights of heads that we leave out on purpose."""
-    from transformers.utils import logging
-
-    level = logging.get_verbosity()
-    bars = logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+    return load_pretrained(kind, ref, dtype, may_lack=may_lack, **options)

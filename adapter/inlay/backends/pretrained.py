@@ -1,0 +1,62 @@
+"""Weights through transformers: safetensors alone, from the folder alone, and no code of the model's own."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+
+from inlay.errors import ModelError
+from inlay.types import ModelRef
+
+
+def load_pretrained(
+    kind: Any, ref: ModelRef, dtype: torch.dtype, *, may_lack: Callable[[str], bool] = lambda _: False, **options: Any
+) -> Any:
+    """The model of ref.folder as an instance of `kind`, one of transformers' Auto classes, ready for inference.
+
+    may_lack: whether the folder need not hold the weight of that name. Raises ModelError, with the reason, for a folder
+    that does not load, or lacks weights: transformers draws those at random, and only logs it.
+    """
+    from safetensors import SafetensorError
+
+    try:
+        with quiet():
+            model, loaded = kind.from_pretrained(
+                str(ref.folder),
+                dtype=dtype,
+                use_safetensors=True,
+                trust_remote_code=False,
+                local_files_only=True,
+                output_loading_info=True,
+                **options,
+            )
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
+        raise ModelError(f"model {ref.name!r}: {ref.folder} cannot be loaded: {error}") from error
+    missing = sorted(key for key in loaded["missing_keys"] if not may_lack(key))
+    if missing:
+        raise ModelError(
+            f"model {ref.name!r}: {ref.folder} has no weights for {', '.join(missing[:3])}"
+            f"{f' and {len(missing) - 3} more' if len(missing) > 3 else ''}. The file is damaged, or it is not a model "
+            f"for {ref.task!r}: check source and task of [models.{ref.name}]."
+        )
+    return model.eval()
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """No progress bar and no report on the weights of heads that we leave out on purpose."""
+    from transformers.utils import logging
+
+    level = logging.get_verbosity()
+    bars = logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
