@@ -20,7 +20,8 @@ from inlay.config import read_settings
 from inlay.engine import cancel
 from inlay.engine.cancel import Token
 from inlay.engine.inference import Inference
-from inlay.engine.lane import GROW_AFTER_BATCHES, Job, Lane
+from inlay.engine.lane import Job, Lane
+from inlay.engine.token_budget import GROW_AFTER_BATCHES
 from inlay.errors import ConfigError, InterruptedQueryError
 from inlay.models.describe import describe
 from inlay.store.memory import Memory
@@ -86,12 +87,12 @@ def test_out_of_memory_halves_the_batch_remembers_it_and_grows_back() -> None:
     rows = answers(submit(lane, ["abcd"] * 12))  # 5 tokens each: 12 at a time, 6, then 3 fit
     assert rows.any(axis=1).all()
     assert backend.batches[:3] == [12, 6, 3]
-    assert lane.max_batch_tokens < 64
+    assert lane.budget.max_tokens < 64
     backend.room = 10**9
-    shrunk = lane.max_batch_tokens
+    shrunk = lane.budget.max_tokens
     for i in range(3 * GROW_AFTER_BATCHES):
         answers(submit(lane, [f"t{i}"]))
-    assert shrunk < lane.max_batch_tokens == 64
+    assert shrunk < lane.budget.max_tokens == 64
 
 
 def test_a_row_that_never_fits_fails_alone() -> None:

@@ -38,16 +38,24 @@ def without_texts(call: CallText, spec: FunctionSpec) -> str:
     inside = tokens[bracket + 1 : closing(tokens, bracket)]
     arguments = [call.text[inside[first].start : inside[last - 1].end] for first, last in split(inside)]
     for i, argument in enumerate(spec.args[: len(arguments)]):
-        if argument.name != "labels":
+        if not argument.is_setting:
             arguments[i] = "NULL"
     return f"{call.text[: tokens[bracket].start]}({', '.join(arguments)})"
 
 
+def called_specs(session: Session) -> dict[str, FunctionSpec]:
+    """The same with the aggregates."""
+    return _specs(session, [spec for spec in session.specs.values() if not spec.is_table])
+
+
 def scalar_specs(session: Session) -> dict[str, FunctionSpec]:
     """Lower-case names as they are called in this session, those of the try_ twins too, and what they mean."""
+    return _specs(session, [spec for spec in session.specs.values() if spec.is_scalar])
+
+
+def _specs(session: Session, specs: list[FunctionSpec]) -> dict[str, FunctionSpec]:
     prefix = session.settings.prefix
-    scalars = [spec for spec in session.specs.values() if spec.is_scalar]
-    return {(prefix + name).lower(): spec for spec in scalars for name in (spec.name, spec.try_name)}
+    return {(prefix + name).lower(): spec for spec in specs for name in (spec.name, spec.try_name)}
 
 
 def configured_model(session: Session, call: CallText) -> str:
@@ -59,14 +67,13 @@ def configured_model(session: Session, call: CallText) -> str:
         said = [word.text for word in inside[first:last]]
         if len(said) == 3 and said[0].lower() == "model" and said[1] in (":=", "=>") and said[2].startswith("'"):
             return said[2][1:-1].replace("''", "'")
-    spec = scalar_specs(session)[call.function]
-    return str(session.settings.functions.get(spec.name, {}).get("model") or session.settings.model)
+    return session.default_model(called_specs(session)[call.function])
 
 
 def calls_digest(session: Session, sql: str) -> str:
     """Changes when a call in the statement, or the model behind it, does; not with anything else in the statement, nor
     with white space and comments."""
-    specs = scalar_specs(session)
+    specs = called_specs(session)
     said = []
     calls = find_calls(sql, specs)
     while calls:

@@ -132,7 +132,7 @@ class _Work:
         self.session = self.con._session
 
     def run(self, said: Any) -> None:
-        from inlay.calls_in_sql import scalar_specs
+        from inlay.calls_in_sql import called_specs
         from inlay.cli import split_statements
         from inlay.infer import Project, run_project, run_statements
 
@@ -149,7 +149,7 @@ class _Work:
             manifest, found = _compile(args.project_dir or Path.cwd(), Path(self._folder.name))
             database = database or found
         project = Project(manifest, Path(database) if database else None)
-        run_project(self.con, project, list(scalar_specs(self.session)), Path(self._folder.name), said)
+        run_project(self.con, project, list(called_specs(self.session)), Path(self._folder.name), said)
 
     def __enter__(self) -> _Work:
         return self

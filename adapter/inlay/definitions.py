@@ -50,10 +50,13 @@ def read_definition(path: Path) -> FunctionSpec:
         cost=header["cost"],
         errors=tuple(header.get("errors", ())),
         example=header["example"],
-        kind="table" if re.search(r"\)\s*AS\s+TABLE\b", macro, re.I) else "scalar",
+        kind="table" if re.search(r"\)\s*AS\s+TABLE\b", macro, re.I) else header.get("kind", "scalar"),
         macro=macro,
         path=path,
         scores=header.get("scores", False),
+        typed=header.get("typed", False),
+        default_model=header.get("model"),
+        language_model=header.get("language_model", False),
     )
 
 

@@ -28,10 +28,9 @@ def answer_call(
     arrays = [_plain(arg.combine_chunks() if isinstance(arg, pa.ChunkedArray) else arg) for arg in args]
     n_rows = len(arrays[0])
     positional, options = _split_arguments(spec, name, arrays)
-    takes_labels = any(argument.name == "labels" for argument in spec.args)
-    texts = positional[:1] if takes_labels else positional
-    labels = positional[1] if takes_labels and len(positional) > 1 else None
-    columns = [_texts(name, argument.name, array) for argument, array in zip(spec.args, texts, strict=False)]
+    given = list(zip(spec.args, positional, strict=False))
+    labels = next((array for argument, array in given if argument.is_setting), None)
+    columns = [_texts(name, argument.name, array) for argument, array in given if not argument.is_setting]
     settings = [array for array in (labels, options) if array is not None]
     results: list[pa.Array] = []
     order: list[pa.Array] = []

@@ -31,12 +31,17 @@ from inlay.engine import cancel
 from inlay.engine.lane import stop_at_exit
 from inlay.errors import ConfigError, InlayError, InterruptedQueryError, NameTakenError, NotAttachedError
 from inlay.foresee import begin_plan, end_plan
+from inlay.json_schema import read_schema
+from inlay.planner.text import find_calls
 from inlay.provenance import column_comments
 from inlay.reference import signature_text
 from inlay.session import Session
 from inlay.types import FunctionSpec
 
 _IDENTITY = "_inlay_session"
+
+# From the schema of a call of ai_extract to the type of its answers.
+STRUCTURE = "_inlay_structure"
 
 # A variable of DuckDB's, so of one connection: it tells a function which connection calls it.
 CONNECTION = "inlay_connection"
@@ -55,13 +60,15 @@ _FUNCTIONS_TYPE = (
 _ERRORS_TYPE = 'STRUCT("function" VARCHAR, model VARCHAR, input VARCHAR, error VARCHAR)[]'
 _LEDGER_TYPE = (
     'STRUCT(statement INTEGER, "function" VARCHAR, model VARCHAR, "rows" BIGINT, distinct_inputs BIGINT, '
-    "known BIGINT, inferred BIGINT, failed BIGINT, truncated BIGINT, tokens BIGINT, seconds DOUBLE, device VARCHAR, "
+    "known BIGINT, inferred BIGINT, failed BIGINT, truncated BIGINT, tokens BIGINT, output_tokens BIGINT, "
+    "seconds DOUBLE, device VARCHAR, "
     "node VARCHAR, cost DOUBLE)[]"
 )
 _HISTORY_TYPE = (
     'STRUCT(run VARCHAR, invocation VARCHAR, node VARCHAR, started_at VARCHAR, statement INTEGER, "function" VARCHAR, '
     'model VARCHAR, fingerprint VARCHAR, "rows" BIGINT, distinct_inputs BIGINT, known BIGINT, inferred BIGINT, '
-    "failed BIGINT, truncated BIGINT, tokens BIGINT, seconds DOUBLE, loading_seconds DOUBLE, cost DOUBLE, "
+    "failed BIGINT, truncated BIGINT, tokens BIGINT, output_tokens BIGINT, seconds DOUBLE, loading_seconds DOUBLE, "
+    "cost DOUBLE, "
     "device VARCHAR, host VARCHAR)[]"
 )
 _FAILURES_TYPE = (
@@ -153,7 +160,7 @@ def detach(con: duckdb.DuckDBPyConnection) -> None:
         session.attached = False
         for spec in session.specs.values():
             for name in _names(spec, session.settings.prefix):
-                kind = "MACRO" if spec.is_scalar else "MACRO TABLE"
+                kind = "MACRO TABLE" if spec.is_table else "MACRO"
                 con.execute(f"DROP {kind} IF EXISTS temp.main.{name}")
         with contextlib.suppress(duckdb.Error), con.cursor() as cursor:
             cursor.execute(f"DETACH DATABASE IF EXISTS {DATABASE}")
@@ -242,24 +249,25 @@ def set_node(con: duckdb.DuckDBPyConnection, node: str | None) -> None:
 
 
 def _macros(spec: FunctionSpec, prefix: str, head: str) -> list[str]:
-    """The definition's macro, and for a scalar function its try_ twin."""
+    """The definition's macro, and its try_ twin, which gives what the function itself gives, as it comes."""
     body = spec.macro[re.match(r"CREATE\s+MACRO\s+\w+", spec.macro, re.I).end() :]  # type: ignore[union-attr]
     body = body.replace(
         "'statement': ", f"'connection': getvariable('{CONNECTION}'), 'node': getvariable('{_NODE}'), 'statement': "
     )
-    if not spec.is_scalar:
+    if spec.is_table:
         return [head.format(name=f"{prefix}{spec.name}") + body]
-    made = [
-        head.format(name=f"{prefix}{spec.name}") + re.sub(r"system\.main\.(\w+)\(", rf"system.main.{prefix}\1(", body)
-    ]
-    if f"system.main.{spec.name}(" in body:
-        called = body.replace(f"system.main.{spec.name}(", f"system.main.{prefix}{spec.try_name}(")
-        made.append(head.format(name=f"{prefix}{spec.try_name}") + called)
+    called = f"system.main.{spec.name}("
+    made = [head.format(name=f"{prefix}{spec.name}") + body.replace(called, f"system.main.{prefix}{spec.name}(")]
+    if called in body:
+        parameters, _, expression = body.partition(" AS\n")
+        call = find_calls(expression, {spec.name})[0].text
+        call = call[call.index(called) :].replace(called, f"system.main.{prefix}{spec.try_name}(")
+        made.append(f"{head.format(name=f'{prefix}{spec.try_name}')}{parameters} AS {call}")
     return made
 
 
 def _names(spec: FunctionSpec, prefix: str) -> list[str]:
-    return [f"{prefix}{spec.name}"] + ([f"{prefix}{spec.try_name}"] if spec.is_scalar else [])
+    return [f"{prefix}{spec.name}"] + ([] if spec.is_table else [f"{prefix}{spec.try_name}"])
 
 
 def _register(con: duckdb.DuckDBPyConnection, session: Session) -> None:
@@ -271,9 +279,11 @@ def _register(con: duckdb.DuckDBPyConnection, session: Session) -> None:
             raise NameTakenError.functions(taken)
         for name, function, returns in functions:
             _registered.append(function)
+            # DuckDB asks for a type while it binds, which it does of functions without side effects alone.
+            side_effects = name != STRUCTURE
             # The stubs of duckdb 2.0 know enums alone; the strings serve 1.4 as well.
             owner.create_function(  # type: ignore[call-overload]
-                name, function, None, returns, type="arrow", null_handling="special", side_effects=True
+                name, function, None, returns, type="arrow", null_handling="special", side_effects=side_effects
             )
     except BaseException:
         owner.close()
@@ -305,7 +315,7 @@ def _functions(session: Session) -> list[tuple[str, Callable[..., pa.Array], str
     prefix, number = session.settings.prefix, session.number
     made: list[tuple[str, Callable[..., pa.Array], str]] = []
     for spec in session.specs.values():
-        if spec.is_scalar and f"system.main.{spec.name}(" in spec.macro:
+        if not spec.is_table and f"system.main.{spec.name}(" in spec.macro:
             made.append((f"{prefix}{spec.name}", _scalar(number, spec, detail=False), spec.returns))
             made.append((f"{prefix}{spec.try_name}", _scalar(number, spec, detail=True), spec.try_returns))
     tables: list[tuple[str, Callable[[Session], list[dict[str, Any]]], str]] = [
@@ -323,8 +333,14 @@ def _functions(session: Session) -> list[tuple[str, Callable[..., pa.Array], str
     return made
 
 
-# What the dbt macros ask; not for people.
+def _structure(session: Session, schema: Any) -> str:
+    """What from_json() makes of an answer of ai_extract."""
+    return read_schema("ai_extract", schema).structure
+
+
+# What the macros ask; not for people.
 _TEXT_FUNCTIONS: dict[str, Callable[..., str | None]] = {
+    STRUCTURE: _structure,
     "_inlay_calls": calls_digest,
     "_inlay_built_with": built_with,
     "_inlay_column_comments": column_comments,
@@ -354,7 +370,7 @@ def functions_table(session: Session) -> list[dict[str, Any]]:
         {
             "name": session.settings.prefix + spec.name,
             "signature": signature_text(spec),
-            "returns": spec.returns,
+            "returns": spec.gives,
             "summary": spec.summary,
             "nulls": spec.nulls,
             "cost": spec.cost,

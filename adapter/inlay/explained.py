@@ -22,13 +22,13 @@ import pyarrow.compute as pc
 
 from inlay import planned
 from inlay.caller_tables import variables, with_tables
-from inlay.engine.foresight import NOT_INFERRED, Foresight
+from inlay.engine.foresight import NOT_INFERRED, ForeseenGeneration, Foresight
 from inlay.engine.inference import Outcome
 from inlay.engine.pool import loaded_models
 from inlay.errors import BudgetExceededError, ConfigError, InlayError
 from inlay.estimate import expected_rows
 from inlay.explanation import Explanation, Stage, Step, Time, Work
-from inlay.foresee import speeds
+from inlay.foresee import needs, speeds
 from inlay.functions.sentiment import SENTIMENTS
 from inlay.ledger import Ledger
 from inlay.planner.early_stop import EarlyStop
@@ -108,6 +108,7 @@ def _foreseen(
     foresight = _Foresight(session.inference)
     shadow = copy.copy(session)  # the same models and results; its own account, and no model runs in it
     shadow.inference, shadow.ledger, shadow.account = foresight, Ledger(), None
+    shadow.generation = ForeseenGeneration(foresight)
     shadow.progress = Progress("off")
     try:
         runner = planned.runner_of(_DryRun, shadow, con, sql, parameters, tables)
@@ -172,19 +173,18 @@ def _times(session: Session, foresight: Foresight) -> tuple[tuple[Time, ...], fl
     past = speeds(session)
     loaded = loaded_models()
     found = []
-    for name, needed in foresight.needed.items():
-        if not needed.inputs:
-            continue
+    cost = 0.0
+    for needed in needs(foresight, past):
+        cost += needed.cost
         speed = past.get(needed.ref.fingerprint)
-        if speed is None:
-            found.append(Time(name, needed.inputs, needed.tokens, None, "no earlier run on this machine is known"))
+        if speed is None or not speed.tokens_per_second:
+            source = "no earlier run on this machine is known"
+            found.append(Time(needed.ref.name, needed.inputs, needed.all_tokens, None, source))
             continue
-        tokens_per_second, loading = speed
         is_loaded = needed.ref.fingerprint in loaded
-        seconds = needed.tokens / tokens_per_second + (0.0 if is_loaded else loading)
+        seconds = needed.all_tokens / speed.tokens_per_second + (0.0 if is_loaded else speed.loading_seconds)
         source = "by earlier runs on this machine" + (", loading included" if not is_loaded else "")
-        found.append(Time(name, needed.inputs, needed.tokens, seconds, source))
-    cost = sum(needed.tokens / 1e6 * needed.ref.cost_per_million_tokens for needed in foresight.needed.values())
+        found.append(Time(needed.ref.name, needed.inputs, needed.all_tokens, seconds, source))
     return tuple(found), cost
 
 
@@ -316,10 +316,9 @@ class _DryRun(_Watched):
         return [n for n in self.plan.stages if n in self.answers or n in self.unforeseen]
 
     def _model(self, number: int, held: Any = None) -> str:
-        held, settings = held or self.held.get(number), self.session.settings
-        name = self.plan.statement.calls[number].spec.name
+        held = held or self.held.get(number)
         given = held.options.get("model") if held else None
-        return str(given or settings.functions.get(name, {}).get("model") or settings.model)
+        return str(given or self.session.default_model(self.plan.statement.calls[number].spec))
 
     def looked_up(self, text: str) -> str:
         for word in words(text):
@@ -416,7 +415,7 @@ class _DryRun(_Watched):
 
     def _model_of(self, found: pa.StructArray, held: Any, call: Call) -> str:
         said = found.field("model").drop_null()
-        return said[0].as_py() if len(said) else held.options.get("model") or self.session.settings.model
+        return said[0].as_py() if len(said) else held.options.get("model") or self.session.default_model(call.spec)
 
     def _guessed(
         self, call: Call, held: Any, found: pa.StructArray, unknown: Any, texts: list[list[str | None]]

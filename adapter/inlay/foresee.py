@@ -16,6 +16,7 @@ from inlay.errors import BudgetExceededError
 from inlay.ledger import Ledger
 from inlay.session import Session
 from inlay.store.account import read_ledger
+from inlay.types import ModelRef
 
 
 @dataclass(frozen=True)
@@ -35,17 +36,19 @@ class Line:
 @dataclass(frozen=True)
 class Plan:
     """inputs: texts and pairs that models would read, labels among them. seconds: of inference and of loading models,
-    by model; None where no speed is known. cost: money."""
+    by model; None where no speed is known. cost: money. output_tokens: that language models would write."""
 
     lines: list[Line]
     inputs: int
     seconds: Mapping[str, float | None]
     sources: Mapping[str, str]
     cost: float
+    output_tokens: int = 0
 
     @property
     def tokens(self) -> int:
-        return sum(line.tokens for line in self.lines)
+        """Read and written."""
+        return sum(line.tokens for line in self.lines) + self.output_tokens
 
     @property
     def to_infer(self) -> int:
@@ -76,49 +79,121 @@ def plan_of(session: Session, foresight: Foresight, inference: Inference, *, may
         )
         for row in session.ledger.account_rows()
     ]  # fmt: skip
-    seconds: dict[str, float | None] = {}
-    sources: dict[str, str] = {}
-    models = foresight.needed.values()
-    inputs = sum(needed.inputs for needed in models)
-    cost = sum(needed.tokens / 1e6 * needed.ref.cost_per_million_tokens for needed in models)
+    past = speeds(session)
+    needed = needs(foresight, past)
     try:
-        inference.limits.foresee(inputs, sum(needed.tokens for needed in models), None, cost)
+        inference.limits.foresee(
+            sum(each.inputs for each in needed), sum(each.all_tokens for each in needed), None,
+            sum(each.cost for each in needed),
+        )  # fmt: skip
     except BudgetExceededError:
         may_measure = False  # refused before the first call means before the sample's too
-    past = speeds(session)
-    for name, needed in foresight.needed.items():
-        if not needed.inputs:
-            continue
-        speed = past.get(needed.ref.fingerprint)
-        if speed is not None:
-            tokens_per_second, loading = speed
-            seconds[name], sources[name] = loading + needed.tokens / tokens_per_second, "earlier runs"
-        elif may_measure:
-            loading = inference.load(needed.ref)
-            measured = measure(inference, needed, Token())
-            seconds[name] = None if measured is None else loading + needed.tokens / measured
-            sources[name] = f"{len(needed.sample)} inputs, measured now"
+    seconds: dict[str, float | None] = {}
+    sources: dict[str, str] = {}
+    if may_measure:
+        for each in needed:
+            if each.ref.fingerprint not in past:
+                past[each.ref.fingerprint] = measured_speed(foresight, inference, each.ref)
+                sources[each.ref.name] = "a sample, measured now"
+        needed = needs(foresight, past)  # a sample's replies have a length
+    for each in needed:
+        speed = past.get(each.ref.fingerprint)
+        if speed is None or not speed.tokens_per_second:
+            seconds[each.ref.name], sources[each.ref.name] = None, "never run on this machine"
         else:
-            seconds[name], sources[name] = None, "never run on this machine"
-    return Plan(lines, inputs, seconds, sources, cost)
+            seconds[each.ref.name] = speed.loading_seconds + each.all_tokens / speed.tokens_per_second
+            sources.setdefault(each.ref.name, "earlier runs")
+    return Plan(
+        lines, sum(each.inputs for each in needed), seconds, sources, sum(each.cost for each in needed),
+        sum(each.output_tokens for each in needed),
+    )  # fmt: skip
 
 
-def speeds(session: Session) -> dict[str, tuple[float, float]]:
-    """Fingerprint → (tokens a second, seconds to load) of the runs on this machine, by the store's ledger; without a
-    store, of what this session ran."""
+@dataclass(frozen=True)
+class Speed:
+    """tokens_per_second: read and written. reply_tokens: written for one input, on average; 0 of models that write
+    nothing, None where nobody knows."""
+
+    tokens_per_second: float
+    loading_seconds: float
+    reply_tokens: float | None = 0.0
+
+
+@dataclass(frozen=True)
+class Need:
+    """What one model would have to do. output_tokens: by the replies of earlier runs, or the most that there may be."""
+
+    ref: ModelRef
+    inputs: int
+    tokens: int
+    output_tokens: int
+
+    @property
+    def all_tokens(self) -> int:
+        return self.tokens + self.output_tokens
+
+    @property
+    def cost(self) -> float:
+        read = self.tokens * self.ref.cost_per_million_tokens
+        return (read + self.output_tokens * self.ref.cost_per_million_output_tokens) / 1e6
+
+
+def needs(foresight: Foresight, past: Mapping[str, Speed]) -> list[Need]:
+    """By model, what a plan has counted; models without work are left out."""
+    found = [Need(each.ref, each.inputs, each.tokens, 0) for each in foresight.needed.values() if each.inputs]
+    for each in foresight.replies.values():
+        if each.prompts:
+            speed = past.get(each.ref.fingerprint)
+            known = None if speed is None else speed.reply_tokens
+            output = each.most_output_tokens if not known else min(each.most_output_tokens, int(known * each.prompts))
+            found.append(Need(each.ref, each.prompts, each.tokens, output))
+    by_model: dict[str, Need] = {}
+    for need in found:  # a language model may be asked for likelihoods and for replies
+        other = by_model.get(need.ref.name)
+        by_model[need.ref.name] = (
+            need
+            if other is None
+            else Need(
+                need.ref,
+                need.inputs + other.inputs,
+                need.tokens + other.tokens,
+                need.output_tokens + other.output_tokens,
+            )
+        )
+    return list(by_model.values())
+
+
+def measured_speed(foresight: Foresight, inference: Inference, ref: ModelRef) -> Speed:
+    """Runs a sample of what was counted for this model. The results are kept."""
+    loading = 0.0 if ref.endpoint is not None else inference.load(ref)
+    sampled = measure(inference, foresight.needed.get(ref.name), foresight.replies.get(ref.name), Token())
+    return Speed(sampled.tokens_per_second, loading, sampled.reply_tokens)
+
+
+def speeds(session: Session) -> dict[str, Speed]:
+    """Fingerprint → speed of the runs on this machine, by the store's ledger; without a store, of what this session
+    ran."""
     if session.store is None and session.planning:
         return {}
-    sums: dict[str, list[float]] = defaultdict(lambda: [0.0, 0.0, 0.0])
+    sums: dict[str, list[float]] = defaultdict(lambda: [0.0] * 5)
     rows: list[dict[str, Any]] = (
         session.ledger.account_rows() if session.store is None else read_ledger(session.store.folder).to_pylist()
     )
     for row in rows:
         if row["host"] == platform.node() and row["tokens"]:
             entry = sums[row["fingerprint"]]
-            entry[0] += row["tokens"]
+            written = row["output_tokens"] or 0
+            entry[0] += row["tokens"] + written
             entry[1] += row["seconds"] - row["loading_seconds"]
             entry[2] = max(entry[2], row["loading_seconds"])
-    return {key: (tokens / spent, loading) for key, (tokens, spent, loading) in sums.items() if spent > 0}
+            if written:
+                entry[3] += written
+                entry[4] += row["inferred"] + row["failed"]
+    return {
+        key: Speed(tokens / spent, loading, written / replies if replies else None)
+        for key, (tokens, spent, loading, written, replies) in sums.items()
+        if spent > 0
+    }
 
 
 def plan_text(plan: Plan) -> str:
@@ -140,6 +215,8 @@ def plan_text(plan: Plan) -> str:
     for name, seconds in plan.seconds.items():
         spent = "unknown" if seconds is None else f"about {seconds:,.1f} s"
         lines.append(f"{name}: {spent} ({plan.sources[name]})")
+    if plan.output_tokens:
+        lines.append(f"to write: about {plan.output_tokens:,} tokens")
     if plan.cost:
         lines.append(f"cost: about {plan.cost:,.4f}")
     if not plan.to_infer:

@@ -15,7 +15,7 @@ from typing import Any
 
 import duckdb
 
-from inlay.calls_in_sql import scalar_specs, without_texts
+from inlay.calls_in_sql import called_specs, without_texts
 from inlay.connection import Connection
 from inlay.duckdb_udf import set_node
 from inlay.errors import ConfigError, InlayError
@@ -102,7 +102,7 @@ def _run_node(con: Connection, project: Project, node: Node, said: Said) -> None
 
 def _make_calls_known(con: Connection, sql: str) -> None:
     """DuckDB makes no call where no row comes; the stored form must find it all the same."""
-    specs = scalar_specs(con._session)
+    specs = called_specs(con._session)
     for call in find_calls(sql, specs):
         # Labels that are a column mean nothing here; the stored form has no such calls.
         with con._session.unaccounted(), contextlib.suppress(duckdb.Error, InlayError):

@@ -53,6 +53,7 @@ class Entry:
     failed: int = 0
     truncated: int = 0
     tokens: int = 0
+    output_tokens: int = 0
     seconds: float = 0.0
     distinct: DistinctCounter = field(default_factory=DistinctCounter)
     running: int = 0
@@ -104,6 +105,7 @@ class Ledger:
         failed: Mapping[int, str],
         *,
         tokens: int = 0,
+        output_tokens: int = 0,
         truncated: int = 0,
         cost: float = 0.0,
         loading_seconds: float = 0.0,
@@ -117,6 +119,7 @@ class Ledger:
             entry.known += int(np.count_nonzero(new & ~bad & known))
             entry.inferred += int(np.count_nonzero(new & ~bad & ~known))
             entry.tokens += tokens
+            entry.output_tokens += output_tokens
             entry.truncated += truncated
             entry.cost += cost
             entry.loading_seconds += loading_seconds
@@ -151,6 +154,7 @@ class Ledger:
                     failed=entry.failed,
                     truncated=entry.truncated,
                     tokens=entry.tokens,
+                    output_tokens=entry.output_tokens,
                     seconds=round(entry.seconds, 3),
                     device=entry.device,
                     node=entry.node,

@@ -14,6 +14,7 @@ import duckdb
 from inlay.caller_tables import variables, with_named_parameters, with_tables
 from inlay.planner.plan import Specs, make_plan
 from inlay.planner.statement import Unplannable
+from inlay.planner.varying_schema import as_json_where_varying
 from inlay.planner.views import expanded
 from inlay.runner import UNBOUND, Prepared, Runner, is_query
 from inlay.session import Session
@@ -29,7 +30,7 @@ def specs_of(session: Session) -> Specs:
     return {
         (prefix + name).lower(): (spec, name == spec.try_name)
         for spec in session.specs.values()
-        if spec.is_scalar
+        if not spec.is_table
         for name in (spec.name, spec.try_name)
     }
 
@@ -60,6 +61,7 @@ def runner_of(
     may name as tables; those of the callers where none are given."""
     if not session.attached:
         raise Unplannable("inlay was detached")
+    sql = as_json_where_varying(sql, specs_of(session))
     sql, parameters = with_named_parameters(expanded(sql, views_that_call(session, con)), parameters)
     tables = variables(sql) if tables is None else dict(tables)
     specs = specs_of(session)
@@ -103,10 +105,10 @@ def relation(
 
 
 def plain_relation(
-    con: duckdb.DuckDBPyConnection, sql: str, parameters: Any, alias: str, tables: Mapping[str, Any]
+    session: Session, con: duckdb.DuckDBPyConnection, sql: str, parameters: Any, alias: str, tables: Mapping[str, Any]
 ) -> Any:
     """What con.sql(sql) gives, with the calls made as rows come."""
-    return with_tables(con, sql, tables, parameters, "sql", {"alias": alias})
+    return with_tables(con, as_json_where_varying(sql, specs_of(session)), tables, parameters, "sql", {"alias": alias})
 
 
 def _planned_or_plain(
@@ -118,6 +120,7 @@ def _planned_or_plain(
     options: dict[str, Any],
     tables: Mapping[str, Any] | None = None,
 ) -> Any:
+    sql = as_json_where_varying(sql, specs_of(session))
     tables = variables(sql) if tables is None else tables
     try:
         prepared = prepare(session, con, sql, parameters, tables)

@@ -21,6 +21,7 @@ from inlay.caller_tables import with_tables
 from inlay.duckdb_arguments import said_options
 from inlay.engine import cancel
 from inlay.errors import InlayError
+from inlay.json_schema import read_schema
 from inlay.planner.early_stop import EarlyStop, early_stops
 from inlay.planner.gather import KEY, ROWS, gathers
 from inlay.planner.join_by_call import calls_before, join_by_call
@@ -324,10 +325,24 @@ class Runner:
         finally:
             inputs.close()  # an open reader holds the connection
         self.shared[same] = self.held[number] = held
-        self.tables[held.table] = held.arrow(keys)
+        self.tables[held.table] = self.typed(call, held, keys)
         self.answers[number] = Answers(held.table, keys, kept=stays_a_call(self.plan.statement.node(number)))
         account.seconds = time.perf_counter() - began
         self.staged.append(account)
+
+    def typed(self, call: Call, held: _Held, keys: tuple[tuple[int, int], ...]) -> pa.Table:
+        """The answers as the call gives them: JSON as the STRUCT that its macro makes of it."""
+        table = held.arrow(keys)
+        if not call.spec.typed or call.detail:
+            return table
+        structure = read_schema(call.spec.name, held.labels).structure.replace("'", "''")
+        columns = ", ".join(f"{KEY}{i}" for i, _ in keys)
+        value = f"{{'v': from_json({VALUE}.v::VARCHAR, '{structure}')}} AS {VALUE}"
+        relation = with_tables(
+            self.con, f"SELECT {columns}{', ' if columns else ''}{value} FROM {held.table}", {held.table: table}, None
+        )
+        read = relation.to_arrow_table if hasattr(relation, "to_arrow_table") else relation.fetch_arrow_table
+        return read()
 
     def answer(self, call: Call, held: _Held, batch: pa.RecordBatch, account: Staged, whole: bool) -> None:
         rows = [batch.column(f"{KEY}{i}") for i in range(len(call.texts))]
@@ -407,7 +422,7 @@ class Runner:
         table = relation.to_arrow_table() if hasattr(relation, "to_arrow_table") else relation.fetch_arrow_table()
         said = table.to_pylist()[0]
         connection, node = said.pop("_inlay_connection"), said.pop("_inlay_node")
-        labels = said.pop("labels", None)
+        labels = said.pop(call.spec.setting, None) if call.spec.setting else None
         return labels, {**said_options(call.spec, said), "node": node}, connection
 
 

@@ -19,7 +19,8 @@ from inlay.backends.base import Bools, Ints
 from inlay.config import Settings
 from inlay.definitions import all_definitions
 from inlay.engine.cancel import Token
-from inlay.engine.foresight import Foresight
+from inlay.engine.foresight import ForeseenGeneration, Foresight
+from inlay.engine.generation import Generation
 from inlay.engine.inference import Inference, Outcome, about_model, numbers_name, numbers_question
 from inlay.engine.limits import Limits
 from inlay.engine.pool import loaded_models
@@ -74,7 +75,7 @@ class Session:
         """Takes new settings; what is known stays known, since keys hold everything that can change an answer."""
         self.settings = settings
         self.specs: dict[str, FunctionSpec] = all_definitions(settings.functions_folders)
-        names = [spec.name for spec in self.specs.values() if spec.is_scalar]
+        names = [spec.name for spec in self.specs.values() if not spec.is_table]
         self._call_pattern = re.compile(
             rf'{settings.prefix}(?:try_)?(?:{"|".join(map(re.escape, names))})"?\s*\(', re.IGNORECASE
         )
@@ -94,6 +95,7 @@ class Session:
             store_inputs=settings.store_inputs,
             limits=Limits.of(settings),
         )
+        self.generation = Generation(self.inference)
         with self._lock:
             self._models.clear()
             self._calls.clear()
@@ -227,7 +229,10 @@ class Session:
                 for start in range(0, len(texts), VECTORS_AT_A_TIME):
                     part = texts.slice(start, VECTORS_AT_A_TIME)
                     with self.progress.working(f"{function} {call.model.name}", n_texts) as told:
-                        ask = Ask(self.inference, call.model, Token(), told, entry.number, planning=self.planning)
+                        ask = Ask(
+                            self.inference, self.generation, call.model, Token(), told, entry.number,
+                            planning=self.planning,
+                        )  # fmt: skip
                         parts.append(ask.vectors(part.to_pylist(), purpose))
                     self.ledger.count(
                         entry,
@@ -235,8 +240,9 @@ class Session:
                         parts[-1].known,
                         {} if self.planning else parts[-1].errors,
                         tokens=ask.tokens,
+                        output_tokens=ask.output_tokens,
                         truncated=ask.truncated,
-                        cost=ask.tokens / 1e6 * call.model.cost_per_million_tokens,
+                        cost=ask.cost,
                         loading_seconds=ask.loading_seconds,
                     )
                 outcomes.append(_joined(parts, call.model.width))
@@ -286,7 +292,7 @@ class Session:
         asked = inputs if not len(stored) else inputs.take(missing)
         texts = [column.to_pylist() for column in asked.columns]
         with self.progress.working(f"{call.function} {call.model.name}", n_rows) as told:
-            ask = Ask(self.inference, call.model, Token(), told, entry.number, planning=self.planning)
+            ask = Ask(self.inference, self.generation, call.model, Token(), told, entry.number, planning=self.planning)
             answers = bound.answer(texts, ask)
         errors = {int(missing[i]): reason for i, reason in answers.errors.items()}
         known[missing] = answers.known
@@ -305,8 +311,9 @@ class Session:
             known,
             {} if self.planning else errors,
             tokens=ask.tokens,
+            output_tokens=ask.output_tokens,
             truncated=ask.truncated,
-            cost=ask.tokens / 1e6 * call.model.cost_per_million_tokens,
+            cost=ask.cost,
             loading_seconds=ask.loading_seconds,
         )
         answered = _in_order([table, made.select(schema.names)], np.concatenate([stored, missing]))
@@ -339,7 +346,7 @@ class Session:
         line = self.ledger.begin(entry.statement, call.function, proxy, said, int(counts.sum()), entry.node)
         try:
             with self.progress.working(f"{call.function} {proxy.name}", int(counts.sum())) as told:
-                ask = Ask(self.inference, proxy, Token(), told, line.number)
+                ask = Ask(self.inference, self.generation, proxy, Token(), told, line.number)
                 routed = bound.cascade(
                     [column.to_pylist() for column in inputs.columns],
                     ask,
@@ -355,7 +362,7 @@ class Session:
                 {},
                 tokens=ask.tokens,
                 truncated=ask.truncated,
-                cost=ask.tokens / 1e6 * proxy.cost_per_million_tokens,
+                cost=ask.cost,
                 loading_seconds=ask.loading_seconds,
             )
         finally:
@@ -423,6 +430,7 @@ class Session:
     def plan(self) -> Foresight:
         """From here on no model runs: calls answer what is known, and count the rest."""
         self.inference = foresight = Foresight(self.inference)
+        self.generation = ForeseenGeneration(foresight)
         self.account = None
         return foresight
 
@@ -460,7 +468,7 @@ class Session:
         with self._lock:
             bound = self._calls.get(key)
         if bound is None:
-            name = given.get("model") or self.settings.model
+            name = given.get("model") or self.default_model(spec)
             if not isinstance(name, str):
                 raise ConfigError(f"{spec.name}: model is {name!r}; it must be the name of a registered model.")
             proxy = self._proxy(spec, given) if has_targets(given) else None
@@ -470,6 +478,17 @@ class Session:
                 self._calls[key] = bound
         self._record(spec, *bound, labels, options)
         return bound
+
+    def default_model(self, spec: FunctionSpec) -> str:
+        """The model of a call that names none."""
+        configured = self.settings.functions.get(spec.name, {}).get("model")
+        if configured is not None:
+            return str(configured)
+        if spec.default_model is not None:
+            return spec.default_model
+        if spec.language_model and self.settings.language_model is not None:
+            return self.settings.language_model
+        return self.settings.model
 
     def _proxy(self, spec: FunctionSpec, given: Mapping[str, Any]) -> ModelRef:
         """What stands in for the exact model where it is sure: the model named, or the default."""
@@ -569,7 +588,7 @@ class Session:
                 "width": None, "max_tokens": entry.max_tokens, "fingerprint": None, "device": None, "status": "here",
                 "is_default": name == self.settings.model,
             }  # fmt: skip
-            if not entry.source.startswith("fake:") and local_folder(entry) is None:
+            if not entry.source.startswith(("fake:", "openai:", "rules:")) and local_folder(entry) is None:
                 row["status"] = "not on this machine"
             else:
                 try:

@@ -6,9 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-Task = Literal["embed", "classify", "nli", "rerank", "generate"]
+Task = Literal["embed", "classify", "nli", "rerank", "generate", "rules"]
 """What a model was made for: text → vector, text → its own labels, premise and hypothesis → entailment,
-query and document → relevance, prompt → text (a language model)."""
+query and document → relevance, prompt → text (a language model). 'rules' is no model: patterns and checksums."""
+
+SETTINGS = frozenset({"labels", "schema", "aspects"})
+"""Names of positional arguments that say how every row is to be answered. All others are row values."""
 
 TooLong = Literal["truncate", "error"]
 """What happens to a text of more tokens than the model takes: cut it (and count it in the ledger), or fail that row."""
@@ -28,10 +31,18 @@ class Argument:
     note: str
     default: str | None = None
 
+    @property
+    def is_setting(self) -> bool:
+        return self.name in SETTINGS
+
 
 @dataclass(frozen=True)
 class FunctionSpec:
-    """One file of udfs/: what a SQL function takes, gives and costs, and the macro that defines it."""
+    """One file of udfs/: what a SQL function takes, gives and costs, and the macro that defines it.
+
+    typed: the answer is JSON, which the macro turns into a STRUCT of the schema's fields. default_model: the model
+    where a call names none. language_model: only a language model answers, so that of the settings is meant.
+    """
 
     name: str
     summary: str
@@ -43,14 +54,31 @@ class FunctionSpec:
     cost: str
     errors: tuple[str, ...]
     example: str
-    kind: Literal["scalar", "table"]
+    kind: Literal["scalar", "aggregate", "table"]
     macro: str
     path: Path
     scores: bool = False
+    typed: bool = False
+    default_model: str | None = None
+    language_model: bool = False
 
     @property
     def is_scalar(self) -> bool:
         return self.kind == "scalar"
+
+    @property
+    def is_table(self) -> bool:
+        return self.kind == "table"
+
+    @property
+    def setting(self) -> str | None:
+        """The name of the argument that says how every row is to be answered, where there is one."""
+        return next((argument.name for argument in self.args if argument.is_setting), None)
+
+    @property
+    def gives(self) -> str:
+        """What a person gets: `returns`, or for typed functions what their macro makes of it."""
+        return "STRUCT" if self.typed else self.returns
 
     @property
     def try_name(self) -> str:
@@ -192,7 +220,8 @@ class RowError:
 
 @dataclass(frozen=True)
 class LedgerRow:
-    """What one call of one statement did. rows counts every row that reached the function, NULL inputs too."""
+    """What one call of one statement did. rows counts every row that reached the function, NULL inputs too.
+    tokens: read by the model. output_tokens: written by it."""
 
     statement: int
     function: str
@@ -204,6 +233,7 @@ class LedgerRow:
     failed: int
     truncated: int
     tokens: int
+    output_tokens: int
     seconds: float
     device: str
     node: str

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from string import Formatter
 from typing import Protocol
 
 import numpy as np
@@ -59,8 +62,8 @@ class BatchFailed(Exception):
 class Choices:
     """A question about a text, or about a text and a second one, that a language model answers with one of `options`.
 
-    user: the user's part of the prompt, with {text} and, for pairs, {pair} in it. What stands for them is never read
-    as one of the model's control tokens.
+    user: the user's part of the prompt, with {text} and, for pairs, {pair} in it, see filled(). What stands for them is
+    never read as one of the model's control tokens.
     """
 
     system: str
@@ -77,7 +80,8 @@ class Instruction:
 
     max_tokens: of each reply. temperature 0 is greedy. seed: of sampling; a row's draws depend on the seed and its own
     prompt, not on its neighbours. stop: texts that end a reply, which they are no part of. schema: JSON Schema as
-    text; every reply is valid for it, or the row fails.
+    text; every reply is valid for it, or the row fails. whole: a reply that max_tokens has cut off is no answer, so its
+    row fails; the engine sees to that, backends say how a reply ended.
     """
 
     system: str = ""
@@ -86,6 +90,7 @@ class Instruction:
     seed: int = 0
     stop: tuple[str, ...] = ()
     schema: str | None = None
+    whole: bool = True
 
 
 @dataclass(frozen=True)
@@ -104,12 +109,14 @@ class Prompt:
 
 @dataclass(frozen=True)
 class Reply:
-    """tokens: read for it, the whole prompt. output_tokens: written. truncated: the row's text was cut."""
+    """tokens: read for it, the whole prompt. output_tokens: written. truncated: the row's text was cut. ended: the
+    model ended the reply by itself, or at a stop text; else max_tokens did, or the end of the model's window."""
 
     text: str
     tokens: int = 0
     output_tokens: int = 0
     truncated: bool = False
+    ended: bool = True
 
 
 Done = Callable[[int, Reply | str], None]
@@ -177,15 +184,51 @@ class RemoteModel(Protocol):
         ...
 
 
+class Embedder(Protocol):
+    """An embedding model behind an endpoint."""
+
+    ref: ModelRef
+    device: str
+
+    def embed(
+        self,
+        texts: Sequence[str],
+        *,
+        stopped: Callable[[], bool],
+        spend: Callable[[int, int], None],
+        done: Callable[[int, Floats | str, int], None],
+    ) -> None:
+        """Packs texts into requests; done(position, its vector or why it failed, tokens) once for each. stopped, spend
+        and what is raised: as of RemoteModel.complete()."""
+        ...
+
+
+@lru_cache(maxsize=256)
+def _pieces(template: str) -> tuple[tuple[str, str | None], ...]:
+    """(literal text, name of what stands after it) in turn; as Python's format strings, so {{ is a brace."""
+    return tuple((literal, name) for literal, name, _, _ in Formatter().parse(template))
+
+
 def filled(template: str, text: str, pair: str | None = None) -> Prompt:
-    """The template with a row's values in the places of {text} and {pair}.
+    """The template with a row's values in the places of {text} and {pair}. In that of {tag} stands a digest of both,
+    for marks around a row's text that no text can close by itself, since it would have to hold its own digest.
 
     >>> filled("Is {pair} said here? {text} Answer:", "a {pair} b", "c")
     Prompt(text='a {pair} b', before='Is c said here? ', after=' Answer:')
     """
-    before, _, after = template.partition("{text}")
-    put = "" if pair is None else pair
-    return Prompt(text, before.replace("{pair}", put), after.replace("{pair}", put))
+    values = {"pair": "" if pair is None else pair}
+    if "{tag}" in template:
+        said = f"{text}\0{pair}".encode("utf-8", "surrogatepass")
+        values["tag"] = hashlib.sha256(said).hexdigest()[:8]
+    parts = ["", ""]
+    side = 0
+    for literal, name in _pieces(template):
+        parts[side] += literal
+        if name == "text":
+            side = 1
+        elif name is not None:
+            parts[side] += values[name]
+    return Prompt(text, parts[0], parts[1])
 
 
 class Backend(Protocol):

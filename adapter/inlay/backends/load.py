@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from inlay.backends.base import Backend, Tokens
+from inlay.backends.base import Backend, Embedder, RemoteModel, Tokens
 from inlay.backends.sharded import ShardedBackend
 from inlay.errors import MissingExtraError
 from inlay.types import ModelRef
@@ -36,3 +36,21 @@ def load_backend(ref: ModelRef) -> Backend:
         raise MissingExtraError.package(error.name or "torch", "torch", f"model {ref.name!r}") from error
     copies = [TorchEncoder(ref, device) for device in choose_devices(ref.device)]
     return copies[0] if len(copies) == 1 else ShardedBackend(copies)
+
+
+def load_remote(ref: ModelRef) -> RemoteModel:
+    """What speaks to the endpoint of a language model. Nothing is asked of it yet."""
+    try:
+        from inlay.backends.openai_model import OpenAIModel
+    except ImportError as error:
+        raise MissingExtraError.package(error.name or "aiohttp", "http", f"model {ref.name!r}") from error
+    return OpenAIModel(ref)
+
+
+def load_embedder(ref: ModelRef) -> Embedder:
+    """The same for an embedding model behind an endpoint."""
+    try:
+        from inlay.backends.openai_embeddings import OpenAIEmbedder
+    except ImportError as error:
+        raise MissingExtraError.package(error.name or "aiohttp", "http", f"model {ref.name!r}") from error
+    return OpenAIEmbedder(ref)

@@ -9,14 +9,16 @@ from __future__ import annotations
 import threading
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from inlay.backends.base import Ints, Tokens
+from inlay.backends.base import Choices, Instruction, Ints, Prompt, Tokens
 from inlay.backends.load import load_tokenizer
-from inlay.engine.inference import TOKENIZE_ROWS, Inference, Outcome, numbers_keys
+from inlay.engine.generation import Completions, Generation, completion_keys
+from inlay.engine.inference import TOKENIZE_ROWS, Inference, Outcome, about_model, numbers_keys, row_width
 from inlay.store.memory import empty_rows
 from inlay.types import ModelRef
 
@@ -24,6 +26,12 @@ NOT_INFERRED = "not inferred yet"
 
 # Texts of each model that are kept as a sample, for measuring its speed.
 SAMPLE = 128
+
+# Prompts of each language model that are kept for the same; a reply takes as long as a hundred texts to embed.
+REPLY_SAMPLE = 16
+
+# Tokens of a byte where an endpoint's tokenizer is not at hand; English has about a quarter.
+_TOKENS_PER_BYTE = 0.3
 
 
 @dataclass
@@ -33,7 +41,18 @@ class Needed:
     ref: ModelRef
     inputs: int = 0
     tokens: int = 0
-    sample: list[tuple[str, str | None, str]] = field(default_factory=list)
+    sample: list[tuple[str, str | None, str | Choices]] = field(default_factory=list)
+
+
+@dataclass
+class NeededReplies:
+    """What one language model would have to write. sample: some of the prompts, each with what all share."""
+
+    ref: ModelRef
+    prompts: int = 0
+    tokens: int = 0
+    most_output_tokens: int = 0
+    sample: list[tuple[Instruction, Prompt]] = field(default_factory=list)
 
 
 class Foresight(Inference):
@@ -42,6 +61,7 @@ class Foresight(Inference):
     def __init__(self, inference: Inference) -> None:
         super().__init__(inference.memory, inference.store, store_vectors=inference.store_vectors)
         self.needed: dict[str, Needed] = {}
+        self.replies: dict[str, NeededReplies] = {}
         self._counted: dict[bytes, int | None] = {}
         self._tokenizers: dict[str, Any] = {}
         self._lock = threading.Lock()
@@ -55,12 +75,12 @@ class Foresight(Inference):
         texts: list[str],
         pairs: list[str] | None = None,
         *,
-        prompt: str = "",
+        prompt: str | Choices = "",
         owner: int | None = None,
         **_: Any,
     ) -> Outcome:
         question, keys = numbers_keys(ref, prompt, texts, pairs)
-        rows = empty_rows(len(keys), ref.width)
+        rows = empty_rows(len(keys), row_width(ref, prompt))
         missing, _own = self.memory.lookup(keys, rows, None)
         shelf = self._shelf(ref, question)
         if shelf is not None and missing:
@@ -89,7 +109,14 @@ class Foresight(Inference):
                 needed.sample.append((texts[m], None if pairs is None else pairs[m], prompt))
         return Outcome(rows, dict.fromkeys(missing, NOT_INFERRED), known, tokens, 0)
 
-    def _tokenize(self, ref: ModelRef, texts: list[str], pairs: list[str] | None, prompt: str) -> Tokens:
+    def prompt_tokens(self, ref: ModelRef, instruction: Instruction, prompts: Sequence[Prompt]) -> list[int]:
+        """Of each prompt with what stands before it, but for a chat template's own marks."""
+        said = [f"{instruction.system}{prompt.content}" for prompt in prompts]
+        if ref.endpoint is not None and ref.tokenizer is None:
+            return [int(len(text.encode("utf-8", "replace")) * _TOKENS_PER_BYTE) + 1 for text in said]
+        return [int(n) for n in self._tokenize(ref, said, None, "").lengths_before] if said else []
+
+    def _tokenize(self, ref: ModelRef, texts: list[str], pairs: list[str] | None, prompt: str | Choices) -> Tokens:
         with self._lock:
             if ref.fingerprint not in self._tokenizers:
                 self._tokenizers[ref.fingerprint] = load_tokenizer(ref)
@@ -98,15 +125,67 @@ class Foresight(Inference):
         return found
 
 
-def measure(inference: Inference, needed: Needed, cancel: Any) -> float | None:
-    """Runs the sample and returns tokens a second, after the model was loaded; None without a sample. The results are
-    kept, so nothing is computed for the estimate alone."""
-    groups: dict[tuple[bool, str], list[tuple[str, str | None]]] = defaultdict(list)
-    for text, pair, prompt in needed.sample:
+class ForeseenGeneration(Generation):
+    """The same questions as Generation, counted instead of asked."""
+
+    def __init__(self, foresight: Foresight) -> None:
+        super().__init__(foresight)
+        self._foresight = foresight
+        self._counted: dict[bytes, int | None] = {}
+        self._lock = threading.Lock()
+
+    def run(
+        self,
+        ref: ModelRef,
+        instruction: Instruction,
+        prompts: Sequence[Prompt],
+        *,
+        owner: int | None = None,
+        **_: Any,
+    ) -> Completions:
+        question, keys = completion_keys(ref, instruction, prompts)
+        texts: list[Any] = [None] * len(keys)
+        missing, _own = self.memory.lookup(keys, texts, None)
+        if self.store is not None and missing:
+            shelf = self.store.shelf("completions", question, about_model(ref))
+            missing = self._from_store(shelf, keys, missing, texts, None)
+        known = np.ones(len(keys), dtype=np.bool_)
+        known[missing] = False
+        new: dict[bytes, int] = {}
+        with self._lock:
+            for m in missing:
+                if keys[m] not in self._counted:
+                    self._counted[keys[m]] = owner
+                    new[keys[m]] = m
+                known[m] = self._counted[keys[m]] != owner
+        asked = [prompts[m] for m in new.values()]
+        tokens = sum(self._foresight.prompt_tokens(ref, instruction, asked))
+        with self._lock:
+            needed = self._foresight.replies.setdefault(ref.name, NeededReplies(ref))
+            needed.prompts += len(asked)
+            needed.tokens += tokens
+            needed.most_output_tokens += len(asked) * instruction.max_tokens
+            needed.sample += [(instruction, prompt) for prompt in asked[: REPLY_SAMPLE - len(needed.sample)]]
+        return Completions(texts, dict.fromkeys(missing, NOT_INFERRED), known, tokens)
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """tokens_per_second: read and written, 0 without a sample. reply_tokens: of one reply, on average; None where none
+    was written."""
+
+    tokens_per_second: float
+    reply_tokens: float | None
+
+
+def measure(inference: Inference, needed: Needed | None, replies: NeededReplies | None, cancel: Any) -> Sampled:
+    """Runs a sample, after the model was loaded. The results are kept, so nothing is computed for the estimate alone."""
+    seconds, tokens, written, n_replies = 0.0, 0, 0, 0
+    groups: dict[tuple[bool, str | Choices], list[tuple[str, str | None]]] = defaultdict(list)
+    for text, pair, prompt in needed.sample if needed is not None else ():
         groups[pair is not None, prompt].append((text, pair))
-    seconds, tokens = 0.0, 0
-    inference.load(needed.ref)
     for (paired, prompt), inputs in groups.items():
+        assert needed is not None
         began = time.perf_counter()
         outcome = inference.run(
             needed.ref,
@@ -117,4 +196,15 @@ def measure(inference: Inference, needed: Needed, cancel: Any) -> float | None:
         )
         seconds += time.perf_counter() - began
         tokens += outcome.tokens
-    return tokens / seconds if seconds and tokens else None
+    asked: dict[Instruction, list[Prompt]] = defaultdict(list)
+    for instruction, each in replies.sample if replies is not None else ():
+        asked[instruction].append(each)
+    for instruction, prompts in asked.items():
+        assert replies is not None
+        began = time.perf_counter()
+        found = Generation(inference).run(replies.ref, instruction, prompts, cancel=cancel)
+        seconds += time.perf_counter() - began
+        tokens += found.tokens + found.output_tokens
+        written += found.output_tokens
+        n_replies += len(prompts)
+    return Sampled(tokens / seconds if seconds else 0.0, written / n_replies if n_replies else None)

@@ -7,21 +7,22 @@ do too. What DuckDB handed over at once is stored before the call returns: a kil
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from inlay import __version__
-from inlay.backends.base import Bools, Floats, Ints
+from inlay.backends.base import Bools, Choices, Floats, Ints, Tokens
 from inlay.engine.cancel import Token
+from inlay.engine.each_once import answer_each_once, distinct_keys
+from inlay.engine.finished import finished_by
 from inlay.engine.lane import Job, Lane, select_rows
 from inlay.engine.limits import Limits
-from inlay.engine.pool import lane_for
+from inlay.engine.pool import lane_for, remote_embedder, tokenizer_of
 from inlay.errors import BudgetExceededError
 from inlay.store.keys import input_keys, signature
 from inlay.store.memory import Memory, empty_rows
@@ -81,20 +82,26 @@ class Inference:
 
     def count_tokens(self, ref: ModelRef, texts: list[str]) -> tuple[Ints, dict[int, str]]:
         """Tokens of each text before any cut, special tokens included; texts that cannot be read go to errors."""
-        backend = lane_for(ref).backend
+        tokenize = self._tokenizer(ref)
         counts = np.zeros(len(texts), dtype=np.int64)
         errors: dict[int, str] = {}
         for start in range(0, len(texts), TOKENIZE_ROWS):
             part = texts[start : start + TOKENIZE_ROWS]
             try:
-                counts[start : start + len(part)] = backend.tokenize(part, None, "").lengths_before
+                counts[start : start + len(part)] = tokenize(part, None, "").lengths_before
             except Exception:  # one text spoiled the slice; find out which
                 for offset, text in enumerate(part):
                     try:
-                        counts[start + offset] = backend.tokenize([text], None, "").lengths_before[0]
+                        counts[start + offset] = tokenize([text], None, "").lengths_before[0]
                     except Exception as error:
                         errors[start + offset] = f"the text cannot be tokenised: {error}"
         return counts, errors
+
+    def _tokenizer(self, ref: ModelRef) -> Callable[[list[str], list[str] | None, str], Tokens]:
+        # An encoder's own copy where it is loaded anyway; of a language model the tokenizer alone, without the weights.
+        if ref.task == "generate" or ref.endpoint is not None:
+            return tokenizer_of(ref)
+        return lane_for(ref).backend.tokenize
 
     def run(
         self,
@@ -102,13 +109,14 @@ class Inference:
         texts: list[str],
         pairs: list[str] | None = None,
         *,
-        prompt: str = "",
+        prompt: str | Choices = "",
         cancel: Token,
         told: Told | None = None,
         owner: int | None = None,
         keep: bool = False,
     ) -> Outcome:
-        """The model's rows for texts, or for (text, pair); `prompt` is put before each text.
+        """The model's rows for texts, or for (text, pair); `prompt` is put before each text, or is what a language
+        model is asked of each.
 
         told(share, tokens) hears of every batch: which share of what had to be computed it was. owner: a number for
         the call of a statement; what another thread computes for the same owner was not known. keep: store the rows
@@ -117,51 +125,39 @@ class Inference:
         Raises ModelError when the model cannot be loaded, InterruptedQueryError when cancelled.
         """
         question, keys = numbers_keys(ref, prompt, texts, pairs)
-        places: dict[bytes, int] = {}
-        where = np.fromiter((places.setdefault(key, len(places)) for key in keys), dtype=np.int64, count=len(keys))
-        distinct = list(places)
-        first = np.zeros(len(distinct), dtype=np.int64)
-        first[where[::-1]] = np.arange(len(keys))[::-1]
-        rows = empty_rows(len(distinct), ref.width)
-        outcome = Outcome(rows, known=np.ones(len(distinct), dtype=np.bool_))
-        missing, own = self.memory.lookup(distinct, rows, owner)
-        outcome.known[own] = False
+        distinct = distinct_keys(keys)
+        width = row_width(ref, prompt)
+        rows = empty_rows(len(distinct.keys), width)
+        outcome = Outcome(rows)
         shelf = self._shelf(ref, question)
-        if shelf is not None and missing:
-            missing = self._from_store(shelf, distinct, missing, rows, owner)
-        while missing:
-            mine, others = self.memory.claim([distinct[m] for m in missing])
-            mine_at = [missing[m] for m in mine]
-            outcome.known[mine_at] = False
-            try:
-                self._compute(
-                    ref,
-                    [texts[first[m]] for m in mine_at],
-                    None if pairs is None else [pairs[first[m]] for m in mine_at],
-                    prompt,
-                    [distinct[m] for m in mine_at],
-                    mine_at,
-                    outcome,
-                    cancel,
-                    told,
-                    owner,
-                    shelf if keep or self.store_vectors else None,
-                )
-            finally:
-                self.memory.release([distinct[m] for m in mine_at])
-            waiting = [missing[m] for m in others]
-            for event in set(others.values()):
-                _await(event, cancel)
-            # Whatever another thread failed at is tried here once more, so that its error is listed here as well.
-            into = empty_rows(len(waiting), ref.width)
-            still, own = self.memory.lookup([distinct[w] for w in waiting], into, owner)
-            rows[waiting] = into
-            outcome.known[[waiting[o] for o in own]] = False
-            missing = [waiting[s] for s in still]
+
+        def stored(missing: list[int]) -> list[int]:
+            return missing if shelf is None else self._from_store(shelf, distinct.keys, missing, rows, owner)
+
+        def compute(places: list[int]) -> None:
+            self._compute(
+                ref,
+                [texts[distinct.first[m]] for m in places],
+                None if pairs is None else [pairs[distinct.first[m]] for m in places],
+                prompt,
+                [distinct.keys[m] for m in places],
+                places,
+                outcome,
+                cancel,
+                told,
+                owner,
+                shelf if keep or self.store_vectors else None,
+            )
+
+        known = answer_each_once(
+            self.memory, distinct.keys, rows,
+            empty=lambda n: empty_rows(n, width), stored=stored, compute=compute, cancel=cancel, owner=owner,
+        )  # fmt: skip
+        where = distinct.where
         return Outcome(
             rows[where],
             {i: outcome.errors[int(w)] for i, w in enumerate(where) if int(w) in outcome.errors},
-            outcome.known[where],
+            known[where],
             outcome.tokens,
             outcome.truncated,
             outcome.loading_seconds,
@@ -191,7 +187,7 @@ class Inference:
         ref: ModelRef,
         texts: list[str],
         pairs: list[str] | None,
-        prompt: str,
+        prompt: str | Choices,
         keys: list[bytes],
         places: list[int],
         outcome: Outcome,
@@ -200,7 +196,9 @@ class Inference:
         owner: int | None,
         shelf: Shelf | None,
     ) -> None:
-        if not texts:
+        if ref.endpoint is not None:
+            asked = [f"{prompt}{text}" for text in texts]
+            self._compute_remote(ref, asked, keys, places, outcome, cancel, told, owner, shelf)
             return
         outcome.loading_seconds += self.load(ref)
         lane = lane_for(ref)
@@ -229,17 +227,71 @@ class Inference:
             outcome.rows[[places[positions[i]] for i in good]] = job.rows[good]
             outcome.tokens += int(job.tokens.lengths.sum())
             outcome.truncated += int((job.tokens.lengths_before > job.tokens.lengths).sum())
-            done = [keys[positions[i]] for i in good]
-            self.memory.publish(done, job.rows[good], owner)
-            if shelf is not None and self.store is not None:
-                table = pa.table({"value": vector_array(job.rows[good])})
-                if self.store_inputs:
-                    columns = [texts] if pairs is None else [texts, pairs]
-                    table = with_inputs(table, [[column[positions[i]] for i in good] for column in columns])
-                self.store.publish(shelf, [key[32:] for key in done], table)
+            columns = [texts] if pairs is None else [texts, pairs]
+            inputs = [[column[positions[i]] for i in good] for column in columns] if self.store_inputs else []
+            self._publish([keys[positions[i]] for i in good], job.rows[good], inputs, owner, shelf)
         self.limits.took(time.perf_counter() - began)
         if refused is not None:
             raise refused
+
+    def _publish(
+        self, keys: list[bytes], rows: Floats, inputs: list[list[str]], owner: int | None, shelf: Shelf | None
+    ) -> None:
+        """To memory and, where there is a shelf, to the store."""
+        self.memory.publish(keys, rows, owner)
+        if shelf is not None and self.store is not None:
+            table = pa.table({"value": vector_array(rows)})
+            self.store.publish(shelf, [key[32:] for key in keys], with_inputs(table, inputs) if inputs else table)
+
+    def _compute_remote(
+        self,
+        ref: ModelRef,
+        texts: list[str],
+        keys: list[bytes],
+        places: list[int],
+        outcome: Outcome,
+        cancel: Token,
+        told: Told | None,
+        owner: int | None,
+        shelf: Shelf | None,
+    ) -> None:
+        """Vectors from an endpoint, kept as they come."""
+        embedder = remote_embedder(ref)
+        reserved = [0.0, 0.0]
+        began = time.perf_counter()
+
+        def spend(tokens: int, _output_tokens: int) -> None:
+            cost = tokens / 1e6 * ref.cost_per_million_tokens
+            self.limits.spend(0, tokens, cost)
+            reserved[0] += tokens
+            reserved[1] += cost
+
+        def work(put: Callable[[tuple[int, Floats | str, int]], None]) -> None:
+            embedder.embed(
+                texts, stopped=lambda: cancel.cancelled, spend=spend,
+                done=lambda position, row, tokens: put((position, row, tokens)),
+            )  # fmt: skip
+
+        self.limits.spend(len(texts), 0, 0.0)
+        finished = finished_by(f"inlay {ref.name}", work)
+        used = 0
+        try:
+            for batch in finished.batches(cancel, TOKENIZE_ROWS):
+                good = [(position, row) for position, row, _ in batch if not isinstance(row, str)]
+                outcome.errors.update({places[position]: row for position, row, _ in batch if isinstance(row, str)})
+                tokens = sum(tokens for _, _, tokens in batch)
+                used += tokens
+                outcome.tokens += tokens
+                if good:
+                    rows = np.stack([row for _, row in good]).astype(np.float32)
+                    outcome.rows[[places[position] for position, _ in good]] = rows
+                    inputs = [[texts[position] for position, _ in good]] if self.store_inputs else []
+                    self._publish([keys[position] for position, _ in good], rows, inputs, owner, shelf)
+                if told is not None:
+                    told(len(batch) / len(texts), tokens)
+        finally:
+            self.limits.settle(reserved[0] - used, reserved[1] - used / 1e6 * ref.cost_per_million_tokens)
+            self.limits.took(time.perf_counter() - began)
 
     def _submit(
         self,
@@ -247,7 +299,7 @@ class Inference:
         ref: ModelRef,
         texts: list[str],
         pairs: list[str] | None,
-        prompt: str,
+        prompt: str | Choices,
         start: int,
         places: list[int],
         outcome: Outcome,
@@ -292,7 +344,7 @@ class Inference:
         return [(lane.submit(tokens, cancel, count), positions)]
 
 
-def numbers_question(ref: ModelRef, prompt: str, *, pair: bool) -> dict[str, Any]:
+def numbers_question(ref: ModelRef, prompt: str | Choices, *, pair: bool) -> dict[str, Any]:
     """What a model's numbers depend on beside the input. dtype is what was asked for: with 'auto', machines of
     different precision share results, within the tolerance that docs/models.md states."""
     return {
@@ -300,13 +352,13 @@ def numbers_question(ref: ModelRef, prompt: str, *, pair: bool) -> dict[str, Any
         "model": ref.fingerprint,
         "dtype": ref.dtype,
         "too_long": ref.too_long,
-        "prompt": prompt,
+        "prompt": prompt if isinstance(prompt, str) else asdict(prompt),
         "pair": pair,
     }
 
 
 def numbers_keys(
-    ref: ModelRef, prompt: str, texts: list[str], pairs: list[str] | None
+    ref: ModelRef, prompt: str | Choices, texts: list[str], pairs: list[str] | None
 ) -> tuple[dict[str, Any], list[bytes]]:
     """The question, and what the numbers of each input are known by in memory: its signature and the input's key."""
     question = numbers_question(ref, prompt, pair=pairs is not None)
@@ -315,14 +367,14 @@ def numbers_keys(
 
 
 def numbers_name(ref: ModelRef) -> str:
-    return "vectors" if ref.task == "embed" else "logits"
+    return {"embed": "vectors", "generate": "likelihoods"}.get(ref.task, "logits")
+
+
+def row_width(ref: ModelRef, prompt: str | Choices) -> int:
+    """How many numbers the model gives for one text."""
+    return len(prompt.options) if isinstance(prompt, Choices) else ref.width
 
 
 def about_model(ref: ModelRef) -> dict[str, Any]:
     """What a manifest says of the model, for people."""
     return {"model": {"name": ref.name, "source": ref.source, "task": ref.task}, "created_by": f"inlay {__version__}"}
-
-
-def _await(event: threading.Event, cancel: Token) -> None:
-    while not event.wait(0.1):
-        cancel.check()

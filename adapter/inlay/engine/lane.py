@@ -14,20 +14,19 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from queue import SimpleQueue
+from typing import Protocol
 
 import numpy as np
 
 from inlay.backends.base import Backend, Floats, Ints, OutOfMemory, Tokens
 from inlay.engine.batches import cut_batches
 from inlay.engine.cancel import Token, calls_running, interrupt
+from inlay.engine.token_budget import TokenBudget
 from inlay.errors import InterruptedQueryError
 
 # Rows merged and sorted by length at a time. More rows give more even batches, but later first answers and a
 # later stop on Ctrl-C; above some thousands the gain is below one per cent (docs/benchmarks.md).
 WINDOW_ROWS = 16_384
-
-# After an out-of-memory the budget is halved; after this many batches without one it doubles again.
-GROW_AFTER_BATCHES = 32
 
 WAIT_SLICE_S = 0.1
 EXIT_WAIT_S = 5.0
@@ -80,7 +79,13 @@ class _Window:
         self.jobs[self.owner[row]].errors[int(self.place[row])] = reason
 
 
-_lanes: weakref.WeakSet[Lane] = weakref.WeakSet()
+class Stops(Protocol):
+    """Whatever works in threads of its own and has to come to rest before the interpreter ends."""
+
+    def wait_until_idle(self, timeout_s: float) -> bool: ...
+
+
+working: weakref.WeakSet[Stops] = weakref.WeakSet()
 
 
 def stop_at_exit() -> None:
@@ -88,7 +93,7 @@ def stop_at_exit() -> None:
     touch of Python's lock, and one that comes back from a model's C++ code then takes the whole process down."""
     interrupt()
     deadline = time.monotonic() + EXIT_WAIT_S
-    for lane in list(_lanes):
+    for lane in list(working):
         lane.wait_until_idle(max(0.0, deadline - time.monotonic()))
     if calls_running():
         while calls_running() and time.monotonic() < deadline:
@@ -101,8 +106,7 @@ class Lane:
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
-        self.max_batch_tokens = backend.max_batch_tokens
-        self._batches_since_oom = 0
+        self.budget = TokenBudget(backend.max_batch_tokens)
         self._queue: deque[Job] = deque()
         self._wake = threading.Condition()
         self._started = False
@@ -110,13 +114,14 @@ class Lane:
         self._idle.set()
         self._lock = threading.Lock()
         self._windows: SimpleQueue[_Window] = SimpleQueue()
-        _lanes.add(self)
+        working.add(self)
 
     def wait_until_idle(self, timeout_s: float) -> bool:
         return self._idle.wait(timeout_s)
 
     def submit(self, tokens: Tokens, cancel: Token, told: Callable[[int, int], None]) -> Job:
-        job = Job(tokens, cancel, self.backend.ref.width, told)
+        width = self.backend.ref.width if tokens.choices is None else len(tokens.choices.options)
+        job = Job(tokens, cancel, width, told)
         if not len(tokens):
             job.done.set()
             return job
@@ -172,7 +177,11 @@ class Lane:
         like = jobs[0].tokens
         while self._queue and n_rows < WINDOW_ROWS:
             following = self._queue[0].tokens
-            if following.prompt_tokens != like.prompt_tokens or (following.types is None) != (like.types is None):
+            if (
+                following.prompt_tokens != like.prompt_tokens
+                or (following.types is None) != (like.types is None)
+                or following.choices != like.choices
+            ):
                 break
             n_rows += len(following)
             jobs.append(self._queue.popleft())
@@ -183,7 +192,7 @@ class Lane:
         owner = np.repeat(np.arange(len(jobs)), [len(job.tokens) for job in jobs])
         place = np.concatenate([np.arange(len(job.tokens)) for job in jobs])
         tokens = jobs[0].tokens if len(jobs) == 1 else _joined([job.tokens for job in jobs])
-        window = _Window(jobs, tokens, owner, place, deque(cut_batches(lengths, self.max_batch_tokens)))
+        window = _Window(jobs, tokens, owner, place, deque(cut_batches(lengths, self.budget.max_tokens)))
         helpers = min(self.backend.workers, len(window.pending)) - 1
         for _ in range(helpers):
             self._windows.put(window)
@@ -214,7 +223,7 @@ class Lane:
                 out_of_memory = isinstance(error, OutOfMemory)
                 with self._lock:
                     if out_of_memory:
-                        self._shrink()
+                        self.budget.shrink()
                     if len(rows) > 1:
                         window.pending.extendleft(reversed(np.array_split(rows, 2)))
                     elif out_of_memory:
@@ -223,18 +232,8 @@ class Lane:
                         window.fail(int(rows[0]), f"{type(error).__name__}: {error}")
                 continue
             with self._lock:
-                self._grow()
+                self.budget.grow()
                 window.answer(rows, answers)
-
-    def _shrink(self) -> None:
-        self._batches_since_oom = 0
-        self.max_batch_tokens = max(self.max_batch_tokens // 2, 1)
-
-    def _grow(self) -> None:
-        self._batches_since_oom += 1
-        if self._batches_since_oom >= GROW_AFTER_BATCHES and self.max_batch_tokens < self.backend.max_batch_tokens:
-            self.max_batch_tokens = min(self.max_batch_tokens * 2, self.backend.max_batch_tokens)
-            self._batches_since_oom = 0
 
 
 def _joined(parts: list[Tokens]) -> Tokens:
@@ -247,6 +246,7 @@ def _joined(parts: list[Tokens]) -> Tokens:
         types=None if parts[0].types is None else np.concatenate([p.types for p in parts if p.types is not None]),
         lengths_before=np.concatenate([part.lengths_before for part in parts]),
         prompt_tokens=parts[0].prompt_tokens,
+        choices=parts[0].choices,
     )
 
 
@@ -261,4 +261,5 @@ def select_rows(tokens: Tokens, rows: Ints) -> Tokens:
         types=None if tokens.types is None else tokens.types[where],
         lengths_before=tokens.lengths_before[rows],
         prompt_tokens=tokens.prompt_tokens,
+        choices=tokens.choices,
     )

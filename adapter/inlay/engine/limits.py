@@ -46,6 +46,12 @@ class Limits:
             for name, amount in asked.items():
                 self._spent[name] += amount
 
+    def settle(self, tokens: float, cost: float) -> None:
+        """Gives back what was set aside for replies and then not used."""
+        with self._lock:
+            self._spent["max_tokens"] -= tokens
+            self._spent["max_cost"] -= cost
+
     def took(self, seconds: float) -> None:
         with self._lock:
             self._spent["max_seconds"] += seconds

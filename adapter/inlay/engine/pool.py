@@ -1,29 +1,67 @@
-"""One loaded model per device per process, shared by every connection and dbt thread."""
+"""One loaded model per device per process, and one client per endpoint, shared by every connection and dbt thread."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
+from typing import TypeVar, cast
 
-from inlay.backends.load import load_backend
+from inlay.backends.base import Embedder, LanguageModel, RemoteModel, Tokens
+from inlay.backends.load import load_backend, load_embedder, load_remote, load_tokenizer
 from inlay.engine.lane import Lane
+from inlay.engine.text_lane import TextLane
 from inlay.types import ModelRef
 
-_lanes: dict[tuple[str, str, str, str, str], Lane] = {}
-_loading: dict[tuple[str, str, str, str, str], threading.Lock] = {}
+Key = tuple[object, ...]
+T = TypeVar("T")
+
+_lanes: dict[Key, Lane] = {}
+_text_lanes: dict[Key, TextLane] = {}
+_remote: dict[Key, RemoteModel | Embedder] = {}
+_tokenizers: dict[Key, Callable[[list[str], list[str] | None, str], Tokens]] = {}
+_loading: dict[Key, threading.Lock] = {}
 _lock = threading.Lock()
 
 
 def lane_for(ref: ModelRef) -> Lane:
     """The lane of this model, loading it at the first call; callers of other models are not held up meanwhile."""
-    key = (ref.fingerprint, ref.backend, ref.device, ref.dtype, ref.too_long)
+    return _once(_lanes, _key(ref), lambda: Lane(load_backend(ref)))
+
+
+def text_lane(ref: ModelRef) -> TextLane:
+    """The lane in which this language model replies; it is loaded once for that and for scoring."""
+    lane = lane_for(ref)
+    return _once(_text_lanes, _key(ref), lambda: TextLane(cast("LanguageModel", lane.backend)))
+
+
+def remote_model(ref: ModelRef) -> RemoteModel:
+    """What speaks to this model's endpoint."""
+    return cast("RemoteModel", _once(_remote, (ref.fingerprint, ref.endpoint), lambda: load_remote(ref)))
+
+
+def remote_embedder(ref: ModelRef) -> Embedder:
+    return cast("Embedder", _once(_remote, (ref.fingerprint, ref.endpoint), lambda: load_embedder(ref)))
+
+
+def tokenizer_of(ref: ModelRef) -> Callable[[list[str], list[str] | None, str], Tokens]:
+    """The model's tokenizer, without its weights."""
+    return _once(_tokenizers, (*_key(ref), ref.tokenizer), lambda: load_tokenizer(ref))
+
+
+def _key(ref: ModelRef) -> Key:
+    return (ref.fingerprint, ref.backend, ref.device, ref.dtype, ref.too_long)
+
+
+def _once(made: dict[Key, T], key: Key, make: Callable[[], T]) -> T:
     with _lock:
-        mutex = _loading.setdefault(key, threading.Lock())
+        mutex = _loading.setdefault((id(made), *key), threading.Lock())
     with mutex:
-        if key not in _lanes:
-            _lanes[key] = Lane(load_backend(ref))
-        return _lanes[key]
+        if key not in made:
+            made[key] = make()
+        return made[key]
 
 
 def loaded_models() -> dict[str, str]:
     """Fingerprint → device of every model that this process has loaded."""
-    return {key[0]: lane.backend.device for key, lane in _lanes.items()}
+    local = {str(key[0]): lane.backend.device for key, lane in _lanes.items()}
+    return local | {model.ref.fingerprint: model.device for model in _remote.values()}

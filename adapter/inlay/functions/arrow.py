@@ -20,6 +20,10 @@ _TYPES: dict[str, pa.DataType] = {
     "DOUBLE": pa.float64(),
     "INTEGER": pa.int32(),
     "FLOAT[]": pa.list_(pa.float32()),
+    "MAP(VARCHAR, VARCHAR)": pa.map_(pa.string(), pa.string()),
+    "STRUCT(category VARCHAR, start INTEGER, length INTEGER, text VARCHAR)[]": pa.list_(
+        pa.struct([("category", pa.string()), ("start", pa.int32()), ("length", pa.int32()), ("text", pa.string())])
+    ),
 }
 _SCORES = pa.map_(pa.string(), pa.float64())
 

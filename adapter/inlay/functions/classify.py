@@ -4,6 +4,7 @@ embedding model   the label whose vector has the highest cosine to the text; sco
 NLI model         the label whose sentence the text entails most; scores are softmax over labels, as in
                   transformers' zero-shot pipeline
 classifier        its own labels, or some of them; scores are its probabilities
+language model    asked for one of the labels: see judged.py; scores are probabilities, from an endpoint there are none
 
 With a target for agreement see cascade.py.
 """
@@ -16,11 +17,13 @@ from typing import Any
 import numpy as np
 
 from inlay.backends.base import Bools, Floats
-from inlay.errors import CannotServeError
+from inlay.errors import CannotServeError, ConfigError
 from inlay.functions.cascade import label_cascade
 from inlay.functions.contract import Answers, Ask, Bound, Call, sigmoid, softmax
 from inlay.functions.entailment import entailment_columns, logits_by_statement
+from inlay.functions.judged import Judge, Judged
 from inlay.functions.labels import Labels, check_template, read_labels, spelled_out
+from inlay.functions.prompt_files import prompt_file
 from inlay.types import ModelRef
 
 # Around a label's name, where neither the call nor the model's settings give a template. For embedding models the
@@ -36,6 +39,8 @@ COSINE_SHARPNESS = 20.0
 
 def bind(call: Call) -> Bound:
     labels = call_labels(call)
+    if call.model.task == "generate":
+        return _by_language_model(call, labels)
     template = call_template(call)
     score = LabelScorer(call.model, labels, template)
 
@@ -44,6 +49,32 @@ def bind(call: Call) -> Bound:
 
     basis = {"version": 1, **label_basis(call.model, labels, template)}
     return Bound(answer, basis, cascade=label_cascade(call, labels))
+
+
+def _by_language_model(call: Call, labels: Labels) -> Bound:
+    if call.options.get("template") is not None:
+        raise ConfigError(
+            f"{call.function}: template is for embedding and NLI models; {call.model.name!r} is a language model. "
+            "Leave template out; describe labels with {'label': 'bug', 'description': 'something does not work'}."
+        )
+    judge = Judge(prompt_file("ai_classify"), labels.names, {"labels": labels.listed()})
+
+    def answer(columns: list[list[str]], ask: Ask) -> Answers:
+        return chosen(labels.names, judge(columns[0], None, ask))
+
+    return Bound(answer, {"version": 1, **judge.basis()}, cascade=label_cascade(call, labels))
+
+
+def chosen(names: Sequence[str], judged: Judged) -> Answers:
+    """What a language model chose."""
+    return Answers(
+        [None if place < 0 else names[place] for place in judged.best],
+        judged.errors,
+        judged.known,
+        confidence=judged.confidence(),
+        labels=tuple(names),
+        scores=judged.scores,
+    )
 
 
 def choose_best(
@@ -77,7 +108,9 @@ def call_labels(call: Call) -> Labels:
             )
         return labels
     if call.model.task == "rerank":
-        raise call.cannot("an embedding model, an NLI model or a classifier", "Name one with model := '…'.")
+        raise call.cannot(
+            "an embedding model, an NLI model, a classifier or a language model", "Name one with model := '…'."
+        )
     return read_labels(call.function, call.labels)
 
 

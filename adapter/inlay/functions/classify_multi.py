@@ -1,32 +1,85 @@
 """ai_classify_multi: every label that fits, best first.
 
 Each label is judged for itself: by cosine (embedding model), by entailment against contradiction (NLI model), or
-by the classifier's own probability.
+by the classifier's own probability. A language model in this process is asked about each label, and its share of yes is
+the score; one behind an endpoint replies with the labels, and gives no scores.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
+from inlay.backends.base import Bools, Floats
+from inlay.errors import ConfigError
 from inlay.functions.classify import LabelScorer, call_labels, call_template, label_basis
 from inlay.functions.contract import Answers, Ask, Bound, Call
+from inlay.functions.judged import YES_NO, Judge, gives_likelihoods, replies_of_schema, yes_scores
+from inlay.functions.labels import Labels
+from inlay.functions.prompt_files import prompt_file
 
 DEFAULT_THRESHOLD = 0.5
 
 
 def bind(call: Call) -> Bound:
     labels = call_labels(call)
+    if call.model.task == "generate":
+        return _label_by_label(call, labels) if gives_likelihoods(call.model) else _in_one_reply(call, labels)
     threshold = call.threshold(None if call.model.task == "embed" else DEFAULT_THRESHOLD)
     template = call_template(call)
     score = LabelScorer(call.model, labels, template, each_for_itself=True)
 
     def answer(columns: list[list[str]], ask: Ask) -> Answers:
-        scores, errors, known = score(columns[0], ask)
-        order = np.argsort(-scores, axis=1, kind="stable")
-        values = [
-            None if i in errors else [labels.names[k] for k in order[i] if scores[i, k] >= threshold]
-            for i in range(len(scores))
-        ]
-        return Answers(values, errors, known, labels=labels.names, scores=scores)
+        return _above(labels, threshold, *score(columns[0], ask))
 
     return Bound(answer, {"version": 1, "threshold": threshold, **label_basis(call.model, labels, template)})
+
+
+def _above(labels: Labels, threshold: float, scores: Floats, errors: dict[int, str], known: Bools) -> Answers:
+    """The labels whose score reaches the threshold, best first."""
+    order = np.argsort(-scores, axis=1, kind="stable")
+    values = [
+        None if i in errors else [labels.names[k] for k in order[i] if scores[i, k] >= threshold]
+        for i in range(len(scores))
+    ]
+    return Answers(values, errors, known, labels=labels.names, scores=scores)
+
+
+def _label_by_label(call: Call, labels: Labels) -> Bound:
+    threshold = call.threshold(DEFAULT_THRESHOLD)
+    judge = Judge(prompt_file("ai_classify_multi"), YES_NO)
+    described = [line.removeprefix("- ") for line in labels.listed().split("\n")]
+
+    def answer(columns: list[list[str]], ask: Ask) -> Answers:
+        n, k = len(columns[0]), len(described)
+        judged = judge([text for text in columns[0] for _ in range(k)], described * n, ask)
+        errors: dict[int, str] = {}
+        for position, reason in judged.errors.items():
+            errors.setdefault(position // k, reason)
+        known = np.asarray(judged.known.reshape(n, k).all(axis=1), dtype=np.bool_)
+        return _above(labels, threshold, yes_scores(judged).reshape(n, k), errors, known)
+
+    return Bound(answer, {"version": 1, "threshold": threshold, "labels": described, **judge.basis()})
+
+
+def _in_one_reply(call: Call, labels: Labels) -> Bound:
+    if call.options.get("threshold") is not None:
+        raise ConfigError(
+            f"{call.function}: threshold is given, but {call.model.name!r} is behind an endpoint and gives no scores. "
+            "Leave threshold out."
+        )
+    file = prompt_file("ai_classify_multi", "remote")
+    user = file.user_with(labels=labels.listed())
+    choice = {"type": "array", "items": {"enum": list(labels.names)}, "maxItems": len(labels.names)}
+    schema = {
+        "type": "object", "properties": {"labels": choice}, "required": ["labels"], "additionalProperties": False,
+    }  # fmt: skip
+
+    def answer(columns: list[list[str]], ask: Ask) -> Answers:
+        values, errors, known = replies_of_schema(
+            file.system, user, schema, columns[0], None, ask, max_tokens=call.model.max_output_tokens
+        )
+        return Answers(
+            [None if value is None else list(dict.fromkeys(value["labels"])) for value in values], errors, known
+        )
+
+    return Bound(answer, {"version": 1, "prompt": {"system": file.system, "user": user}, "labels": list(labels.names)})

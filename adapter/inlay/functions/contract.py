@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 
-from inlay.backends.base import Bools, Floats, Ints
+from inlay.backends.base import Bools, Choices, Floats, Instruction, Ints, Prompt
 from inlay.engine.cancel import Token
+from inlay.engine.generation import Completions, Generation
 from inlay.engine.inference import Inference, Outcome, Told
 from inlay.errors import CannotServeError, ConfigError
 from inlay.functions.guarantee import Certificate, Ids
@@ -20,6 +21,8 @@ MADE_FOR = {
     "classify": "a classifier with its own labels",
     "nli": "an NLI model",
     "rerank": "a cross-encoder",
+    "generate": "a language model",
+    "rules": "no model but a set of rules",
 }
 
 
@@ -84,11 +87,13 @@ class Ask:
     may be without numbers."""
 
     inference: Inference
+    generation: Generation
     model: ModelRef
     cancel: Token
     told: Told | None = None
     owner: int | None = None
     tokens: int = 0
+    output_tokens: int = 0
     truncated: int = 0
     loading_seconds: float = 0.0
     planning: bool = False
@@ -108,7 +113,28 @@ class Ask:
     def logits(self, texts: list[str], pairs: list[str] | None = None) -> Outcome:
         return self._run(texts, pairs, "")
 
-    def _run(self, texts: list[str], pairs: list[str] | None, prompt: str, keep: bool = False) -> Outcome:
+    def likelihoods(self, choices: Choices, texts: list[str], pairs: list[str] | None = None) -> Outcome:
+        """The log-likelihood of each option, by a language model in this process."""
+        return self._run(texts, pairs, choices)
+
+    def complete(self, instruction: Instruction, prompts: Sequence[Prompt]) -> Completions:
+        """A language model's replies."""
+        found = self.generation.run(
+            self.model, instruction, prompts, cancel=self.cancel, told=self.told, owner=self.owner
+        )
+        self.tokens += found.tokens
+        self.output_tokens += found.output_tokens
+        self.truncated += found.truncated
+        self.loading_seconds += found.loading_seconds
+        return found
+
+    @property
+    def cost(self) -> float:
+        """Of what was read and written so far, by the model's prices."""
+        read = self.tokens * self.model.cost_per_million_tokens
+        return (read + self.output_tokens * self.model.cost_per_million_output_tokens) / 1e6
+
+    def _run(self, texts: list[str], pairs: list[str] | None, prompt: str | Choices, keep: bool = False) -> Outcome:
         outcome = self.inference.run(
             self.model, texts, pairs, prompt=prompt, cancel=self.cancel, told=self.told, owner=self.owner, keep=keep
         )

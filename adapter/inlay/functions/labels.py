@@ -23,6 +23,17 @@ class Labels:
             for name, description in zip(self.names, self.descriptions, strict=True)
         ]
 
+    def listed(self) -> str:
+        """One line a label, as a language model is told of them. A line break inside would look like another label."""
+        return "\n".join(
+            f"- {_one_line(name)}" + (f": {_one_line(description)}" if description else "")
+            for name, description in zip(self.names, self.descriptions, strict=True)
+        )
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
 
 def read_labels(function: str, given: Any) -> Labels:
     """Raises ConfigError for anything but a list of at least one distinct, non-empty label."""

@@ -5,13 +5,18 @@ from __future__ import annotations
 from inlay.functions import (
     classify,
     classify_multi,
+    complete,
     count_tokens,
     embed,
+    extract,
     filter,
     rerank,
+    rewrite,
     score,
     sentiment,
+    sentiment_by_aspect,
     similarity,
+    summarize,
 )
 from inlay.functions.contract import Bind
 
@@ -24,5 +29,14 @@ FUNCTIONS: dict[str, Bind] = {
     "ai_score": score.bind,
     "ai_sentiment": sentiment.bind,
     "ai_rerank": rerank.bind,
+    "ai_sentiment_by_aspect": sentiment_by_aspect.bind,
+    "ai_complete": complete.bind,
+    "ai_extract": extract.bind,
+    "ai_extract_json": extract.bind,
+    "ai_summarize": summarize.bind_summarize,
+    "ai_translate": rewrite.bind_translate,
+    "ai_fix_grammar": rewrite.bind_fix_grammar,
+    "ai_agg": summarize.bind_agg,
+    "ai_summarize_agg": summarize.bind_summarize_agg,
     "ai_count_tokens": count_tokens.bind,
 }

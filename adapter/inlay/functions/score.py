@@ -1,7 +1,8 @@
 """ai_score: how well a text meets a criterion, 0 to 1.
 
 NLI model: the probability of entailment. Embedding model: (1 + cosine) / 2, which keeps the order of the cosines;
-it says nearer or farther, not how probable.
+it says nearer or farther, not how probable. Language model: the probability of yes; one behind an endpoint gives a
+number of its own.
 """
 
 from __future__ import annotations
@@ -11,11 +12,18 @@ import numpy as np
 from inlay.backends.base import Bools, Floats
 from inlay.functions.contract import Answers, Ask, Bound, Call, Closeness, cosines, numbers
 from inlay.functions.entailment import entailment_columns, entailment_probability
+from inlay.functions.judged import YES_NO, Judge, gives_likelihoods, replies_of_schema, yes_scores
+from inlay.functions.prompt_files import prompt_file
 
 
 def bind(call: Call) -> Bound:
+    if call.model.task == "generate":
+        return _by_likelihood() if gives_likelihoods(call.model) else _by_reply()
     if call.model.task not in ("embed", "nli"):
-        raise call.cannot("an NLI or embedding model", "Name one with model := '…'; a cross-encoder serves ai_rerank.")
+        raise call.cannot(
+            "an NLI model, a language model or an embedding model",
+            "Name one with model := '…'; a cross-encoder serves ai_rerank.",
+        )
     if call.model.task == "nli":
         entailment_columns(call.model)
 
@@ -27,6 +35,29 @@ def bind(call: Call) -> Bound:
 
     near = Closeness(("document", "query"), score=_from_cosines, cosine=lambda score: 2 * score - 1)
     return Bound(answer, {"version": 1}, closeness=near if call.model.task == "embed" else None)
+
+
+def _by_likelihood() -> Bound:
+    judge = Judge(prompt_file("ai_score"), YES_NO)
+
+    def answer(columns: list[list[str]], ask: Ask) -> Answers:
+        judged = judge(columns[0], columns[1], ask)
+        return Answers(numbers(yes_scores(judged), judged.errors), judged.errors, judged.known)
+
+    return Bound(answer, {"version": 1, **judge.basis()})
+
+
+def _by_reply() -> Bound:
+    file = prompt_file("ai_score", "remote")
+    user = file.user_with()
+    score = {"type": "number", "minimum": 0, "maximum": 1}
+    schema = {"type": "object", "properties": {"score": score}, "required": ["score"], "additionalProperties": False}
+
+    def answer(columns: list[list[str]], ask: Ask) -> Answers:
+        values, errors, known = replies_of_schema(file.system, user, schema, columns[0], columns[1], ask)
+        return Answers([None if value is None else float(value["score"]) for value in values], errors, known)
+
+    return Bound(answer, {"version": 1, "prompt": {"system": file.system, "user": user}})
 
 
 def _from_cosines(found: Floats) -> Floats:

@@ -1,7 +1,7 @@
 """ai_sentiment: positive, negative, neutral or mixed.
 
 A sentiment classifier's own labels are mapped by name, an NLI model is asked STATEMENTS, an embedding model compares
-a text with EXAMPLES.
+a text with EXAMPLES, a language model is asked: see judged.py.
 """
 
 from __future__ import annotations
@@ -10,9 +10,11 @@ import numpy as np
 
 from inlay.backends.base import Floats
 from inlay.errors import CannotServeError
-from inlay.functions.classify import LabelScorer, choose_best
+from inlay.functions.classify import LabelScorer, choose_best, chosen
 from inlay.functions.contract import Answers, Ask, Bound, Call
+from inlay.functions.judged import Judge
 from inlay.functions.labels import Labels
+from inlay.functions.prompt_files import prompt_file
 
 SENTIMENTS = ("positive", "negative", "neutral", "mixed")
 
@@ -132,8 +134,13 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
 
 
 def bind(call: Call) -> Bound:
-    if call.model.task == "rerank":
-        raise call.cannot("a sentiment classifier, an NLI model or an embedding model", "Name one with model := '…'.")
+    if call.model.task == "generate":
+        return _by_language_model()
+    if call.model.task not in ("embed", "nli", "classify"):
+        raise call.cannot(
+            "a sentiment classifier, an NLI model, an embedding model or a language model",
+            "Name one with model := '…'.",
+        )
     if call.model.task == "classify":
         return _from_classifier(call)
     if call.model.task == "nli":
@@ -145,6 +152,15 @@ def bind(call: Call) -> Bound:
         return choose_best(SENTIMENTS, outcome.rows @ anchors.T, outcome.errors, outcome.known, sharpen=True)
 
     return Bound(answer, {"version": 1, "compared": EXAMPLES})
+
+
+def _by_language_model() -> Bound:
+    judge = Judge(prompt_file("ai_sentiment"), SENTIMENTS)
+
+    def answer(columns: list[list[str]], ask: Ask) -> Answers:
+        return chosen(SENTIMENTS, judge(columns[0], None, ask))
+
+    return Bound(answer, {"version": 1, **judge.basis()})
 
 
 def _from_entailment(call: Call) -> Bound:

@@ -27,6 +27,9 @@ _POOLING_SWITCHES = {
     "pooling_mode_lasttoken": "lasttoken",
 }
 _POOLING_MODES = tuple(_POOLING_SWITCHES.values())
+RULES = "rules:"
+"""The source of what needs no model: ai_redact and ai_detect_pii by patterns and checksums."""
+
 _FAKE_WIDTH = {"embed": 8, "classify": 3, "nli": 3, "rerank": 1, "generate": 0}
 _FAKE_LABELS = {"classify": ("alpha", "beta", "gamma"), "nli": ("entailment", "neutral", "contradiction")}
 
@@ -41,6 +44,8 @@ def describe(settings: ModelSettings, *, device: str = "auto", dtype: str = "aut
         return _fake(settings)
     if settings.source.startswith(PREFIX):
         return describe_endpoint(settings)
+    if settings.source == RULES:
+        return _rules(settings)
     folder = find_folder(settings)
     if not (folder / "config.json").is_file():
         raise ModelNotFoundError(
@@ -283,6 +288,13 @@ def _chat(settings: ModelSettings, folder: Path, tokenizer: dict[str, Any]) -> d
         "chat_template_options": settings.chat_template_options,
         "ends": saved.get("eos_token_id"),
     }
+
+
+def _rules(settings: ModelSettings) -> ModelRef:
+    return ModelRef(
+        name=settings.name, source=settings.source, folder=Path(), task="rules", backend="rules", architecture="",
+        model_type="", width=0, max_tokens=0, too_long="error", fingerprint="rules",
+    )  # fmt: skip
 
 
 def _fake(settings: ModelSettings) -> ModelRef:

@@ -115,8 +115,8 @@ def arguments_of(node: exp.Expr, statement: Statement, number: int) -> list[exp.
     """The call's row values, as they stand in the tree."""
     texts = statement.calls[number].texts
     found = [argument for argument in node.expressions if not isinstance(argument, exp.PropertyEQ | exp.Kwarg)]
-    takes = [argument.name for argument in statement.calls[number].spec.args]
-    rows = [a for a, name in zip(found, takes, strict=False) if name != "labels"]
+    takes = statement.calls[number].spec.args
+    rows = [a for a, argument in zip(found, takes, strict=False) if not argument.is_setting]
     if len(rows) != len(texts):
         raise Unplannable("sqlglot reads its arguments otherwise")
     return rows

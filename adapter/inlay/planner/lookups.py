@@ -52,8 +52,8 @@ def with_lookups(text: str, answers: Mapping[int, Answers], names: Mapping[int, 
 
 def key_places(call: Call) -> tuple[tuple[int, int], ...]:
     """The row values of a call that differ from row to row."""
-    takes = [argument.name for argument in call.spec.args]
-    places = [at for at, name in zip(range(len(call.arguments)), takes, strict=False) if name != "labels"]
+    takes = zip(range(len(call.arguments)), call.spec.args, strict=False)
+    places = [at for at, argument in takes if not argument.is_setting]
     return tuple((i, at) for i, at in enumerate(places) if not is_constant(parsed(call.arguments[at])))
 
 

@@ -11,6 +11,7 @@ from inlay.planner.gather import block_of, is_constant, is_volatile
 from inlay.planner.lookups import named_columns
 from inlay.planner.rules import RULES, Applied, Rule
 from inlay.planner.statement import Statement, Unplannable, calls_in, number_of, parsed
+from inlay.planner.text import find_calls
 from inlay.types import FunctionSpec
 
 Specs = Mapping[str, tuple[FunctionSpec, bool]]
@@ -34,7 +35,10 @@ class Plan:
 def make_plan(sql: str, specs: Specs, column_name: Callable[[str], str], rules: Sequence[Rule] = RULES) -> Plan:
     """The plan of one statement that holds a call. column_name: how DuckDB names a column of that text. Raises
     Unplannable with the reason where the statement is to run as it is."""
-    statement = Statement.read(sql, specs)
+    scalars = {name: kind for name, kind in specs.items() if kind[0].is_scalar}
+    statement = Statement.read(sql, scalars)
+    if gathering := find_calls(sql, specs.keys() - scalars.keys()):
+        raise Unplannable(f"{gathering[0].function} gathers rows")
     if not statement.calls:
         raise Unplannable("it calls no function of inlay's")
     if _query(statement.tree) is None:

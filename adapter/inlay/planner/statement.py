@@ -45,18 +45,17 @@ class Call:
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """The row values: what is not labels and not an option."""
-        takes = [argument.name for argument in self.spec.args]
-        return tuple(a for a, name in zip(self.arguments, takes, strict=False) if name != "labels")
+        """The row values: what is no setting and no option."""
+        return tuple(a for a, takes in zip(self.arguments, self.spec.args, strict=False) if not takes.is_setting)
 
     @property
     def settings(self) -> dict[str, str]:
-        """Labels and options by name; options may also be written by position."""
+        """Settings and options by name; options may also be written by position."""
         names = [argument.name for argument in self.spec.args] + [option.name for option in self.spec.options]
         if len(self.arguments) > len(names):
             raise Unplannable(f"{self.written} has more arguments than it takes")
         given = dict(zip(names, self.arguments, strict=False))
-        texts = {argument.name for argument in self.spec.args if argument.name != "labels"}
+        texts = {argument.name for argument in self.spec.args if not argument.is_setting}
         return {name: text for name, text in given.items() if name not in texts} | dict(self.options)
 
 

@@ -36,8 +36,9 @@ LEDGER_SCHEMA = pa.schema(
         ("run", pa.string()), ("invocation", pa.string()), ("node", pa.string()), ("started_at", pa.string()),
         ("statement", pa.int32()), ("function", pa.string()), ("model", pa.string()), ("fingerprint", pa.string()),
         ("rows", pa.int64()), ("distinct_inputs", pa.int64()), ("known", pa.int64()), ("inferred", pa.int64()),
-        ("failed", pa.int64()), ("truncated", pa.int64()), ("tokens", pa.int64()), ("seconds", pa.float64()),
-        ("loading_seconds", pa.float64()), ("cost", pa.float64()), ("device", pa.string()), ("host", pa.string()),
+        ("failed", pa.int64()), ("truncated", pa.int64()), ("tokens", pa.int64()), ("output_tokens", pa.int64()),
+        ("seconds", pa.float64()), ("loading_seconds", pa.float64()), ("cost", pa.float64()),
+        ("device", pa.string()), ("host", pa.string()),
     ]
 )  # fmt: skip
 ERRORS_SCHEMA = pa.schema(
@@ -167,6 +168,10 @@ def _read(folder: Folder, name: str, schema: pa.Schema) -> pa.Table:
         if file.endswith(".parquet") and not file.startswith("."):
             try:
                 table = pq.read_table(pa.BufferReader(folder.read(f"{name}/{file}")))
+                # What an older version did not count is NULL.
+                for field in schema:
+                    if field.name not in table.column_names:
+                        table = table.append_column(field, pa.nulls(len(table), field.type))
                 tables.append(table.select(schema.names).cast(schema))
             except READ_ERRORS:
                 continue

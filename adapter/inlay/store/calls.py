@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from inlay.store.folder import Folder
@@ -23,16 +24,18 @@ NOT_IN_CALL = {"on_error", "statement", "connection", "node"}
 
 
 def call_text(function: str, labels: Any, options: Mapping[str, Any]) -> str:
-    """Canonical JSON: function, [[label, description]] or null, {option: text or float}. macros/_stored.sql builds the
-    same."""
-    pairs = None
-    if labels is not None:
+    """Canonical JSON: function, [[label, description]] or a schema as it was given or null, {option: text, float, or
+    whatever else it is}. macros/_stored.sql builds the same."""
+    pairs = labels
+    if isinstance(labels, list | tuple):
         pairs = [
-            [entry["label"], entry.get("description")] if isinstance(entry, Mapping) else [entry, None]
+            [entry["label"], entry.get("description")]
+            if isinstance(entry, Mapping) and "label" in entry
+            else [entry, None]
             for entry in labels
         ]
     said = {
-        name: value if isinstance(value, str) else float(value)
+        name: float(value) if isinstance(value, int | float | Decimal) else value
         for name, value in options.items()
         if value is not None and name not in NOT_IN_CALL
     }

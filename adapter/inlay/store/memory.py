@@ -9,10 +9,14 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from inlay.backends.base import Floats
+
+Rows = Floats | list[Any]
+"""What was computed for as many keys: a matrix of numbers, or a list of texts."""
 
 # What a key, its place and the dictionary slot cost beside the numbers themselves, measured with tracemalloc.
 _ENTRY_BYTES = 250
@@ -22,16 +26,17 @@ _ENTRY_BYTES = 250
 class _Block:
     number: int
     keys: list[bytes]
-    rows: Floats
+    rows: Rows
     owner: int | None
 
     @property
     def bytes(self) -> int:
-        return self.rows.nbytes + _ENTRY_BYTES * len(self.keys)
+        held = self.rows.nbytes if isinstance(self.rows, np.ndarray) else sum(map(len, self.rows))
+        return held + _ENTRY_BYTES * len(self.keys)
 
 
 class Memory:
-    """Rows of float32, of one width per signature.
+    """Rows of float32, of one width per signature, and a language model's texts.
 
     owner: a number for the call of a statement that computed a row. What a call computed itself, in another thread
     or an earlier chunk, was not known before it began.
@@ -47,7 +52,7 @@ class Memory:
         self._next = 0
         self._owners: set[int | None] = set()
 
-    def lookup(self, keys: list[bytes], into: Floats, owner: int | None) -> tuple[list[int], list[int]]:
+    def lookup(self, keys: list[bytes], into: Rows, owner: int | None) -> tuple[list[int], list[int]]:
         """Copies each row that is here to its place in `into`.
 
         Returns the positions that are not here, and those that are but that the owner itself computed.
@@ -96,7 +101,7 @@ class Memory:
                     mine.append(position)
         return mine, others
 
-    def publish(self, keys: list[bytes], rows: Floats, owner: int | None) -> None:
+    def publish(self, keys: list[bytes], rows: Rows, owner: int | None) -> None:
         if not keys:
             return
         with self._lock:

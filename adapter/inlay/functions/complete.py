@@ -1,0 +1,31 @@
+"""ai_complete: what a language model replies to a prompt."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from inlay.backends.base import Prompt
+from inlay.functions.contract import Answers, Ask, Bound, Call
+from inlay.functions.instruction import call_instruction, language_model, option_text
+from inlay.json_schema import read_schema, validated
+
+
+def bind(call: Call) -> Bound:
+    language_model(call)
+    given = call.options.get("schema")
+    schema = None if given is None else read_schema(call.function, given).text
+    # The caller says how long a reply may be, and takes what is written by then.
+    system = option_text(call.function, call.options, "system") or ""
+    instruction = call_instruction(call, system, schema, whole=schema is not None)
+
+    def answer(columns: list[list[str]], ask: Ask) -> Answers:
+        found = ask.complete(instruction, [Prompt(text) for text in columns[0]])
+        values, errors = list(found.texts), dict(found.errors)
+        for i, reply in enumerate(found.texts):
+            if schema is not None and reply is not None:
+                values[i], reason = validated(schema, reply)
+                if reason is not None:
+                    errors[i] = f"the reply is not valid for the schema: {reason}"
+        return Answers(values, errors, found.known)
+
+    return Bound(answer, {"version": 1, "instruction": asdict(instruction)})

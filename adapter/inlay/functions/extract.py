@@ -1,0 +1,44 @@
+"""ai_extract: values out of a text, as JSON that is valid for a schema."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from inlay.backends.base import filled
+from inlay.errors import ConfigError
+from inlay.functions.contract import Answers, Ask, Bound, Call
+from inlay.functions.instruction import call_instruction, language_model, option_text
+from inlay.functions.prompt_files import prompt_file
+from inlay.json_schema import ReplySchema, read_schema, validated
+
+
+def bind(call: Call) -> Bound:
+    language_model(call)
+    if call.labels is None:
+        raise ConfigError(
+            f"{call.function}: schema is NULL. Say what to take out: {call.function}(body, {{'name': 'who wrote it?'}})"
+            f", or {call.function}(body, 'STRUCT(name VARCHAR, age INTEGER)')."
+        )
+    schema = read_schema(call.function, call.labels)
+    file = prompt_file("ai_extract")
+    user = file.user_with(fields=_fields(schema))
+    more = option_text(call.function, call.options, "instructions")
+    instruction = call_instruction(call, f"{file.system}\n\n{more}" if more else file.system, schema.text)
+
+    def answer(columns: list[list[str]], ask: Ask) -> Answers:
+        found = ask.complete(instruction, [filled(user, text) for text in columns[0]])
+        values, errors = list(found.texts), dict(found.errors)
+        for i, reply in enumerate(found.texts):
+            if reply is not None:
+                values[i], reason = validated(schema.text, reply)
+                if reason is not None:
+                    errors[i] = f"the reply is not valid for the schema: {reason}"
+        return Answers(values, errors, found.known)
+
+    return Bound(answer, {"version": 1, "user": user, "instruction": asdict(instruction)})
+
+
+def _fields(schema: ReplySchema) -> str:
+    """The questions, one a line; where there are none, the schema's own words."""
+    asked = "\n".join(f"- {name}: {' '.join(question.split())}" for name, question in schema.questions)
+    return f"{asked}\n\nJSON Schema: {schema.text}" if asked else f"JSON Schema: {schema.text}"

@@ -1,0 +1,162 @@
+"""Texts that do not fit a language model at once are read in parts, and what was written about the parts together,
+level by level, until one reply is left. Nothing is ever cut off: a text that is longer than a part is split where a
+paragraph, a sentence or a word ends.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from inlay.backends.base import Bools, Instruction, filled
+from inlay.errors import CannotServeError
+from inlay.functions.contract import Ask
+
+# Around a prompt stand a chat template's own marks, and joined texts may be a few tokens more than each by itself.
+_SCAFFOLD_TOKENS = 64
+
+# Notes on a part are at most this share of what a part may hold, so that each level has a fraction of the one before.
+_NOTES_SHARE = 4
+_LEAST_ROOM = 64
+
+# A tokenizer that is not at hand is taken to make no more tokens than this of a byte; English has about 0.25.
+_TOKENS_PER_BYTE = 0.5
+
+_SEPARATOR = "\n\n---\n\n"
+_BORDERS = (re.compile(r"\n\s*\n"), re.compile(r"[.!?。！？]\s+|\n"), re.compile(r"\s+"))
+
+
+@dataclass(frozen=True)
+class Templates:
+    """What is asked of all that fits at once, of one part, and of the notes on all parts."""
+
+    at_once: str
+    part: str
+    together: str
+
+
+@dataclass
+class _Group:
+    pieces: list[str]
+    pair: str | None
+    level: int = 0
+
+
+def reply_to_all(
+    groups: Sequence[Sequence[str]],
+    pairs: Sequence[str | None],
+    templates: Templates,
+    instruction: Instruction,
+    ask: Ask,
+) -> tuple[list[str | None], dict[int, str], Bools]:
+    """One reply for each group of texts: (replies, None where one of its parts failed; why; what was known).
+
+    Raises CannotServeError where the model has no room for any text beside its instruction and reply.
+    """
+    answers: list[str | None] = [None] * len(groups)
+    errors: dict[int, str] = {}
+    known = np.ones(len(groups), dtype=np.bool_)
+    open_groups = {i: _Group(list(group), pair) for i, (group, pair) in enumerate(zip(groups, pairs, strict=True))}
+    while open_groups:
+        parts = {i: _parts(group, templates, instruction, ask) for i, group in open_groups.items()}
+        asked = [(i, part, len(found) == 1) for i, found in parts.items() for part in found]
+        for last in (True, False):
+            mine = [(i, part) for i, part, is_last in asked if is_last is last]
+            if not mine:
+                continue
+            room = _room(templates, instruction, ask, None)
+            said = instruction if last else replace(instruction, max_tokens=_notes_tokens(instruction, room))
+            prompts = []
+            for i, part in mine:
+                group = open_groups[i]
+                template = templates.part if not last else templates.together if group.level else templates.at_once
+                prompts.append(filled(template, part, group.pair))
+            found = ask.complete(said, prompts)
+            replies: dict[int, list[str]] = {}
+            for at, (i, _) in enumerate(mine):
+                known[i] &= bool(found.known[at])
+                reply = found.texts[at]
+                if reply is None:
+                    errors.setdefault(i, found.errors.get(at, "no reply"))
+                else:
+                    replies.setdefault(i, []).append(reply.strip())
+            for i in {i for i, _ in mine}:
+                if i in errors:
+                    open_groups.pop(i, None)
+                elif last:
+                    answers[i] = replies[i][0]
+                    del open_groups[i]
+                else:
+                    open_groups[i].pieces = replies[i]
+                    open_groups[i].level += 1
+    return answers, errors, known
+
+
+def _parts(group: _Group, templates: Templates, instruction: Instruction, ask: Ask) -> list[str]:
+    """The group's pieces joined into as few texts as fit the model, in their order."""
+    room = _room(templates, instruction, ask, group.pair)
+    pieces = [part for piece in group.pieces for part in split_text(piece, room, ask)]
+    sizes = count_tokens([_SEPARATOR, *pieces], ask)
+    parts: list[list[str]] = []
+    used = 0
+    for piece, size in zip(pieces, sizes[1:], strict=True):
+        if parts and used + sizes[0] + size <= room:
+            parts[-1].append(piece)
+            used += sizes[0] + size
+        else:
+            parts.append([piece])
+            used = size
+    return [_SEPARATOR.join(part) for part in parts]
+
+
+def _room(templates: Templates, instruction: Instruction, ask: Ask, pair: str | None) -> int:
+    """Tokens that a part may have."""
+    longest = max((templates.at_once, templates.part, templates.together), key=len)
+    around = sum(count_tokens([instruction.system, filled(longest, "", pair).content], ask))
+    room = ask.model.max_tokens - instruction.max_tokens - around - _SCAFFOLD_TOKENS
+    if room < _LEAST_ROOM:
+        raise CannotServeError(
+            f"model {ask.model.name!r} reads and writes {ask.model.max_tokens:,} tokens; its instruction has {around:,} "
+            f"and the reply may have {instruction.max_tokens:,}, which leaves no room for texts. Give a smaller "
+            "max_tokens, or a model with a larger window."
+        )
+    return room
+
+
+def _notes_tokens(instruction: Instruction, room: int) -> int:
+    return max(1, min(instruction.max_tokens, room // _NOTES_SHARE))
+
+
+def count_tokens(texts: Sequence[str], ask: Ask) -> list[int]:
+    """By the model's tokenizer; by a generous guess where an endpoint's is not at hand. A text that cannot be tokenised
+    counts as one that fits: the model will say what is wrong with it."""
+    if ask.model.endpoint is not None and ask.model.tokenizer is None:
+        return [int(len(text.encode("utf-8", "replace")) * _TOKENS_PER_BYTE) + 1 for text in texts]
+    counts, _ = ask.inference.count_tokens(ask.model, list(texts))
+    return [int(count) for count in counts]
+
+
+def split_text(text: str, room: int, ask: Ask) -> list[str]:
+    """The text in pieces of at most `room` tokens, none of it lost.
+
+    Pieces joined give the text again. One letter that alone is larger stays whole.
+    """
+    size = count_tokens([text], ask)[0]
+    if size <= room or len(text) < 2:
+        return [text]
+    n_pieces = -(-size // max(1, int(room * 0.9)))
+    cut = _border_near(text, max(1, len(text) // n_pieces))
+    return [*split_text(text[:cut], room, ask), *split_text(text[cut:], room, ask)]
+
+
+def _border_near(text: str, place: int) -> int:
+    """The last end of a paragraph, else of a sentence, else of a word, in the second half of what comes before a place;
+    the place itself where there is none."""
+    for border in _BORDERS:
+        ends = [found.end() for found in border.finditer(text, place // 2, place)]
+        if ends and ends[-1] < len(text):
+            return ends[-1]
+    return place

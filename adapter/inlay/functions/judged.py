@@ -1,0 +1,108 @@
+"""Questions with fixed answers, put to a language model.
+
+A model in this process gives the likelihood of each answer in one forward pass, so the scores are probabilities and
+nothing is generated. One behind an endpoint replies in words, which count only where they are one of the answers; it
+gives no scores.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from inlay.backends.base import Bools, Choices, Floats, Instruction, filled
+from inlay.functions.contract import Ask, softmax
+from inlay.functions.prompt_files import PromptFile
+from inlay.json_schema import validated
+from inlay.types import ModelRef
+
+YES_NO = ("yes", "no")
+
+# Of a reply that is one of the answers, as JSON.
+_REPLY_TOKENS = 128
+
+
+def gives_likelihoods(model: ModelRef) -> bool:
+    """Whether the model says how likely each answer is."""
+    return model.task == "generate" and model.endpoint is None
+
+
+@dataclass(frozen=True)
+class Judged:
+    """best: for each text the place of its answer among the options, -1 where there is none. scores: [n, options]
+    shares that sum to 1; None from an endpoint."""
+
+    best: list[int]
+    scores: Floats | None
+    errors: dict[int, str]
+    known: Bools
+
+    def confidence(self) -> list[float | None] | None:
+        if self.scores is None:
+            return None
+        return [None if place < 0 else float(self.scores[i, place]) for i, place in enumerate(self.best)]
+
+
+class Judge:
+    """Asks which of the options answers a question about each text, or each pair."""
+
+    def __init__(self, file: PromptFile, options: Sequence[str], values: Mapping[str, str] | None = None) -> None:
+        self.file = file
+        self.options = tuple(options)
+        self.user = file.user_with(**(values or {}))
+
+    def basis(self) -> dict[str, Any]:
+        return {"prompt": {"system": self.file.system, "user": self.user}, "options": list(self.options)}
+
+    def __call__(self, texts: list[str], pairs: list[str] | None, ask: Ask) -> Judged:
+        if gives_likelihoods(ask.model):
+            outcome = ask.likelihoods(Choices(self.file.system, self.user, self.options), texts, pairs)
+            scores = softmax(outcome.rows)
+            best = [-1 if i in outcome.errors else int(place) for i, place in enumerate(scores.argmax(axis=1))]
+            return Judged(best, scores, outcome.errors, outcome.known)
+        schema = {
+            "type": "object",
+            "properties": {"answer": {"enum": list(self.options)}},
+            "required": ["answer"],
+            "additionalProperties": False,
+        }
+        values, errors, known = replies_of_schema(self.file.system, self.user, schema, texts, pairs, ask)
+        best = [-1 if value is None else self.options.index(value["answer"]) for value in values]
+        return Judged(best, None, errors, known)
+
+
+def replies_of_schema(
+    system: str,
+    user: str,
+    schema: Mapping[str, Any],
+    texts: list[str],
+    pairs: list[str] | None,
+    ask: Ask,
+    *,
+    max_tokens: int = _REPLY_TOKENS,
+) -> tuple[list[Any], dict[int, str], Bools]:
+    """(value of each reply, None where it failed; why; what was known). What a server replies is checked here again."""
+    text = json.dumps(schema, ensure_ascii=False)
+    instruction = Instruction(system, max_tokens=max_tokens, schema=text)
+    second: Sequence[str | None] = [None] * len(texts) if pairs is None else pairs
+    prompts = [filled(user, row, pair) for row, pair in zip(texts, second, strict=True)]
+    found = ask.complete(instruction, prompts)
+    values: list[Any] = []
+    errors = dict(found.errors)
+    for i, reply in enumerate(found.texts):
+        checked, reason = (None, None) if reply is None else validated(text, reply)
+        if reason is not None:
+            errors[i] = f"the reply is not one of the answers asked for: {reason}"
+        values.append(None if checked is None else json.loads(checked))
+    return values, errors, found.known
+
+
+def yes_scores(judged: Judged) -> Floats:
+    """Of YES_NO questions: the share of yes, or 1 and 0 where the model only says which."""
+    if judged.scores is not None:
+        return judged.scores[:, 0]
+    return np.array([1.0 if place == 0 else 0.0 for place in judged.best], dtype=np.float32)

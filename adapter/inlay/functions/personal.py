@@ -1,0 +1,131 @@
+"""ai_detect_pii and ai_redact: where personal data stands in a text, and the text without it.
+
+The model named 'rules' finds what patterns and checksums can prove (pii.py) and needs nothing. A language model finds
+other categories as well, such as names and addresses; what the rules can prove they still say. A piece that the model
+names but that does not stand in the text fails the row: it would stay unredacted.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from inlay.backends.base import filled
+from inlay.errors import CannotServeError, ConfigError
+from inlay.functions.contract import Answers, Ask, Bound, Call
+from inlay.functions.instruction import call_instruction, language_model
+from inlay.functions.pii import CATEGORIES, VERSION, Span, find_pii, redacted, without_overlaps
+from inlay.functions.prompt_files import prompt_file
+from inlay.json_schema import validated
+
+
+def bind_detect(call: Call) -> Bound:
+    return _bind(call, lambda text, spans: [_row(span) for span in spans])
+
+
+def bind_redact(call: Call) -> Bound:
+    return _bind(call, redacted)
+
+
+def _bind(call: Call, value_of: Any) -> Bound:
+    categories = _categories(call)
+    proven = tuple(name for name in categories if name in CATEGORIES)
+    asked = tuple(name for name in categories if name not in CATEGORIES)
+    if call.model.task == "rules":
+        if asked:
+            raise CannotServeError(
+                f"{call.function}: categories holds {asked[0]!r}, which no rule finds. The rules find "
+                f"{', '.join(CATEGORIES)}; for others name a language model with model := '…'."
+            )
+        return Bound(
+            lambda columns, ask: _by_rules(columns[0], proven, value_of),
+            {"version": 1, "rules": VERSION, "categories": list(categories)},
+        )
+    language_model(call)
+    if not asked:
+        raise ConfigError(
+            f"{call.function}: the rules find {', '.join(proven)} without a model. Leave model out, or give categories "
+            "that only a language model finds: categories := ['name', 'address', 'email']."
+        )
+    file = prompt_file("ai_detect_pii")
+    user = file.user_with(categories=", ".join(asked))
+    piece = {
+        "type": "object",
+        "properties": {"category": {"enum": list(asked)}, "text": {"type": "string", "minLength": 1}},
+        "required": ["category", "text"],
+        "additionalProperties": False,
+    }
+    found = {"type": "array", "items": piece}
+    schema = json.dumps(
+        {"type": "object", "properties": {"found": found}, "required": ["found"], "additionalProperties": False}
+    )
+    instruction = call_instruction(call, file.system, schema)
+
+    def answer(columns: list[list[str]], ask: Ask) -> Answers:
+        texts = columns[0]
+        replies = ask.complete(instruction, [filled(user, text) for text in texts])
+        values: list[Any] = []
+        errors = dict(replies.errors)
+        for i, (text, reply) in enumerate(zip(texts, replies.texts, strict=True)):
+            values.append(None)
+            if reply is None:
+                continue
+            checked, reason = validated(schema, reply)
+            spans = None
+            if checked is not None:
+                spans, reason = _spans(text, json.loads(checked)["found"])
+            if spans is None:
+                errors[i] = str(reason)
+            else:
+                values[i] = value_of(text, without_overlaps([*find_pii(text, proven), *spans]))
+        return Answers(values, errors, replies.known)
+
+    basis = {"version": 1, "rules": VERSION, "categories": list(categories), "user": user}
+    return Bound(answer, {**basis, "instruction": asdict(instruction)})
+
+
+def _by_rules(texts: list[str], categories: Sequence[str], value_of: Any) -> Answers:
+    values = [value_of(text, find_pii(text, categories)) for text in texts]
+    return Answers(values, {}, np.zeros(len(values), dtype=np.bool_))
+
+
+def _categories(call: Call) -> tuple[str, ...]:
+    """Lower-case words; all that the rules find where none are given, and with a language model names and addresses
+    too."""
+    given = call.options.get("categories")
+    if given is None:
+        return CATEGORIES if call.model.task == "rules" else (*CATEGORIES, "name", "address")
+    if not isinstance(given, list | tuple) or not given or not all(isinstance(c, str) and c.strip() for c in given):
+        raise ConfigError(
+            f"{call.function}: categories is {given!r}; it must be a list of texts, e.g. ['email', 'iban']. "
+            f"The rules find {', '.join(CATEGORIES)}."
+        )
+    return tuple(dict.fromkeys(" ".join(category.lower().split()) for category in given))
+
+
+def _spans(text: str, pieces: list[dict[str, str]]) -> tuple[list[Span] | None, str | None]:
+    """Everywhere the pieces stand in the text; (None, why) where one does not."""
+    spans = []
+    for piece in pieces:
+        at = text.find(piece["text"])
+        if at < 0:
+            return (
+                None,
+                f"the model names {piece['text'][:60]!r} as {piece['category']}, which does not stand in the text",
+            )
+        while at >= 0:
+            end = at + len(piece["text"])
+            spans.append(Span(piece["category"], at, end, piece["text"]))
+            at = text.find(piece["text"], end)
+    return spans, None
+
+
+def _row(span: Span) -> dict[str, Any]:
+    """As SQL counts: substr(text, start, length) is the piece."""
+    return {
+        "category": span.category, "start": span.start + 1, "length": span.end - span.start, "text": span.text,
+    }  # fmt: skip

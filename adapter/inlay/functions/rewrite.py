@@ -1,0 +1,33 @@
+"""ai_translate and ai_fix_grammar: a text put otherwise by a language model."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from inlay.backends.base import filled
+from inlay.functions.contract import Answers, Ask, Bound, Call
+from inlay.functions.instruction import call_instruction, language_model, option_text
+from inlay.functions.prompt_files import prompt_file
+
+
+def bind_translate(call: Call) -> Bound:
+    source = option_text(call.function, call.options, "source")
+    return _bind(call, source=f" from {source}" if source else "")
+
+
+def bind_fix_grammar(call: Call) -> Bound:
+    return _bind(call)
+
+
+def _bind(call: Call, **values: str) -> Bound:
+    language_model(call)
+    file = prompt_file(call.function)
+    user = file.user_with(**values)
+    instruction = call_instruction(call, file.system)
+
+    def answer(columns: list[list[str]], ask: Ask) -> Answers:
+        rows = zip(*columns, strict=True)
+        found = ask.complete(instruction, [filled(user, *row) for row in rows])
+        return Answers([text if text is None else text.strip() for text in found.texts], found.errors, found.known)
+
+    return Bound(answer, {"version": 1, "user": user, "instruction": asdict(instruction)})

@@ -1,0 +1,53 @@
+"""ai_sentiment_by_aspect: for each aspect what the writer feels about it, or 'unknown' where the text does not say.
+
+An NLI or embedding model cannot tell one aspect's feeling from another's; it takes a language model, which is asked
+about each aspect by itself.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from inlay.errors import ConfigError
+from inlay.functions.contract import Answers, Ask, Bound, Call
+from inlay.functions.judged import Judge
+from inlay.functions.prompt_files import prompt_file
+from inlay.functions.sentiment import SENTIMENTS
+
+ANSWERS = (*SENTIMENTS, "unknown")
+
+
+def bind(call: Call) -> Bound:
+    if call.model.task != "generate":
+        raise call.cannot("a language model", "Name one with model := '…'.")
+    aspects = read_aspects(call.function, call.labels)
+    judge = Judge(prompt_file("ai_sentiment_by_aspect"), ANSWERS)
+
+    def answer(columns: list[list[str]], ask: Ask) -> Answers:
+        n, k = len(columns[0]), len(aspects)
+        judged = judge([text for text in columns[0] for _ in range(k)], list(aspects) * n, ask)
+        errors: dict[int, str] = {}
+        for position, reason in judged.errors.items():
+            errors.setdefault(position // k, reason)
+        values: list[Any] = [
+            None if i in errors else [(aspect, ANSWERS[judged.best[i * k + j]]) for j, aspect in enumerate(aspects)]
+            for i in range(n)
+        ]
+        return Answers(values, errors, np.asarray(judged.known.reshape(n, k).all(axis=1), dtype=np.bool_))
+
+    return Bound(answer, {"version": 1, "aspects": list(aspects), **judge.basis()})
+
+
+def read_aspects(function: str, given: Any) -> tuple[str, ...]:
+    """Raises ConfigError for anything but a list of distinct, non-empty texts."""
+    example = f"{function}(body, ['battery', 'price'])"
+    if not isinstance(given, list | tuple) or not given:
+        raise ConfigError(f"{function}: aspects is {given!r}; it must be a list of at least one text: {example}.")
+    for aspect in given:
+        if not isinstance(aspect, str) or not aspect.strip():
+            raise ConfigError(f"{function}: aspects holds {aspect!r}; each must be a non-empty text: {example}.")
+        if given.count(aspect) > 1:
+            raise ConfigError(f"{function}: aspects holds {aspect!r} twice. Each may stand there once.")
+    return tuple(given)

@@ -1,0 +1,49 @@
+"""ai_summarize, and the aggregates ai_summarize_agg and ai_agg: one reply to a text, or to many.
+
+What does not fit the model at once is read in parts: see in_parts.py. An aggregate's texts come as one JSON list,
+sorted, so that the same rows in another order are the same input.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+
+from inlay.functions.contract import Answers, Ask, Bound, Call
+from inlay.functions.in_parts import Templates, reply_to_all
+from inlay.functions.instruction import call_instruction, language_model, whole_number
+from inlay.functions.prompt_files import prompt_file
+
+
+def bind_summarize(call: Call) -> Bound:
+    return _bind(call, lambda text: [text], length=_length(call))
+
+
+def bind_summarize_agg(call: Call) -> Bound:
+    return _bind(call, json.loads, length=_length(call))
+
+
+def bind_agg(call: Call) -> Bound:
+    return _bind(call, json.loads)
+
+
+def _bind(call: Call, texts_of: Callable[[str], list[str]], **values: str) -> Bound:
+    language_model(call)
+    file = prompt_file(call.function)
+    situations = {"at_once": "", "part": "part", "together": "together"}
+    templates = Templates(
+        **{name: prompt_file(call.function, each).user_with(**values) for name, each in situations.items()}
+    )
+    instruction = call_instruction(call, file.system)
+
+    def answer(columns: list[list[str]], ask: Ask) -> Answers:
+        pairs: list[str | None] = [*columns[1]] if len(columns) > 1 else [None] * len(columns[0])
+        return Answers(*reply_to_all([texts_of(text) for text in columns[0]], pairs, templates, instruction, ask))
+
+    return Bound(answer, {"version": 1, "prompts": asdict(templates), "instruction": asdict(instruction)})
+
+
+def _length(call: Call) -> str:
+    words = whole_number(call.function, call.options, "max_words", 0, least=1)
+    return f" in at most {words} words" if words else ""
