@@ -1,0 +1,108 @@
+"""When the next request to an endpoint may be sent. Pure: the time is an argument, and the dice too.
+
+One gate stands before all requests of an endpoint in this process. It is closed while the server wants a pause (429),
+and opens at the pace of two buckets: requests a minute, and tokens a minute. A request takes what it may use at most,
+prompt and longest reply, and gives back what it did not use: providers count both of them, and count like this.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+# A request bucket holds a second's worth, so that a start does not send a minute's requests at once. A token bucket
+# holds ten: what requests under way have set aside is missing from it until they are answered.
+REQUEST_BURST_S = 1.0
+TOKEN_BURST_S = 10.0
+
+# A pause whose length the server does not say: between 0 and this, doubled for each one in a row.
+FIRST_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 60.0
+
+
+class Bucket:
+    """An amount per minute, kept to by waiting. `held` falls below 0 where one taking is larger than the bucket: it
+    goes through when the bucket is full, and whoever comes next waits the longer."""
+
+    def __init__(self, per_minute: float, burst_s: float, now: float) -> None:
+        self.per_s = per_minute / 60
+        self.most = max(self.per_s * burst_s, 1.0)
+        self.held = self.most
+        self._filled = now
+
+    def wait_s(self, now: float, amount: float) -> float:
+        """Seconds until that much can be taken."""
+        self.held = min(self.most, self.held + (now - self._filled) * self.per_s)
+        self._filled = now
+        return max(0.0, (min(amount, self.most) - self.held) / self.per_s)
+
+    def take(self, amount: float) -> None:
+        self.held -= amount
+
+    def give_back(self, amount: float) -> None:
+        """A negative amount takes more."""
+        self.held = min(self.most, self.held + amount)
+
+
+class Gate:
+    """All times are seconds of one monotonic clock."""
+
+    def __init__(
+        self,
+        requests_per_minute: float | None,
+        tokens_per_minute: float | None,
+        now: float,
+        draw: Callable[[], float] = random.random,
+    ) -> None:
+        self._requests = None if requests_per_minute is None else Bucket(requests_per_minute, REQUEST_BURST_S, now)
+        self._tokens = None if tokens_per_minute is None else Bucket(tokens_per_minute, TOKEN_BURST_S, now)
+        self._draw = draw
+        self._paused_at = float("-inf")
+        self._paused_until = float("-inf")
+        self._pauses = 0
+        self._refused_since: float | None = None
+
+    def wait_s(self, now: float, tokens: int) -> float:
+        """Seconds until a request of so many tokens may go; 0 when it may now."""
+        wait = self._paused_until - now
+        if self._requests is not None:
+            wait = max(wait, self._requests.wait_s(now, 1))
+        if self._tokens is not None:
+            wait = max(wait, self._tokens.wait_s(now, tokens))
+        return max(0.0, wait)
+
+    def take(self, tokens: int) -> None:
+        if self._requests is not None:
+            self._requests.take(1)
+        if self._tokens is not None:
+            self._tokens.take(tokens)
+
+    def settle(self, taken: int, used: int) -> None:
+        """A request that took so many tokens used so many."""
+        if self._tokens is not None:
+            self._tokens.give_back(taken - used)
+
+    def refuse(self, now: float, sent: float, asked_s: float | None) -> float:
+        """The server refused a request that was sent at `sent`, and asked for a pause of asked_s if it said. Returns
+        the seconds until the gate opens. Requests that were under way when a pause began do not lengthen it, unless
+        the server asks for more."""
+        new = sent >= self._paused_at
+        if asked_s:
+            self._paused_until = max(self._paused_until, now + asked_s)
+        elif new:
+            longest = min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2**self._pauses)
+            self._paused_until = max(self._paused_until, now + self._draw() * longest)
+        if new:
+            self._paused_at = now
+            self._pauses = min(self._pauses + 1, 10)
+        if self._refused_since is None:
+            self._refused_since = now
+        return max(0.0, self._paused_until - now)
+
+    def answered(self) -> None:
+        self._pauses = 0
+        self._refused_since = None
+
+    def refused_for_s(self, now: float) -> float:
+        """How long the server has answered nothing and refused what it was asked."""
+        return 0.0 if self._refused_since is None else now - self._refused_since

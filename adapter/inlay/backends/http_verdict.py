@@ -1,0 +1,156 @@
+"""What a failed attempt at a request means: a pure function of status, headers and body, or of the exception.
+
+    row        this request is at fault: 400, 413, 422 and other 4xx. Not sent again.
+    again      it may work the next time: 408, 409, 425, 5xx, no answer in time, a broken connection, HTML with 200
+    refused    too many requests: 429, and 503 with Retry-After. A pause for all, and then again.
+    absent     nothing is there: 404, 405, an untrusted certificate. The address is at fault, unless this server has
+               answered before.
+    endpoint   the server wants nothing from us: 401, 403, 402, no quota, an unknown model, a redirect
+
+Redirects are never followed: the key goes to the host that the settings name and to no other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import aiohttp
+
+Kind = Literal["row", "again", "refused", "absent", "endpoint"]
+Hide = Callable[[str], str]
+
+# How much of a server's error is shown.
+_SHOWN = 300
+
+_NO_MODEL = {
+    "model_not_found", "model_not_available", "invalid_model", "unknown_model", "deploymentnotfound",
+    "endpoint_not_found", "resource_does_not_exist",
+}  # fmt: skip
+_NO_QUOTA = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "access_terminated"}
+_NAMES_NO_MODEL = re.compile(
+    r"\bmodel\b.{0,120}\b(not found|does not exist)|\b(unknown|invalid|no such) model\b|\bserver is pinned to\b"
+)
+
+
+class BodyTooLarge(Exception):
+    """The body of an answer is larger than any honest one."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """reason: for people, of one line. wait_s: the pause that the server asks for. complaint: what it says against the
+    request, in lower case, the parameter's name first."""
+
+    kind: Kind
+    reason: str
+    wait_s: float | None = None
+    complaint: str = ""
+
+
+def judged(status: int, headers: Mapping[str, str], body: bytes, now: float, hide: Hide = str) -> Verdict:
+    """now: seconds since 1970, against which an HTTP date counts. hide: takes the key out of what the server says."""
+    message, code, parameter = said_in_error(body)
+    shown = shortened(hide(message))
+    reason = f"the server answers {status}: {shown}" if shown else f"the server answers {status}"
+    wait_s = retry_after_s(headers, now)
+    complaint = hide(f"{parameter}: {message}").lower()
+    if 300 <= status < 400:
+        target = urlsplit(headers.get("Location", ""))
+        to = hide(f"{target.scheme}://{target.netloc.rpartition('@')[2]}") if target.hostname else "another address"
+        return Verdict("endpoint", f"the server answers {status} and sends us to {to}. Redirects are not followed")
+    if 200 <= status < 300:
+        return Verdict("again", f"the server answers {status} with something else than an answer: {shown!r}")
+    if status in (401, 402, 403, 407) or code in _NO_MODEL or code in _NO_QUOTA:
+        return Verdict("endpoint", reason)
+    if status == 429 or (status == 503 and wait_s is not None):
+        return Verdict("refused", reason, wait_s)
+    if status in (404, 405, 410, 501) or (status == 400 and _NAMES_NO_MODEL.search(complaint)):
+        return Verdict("absent", reason)
+    if status >= 500 or status in (408, 409, 425):
+        return Verdict("again", reason, wait_s, complaint)
+    return Verdict("row", reason, complaint=complaint)
+
+
+def judged_error(error: Exception, timeout_s: float, hide: Hide = str) -> Verdict:
+    """For what aiohttp and asyncio raise. timeout_s: of the attempt."""
+    if isinstance(error, BodyTooLarge):
+        return Verdict("row", str(error))
+    if isinstance(error, aiohttp.ConnectionTimeoutError):
+        return Verdict("again", "no connection in time")
+    if isinstance(error, asyncio.TimeoutError):
+        return Verdict("again", f"no whole answer within {timeout_s:g} s (timeout_s)")
+    if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientSSLError):
+        return Verdict("absent", f"no secure connection: {shortened(hide(str(error)))}")
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return Verdict("again", f"no connection: {shortened(hide(str(error.os_error)))}")
+    return Verdict("again", f"the connection broke: {shortened(hide(str(error))) or type(error).__name__}")
+
+
+def said_in_error(body: bytes) -> tuple[str, str, str]:
+    """(message, code, name of the parameter) of an error in any of the forms in use; what is missing is ''. A body that
+    is in none of them is its own message. What a server repeats of the request is left out where it stands apart."""
+    as_text = body.decode("utf-8", "replace")
+    try:
+        found: Any = json.loads(body)
+    except (ValueError, RecursionError):
+        return as_text, "", ""
+    if isinstance(found, dict) and isinstance(found.get("error"), dict | str):
+        found = found["error"]
+    if isinstance(found, dict) and "detail" in found:
+        found = found["detail"]
+    if isinstance(found, list) and found and isinstance(found[0], dict):
+        found = found[0]
+    if isinstance(found, str):
+        return found, "", ""
+    if not isinstance(found, dict):
+        return as_text, "", ""
+    where = found.get("loc")
+    parameter = where[-1] if isinstance(where, list) and where else found.get("param")
+    code = next((found[name] for name in ("code", "error_code", "type") if isinstance(found.get(name), str)), "")
+    message = next((found[name] for name in ("message", "msg", "error") if isinstance(found.get(name), str)), as_text)
+    return message, code.lower(), parameter if isinstance(parameter, str) else ""
+
+
+def retry_after_s(headers: Mapping[str, str], now: float) -> float | None:
+    """Seconds that the server asks us to wait; None where it does not say, or not so that it can be read."""
+    milliseconds = _number(headers.get("retry-after-ms", ""))
+    if milliseconds is not None:
+        return milliseconds / 1000
+    given = headers.get("Retry-After", "").strip()
+    if not given:
+        return None
+    seconds = _number(given)
+    if seconds is not None:
+        return seconds
+    try:
+        date = parsedate_to_datetime(given)
+    except ValueError:
+        return None
+    return max(0.0, date.replace(tzinfo=date.tzinfo or UTC).timestamp() - now)
+
+
+def shortened(text: str) -> str:
+    """One line, cut where it is long.
+
+    >>> shortened("<html>\\n  <body>down</body>")
+    '<html> <body>down</body>'
+    """
+    line = " ".join(text.split())
+    return line if len(line) <= _SHOWN else f"{line[:_SHOWN]}…"
+
+
+def _number(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) and number >= 0 else None

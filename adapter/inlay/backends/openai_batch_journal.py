@@ -1,0 +1,81 @@
+"""What is written down about batches at a provider, so that another process finds them again.
+
+An entry is written twice before anything waits for it: with the id of the uploaded file, before the batch is made, and
+with the batch's id. It does not list its rows, which may be 50,000, but the SAMPLE smallest of their custom ids. Ids
+are hashes: a caller with a part of the rows worth waiting for has some in the sample, and one with others has none.
+An entry stays for KEPT_DAYS after it was made, so a caller that lost its answers after they were delivered gets them
+again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Protocol
+
+SAMPLE = 64
+# Providers keep files for 30 days.
+KEPT_DAYS = 25
+
+
+class BatchJournal(Protocol):
+    """name: 64 hex digits that stand for server, model and instruction. state: a small JSON object."""
+
+    def load(self, name: str) -> dict[str, Any]:
+        """What was saved last under this name, or {}."""
+        ...
+
+    def save(self, name: str, state: dict[str, Any]) -> None:
+        """Durable when it returns. Called on the loop's thread of http_loop.py."""
+        ...
+
+
+@dataclass
+class Entry:
+    """One batch. file: id of its input. batch: its own id, '' until it is made. made: seconds since 1970.
+    delivered: its answers were handed to done()."""
+
+    file: str
+    batch: str
+    rows: int
+    sample: list[str]
+    made: float
+    delivered: bool = False
+
+    @classmethod
+    def of(cls, file: str, ids: Iterable[str]) -> Entry:
+        ids = list(ids)
+        return cls(file, "", len(ids), heapq.nsmallest(SAMPLE, ids), time.time())
+
+
+class Entries:
+    """Those of one name. Nothing is kept in memory: other threads write under the same name."""
+
+    def __init__(self, journal: BatchJournal, name: str) -> None:
+        self._journal, self._name = journal, name
+
+    def all(self) -> list[Entry]:
+        oldest = time.time() - KEPT_DAYS * 86_400
+        names = {field.name for field in fields(Entry)}
+        listed = [Entry(**entry) for entry in self._journal.load(self._name).get("batches", []) if set(entry) == names]
+        return [entry for entry in listed if entry.made >= oldest]
+
+    def write(self, entry: Entry) -> None:
+        self._write([*self._others(entry), entry])
+
+    def forget(self, entry: Entry) -> None:
+        self._write(self._others(entry))
+
+    def _others(self, entry: Entry) -> list[Entry]:
+        return [other for other in self.all() if other.file != entry.file]
+
+    def _write(self, entries: list[Entry]) -> None:
+        self._journal.save(self._name, {"batches": [asdict(entry) for entry in entries]})
+
+
+def custom_id(key: str) -> str:
+    """64 hex digits, which every provider takes, and which are spread evenly whatever the keys are."""
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()

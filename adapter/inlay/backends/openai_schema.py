@@ -1,0 +1,106 @@
+"""Replies that must be JSON: whether a schema is one for strict mode, and what holds a reply against it.
+
+A server's word that a reply is valid is never taken: each one is parsed here and validated.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from jsonschema.exceptions import best_match
+from jsonschema.validators import validator_for
+from referencing import Registry
+
+from inlay.backends.http_verdict import shortened
+
+# What OpenAI's strict mode takes; other keywords, or an object with other fields than those it requires, it refuses.
+_STRICT_KEYWORDS = {
+    "type", "properties", "required", "additionalProperties", "items", "enum", "const", "anyOf", "$defs", "$ref",
+    "title", "description", "pattern", "format", "multipleOf", "minimum", "maximum", "exclusiveMinimum",
+    "exclusiveMaximum", "minItems", "maxItems",
+}  # fmt: skip
+_MOST_LEVELS = 10
+
+_FENCE = re.compile(r"```[A-Za-z]*\s*\n(.*?)\n?\s*```", re.DOTALL)
+
+
+class NotValid(Exception):
+    """The reply is not valid for the schema; the text says why. is_json: it is JSON, at least."""
+
+    def __init__(self, reason: str, *, is_json: bool) -> None:
+        super().__init__(reason)
+        self.is_json = is_json
+
+
+class ReplySchema:
+    """text: JSON Schema. Raises ValueError where it is none."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.schema = json.loads(text)
+        kind = validator_for(self.schema)
+        kind.check_schema(self.schema)
+        self._validator = kind(self.schema, registry=Registry())  # of its own, which fetches nothing from elsewhere
+
+    def compact(self, reply: str) -> str:
+        """The reply's JSON without white space. Raises NotValid."""
+        try:
+            value = _json_in(reply)
+        except (ValueError, RecursionError) as error:
+            raise NotValid(f"it is not JSON ({error}): {shortened(reply)!r}", is_json=False) from None
+        try:
+            wrong = best_match(self._validator.iter_errors(value))
+        except Exception as error:  # a reference to nowhere, a pattern that is none
+            raise NotValid(f"the schema cannot be applied: {error}", is_json=True) from None
+        if wrong is not None:
+            place = f" at {wrong.json_path}" if wrong.path else ""
+            raise NotValid(f"{shortened(wrong.message)}{place}", is_json=True)
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def strict(schema: Any) -> bool:
+    """Whether strict mode takes this schema as it stands.
+
+    >>> strict({"type": "object", "properties": {"a": {}}, "required": ["a"], "additionalProperties": False})
+    True
+    >>> strict({"type": "object", "properties": {"a": {}}, "required": []})
+    False
+    """
+    return isinstance(schema, dict) and schema.get("type") == "object" and _strict(schema, 0)
+
+
+def _strict(schema: Any, level: int) -> bool:
+    if not isinstance(schema, dict) or level > _MOST_LEVELS or set(schema) - _STRICT_KEYWORDS:
+        return False
+    kind = schema.get("type")
+    fields = schema.get("properties", {})
+    if (kind == "object" or (isinstance(kind, list) and "object" in kind) or fields) and (
+        schema.get("additionalProperties") is not False or set(fields) != set(schema.get("required", ()))
+    ):
+        return False
+    inner = [*fields.values(), *schema.get("anyOf", ()), *schema.get("$defs", {}).values()]
+    if "items" in schema:
+        inner.append(schema["items"])
+    return all(_strict(each, level + 1) for each in inner)
+
+
+def _json_in(reply: str) -> Any:
+    """The value in a reply that is JSON, or holds it in a ``` fence, perhaps after its thoughts."""
+    text = reply.rpartition("</think>")[2].strip()
+    try:
+        return _value(text)
+    except ValueError:
+        fenced = _FENCE.search(text)
+        if fenced is None:
+            raise
+        return _value(fenced.group(1))
+
+
+def _value(text: str) -> Any:
+    return json.loads(text, parse_constant=_no_constant)
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON")
