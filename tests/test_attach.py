@@ -380,10 +380,10 @@ def test_a_database_opened_for_reading_only_can_be_attached(file: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(all_definitions()))
 def test_the_example_of_every_definition_runs(wrapped: Any, name: str) -> None:
-    inlay.attach(wrapped, model="fake", models={"my-reranker": "fake:rerank"})
+    inlay.attach(wrapped, model="fake", language_model="fake-generate", models={"my-reranker": "fake:rerank"})
     example = all_definitions()[name].example.replace("FLOAT[384]", "FLOAT[8]")  # the fake model's vectors are short
     rows = wrapped.sql(example).fetchall()
-    if all_definitions()[name].is_scalar:
+    if not all_definitions()[name].is_table:
         assert rows[0][0] is not None
 
 
@@ -423,10 +423,11 @@ COLUMNS = {
     "inlay_models": "model task source backend width max_tokens fingerprint device status is_default",
     "inlay_functions": "name signature returns summary nulls cost example",
     "inlay_errors": "function model input error",
-    "inlay_ledger": "statement function model rows distinct_inputs known inferred failed truncated tokens seconds device "
+    "inlay_ledger": "statement function model rows distinct_inputs known inferred failed truncated tokens output_tokens "
+    "seconds device "
     "node cost",
     "inlay_history": "run invocation node started_at statement function model fingerprint rows distinct_inputs known "
-    "inferred failed truncated tokens seconds loading_seconds cost device host",
+    "inferred failed truncated tokens output_tokens seconds loading_seconds cost device host",
     "inlay_failures": "run failed_at node function model input error",
 }
 

@@ -1,4 +1,4 @@
-"""The `inlay` command: sql, infer, plan, retry, models, functions, doctor, store, dbt-path."""
+"""The `inlay` command: sql, infer, plan, retry, models, functions, show-prompt, doctor, store, dbt-path."""
 
 from __future__ import annotations
 
@@ -54,6 +54,10 @@ def _parser() -> argparse.ArgumentParser:
     functions = commands.add_parser("functions", help="the SQL functions")
     functions.add_argument("--markdown", action="store_true", help="the reference page of docs/")
     functions.set_defaults(run=_functions)
+
+    show_prompt = commands.add_parser("show-prompt", help="what a function asks a language model")
+    show_prompt.add_argument("function", help="e.g. ai_classify")
+    show_prompt.set_defaults(run=_show_prompt)
 
     doctor = commands.add_parser("doctor", help="what is installed, which device and precision, what is missing")
     doctor.set_defaults(run=_doctor)
@@ -148,16 +152,33 @@ def account(con: Any) -> str:
     prefix = con._session.settings.prefix
     rows = con.execute(
         'SELECT "function", model, sum("rows"), sum(distinct_inputs), sum(known), sum(inferred), sum(failed), '
-        f"sum(truncated), sum(tokens), sum(seconds), max(device) FROM {prefix}inlay_ledger() GROUP BY ALL ORDER BY ALL"
+        "sum(truncated), sum(tokens), sum(output_tokens), sum(cost), sum(seconds), max(device) "
+        f"FROM {prefix}inlay_ledger() GROUP BY ALL ORDER BY ALL"
     ).fetchall()
     if not rows:
         return "No inlay function was called."
     lines = []
-    for function, model, n, distinct, known, inferred, failed, truncated, tokens, seconds, device in rows:
-        cut = f", {truncated:,} cut at the token limit" if truncated else ""
+    for (
+        function,
+        model,
+        n,
+        distinct,
+        known,
+        inferred,
+        failed,
+        truncated,
+        tokens,
+        written,
+        cost,
+        seconds,
+        device,
+    ) in rows:
+        more = f", {written:,} tokens written" if written else ""
+        more += f", {truncated:,} cut at the token limit" if truncated else ""
+        more += f", cost {cost:,.4f}" if cost else ""
         lines.append(
             f"{function} ({model}): {n:,} rows, {distinct:,} distinct, {known:,} known, {inferred:,} inferred, "
-            f"{failed:,} failed, {tokens:,} tokens{cut}, {seconds:.1f} s on {device or 'no device'}"
+            f"{failed:,} failed, {tokens:,} tokens{more}, {seconds:.1f} s on {device or 'no device'}"
         )
     return "\n".join(lines)
 
@@ -193,7 +214,14 @@ def _functions(args: argparse.Namespace) -> int:
     if args.markdown:
         print(reference_page(specs), end="")
         return 0
-    _print_rows(["function", "returns", ""], [[signature_text(spec), spec.returns, spec.summary] for spec in specs])
+    _print_rows(["function", "returns", ""], [[signature_text(spec), spec.gives, spec.summary] for spec in specs])
+    return 0
+
+
+def _show_prompt(args: argparse.Namespace) -> int:
+    from inlay.functions.prompt_files import prompt_text
+
+    print(prompt_text(args.function))
     return 0
 
 

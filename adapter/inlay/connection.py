@@ -340,7 +340,14 @@ def sql(con: Any, query: str, *, alias: str = "", params: Any = None) -> Any:
         return attached.sql(query, alias=alias, params=params)
     # A plain connection looks for variables in this frame alone.
     return attached._call(
-        _planned, "plain_relation", attached._held, query, params, alias, _planned("variables", query)
+        _planned,
+        "plain_relation",
+        attached._session,
+        attached._held,
+        query,
+        params,
+        alias,
+        _planned("variables", query),
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import time
 from collections.abc import Iterator, Mapping
@@ -30,10 +31,11 @@ def checks(options: Mapping[str, Any], config: Path | None) -> Iterator[Check]:
     for package in ("duckdb", "pyarrow"):
         yield _package(package, None)
     torch_here = True
-    for package in ("torch", "transformers", "tokenizers", "safetensors", "huggingface-hub"):
+    for package in ("torch", "transformers", "tokenizers", "safetensors", "huggingface-hub", "llguidance"):
         check = _package(package, "torch")
         torch_here &= check.mark == "✓"
         yield check
+    yield _package("aiohttp", "http", optional=True)
     for package in ("dbt-core", "dbt-duckdb"):
         yield _package(package, "dbt", optional=True)
     for package in ("ipywidgets", "matplotlib"):
@@ -47,6 +49,8 @@ def checks(options: Mapping[str, Any], config: Path | None) -> Iterator[Check]:
         return
     yield Check("settings", "✓", f"default model {settings.model!r}, {len(settings.models)} registered")
     yield _store(settings)
+    if settings.language_model is not None:
+        yield _language_model(settings, settings.language_model)
     try:
         entry = settings.models.get(settings.model)
         if entry is None:
@@ -60,6 +64,23 @@ def checks(options: Mapping[str, Any], config: Path | None) -> Iterator[Check]:
     yield Check("model", "✓", f"{found}, fingerprint {ref.fingerprint[:12]}")
     if torch_here or ref.backend == "fake":
         yield _first_answer(ref.name, options, config)
+
+
+def _language_model(settings: Settings, name: str) -> Check:
+    entry = settings.models.get(name)
+    if entry is None:
+        return Check("language model", "✗", f"no model named {name!r} is registered")
+    try:
+        ref = describe(entry, device=settings.device, dtype=settings.dtype)
+    except InlayError as error:
+        return Check("language model", "✗", str(error))
+    if ref.endpoint is None:
+        return Check("language model", "✓", f"{ref.name}: {ref.max_tokens:,} tokens, {ref.architecture}")
+    key = ref.endpoint.api_key_env
+    found = f"{ref.name}: {ref.endpoint.model} at {ref.endpoint.base_url}"
+    if key is not None and not os.environ.get(key):
+        return Check("language model", "✗", f"{found}; {key} is not set", f"export {key}=…")
+    return Check("language model", "✓", found + ("" if key is None else f", key in {key}"))
 
 
 def _store(settings: Settings) -> Check:

@@ -79,10 +79,21 @@ def said_options(spec: FunctionSpec, given: Any) -> dict[str, Any]:
     """Options by name, from the struct or map that stood last. Through a macro, what a bare cursor writes last stands
     in the place of the first option."""
     said = dict(given or {})
-    if spec.options and isinstance(inner := said.get(spec.options[0].name), dict | list):
+    if spec.options and _are_options(spec, inner := said.get(spec.options[0].name)):
         del said[spec.options[0].name]
         said |= dict(inner)
     return said
+
+
+def _are_options(spec: FunctionSpec, given: Any) -> bool:
+    """Whether a value is a struct or map of options, and not what an option may hold."""
+    if isinstance(given, list) and given and all(isinstance(pair, tuple) and len(pair) == 2 for pair in given):
+        given = dict(given)
+    if not isinstance(given, dict):
+        return False
+    # An option that takes a struct itself is told from options by the names inside.
+    takes_struct = "STRUCT" in spec.options[0].type
+    return not takes_struct or set(given) <= {option.name for option in spec.options}
 
 
 def _rows_of_equal_settings(settings: list[pa.Array], n_rows: int) -> list[pa.Array | None]:

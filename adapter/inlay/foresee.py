@@ -94,7 +94,7 @@ def plan_of(session: Session, foresight: Foresight, inference: Inference, *, may
         for each in needed:
             if each.ref.fingerprint not in past:
                 past[each.ref.fingerprint] = measured_speed(foresight, inference, each.ref)
-                sources[each.ref.name] = "a sample, measured now"
+                sources[each.ref.name] = f"{_sampled(foresight, each.ref.name):,} inputs, measured now"
         needed = needs(foresight, past)  # a sample's replies have a length
     for each in needed:
         speed = past.get(each.ref.fingerprint)
@@ -161,6 +161,11 @@ def needs(foresight: Foresight, past: Mapping[str, Speed]) -> list[Need]:
             )
         )
     return list(by_model.values())
+
+
+def _sampled(foresight: Foresight, model: str) -> int:
+    samples = (found.sample for found in (foresight.needed.get(model), foresight.replies.get(model)) if found)
+    return sum(map(len, samples))
 
 
 def measured_speed(foresight: Foresight, inference: Inference, ref: ModelRef) -> Speed:

@@ -21,12 +21,12 @@ def reference_page(specs: Iterable[FunctionSpec]) -> str:
         "",
         "Written from `udfs/` by `inlay functions --markdown > docs/functions.md`; edit there.",
         "",
-        "Every scalar function `ai_x` has a twin `try_ai_x` with the same arguments. It gives a struct of the value,",
-        "the error of a row that got no answer, the confidence, the model's name and whether the answer was known.",
+        "Every function `ai_x` has a twin `try_ai_x` with the same arguments. It gives a struct of the value, the error",
+        "of a row that got no answer, the confidence, the model's name and whether the answer was known.",
         "",
         "| function | gives | |",
         "|---|---|---|",
-        *(f"| [`{spec.name}`](#{spec.name}) | `{spec.returns}` | {_cell(spec.summary)} |" for spec in specs),
+        *(f"| [`{spec.name}`](#{spec.name}) | `{spec.gives}` | {_cell(spec.summary)} |" for spec in specs),
         "",
     ]
     for spec in specs:
@@ -36,9 +36,9 @@ def reference_page(specs: Iterable[FunctionSpec]) -> str:
             lines += [_row(argument) for argument in (*spec.args, *spec.options)]
             lines += [""]
         lines += [
-            f"- gives `{spec.returns}`" + (f"; `{spec.try_name}` gives `{spec.try_returns}`" if spec.is_scalar else "")
+            f"- gives `{spec.gives}`" + ("" if spec.is_table else f"; `{spec.try_name}` gives `{spec.try_returns}`")
         ]
-        if spec.is_scalar:
+        if not spec.is_table:
             lines += [f"- nulls: {spec.nulls}", f"- cost: {spec.cost}"]
         if spec.errors:
             lines += [f"- errors: {', '.join(f'`{error}`' for error in spec.errors)}"]

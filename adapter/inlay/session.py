@@ -594,7 +594,7 @@ class Session:
                 try:
                     ref = self.model(name)
                     row |= {
-                        "task": ref.task, "width": ref.width, "max_tokens": ref.max_tokens,
+                        "task": ref.task, "backend": ref.backend, "width": ref.width, "max_tokens": ref.max_tokens,
                         "fingerprint": ref.fingerprint, "device": loaded.get(ref.fingerprint),
                     }  # fmt: skip
                     row["status"] = "loaded" if row["device"] else "here"

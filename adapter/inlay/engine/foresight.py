@@ -179,7 +179,7 @@ class Sampled:
 
 
 def measure(inference: Inference, needed: Needed | None, replies: NeededReplies | None, cancel: Any) -> Sampled:
-    """Runs a sample, after the model was loaded. The results are kept, so nothing is computed for the estimate alone."""
+    """Runs a sample, after the model was loaded. The results are kept: nothing is computed for the estimate alone."""
     seconds, tokens, written, n_replies = 0.0, 0, 0, 0
     groups: dict[tuple[bool, str | Choices], list[tuple[str, str | None]]] = defaultdict(list)
     for text, pair, prompt in needed.sample if needed is not None else ():

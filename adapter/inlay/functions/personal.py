@@ -8,19 +8,23 @@ names but that does not stand in the text fails the row: it would stay unredacte
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from inlay.backends.base import filled
-from inlay.errors import CannotServeError, ConfigError
+from inlay.errors import ConfigError
 from inlay.functions.contract import Answers, Ask, Bound, Call
 from inlay.functions.instruction import call_instruction, language_model
-from inlay.functions.pii import CATEGORIES, VERSION, Span, find_pii, redacted, without_overlaps
+from inlay.functions.pii import CATEGORIES, VERSION, Span, find_pii, read_categories
 from inlay.functions.prompt_files import prompt_file
 from inlay.json_schema import validated
+
+
+ValueOf = Callable[[str, list[Span]], Any]
+"""What a function gives for a text and its spans, which stand in order and do not overlap."""
 
 
 def bind_detect(call: Call) -> Bound:
@@ -28,23 +32,22 @@ def bind_detect(call: Call) -> Bound:
 
 
 def bind_redact(call: Call) -> Bound:
-    return _bind(call, redacted)
+    return _bind(call, _redacted)
 
 
-def _bind(call: Call, value_of: Any) -> Bound:
-    categories = _categories(call)
-    proven = tuple(name for name in categories if name in CATEGORIES)
-    asked = tuple(name for name in categories if name not in CATEGORIES)
+def _bind(call: Call, value_of: ValueOf) -> Bound:
     if call.model.task == "rules":
-        if asked:
-            raise CannotServeError(
-                f"{call.function}: categories holds {asked[0]!r}, which no rule finds. The rules find "
-                f"{', '.join(CATEGORIES)}; for others name a language model with model := '…'."
-            )
+        try:
+            known = read_categories(call.function, call.options.get("categories"))
+        except ConfigError as error:
+            raise ConfigError(f"{error} These need no model; a language model finds others: model := '…'.") from None
         return Bound(
-            lambda columns, ask: _by_rules(columns[0], proven, value_of),
-            {"version": 1, "rules": VERSION, "categories": list(categories)},
+            lambda columns, ask: _by_rules(columns[0], known, value_of),
+            {"version": 1, "rules": VERSION, "categories": list(known)},
         )
+    categories = _categories(call)
+    proven = tuple(name for name in CATEGORIES if name in categories)
+    asked = tuple(name for name in categories if name not in CATEGORIES)
     language_model(call)
     if not asked:
         raise ConfigError(
@@ -81,24 +84,23 @@ def _bind(call: Call, value_of: Any) -> Bound:
             if spans is None:
                 errors[i] = str(reason)
             else:
-                values[i] = value_of(text, without_overlaps([*find_pii(text, proven), *spans]))
+                values[i] = value_of(text, _without_overlaps([*find_pii(text, proven), *spans]))
         return Answers(values, errors, replies.known)
 
     basis = {"version": 1, "rules": VERSION, "categories": list(categories), "user": user}
     return Bound(answer, {**basis, "instruction": asdict(instruction)})
 
 
-def _by_rules(texts: list[str], categories: Sequence[str], value_of: Any) -> Answers:
+def _by_rules(texts: list[str], categories: Sequence[str], value_of: ValueOf) -> Answers:
     values = [value_of(text, find_pii(text, categories)) for text in texts]
     return Answers(values, {}, np.zeros(len(values), dtype=np.bool_))
 
 
 def _categories(call: Call) -> tuple[str, ...]:
-    """Lower-case words; all that the rules find where none are given, and with a language model names and addresses
-    too."""
+    """Lower-case words; where none are given all that the rules find, and names and addresses."""
     given = call.options.get("categories")
     if given is None:
-        return CATEGORIES if call.model.task == "rules" else (*CATEGORIES, "name", "address")
+        return (*CATEGORIES, "name", "address")
     if not isinstance(given, list | tuple) or not given or not all(isinstance(c, str) and c.strip() for c in given):
         raise ConfigError(
             f"{call.function}: categories is {given!r}; it must be a list of texts, e.g. ['email', 'iban']. "
@@ -122,6 +124,24 @@ def _spans(text: str, pieces: list[dict[str, str]]) -> tuple[list[Span] | None, 
             spans.append(Span(piece["category"], at, end, piece["text"]))
             at = text.find(piece["text"], end)
     return spans, None
+
+
+def _without_overlaps(spans: list[Span]) -> list[Span]:
+    """In order; of spans that overlap the longest stays, and of equal ones the first."""
+    kept: list[Span] = []
+    for span in sorted(spans, key=lambda span: span.start - span.end):
+        if all(span.end <= other.start or other.end <= span.start for other in kept):
+            kept.append(span)
+    return sorted(kept, key=lambda span: span.start)
+
+
+def _redacted(text: str, spans: list[Span]) -> str:
+    pieces: list[str] = []
+    done = 0
+    for span in spans:
+        pieces += (text[done : span.start], f"[{span.category.upper()}]")
+        done = span.end
+    return "".join(pieces) + text[done:]
 
 
 def _row(span: Span) -> dict[str, Any]:

@@ -81,7 +81,7 @@ class Account:
         self.invocation = invocation
         self.run = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
         self._lock = threading.Lock()
-        self._written = 0.0
+        self._written = float("-inf")
         self._errors = 0
 
     def write(self, rows: Callable[[], Sequence[Mapping[str, Any]]], *, now: bool = False) -> None:
