@@ -1,0 +1,34 @@
+"""The kinds of personal data, by the words that a call gives for them."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any
+
+from inlay.errors import ConfigError
+
+CATEGORIES: tuple[str, ...] = ("email", "card", "iban", "ip", "phone", "ssn", "url")
+
+
+def read_categories(function: str, given: Any) -> tuple[str, ...]:
+    """The categories of a call, each once and in the order of CATEGORIES, so that equal wishes are equal; None is all.
+    Raises ConfigError for anything but a list of at least one known name, in any case."""
+    if given is None:
+        return CATEGORIES
+    known = ", ".join(CATEGORIES)
+    if not isinstance(given, (list, tuple)):
+        raise ConfigError(
+            f"{function}: categories is {given!r}; it must be a list, e.g. ['email', 'phone']. Known: {known}."
+        )
+    if not given:
+        raise ConfigError(f"{function}: categories is empty. Leave it out for all, or name some of: {known}.")
+    asked: set[str] = set()
+    for name in given:
+        if not isinstance(name, str):
+            raise ConfigError(f"{function}: categories holds {name!r}; each must be a text. Known: {known}.")
+        if name.lower() not in CATEGORIES:
+            near = difflib.get_close_matches(name.lower(), CATEGORIES, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise ConfigError(f"{function}: no category named {name!r}.{hint} Known: {known}.")
+        asked.add(name.lower())
+    return tuple(name for name in CATEGORIES if name in asked)

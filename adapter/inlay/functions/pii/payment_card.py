@@ -1,0 +1,117 @@
+"""Payment cards: 12 to 19 digits of a known issuer whose Luhn checksum holds (ISO/IEC 7812), in one piece or in the
+groups that cards print, with one separator throughout."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from inlay.functions.pii.reading import WORD
+
+# First digits → lengths. Ranges are those that the networks publish; a length that a network allows but hardly any
+# issuer uses is left out, since every ninth number or so of any length passes the checksum by chance.
+_ISSUERS: tuple[tuple[str, tuple[int, ...]], ...] = (
+    (r"4", (13, 16, 19)),  # Visa
+    (r"5[1-5]|222[1-9]|22[3-9]|2[3-6]|27[01]|2720", (16,)),  # Mastercard
+    (r"3[47]", (15,)),  # American Express
+    (r"6011|64[4-9]|65", (16, 19)),  # Discover
+    (r"30[0-5]|3095|36|3[89]", (14, 16)),  # Diners Club
+    (r"352[89]|35[3-8]", (16,)),  # JCB
+    (r"2131|1800", (15,)),  # JCB, the older ones
+    (r"62|81[0-7]", (16, 17, 18, 19)),  # UnionPay
+    (r"5018|5020|5038|5893|6304|6759|676[1-3]", tuple(range(12, 20))),  # Maestro
+    (r"220[0-4]", (16,)),  # Mir
+    (r"5019", (16,)),  # Dankort
+    (r"508[5-9]|652[12]", (16,)),  # RuPay
+)
+_ISSUED = {
+    length: re.compile("|".join(prefix for prefix, lengths in _ISSUERS if length in lengths))
+    for length in range(12, 20)
+}
+_GROUPS: tuple[tuple[int, ...], ...] = (
+    (4, 4, 4, 4, 3), (6, 13),
+    (4, 4, 4, 4, 2),
+    (4, 4, 4, 4, 1), (4, 4, 4, 5),
+    (4, 4, 4, 4), (8, 8), (4, 4, 8),
+    (4, 6, 5), (4, 4, 4, 3),
+    (4, 6, 4), (4, 4, 4, 2),
+    (4, 3, 3, 3), (4, 4, 5),
+    (4, 4, 4),
+)  # fmt: skip
+_GROUPS_BY_FIRST = {first: [some for some in _GROUPS if some[0] == first] for first in {some[0] for some in _GROUPS}}
+_RUN = re.compile(rf"(?<![{WORD}+$€£¥])\d++(?:(?: - |  |[ .-])\d++)*+")
+_GROUP = re.compile(r"(\D*)(\d+)")
+# '4111111111111111-e29b' is an identifier; '4111111111111111-Visa' is a card.
+_GOES_ON = re.compile(rf"[{WORD}]|-[A-Za-z]{{0,8}}\d")
+_EXPIRY = re.compile(r"(?:0[1-9]|1[0-2])\d\d|20\d\d")
+
+
+def spans(view: str) -> Iterator[tuple[int, int]]:
+    for run in _RUN.finditer(view):
+        if run.end() - run.start() >= 12:
+            yield from _cards_of_run(view, run.start(), run.end())
+
+
+def _cards_of_run(view: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Cards among the groups of digits of a run: a card may be followed by its expiry date or another card."""
+    groups = [(found.start(2), found.end(2), found[1]) for found in _GROUP.finditer(view, start, end)]
+    whole_end = not _GOES_ON.match(view, end)
+    i = after_card = 0
+    while i < len(groups):
+        n = _card_at(view, groups, i)
+        if n and _stands_alone(view, groups, i, n, after_card) and (whole_end or i + n < len(groups)):
+            yield groups[i][0], groups[i + n - 1][1]
+            i = after_card = i + n
+        else:
+            i += 1
+
+
+def _card_at(view: str, groups: list[tuple[int, int, str]], i: int) -> int:
+    """How many groups from the i-th on are a card number; 0 if none are."""
+    if groups[i][1] - groups[i][0] >= 12:
+        return int(_is_card(view[groups[i][0] : groups[i][1]]))
+    for lengths in _GROUPS_BY_FIRST.get(groups[i][1] - groups[i][0], ()):
+        some = groups[i : i + len(lengths)]
+        if (
+            tuple(end - start for start, end, _ in some) == lengths
+            and len({separator for _, _, separator in some[1:]}) == 1
+            and _is_card("".join(view[start:end] for start, end, _ in some))
+        ):
+            return len(lengths)
+    return 0
+
+
+def _stands_alone(view: str, groups: list[tuple[int, int, str]], i: int, n: int, after_card: int) -> bool:
+    """Whether the n groups are not the middle of a longer number: a hyphen or a dot continues one, and so does a space
+    where the next group has four digits as well."""
+    grouped = n > 1
+
+    def continues(separator: str, group: tuple[int, int, str]) -> bool:
+        return separator in {"-", "."} or (grouped and group[1] - group[0] == 4)
+
+    if i > after_card and continues(groups[i][2], groups[i - 1]):
+        return False
+    if i + n == len(groups):
+        return True
+    following = groups[i + n]
+    if not continues(following[2], following):
+        return True
+    if following[2] in {"-", "."}:
+        return False
+    return bool(_EXPIRY.fullmatch(view[following[0] : following[1]]) or _card_at(view, groups, i + n))
+
+
+def _is_card(digits: str) -> bool:
+    issued = _ISSUED.get(len(digits))
+    return bool(issued and issued.match(digits)) and _luhn_holds(digits) and not _is_article(digits)
+
+
+def _luhn_holds(digits: str) -> bool:
+    doubled = (sum(divmod(2 * int(digit), 10)) for digit in digits[-2::-2])
+    return (sum(int(digit) for digit in digits[::-2]) + sum(doubled)) % 10 == 0
+
+
+def _is_article(digits: str) -> bool:
+    """A 13-digit Visa number of old that is an article number (EAN-13) too, as German ones begin with 4: one in ten of
+    either, and articles are many."""
+    return len(digits) == 13 and (sum(map(int, digits[::2])) + 3 * sum(map(int, digits[1::2]))) % 10 == 0

@@ -1,0 +1,111 @@
+"""Telephone numbers: international ones, and national ones as the US and Canada, Britain, Germany, France, Spain and
+Italy write them.
+
+Digits alone are no telephone number, and neither are forms that other numbers have too (612 345 678), unless a word
+such as 'phone', 'Tel.' or 'llama al' stands before. After 'order', 'Rechnung' and the like a national form is none.
+Numbers that are never assigned (555 or 123 as a code) are found: people make up such ones.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from inlay.functions.pii.calling_codes import is_international
+from inlay.functions.pii.reading import MASK, WORD
+
+_START = rf"(?<![{WORD}_+@#€$£¥])(?<![{WORD}]-)(?<!\d[./])(?<!\d )(?<![€$£¥] )"
+_UNIT = r"(?! ?(?:[€$£¥%°]|(?:EUR|USD|GBP|CHF|Euro|km|kg|cm|mm|ms)\b))"
+_END = rf"(?!(?!x\d)[{WORD}_@]|[-./:]\d| ?\(?\d){_UNIT}"
+# The separators of a form tell its end: after 202-555-0143 a space and a digit begin something else.
+_END_OF_HYPHENS = rf"(?!(?!x\d)[{WORD}_@]|[-.:]\d){_UNIT}"
+
+_FORMS = tuple(
+    re.compile(_START + form)
+    for form in (
+        # US and Canada: 202-555-0143, (202) 555-0143, 1-800-555-0199
+        rf"(?:1[-. ])?(?:\([2-9]\d\d\) ?|[2-9]\d\d[-. ])\d{{3}}[-.]\d{{4}}{_END_OF_HYPHENS}",
+        rf"(?:1 )?(?:\([2-9]\d\d\) ?|[2-9]\d\d )[2-9]\d\d \d{{4}}{_END}",
+        # France: 01 23 45 67 89
+        rf"0[1-9](?P<by>[ .-])\d\d(?:(?P=by)\d\d){{3}}{_END}",
+        # Germany, Britain, Italy: an area of three to five digits, and the rest in up to four groups
+        rf"(?P<area>\(0[1-9]\d{{1,3}}\) ?[/-]?|0[1-9]\d{{1,3}}(?: ?[/-]|(?= ))) ?"
+        rf"(?P<rest>\d{{3,8}}(?:[ -]\d{{2,4}}){{0,3}}(?:-\d{{1,4}})?|\d\d(?: \d\d){{2,3}}){_END}",
+        # Areas of two digits: 06 1234 5678, 02 12345678; mobiles of the Netherlands too
+        rf"0[1-9][ -]\d{{4}}[ -]\d{{4}}{_END}",
+        rf"0[26][ ./-]\d{{7,8}}{_END}",
+        # Spain: 91 234 56 78, 612 34 56 78, 912-345-678
+        rf"(?:9\d[ .-]\d{{3}}|[679]\d\d[ .-]\d\d)[ .-]\d\d[ .-]\d\d{_END}",
+        rf"[679]\d\d-\d{{3}}-\d{{3}}{_END}",
+        # Italian mobiles: 347 1234567, 347 12 34 567
+        rf"3[2-9]\d(?:[ ./-]\d{{7}}|[ .-]\d{{3}}[ .-]\d{{4}}| \d\d \d\d \d{{3}}){_END}",
+    )
+)
+_DIGITS_OF_AREA_FORM = range(9, 13)
+
+_NAME = (
+    r"(?:(?i:phone|telefon|tel[ée]fono|téléphone|handy|mobile?|m[óo]vil|cellul?are?|whatsapp)"
+    r"|(?<![A-Za-z])(?i:tel|tél|telf|tlf|fon|fax|cell|cel|mob|sms|call|text|dial|contact|ll[aá]ma\w{0,5}|chiam\w{1,5}"
+    r"|appel\w{1,4}|(?:an)?ruf\w{0,3})(?![a-z])"
+    r"|电话|電話|手机|手機|携帯|전화|휴대폰|телефон|тел|звоните|هاتف|جوال|טלפון|โทร)"
+)
+_NAMED = re.compile(
+    rf"{_NAME}[^\d+{MASK}\n]{{0,20}}?(?<![{WORD}_+@#-])"
+    rf"(?P<number>\(?\d(?:[ ()./-]{{0,2}}\d){{8,14}}|[2-9]\d\d[-.]\d{{4}}){_END}"
+)
+_NUMBER_OF_SOMETHING = re.compile(
+    r"(?<![A-Za-z])(?i:order|invoice|inv|ticket|case|ref|reference|tracking|parcel|serial|s/n|sn|sku|part|item|lot|batch"
+    r"|isbn|issn|ean|upc|po|account|acct|acc|konto\w*|policy|booking|confirmation|claim|licen[cs]e|model|id|uid"
+    r"|bestell\w*|rechnung\w*|auftrag\w*|kunden\w*|artikel\w*|vorgang\w*|commande|facture|pedido|factura|ordine"
+    r"|fattura|numéro de suivi)(?i:[ _-]?(?:no|nr|nº|n°|num|number|nummer|id))?[ .:#=\"'-]{0,4}$"
+)
+
+# '+49', '(+49)', '0049' and at most twenty digits; how many of them are the number is for its country to say.
+_INTERNATIONAL = re.compile(
+    rf"(?<![{WORD}_+@€$£¥])(?:(?P<plus>\+(?=[1-9(]))|(?<![{WORD}]-)(?<!\d[./ ])00(?= ?[1-9]))"
+    rf"(?P<groups>(?:[ ()./-]{{0,3}}\d){{7,20}})"
+)
+_GROUP_ENDS = re.compile(r"(?<=\d)(?!\d)")
+_END_OF_INTERNATIONAL = re.compile(rf"(?!(?!x\d)[{WORD}_@]|[.,:]\d){_UNIT}")
+
+
+def spans(view: str) -> Iterator[tuple[int, int]]:
+    found = [span for m in _INTERNATIONAL.finditer(view) if (span := _international(view, m))]
+    for form in _FORMS:
+        found += [m.span() for m in form.finditer(view) if _is_number(m) and not _counts_something(view, m.start())]
+    found += [m.span("number") for m in _NAMED.finditer(view)]
+    done = 0
+    for start, end in sorted(found, key=lambda span: (span[0], -span[1])):
+        if start >= done:
+            yield start, end
+            done = end
+
+
+def _is_number(match: re.Match[str]) -> bool:
+    if "area" not in match.re.groupindex:
+        return True
+    area, rest = ([char for char in match[name] if char.isdigit()] for name in ("area", "rest"))
+    is_zip = "-" in match[0] and len(area) == 5 and len(rest) == 4  # 02139-4307
+    return len(area) + len(rest) in _DIGITS_OF_AREA_FORM and not is_zip
+
+
+def _counts_something(view: str, start: int) -> bool:
+    return bool(_NUMBER_OF_SOMETHING.search(view[max(0, start - 32) : start]))
+
+
+def _international(view: str, match: re.Match[str]) -> tuple[int, int] | None:
+    """The longest run of groups that has as many digits as its country allows."""
+    start = match.start()
+    in_brackets = view[start - 1 : start] == "(" and re.match(r"\d{1,3}\)", match["groups"])
+    for group_end in reversed([found.start() for found in _GROUP_ENDS.finditer(match["groups"])]):
+        groups = match["groups"][:group_end]
+        digits = re.sub(r"\D", "", groups.replace("(0)", ""))
+        if (
+            groups.count(")") - groups.count("(") == bool(in_brackets)
+            and is_international(digits)
+            and not re.search(r" [1-9]$", groups)  # '+49 30 1234567 2 Personen'
+            and (match["plus"] or not groups.isdigit())
+            and _END_OF_INTERNATIONAL.match(view, match.start("groups") + group_end)
+        ):
+            return start - bool(in_brackets), match.start("groups") + group_end
+    return None
