@@ -1,10 +1,11 @@
-{#- _call(name, texts, options, labels=none): a call of one of inlay's SQL functions, or, with the var
-    inlay_form = 'stored', a lookup of what it answered before (see _stored).
+{#- _call(name, texts, options, setting=none, is_aggregate=false): a call of one of inlay's SQL functions, or, with the
+    var inlay_form = 'stored', a lookup of what it answered before (see _stored).
     texts: SQL expressions, in order. options: Jinja values by name; one that is none is left out, so that the
-    function's own default applies. labels: a classifier's, after the first text. The var inlay_prefix is the prefix
-    that the plugin's config gives the functions.
+    function's own default applies. setting: name and Jinja value of the argument after the first text that says how
+    every row is to be answered: labels, schema or aspects. The var inlay_prefix is the prefix that the plugin's config
+    gives the functions.
     While dbt parses, values that come from a query are not there yet: nothing is checked and nothing is said. -#}
-{% macro _call(name, texts, options, labels=none) -%}
+{% macro _call(name, texts, options, setting=none, is_aggregate=false) -%}
     {%- if not execute -%}
         {{ return('') }}
     {%- endif -%}
@@ -28,8 +29,13 @@
             ) -%}
         {%- endif -%}
         {%- do parts.append(text) -%}
-        {%- if loop.first and labels is not none -%}
-            {%- do parts.append(inlay._sql_labels(name, labels)) -%}
+        {%- if loop.first and setting is not none -%}
+            {%- set said, value = setting -%}
+            {%- if said != 'labels' -%}
+                {%- do parts.append(inlay._sql_option(name, said, value)) -%}
+            {%- elif value is not none -%}
+                {%- do parts.append(inlay._sql_labels(name, value)) -%}
+            {%- endif -%}
         {%- endif -%}
     {%- endfor -%}
     {%- set named = [] -%}
@@ -37,7 +43,7 @@
         {%- do named.append(option ~ ' := ' ~ inlay._sql_option(name, option, value)) -%}
     {%- endfor -%}
     {%- if form == 'stored' -%}
-        {{ return(inlay._stored(name, texts, options, labels)) }}
+        {{ return(inlay._stored(name, texts, options, setting, is_aggregate)) }}
     {%- endif -%}
     {{ return(var('inlay_prefix', '') ~ name ~ '(' ~ (parts + named) | join(', ') ~ ')') }}
 {%- endmacro %}

@@ -5,7 +5,22 @@
     {%- if not execute -%}
         {{ return('') }}
     {%- endif -%}
-    {%- if option in ['threshold', 'recall', 'precision', 'agreement', 'probability'] -%}
+    {%- if option == 'schema' -%}
+        {{ return(inlay._sql_schema(name, value)) }}
+    {%- endif -%}
+    {%- if option in ['aspects', 'categories', 'stop'] -%}
+        {{ return(inlay._sql_texts(name, option, value)) }}
+    {%- endif -%}
+    {%- if option in ['max_tokens', 'max_words', 'seed'] -%}
+        {%- if value is not integer -%}
+            {%- do exceptions.raise_compiler_error(
+                "inlay." ~ name ~ ": " ~ option ~ " is '" ~ value ~ "'; it must be a whole number, e.g. " ~ option
+                ~ "=100. For text from env_var() or --vars, type: " ~ option ~ "=(value | int)."
+            ) -%}
+        {%- endif -%}
+        {{ return(value | string) }}
+    {%- endif -%}
+    {%- if option in ['threshold', 'recall', 'precision', 'agreement', 'probability', 'temperature'] -%}
         {%- if value is not number or value is boolean -%}
             {%- do exceptions.raise_compiler_error(
                 "inlay." ~ name ~ ": " ~ option ~ " is '" ~ value ~ "'; it must be a number, e.g. " ~ option ~ "=0.3. "

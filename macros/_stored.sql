@@ -1,7 +1,8 @@
-{#- _stored(name, texts, options, labels): the stored form of a call. Plain SQL over the Parquet files of the result
-    store, that any DuckDB reads without Python; NULL where nothing is stored. `inlay infer` computes what is missing.
-    Which files: <store>/calls/<md5 of the call>.json says so; adapter/inlay/store/calls.py writes the same text. -#}
-{% macro _stored(name, texts, options, labels) -%}
+{#- _stored(name, texts, options, setting, is_aggregate): the stored form of a call. Plain SQL over the Parquet files of
+    the result store, that any DuckDB reads without Python; NULL where nothing is stored. `inlay infer` computes what is
+    missing. Which files: <store>/calls/<md5 of the call>.json says so; adapter/inlay/store/calls.py writes the same
+    text. The texts of a group are one input: the JSON list that the SQL function's own macro in udfs/ makes of them. -#}
+{% macro _stored(name, texts, options, setting, is_aggregate) -%}
     {%- set store = var('inlay_store', env_var('INLAY_STORE', '')) -%}
     {%- if not store -%}
         {%- do exceptions.raise_compiler_error(
@@ -9,21 +10,27 @@
             ~ "its folder or address; from another folder than dbt's, an absolute path."
         ) -%}
     {%- endif -%}
-    {%- if labels is string -%}
+    {%- set setting_name, given = setting or ('', none) -%}
+    {%- if setting_name == 'labels' and given is string -%}
         {%- do exceptions.raise_compiler_error(
-            "inlay." ~ name ~ ": labels is the SQL expression '" ~ labels ~ "'; the stored form needs a list in Jinja."
+            "inlay." ~ name ~ ": labels is the SQL expression '" ~ given ~ "'; the stored form needs a list in Jinja."
         ) -%}
     {%- endif -%}
     {%- set function = name[4:] if name.startswith('try_') else name -%}
     {%- set said = {} -%}
     {%- for option, value in options.items() if value is not none and option != 'on_error' -%}
-        {%- do said.update({option: value if value is string else value | float}) -%}
+        {#- The order of a mapping's fields matters, and the call's own keys are sorted: so it stands there as text. -#}
+        {%- set value = value | float if value is number else tojson(value) if value is mapping else value -%}
+        {%- do said.update({option: value}) -%}
     {%- endfor -%}
-    {%- set pairs = [] -%}
-    {%- for entry in labels or [] -%}
-        {%- do pairs.append([entry.label, entry.get('description')] if entry is mapping else [entry, none]) -%}
-    {%- endfor -%}
-    {%- set call = tojson([function, none if labels is none else pairs, said], sort_keys=true) -%}
+    {%- set asked = tojson(given) if given is mapping else given -%}
+    {%- if given is not none and given is not string and given is not mapping -%}
+        {%- set asked = [] -%}
+        {%- for entry in given -%}
+            {%- do asked.append([entry.label, entry.get('description')] if entry is mapping else [entry, none]) -%}
+        {%- endfor -%}
+    {%- endif -%}
+    {%- set call = tojson([function, asked, said], sort_keys=true) -%}
     {%- set file = inlay._sql_string(store ~ '/calls/' ~ local_md5(call) ~ '.json') -%}
     {%- if not run_query("select count(*) from glob(" ~ file ~ ")").rows[0][0] -%}
         {%- do exceptions.raise_compiler_error(
@@ -34,7 +41,12 @@
     {%- set stored = fromjson(run_query("select content from read_text(" ~ file ~ ")").rows[0][0]) -%}
     {%- set digests = [] -%}
     {%- for text in texts -%}
-        {%- do digests.append('sha256((' ~ text ~ ')::varchar)') -%}
+        {%- if is_aggregate and loop.first -%}
+            {%- set text = 'to_json(list(' ~ text ~ ' order by ' ~ text ~ ') filter (where (' ~ text ~ ') is not null))' -%}
+            {%- do digests.append('sha256((' ~ text ~ ')::varchar)') -%}
+        {%- else -%}
+            {%- do digests.append('sha256((' ~ text ~ ')::varchar)') -%}
+        {%- endif -%}
     {%- endfor -%}
     {%- set key = digests[0] if digests | length == 1 else 'sha256(' ~ digests | join(' || ') ~ ')' -%}
     {#- Inside the subquery only names that begin with _inlay are added, so a column `key` or `value` of the model keeps

@@ -12,5 +12,5 @@
 
 {% macro duckdb__ai_classify_multi(text, labels=none, threshold=none, template=none, model=none, on_error=none) -%}
     {%- set options = {'threshold': threshold, 'template': template, 'model': model, 'on_error': on_error} -%}
-    {{ return(inlay._call('ai_classify_multi', [text], options, labels=labels)) }}
+    {{ return(inlay._call('ai_classify_multi', [text], options, setting=('labels', labels))) }}
 {%- endmacro %}

@@ -22,5 +22,5 @@
         'template': template, 'agreement': agreement, 'probability': probability, 'proxy': proxy, 'model': model,
         'on_error': on_error
     } -%}
-    {{ return(inlay._call('try_ai_classify', [text], options, labels=labels)) }}
+    {{ return(inlay._call('try_ai_classify', [text], options, setting=('labels', labels))) }}
 {%- endmacro %}

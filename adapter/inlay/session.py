@@ -28,7 +28,7 @@ from inlay.errors import ConfigError, InlayError, NotAttachedError, RowsFailedEr
 from inlay.functions.arrow import answer_schema, answer_table, detail_array, value_array
 from inlay.functions.cascade import has_targets
 from inlay.functions.contract import Answers, Ask, Bound, Call, Closeness
-from inlay.functions.registry import FUNCTIONS
+from inlay.functions.registry import bind_of
 from inlay.ledger import EXCERPT, Entry, Ledger
 from inlay.models.describe import describe
 from inlay.models.locate import local_folder
@@ -473,7 +473,7 @@ class Session:
                 raise ConfigError(f"{spec.name}: model is {name!r}; it must be the name of a registered model.")
             proxy = self._proxy(spec, given) if has_targets(given) else None
             call = Call(spec.name, self.model(name, spec.name), given, labels, proxy)
-            bound = call, FUNCTIONS[spec.name](call)
+            bound = call, bind_of(spec.name)(call)
             with self._lock:
                 self._calls[key] = bound
         self._record(spec, *bound, labels, options)
