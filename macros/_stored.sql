@@ -1,7 +1,7 @@
 {#- _stored(name, texts, options, setting, is_aggregate): the stored form of a call. Plain SQL over the Parquet files of
     the result store, that any DuckDB reads without Python; NULL where nothing is stored. `inlay infer` computes what is
-    missing. Which files: <store>/calls/<md5 of the call>.json says so; adapter/inlay/store/calls.py writes the same
-    text. The texts of a group are one input: the JSON list that the SQL function's own macro in udfs/ makes of them. -#}
+    missing. Which files: <store>/calls/<md5 of the call's text>.json says so (see _call_text).
+    An aggregate's texts are one input: the JSON list that the function's own macro in udfs/ makes of a group's. -#}
 {% macro _stored(name, texts, options, setting, is_aggregate) -%}
     {%- set store = var('inlay_store', env_var('INLAY_STORE', '')) -%}
     {%- if not store -%}
@@ -10,27 +10,12 @@
             ~ "its folder or address; from another folder than dbt's, an absolute path."
         ) -%}
     {%- endif -%}
-    {%- set setting_name, given = setting or ('', none) -%}
-    {%- if setting_name == 'labels' and given is string -%}
+    {%- if setting is not none and setting[0] == 'labels' and setting[1] is string -%}
         {%- do exceptions.raise_compiler_error(
-            "inlay." ~ name ~ ": labels is the SQL expression '" ~ given ~ "'; the stored form needs a list in Jinja."
+            "inlay." ~ name ~ ": labels is the SQL expression '" ~ setting[1] ~ "'; the stored form needs a list in Jinja."
         ) -%}
     {%- endif -%}
-    {%- set function = name[4:] if name.startswith('try_') else name -%}
-    {%- set said = {} -%}
-    {%- for option, value in options.items() if value is not none and option != 'on_error' -%}
-        {#- The order of a mapping's fields matters, and the call's own keys are sorted: so it stands there as text. -#}
-        {%- set value = value | float if value is number else tojson(value) if value is mapping else value -%}
-        {%- do said.update({option: value}) -%}
-    {%- endfor -%}
-    {%- set asked = tojson(given) if given is mapping else given -%}
-    {%- if given is not none and given is not string and given is not mapping -%}
-        {%- set asked = [] -%}
-        {%- for entry in given -%}
-            {%- do asked.append([entry.label, entry.get('description')] if entry is mapping else [entry, none]) -%}
-        {%- endfor -%}
-    {%- endif -%}
-    {%- set call = tojson([function, asked, said], sort_keys=true) -%}
+    {%- set call = inlay._call_text(name, options, setting) -%}
     {%- set file = inlay._sql_string(store ~ '/calls/' ~ local_md5(call) ~ '.json') -%}
     {%- if not run_query("select count(*) from glob(" ~ file ~ ")").rows[0][0] -%}
         {%- do exceptions.raise_compiler_error(
@@ -41,12 +26,12 @@
     {%- set stored = fromjson(run_query("select content from read_text(" ~ file ~ ")").rows[0][0]) -%}
     {%- set digests = [] -%}
     {%- for text in texts -%}
+        {%- set input = '(' ~ text ~ ')' -%}
         {%- if is_aggregate and loop.first -%}
-            {%- set text = 'to_json(list(' ~ text ~ ' order by ' ~ text ~ ') filter (where (' ~ text ~ ') is not null))' -%}
-            {%- do digests.append('sha256((' ~ text ~ ')::varchar)') -%}
-        {%- else -%}
-            {%- do digests.append('sha256((' ~ text ~ ')::varchar)') -%}
+            {%- set input = 'to_json(list(' ~ input ~ ' order by ' ~ input ~ ') filter (where ' ~ input
+                ~ ' is not null))' -%}
         {%- endif -%}
+        {%- do digests.append('sha256(' ~ input ~ '::varchar)') -%}
     {%- endfor -%}
     {%- set key = digests[0] if digests | length == 1 else 'sha256(' ~ digests | join(' || ') ~ ')' -%}
     {#- Inside the subquery only names that begin with _inlay are added, so a column `key` or `value` of the model keeps
@@ -59,7 +44,9 @@
         ~ inlay._sql_string(store ~ '/results/' ~ stored.shelf ~ '/*.parquet') ~ '))' -%}
     {%- set where = ' from ' ~ source ~ ' where _inlay_key = unhex(' ~ key ~ '))' -%}
     {%- if not name.startswith('try_') -%}
-        {{ return('(select any_value(_inlay_value)' ~ where) }}
+        {%- set value = '(select any_value(_inlay_value)' ~ where -%}
+        {#- Of ai_extract JSON is stored, and the type that its schema has in DuckDB is known to Python alone. -#}
+        {{ return('from_json(' ~ value ~ ', ' ~ inlay._sql_string(stored.structure) ~ ')' if stored.structure else value) }}
     {%- endif -%}
     {%- set confidence = '_inlay_confidence' if 'confidence' in stored.columns else 'null::double' -%}
     {%- set scores = "'scores': _inlay_scores, " if 'scores' in stored.columns else '' -%}
@@ -68,5 +55,5 @@
         ~ scores ~ "'model': " ~ model_name ~ ", 'cached': true})" ~ where -%}
     {%- set unknown = "{'value': null, 'error': 'not in the result store; type: inlay infer', 'confidence': null, "
         ~ ("'scores': null, " if scores else '') ~ "'model': " ~ model_name ~ ", 'cached': false}" -%}
-    {{ return('case when ' ~ key ~ ' is not null then coalesce(' ~ found ~ ', ' ~ unknown ~ ') end') }}
+    {{ return('(case when ' ~ key ~ ' is not null then coalesce(' ~ found ~ ', ' ~ unknown ~ ') end)') }}
 {%- endmacro %}

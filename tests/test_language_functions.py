@@ -390,3 +390,9 @@ def test_many_connections_and_threads_share_one_lane(con: Connection, calls: dic
     found = con.duckdb.execute("select count(distinct ai_complete(v)), count(*) from t").fetchall()
     assert found == [(500, 20_000)]
     assert calls["rows"] == 500
+
+
+def test_a_reply_that_is_cut_is_an_answer_of_ai_complete_alone(con: Connection) -> None:
+    assert values(con, "select ai_complete('hello there', max_tokens := 9)") == ["fake: hel"]
+    assert values(con, "select ai_fix_grammar('hello there', max_tokens := 9)") == [None]
+    assert "the reply was cut after 9 tokens" in con.execute("select error from inlay_errors()").fetchall()[0][0]

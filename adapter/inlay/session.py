@@ -451,7 +451,8 @@ class Session:
         shelf = self.store.shelf(name, question, about_model(call.model))
         try:
             shelf.make_readable(schema)
-            record_call(self.store.folder, written, shelf.name, schema.names, call.model.name)
+            structure = read_schema(spec.name, labels).structure if spec.typed else None
+            record_call(self.store.folder, written, shelf.name, schema.names, call.model.name, structure)
         except (OSError, pa.ArrowException) as error:
             self.store.failed(error, 0)
 
@@ -464,7 +465,8 @@ class Session:
         for name in (*given, *options):
             if name not in known:
                 raise ConfigError.unknown_option(spec.name, name, known - _OURS)
-        key = (spec.name, json.dumps([labels, given], sort_keys=True, default=str))
+        # Not sorted: the order of a schema's fields is part of what is asked.
+        key = (spec.name, json.dumps([labels, given], default=str))
         with self._lock:
             bound = self._calls.get(key)
         if bound is None:

@@ -34,6 +34,7 @@ from inlay.types import ModelRef
 FAIL, OOM, NEVER_FITS, SLOW = "<<fail>>", "<<oom>>", "<<never fits>>", "<<slow>>"
 
 _START = b"\x02"
+_SHORT = 24
 
 CALLS: Counter[str] = Counter()
 """Since the process began: 'batches', 'rows' and 'tokens' that any fake model ran."""
@@ -48,10 +49,14 @@ def fake_row(text: str, width: int) -> Floats:
 
 
 def fake_reply(content: str, schema: str | None = None, max_tokens: int = 512) -> str:
-    """What the fake language model says to a user's part: its first words, or a value of the JSON Schema."""
+    """What the fake language model says to a user's part: a short one itself, the beginning and a digest of a longer
+    one, or a value of the JSON Schema."""
     if schema is not None:
         return json.dumps(_fake_value(json.loads(schema), content), ensure_ascii=False)
-    return ("fake: " + " ".join(content.split()))[:max_tokens]
+    said = " ".join(content.split())
+    if len(said) > _SHORT:
+        said = f"{said[:_SHORT]}… {hashlib.sha256(content.encode('utf-8', 'surrogatepass')).hexdigest()[:6]}"
+    return f"fake: {said}"[:max_tokens]
 
 
 def _fake_value(schema: dict[str, Any], content: str) -> Any:
@@ -174,5 +179,7 @@ class FakeBackend:
                 if SLOW in text:
                     time.sleep(0.2)
             for place in places:
-                reply = fake_reply(contents[place], instruction.schema, instruction.max_tokens)
-                done(place, Reply(reply, len(rows[place].ids), len(reply.encode()), rows[place].truncated))
+                whole = fake_reply(contents[place], instruction.schema, self.ref.max_tokens)
+                reply = whole if instruction.schema else whole[: instruction.max_tokens]
+                written = len(reply.encode())
+                done(place, Reply(reply, len(rows[place].ids), written, rows[place].truncated, reply == whole))

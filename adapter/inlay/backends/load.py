@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from inlay.backends.base import Backend, Embedder, RemoteModel, Tokens
-from inlay.backends.sharded import ShardedBackend
+from inlay.backends.sharded import ShardedBackend, ShardedLanguageModel
 from inlay.errors import MissingExtraError
 from inlay.types import ModelRef
 
@@ -29,6 +29,8 @@ def load_backend(ref: ModelRef) -> Backend:
         from inlay.backends.fake import FakeBackend
 
         return FakeBackend(ref)
+    if ref.task == "generate":
+        return _load_language_model(ref)
     try:
         from inlay.backends.device import choose_devices
         from inlay.backends.torch_encoder import TorchEncoder
@@ -36,6 +38,16 @@ def load_backend(ref: ModelRef) -> Backend:
         raise MissingExtraError.package(error.name or "torch", "torch", f"model {ref.name!r}") from error
     copies = [TorchEncoder(ref, device) for device in choose_devices(ref.device)]
     return copies[0] if len(copies) == 1 else ShardedBackend(copies)
+
+
+def _load_language_model(ref: ModelRef) -> Backend:
+    try:
+        from inlay.backends.device import choose_devices
+        from inlay.backends.language_model import TorchLanguageModel
+    except ImportError as error:
+        raise MissingExtraError.package(error.name or "transformers", "torch", f"model {ref.name!r}") from error
+    copies = [TorchLanguageModel(ref, device) for device in choose_devices(ref.device)]
+    return copies[0] if len(copies) == 1 else ShardedLanguageModel(copies)
 
 
 def load_remote(ref: ModelRef) -> RemoteModel:

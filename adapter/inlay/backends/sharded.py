@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import cast
 
-from inlay.backends.base import Backend, Choices, Floats, Tokens
+from inlay.backends.base import (
+    Backend,
+    BatchFailed,
+    Choices,
+    Done,
+    Encoded,
+    Floats,
+    Instruction,
+    LanguageModel,
+    Prompt,
+    Tokens,
+)
 
 
 class ShardedBackend:
@@ -31,3 +44,45 @@ class ShardedBackend:
     def run(self, tokens: Tokens) -> Floats:
         copy: Backend = self._mine.copy
         return copy.run(tokens)
+
+
+class ShardedLanguageModel(ShardedBackend):
+    """The same for a language model; its rows are dealt out by length, so that all copies are done at about one time."""
+
+    def __init__(self, copies: Sequence[Backend]) -> None:
+        super().__init__(copies)
+        self._models = [cast("LanguageModel", copy) for copy in copies]
+
+    def encode(self, instruction: Instruction, prompts: Sequence[Prompt]) -> list[Encoded | str]:
+        return self._models[0].encode(instruction, prompts)
+
+    def generate(
+        self,
+        instruction: Instruction,
+        rows: Sequence[Encoded],
+        *,
+        max_batch_tokens: int,
+        stopped: Callable[[], bool],
+        done: Done,
+    ) -> None:
+        """Where several copies fail, the first failure is told; the others' rows are then among those without reply."""
+        by_length = sorted(range(len(rows)), key=lambda place: -len(rows[place].ids))
+
+        def run(number: int) -> BatchFailed | None:
+            mine = by_length[number :: len(self._models)]
+            try:
+                self._models[number].generate(
+                    instruction,
+                    [rows[place] for place in mine],
+                    max_batch_tokens=max_batch_tokens,
+                    stopped=stopped,
+                    done=lambda position, reply: done(mine[position], reply),
+                )
+            except BatchFailed as failed:
+                return BatchFailed([mine[row] for row in failed.rows], failed.cause)
+            return None
+
+        with ThreadPoolExecutor(len(self._models)) as threads:
+            failures = [failed for failed in threads.map(run, range(len(self._models))) if failed is not None]
+        if failures:
+            raise failures[0]

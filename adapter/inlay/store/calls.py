@@ -1,6 +1,7 @@
 """Which shelf answers a call as it stands in SQL: what the stored form of a dbt macro looks up at compile time.
 
     calls/<md5>.json    {"call": …, "shelf": "ai_classify-3f9a…", "columns": ["value", …], "model": "minilm"}
+                        and of ai_extract "structure": what from_json() needs to make a STRUCT of its stored JSON
 
 A call is written without its model where the default is meant, so the file says which shelf that led to when the call
 was last answered. It is written by whoever answers the call with a store that may be written to. The name is the MD5
@@ -24,33 +25,42 @@ NOT_IN_CALL = {"on_error", "statement", "connection", "node"}
 
 
 def call_text(function: str, labels: Any, options: Mapping[str, Any]) -> str:
-    """Canonical JSON: function, [[label, description]] or a schema as it was given or null, {option: text, float, or
-    whatever else it is}. macros/_stored.sql builds the same."""
-    pairs = labels
-    if isinstance(labels, list | tuple):
-        pairs = [
+    """Canonical JSON of [function, setting, {option: value}], without options that are None or change no answer.
+
+    labels: the call's labels, schema or aspects. A list of them becomes [[label, description or null], …]. A mapping,
+    there or among the options, becomes a text, its JSON: its fields stay in order, and the same schema given as a text
+    is the same call. Numbers are floats. macros/_call_text.sql builds the same.
+    """
+    said = {name: _said(value) for name, value in options.items() if value is not None and name not in NOT_IN_CALL}
+    setting = _said(labels)
+    if isinstance(setting, list | tuple):
+        setting = [
             [entry["label"], entry.get("description")]
             if isinstance(entry, Mapping) and "label" in entry
             else [entry, None]
-            for entry in labels
+            for entry in setting
         ]
-    said = {
-        name: float(value) if isinstance(value, int | float | Decimal) else value
-        for name, value in options.items()
-        if value is not None and name not in NOT_IN_CALL
-    }
-    return json.dumps([function, pairs, said], sort_keys=True)
+    return json.dumps([function, setting, said], sort_keys=True, default=str)
+
+
+def _said(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return json.dumps(value, default=str)
+    return float(value) if isinstance(value, int | float | Decimal) else value
 
 
 def call_file(text: str) -> str:
     return f"{CALLS}/{hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()}.json"
 
 
-def record_call(folder: Folder, text: str, shelf: str, columns: Sequence[str], model: str) -> None:
-    """columns: of the shelf, without its key. Raises OSError."""
+def record_call(
+    folder: Folder, text: str, shelf: str, columns: Sequence[str], model: str, structure: str | None = None
+) -> None:
+    """columns: of the shelf, without its key. structure: of the STRUCT that its JSON stands for. Raises OSError."""
     name = call_file(text)
-    content = json.dumps(
-        {"call": json.loads(text), "shelf": shelf, "columns": list(columns), "model": model}, indent=1
-    ).encode()
+    said = {"call": json.loads(text), "shelf": shelf, "columns": list(columns), "model": model}
+    if structure is not None:
+        said["structure"] = structure
+    content = json.dumps(said, indent=1).encode()
     if not folder.exists(name) or folder.read(name) != content:
         folder.publish(name, content)
