@@ -75,3 +75,21 @@ def test_a_broken_file_is_named(tmp_path: Path) -> None:
 def test_a_source_may_stand_for_a_model(tmp_path: Path) -> None:
     settings = read_settings({"model": "hub:owner/name@abc"}, environment={}, folder=tmp_path)
     assert settings.models["hub:owner/name@abc"].source == "hub:owner/name@abc"
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"base_url": "ftp://x/v1"}, "base_url is 'ftp://x/v1'; it must be an address"),
+        ({"base_url": "https://user:secret@x/v1"}, "may not hold a name or password"),
+        ({"base_url": "file:///etc/passwd"}, "it must be an address"),
+        ({"concurrency": 0}, "concurrency is 0; it must be a whole number of at least 1"),
+        ({"requests_per_minute": "many"}, "requests_per_minute is 'many'; it must be a number"),
+        ({"structured": "xml"}, "structured is 'xml'; it must be one of json_schema, json_object, none"),
+        ({"api_key": "sk-123"}, "no option named 'api_key'.*api_key_env"),
+        ({"api_key_env": 3}, "api_key_env is 3; it must be text"),
+    ],
+)
+def test_a_wrong_setting_of_an_endpoint_is_named(entry: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        read_settings({"models": {"remote": {"source": "openai:gpt", **entry}}}, environment={})

@@ -21,7 +21,7 @@ from safetensors.torch import load_file, save_file
 import inlay
 from inlay.backends.base import Floats
 from inlay.backends.load import load_backend
-from inlay.errors import CannotServeError, DigestError, ModelError, ModelNotFoundError
+from inlay.errors import CannotServeError, ConfigError, DigestError, ModelError, ModelNotFoundError
 from inlay.models.describe import describe
 from inlay.types import ModelRef, ModelSettings
 from tiny_models import TinyModels, write_json
@@ -474,14 +474,58 @@ def test_modules_in_an_order_that_inlay_does_not_run_are_refused(tiny_models: Ti
             described(folder, name="small")
 
 
-@pytest.mark.parametrize("architecture", ["LlamaForCausalLM", "T5ForConditionalGeneration"])
-def test_a_language_model_is_refused(tiny_models: TinyModels, architecture: str) -> None:
+@pytest.mark.parametrize("architecture", ["LlamaForCausalLM", "GPT2LMHeadModel", "T5ForConditionalGeneration"])
+def test_a_language_model_is_known_by_its_architecture(tiny_models: TinyModels, architecture: str) -> None:
     folder = tiny_models.copy(tiny_models.encoder("bert"))
     edit(folder / "config.json", architectures=[architecture])
-    with pytest.raises(
-        CannotServeError, match=f"'small' is a language model .{architecture}.*encoders and classifiers"
-    ):
-        described(folder, name="small")
+    ref = described(folder, name="small")
+    assert (ref.task, ref.width, ref.too_long, ref.max_tokens) == ("generate", 0, "error", 192)
+
+
+def test_what_decides_how_a_prompt_is_put_is_part_of_a_language_models_fingerprint(tiny_models: TinyModels) -> None:
+    folder = tiny_models.copy(tiny_models.encoder("bert"))
+    edit(folder / "config.json", architectures=["LlamaForCausalLM"])
+    seen = {described(folder).fingerprint}
+    (folder / "chat_template.jinja").write_text("{{ messages[0].content }}")
+    seen.add(described(folder).fingerprint)
+    seen.add(described(folder, chat_template_options=(("thinking", True),)).fingerprint)
+    write_json(folder / "generation_config.json", {"eos_token_id": 7})
+    seen.add(described(folder).fingerprint)
+    assert len(seen) == 4
+    assert described(folder, max_output_tokens=9).fingerprint in seen  # it is part of a call, not of the model
+
+
+ENDPOINT = {"base_url": "https://models.example.com/v1/", "api_key_env": "KEY"}
+
+
+def test_a_model_behind_an_endpoint_is_described_without_asking_it() -> None:
+    ref = describe(ModelSettings("remote", "openai:gpt", **ENDPOINT, cost_per_million_tokens=2.0))
+    assert (ref.task, ref.backend, ref.too_long) == ("generate", "openai", "error")
+    assert ref.endpoint is not None and ref.endpoint.base_url == "https://models.example.com/v1"
+    assert ref.cost_per_million_output_tokens == 2.0
+    others = [
+        ModelSettings("remote", "openai:gpt-2", **ENDPOINT),
+        ModelSettings("remote", "openai:gpt", **{**ENDPOINT, "base_url": "https://other.example.com/v1"}),
+        ModelSettings("remote", "openai:gpt", **ENDPOINT, revision="2026-01"),
+        ModelSettings("remote", "openai:gpt", **ENDPOINT, task="embed", width=8),
+    ]
+    assert len({ref.fingerprint, *(describe(other).fingerprint for other in others)}) == 5
+    same = ModelSettings("remote", "openai:gpt", **{**ENDPOINT, "api_key_env": "OTHER"}, concurrency=2)
+    assert describe(same).fingerprint == ref.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (ModelSettings("remote", "openai:gpt"), "base_url is missing"),
+        (ModelSettings("remote", "openai:", **ENDPOINT), "names no model"),
+        (ModelSettings("remote", "openai:e", **ENDPOINT, task="embed"), "width is missing"),
+        (ModelSettings("remote", "openai:e", **ENDPOINT, task="nli"), "it is 'generate' or 'embed'"),
+    ],
+)
+def test_an_endpoint_that_lacks_something_says_what(settings: ModelSettings, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        describe(settings)
 
 
 def test_a_plain_encoder_asks_for_its_pooling(tiny_models: TinyModels) -> None:

@@ -211,10 +211,14 @@ def _model(name: str, entry: Mapping[str, Any], place: str, base: Path) -> Model
     texts: dict[str, Any] = {key: _text(where, key, entry[key]) for key in _TEXTS if entry.get(key) is not None}
     if "tokenizer" in texts:
         texts["tokenizer"] = _absolute(texts["tokenizer"], base)
-    if "base_url" in texts and not re.match(r"https?://[^/\s@]+", texts["base_url"]):
+    if "@" in texts.get("base_url", ""):  # not shown: it may be a password
         raise ConfigError(
-            f"{where}: base_url is {texts['base_url']!r}; it must begin with http:// or https:// and a host, and may "
-            "not hold a password: name the environment variable of a key with api_key_env."
+            f"{where}: base_url may not hold a name or password. Name the environment variable of the key instead: "
+            "api_key_env = 'MY_KEY'."
+        )
+    if "base_url" in texts and not re.fullmatch(r"https?://[^/\s]+(/\S*)?", texts["base_url"]):
+        raise ConfigError(
+            f"{where}: base_url is {texts['base_url']!r}; it must be an address such as https://api.openai.com/v1."
         )
     return ModelSettings(
         name=name,
