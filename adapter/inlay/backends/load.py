@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from inlay.backends.base import Backend, Embedder, RemoteModel, Tokens
 from inlay.backends.sharded import ShardedBackend, ShardedLanguageModel
-from inlay.errors import MissingExtraError
+from inlay.errors import CannotServeError, MissingExtraError
 from inlay.types import ModelRef
 
 
 def load_tokenizer(ref: ModelRef) -> Callable[[list[str], list[str] | None, str], Tokens]:
-    """The model's tokenizer alone, without its weights and without torch."""
+    """The model's tokenizer alone, without its weights and without torch. Raises CannotServeError for a model behind an
+    endpoint whose tokenizer the settings do not name."""
     if ref.backend == "fake":
         from inlay.backends.fake import FakeBackend
 
         return FakeBackend(ref).tokenize
+    if ref.endpoint is not None:
+        if ref.tokenizer is None:
+            raise CannotServeError(
+                f"model {ref.name!r} is behind an endpoint, which counts tokens only when they are paid for. To count "
+                f"them here name its tokenizer: [models.{ref.name}] tokenizer = 'a folder or hub:owner/name'."
+            )
+        ref = replace(ref, folder=ref.tokenizer)
     try:
         from inlay.backends.tokenizer import TextTokenizer
     except ImportError as error:

@@ -8,6 +8,9 @@ from inlay.functions.contract import Answers, Ask, Bound, Call
 
 
 def bind(call: Call) -> Bound:
+    if call.model.task == "rules":
+        raise call.cannot("a model that reads tokens", "Name one with model := '…'.")
+
     def answer(columns: list[list[str]], ask: Ask) -> Answers:
         counts, errors = ask.inference.count_tokens(call.model, columns[0])
         values = [None if i in errors else int(count) for i, count in enumerate(counts)]
