@@ -79,9 +79,8 @@ def said_options(spec: FunctionSpec, given: Any) -> dict[str, Any]:
     """Options by name, from the struct or map that stood last. Through a macro, what a bare cursor writes last stands
     in the place of the first option."""
     said = dict(given or {})
-    if spec.options and _are_options(spec, inner := said.get(spec.options[0].name)):
-        del said[spec.options[0].name]
-        said |= dict(inner)
+    if spec.options and _are_options(spec, said.get(spec.options[0].name)):
+        said |= dict(said.pop(spec.options[0].name))
     return said
 
 

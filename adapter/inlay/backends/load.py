@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from inlay.backends.base import Backend, Embedder, RemoteModel, Tokens
 from inlay.backends.sharded import ShardedBackend, ShardedLanguageModel
 from inlay.errors import CannotServeError, MissingExtraError
 from inlay.types import ModelRef
+
+if TYPE_CHECKING:
+    from inlay.backends.openai_batch_journal import BatchJournal
 
 
 def load_tokenizer(ref: ModelRef) -> Callable[[list[str], list[str] | None, str], Tokens]:
@@ -59,13 +63,22 @@ def _load_language_model(ref: ModelRef) -> Backend:
     return copies[0] if len(copies) == 1 else ShardedLanguageModel(copies)
 
 
-def load_remote(ref: ModelRef) -> RemoteModel:
-    """What speaks to the endpoint of a language model. Nothing is asked of it yet."""
+def load_remote(ref: ModelRef, journal: BatchJournal | None) -> RemoteModel:
+    """What speaks to the endpoint of a language model. Nothing is asked of it yet. journal: where batches at the
+    provider are written down. Raises CannotServeError for a model that takes batches where there is none."""
     try:
+        from inlay.backends.openai_batches import OpenAIBatchModel
         from inlay.backends.openai_model import OpenAIModel
     except ImportError as error:
         raise MissingExtraError.package(error.name or "aiohttp", "http", f"model {ref.name!r}") from error
-    return OpenAIModel(ref)
+    if ref.endpoint is None or not ref.endpoint.batch:
+        return OpenAIModel(ref)
+    if journal is None:
+        raise CannotServeError(
+            f"model {ref.name!r} goes through the provider's Batch API (batch = true), which may take a day: what is "
+            "under way must be written down in a result store. Name one that may be written to: store = '.inlay'."
+        )
+    return OpenAIBatchModel(ref, journal)
 
 
 def load_embedder(ref: ModelRef) -> Embedder:

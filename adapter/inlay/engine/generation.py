@@ -219,7 +219,7 @@ class Generation:
     def _remote(
         self, ref: ModelRef, instruction: Instruction, prompts: Sequence[Prompt], keys: Sequence[bytes], cancel: Token
     ) -> Iterator[list[tuple[int, Reply | str]]]:
-        model = remote_model(ref)
+        model = remote_model(ref, self.store)
         reserved: dict[str, float] = {"tokens": 0, "cost": 0.0}
 
         def spend(tokens: int, output_tokens: int) -> None:

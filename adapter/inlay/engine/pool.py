@@ -10,6 +10,8 @@ from inlay.backends.base import Embedder, LanguageModel, RemoteModel, Tokens
 from inlay.backends.load import load_backend, load_embedder, load_remote, load_tokenizer
 from inlay.engine.lane import Lane
 from inlay.engine.text_lane import TextLane
+from inlay.store.batch_journal import StoredJournal
+from inlay.store.results import Store
 from inlay.types import ModelRef
 
 Key = tuple[object, ...]
@@ -34,9 +36,11 @@ def text_lane(ref: ModelRef) -> TextLane:
     return _once(_text_lanes, _key(ref), lambda: TextLane(cast("LanguageModel", lane.backend)))
 
 
-def remote_model(ref: ModelRef) -> RemoteModel:
-    """What speaks to this model's endpoint."""
-    return cast("RemoteModel", _once(_remote, (ref.fingerprint, ref.endpoint), lambda: load_remote(ref)))
+def remote_model(ref: ModelRef, store: Store | None) -> RemoteModel:
+    """What speaks to this model's endpoint. store: where batches at the provider are written down."""
+    journal = StoredJournal(store.folder) if store is not None and store.writable else None
+    key = (ref.fingerprint, ref.endpoint, store.folder.address if store is not None and journal is not None else None)
+    return cast("RemoteModel", _once(_remote, key, lambda: load_remote(ref, journal)))
 
 
 def remote_embedder(ref: ModelRef) -> Embedder:
