@@ -29,6 +29,7 @@ from inlay.functions.arrow import answer_schema, answer_table, detail_array, val
 from inlay.functions.cascade import has_targets
 from inlay.functions.contract import Answers, Ask, Bound, Call, Closeness
 from inlay.functions.registry import bind_of
+from inlay.json_schema import read_schema
 from inlay.ledger import EXCERPT, Entry, Ledger
 from inlay.models.describe import describe
 from inlay.models.locate import local_folder

@@ -1,4 +1,4 @@
--- Each public macro once, with every kind of argument that it takes.
+-- Each public macro once, with every kind of argument that it takes; the others are in language_models and per_group.
 select
     id,
     {{ inlay.ai_embed('body', task='query', model='fake', dim=8) }} as embedding,

@@ -1,0 +1,15 @@
+{#- ai_fix_grammar(text, max_tokens=none, model=none, on_error=none): SQL expression of type VARCHAR. -#}
+{% macro ai_fix_grammar(text, max_tokens=none, model=none, on_error=none) -%}
+    {{ return(adapter.dispatch('ai_fix_grammar', 'inlay')(
+        text, max_tokens=max_tokens, model=model, on_error=on_error
+    )) }}
+{%- endmacro %}
+
+{% macro default__ai_fix_grammar(text, max_tokens=none, model=none, on_error=none) -%}
+    {{ return(inlay._unsupported('ai_fix_grammar')) }}
+{%- endmacro %}
+
+{% macro duckdb__ai_fix_grammar(text, max_tokens=none, model=none, on_error=none) -%}
+    {%- set options = {'max_tokens': max_tokens, 'model': model, 'on_error': on_error} -%}
+    {{ return(inlay._call('ai_fix_grammar', [text], options)) }}
+{%- endmacro %}

@@ -1,0 +1,13 @@
+{#- ai_sentiment_by_aspect(text, aspects, model=none, on_error=none): SQL expression of type MAP(VARCHAR, VARCHAR). -#}
+{% macro ai_sentiment_by_aspect(text, aspects, model=none, on_error=none) -%}
+    {{ return(adapter.dispatch('ai_sentiment_by_aspect', 'inlay')(text, aspects, model=model, on_error=on_error)) }}
+{%- endmacro %}
+
+{% macro default__ai_sentiment_by_aspect(text, aspects, model=none, on_error=none) -%}
+    {{ return(inlay._unsupported('ai_sentiment_by_aspect')) }}
+{%- endmacro %}
+
+{% macro duckdb__ai_sentiment_by_aspect(text, aspects, model=none, on_error=none) -%}
+    {%- set options = {'model': model, 'on_error': on_error} -%}
+    {{ return(inlay._call('ai_sentiment_by_aspect', [text], options, setting=('aspects', aspects))) }}
+{%- endmacro %}

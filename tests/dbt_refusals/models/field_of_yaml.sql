@@ -1,0 +1,1 @@
+select {{ inlay.ai_extract("'x'", {'what': 'What?', true: 'When?'}) }} as s

@@ -1,0 +1,1 @@
+select {{ inlay.ai_extract("'x'", 3) }} as s

@@ -1,0 +1,1 @@
+select {{ inlay.ai_summarize("'x'", max_words='5') }} as s
