@@ -182,4 +182,5 @@ class FakeBackend:
                 whole = fake_reply(contents[place], instruction.schema, self.ref.max_tokens)
                 reply = whole if instruction.schema else whole[: instruction.max_tokens]
                 written = len(reply.encode())
-                done(place, Reply(reply, len(rows[place].ids), written, rows[place].truncated, reply == whole))
+                read = len(rows[place].ids) + len(instruction.system.encode())
+                done(place, Reply(reply, read, written, rows[place].truncated, reply == whole))
