@@ -8,8 +8,8 @@ The contract, which stored answers rest on (VERSION):
   stands inside them is found.
 - What a number is does not depend on what was asked for: a piece of a card number is no telephone number, even where
   cards are of no interest.
-- An address ends before its punctuation, an IP address before port, prefix length and zone, a telephone number before
-  its extension.
+- An address ends before its punctuation, an IP address before port, prefix length and zone. A telephone number has
+  its extension with it.
 - Digits of any script and full-width letters are read as ASCII. Invisible characters (zero-width, soft hyphen,
   direction marks) are read over, and are inside a span where they stand between its characters.
 - redact() leaves nothing to find: a text redacted twice is the text redacted once.

@@ -49,7 +49,8 @@ def _around(view: str, at: int, lowest: int) -> tuple[int, int] | None:
             return None
     elif after == "'" and "'" in local:  # b'jo@example.com'
         start += local.rindex("'") + 1
-    if after in {MASK, "@", "("} or (after and after.isascii() and after.isalnum()):
+    is_call = after == "(" and not view.endswith((".com", ".net", ".org"), at, end)
+    if is_call or after in {MASK, "@"} or (after and after.isascii() and after.isalnum()):
         return None
     if _PATH_AFTER.match(view, end) or (local == "git" and after in {":", "/"}):
         return None

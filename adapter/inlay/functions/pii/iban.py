@@ -9,7 +9,7 @@ from functools import cache
 from inlay.functions.pii.iban_countries import ACCOUNT_FORMS
 from inlay.functions.pii.reading import WORD
 
-_BEGINNING = re.compile(rf"(?<![{WORD}])([A-Za-z]{{2}}) ?\d\d")
+_BEGINNING = re.compile(rf"([A-Za-z](?<![{WORD}].)[A-Za-z]) ?\d\d")
 _KINDS = {"n": r"\d", "a": "[A-Za-z]", "c": "[0-9A-Za-z]"}
 
 

@@ -1,8 +1,8 @@
 """IP addresses: four numbers with dots, or the groups of IPv6, that Python's `ipaddress` takes.
 
-What only its company tells from a version number is none where 'version', 'v', 'section' or the like stands before it.
-Of IPv6 at least one group has three digits or more, or it is ::1: Python's slices (x[1::2]), C++'s scopes and ratios
-have the form of others.
+What only its company tells from a version number is none where 'version', 'section', 'upgrade to' or the like stands
+before it. Of IPv6 at least one group has three digits or more, or it is ::1: Python's slices (x[1::2]), C++'s scopes
+and ratios have the form of others.
 """
 
 from __future__ import annotations
@@ -14,28 +14,30 @@ from collections.abc import Iterator
 from inlay.functions.pii.reading import WORD, masked
 
 _V4 = re.compile(
-    rf"(?<![{WORD}_])(?<!\d\.)\d{{1,3}}\.\d{{1,3}}\.\d{{1,3}}\.\d{{1,3}}(?![{WORD}_]|\.\d|-[A-Za-z])", re.ASCII
+    rf"\d(?<![{WORD}_].)(?<!\d\..)\d{{0,2}}\.\d{{1,3}}\.\d{{1,3}}\.\d{{1,3}}(?![{WORD}_]|\.\d|-[A-Za-z])", re.ASCII
 )
 _VERSION = re.compile(
-    r"(?:version|(?<![A-Za-z])(?:v|ver|vers|release|rel|rev|revision|build|firmware|fw|section|sec|chapter|clause"
-    r"|kapitel|abschnitt|ziffer))[\"'`]?[ :=.]{0,3}[\"'`]?$|§§? ?$",
+    r"(?:(?:version|release|revision|build|firmware)[\"'`]?[ :=<>~]{0,4}[\"'`]?"
+    r"|(?<![A-Za-z])(?:v|vers?|rel|rev|fw|sec|section|chapter|clause|kapitel|abschnitt|ziffer)[. ]{0,2}|§§? ?"
+    r"|(?:up|down)(?:grade|date)[sd]?\b[^\n]{0,16}? to )$",
     re.IGNORECASE,
 )
 _REQUIREMENT = re.compile(r"(\w+)\]?(?:[=~!<>]=|===)$")
 _HOST_LIKE = re.compile(r"(?:ip|addr|address|host|src|dst)\Z", re.IGNORECASE)
+_TWO_COLONS = re.compile(":[0-9A-Fa-f]{0,4}:")
 _V6 = re.compile(r"[0-9A-Fa-f:.]++")
 _LONGEST_V6 = 45
 
 
 def spans(view: str) -> Iterator[tuple[int, int]]:
-    found = list(_v6(view)) if view.count(":") > 1 else []
+    found = list(_v6(view)) if _TWO_COLONS.search(view) else []
     view = masked(view, found)
     found += [m.span() for m in _V4.finditer(view) if _is_address(m[0]) and not _is_version(view, m)]
     return iter(sorted(found))
 
 
 def _is_version(view: str, match: re.Match[str]) -> bool:
-    before = view[max(0, match.start() - 24) : match.start()]
+    before = view[max(0, match.start() - 32) : match.start()]
     if _VERSION.search(before):
         return True
     if before.endswith("/") and match[0].endswith(".0.0.0"):  # Chrome/120.0.0.0

@@ -7,12 +7,16 @@ from collections.abc import Iterator
 
 from inlay.functions.pii.reading import WORD
 
-_UUID = re.compile(rf"(?<![{WORD}])[0-9a-f]{{8}}(?:-[0-9a-f]{{4}}){{3}}-[0-9a-f]{{12}}(?![{WORD}])", re.IGNORECASE)
+_HEX = "[0-9A-Fa-f]"
+_UUID = re.compile(rf"{_HEX}(?<![{WORD}].){_HEX}{{7}}(?:-{_HEX}{{4}}){{3}}-{_HEX}{{12}}(?![{WORD}])")
 
-_TIME = r"\d{1,2}:\d\d(?::\d\d)?"
+_MINUTES = r":\d\d(?::\d\d)?"
 # A French telephone number (06.12.34.56.78) begins like a date, but goes on.
-_DATE = r"(?:\d{4}([-/.])\d{1,2}\1\d{1,2}|\d{1,2}([-/.])\d{1,2}\2(?:\d{4}|\d\d))"
-_DATE_OR_TIME = re.compile(rf"(?<![{WORD}+])(?<!\d[-/.:])(?:{_DATE}(?:[T ]{_TIME})?|{_TIME})(?![{WORD}]|[-/:.]\d)")
+_REST_OF_DATE = r"(?:\d{3}([-/.])\d{1,2}\1\d{1,2}|\d?([-/.])\d{1,2}\2(?:\d{4}|\d\d))"
+_DATE_OR_TIME = re.compile(
+    rf"\d(?<![{WORD}+].)(?<!\d[-/.:].)(?:{_REST_OF_DATE}(?:[T ]\d{{1,2}}{_MINUTES})?|\d?{_MINUTES})"
+    rf"(?![{WORD}]|[-/:.]\d)"
+)
 
 
 def uuids(view: str) -> Iterator[tuple[int, int]]:

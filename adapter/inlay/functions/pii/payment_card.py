@@ -16,10 +16,11 @@ _ISSUERS: tuple[tuple[str, tuple[int, ...]], ...] = (
     (r"3[47]", (15,)),  # American Express
     (r"6011|64[4-9]|65", (16, 19)),  # Discover
     (r"30[0-5]|3095|36|3[89]", (14, 16)),  # Diners Club
-    (r"352[89]|35[3-8]", (16,)),  # JCB
+    (r"35", (16,)),  # JCB has 3528 to 3589; generators of test data take all of 35
     (r"2131|1800", (15,)),  # JCB, the older ones
     (r"62|81[0-7]", (16, 17, 18, 19)),  # UnionPay
     (r"5018|5020|5038|5893|6304|6759|676[1-3]", tuple(range(12, 20))),  # Maestro
+    (r"5[6-8]|6390", (12, 16)),  # Maestro, the rest of what it was given
     (r"220[0-4]", (16,)),  # Mir
     (r"5019", (16,)),  # Dankort
     (r"508[5-9]|652[12]", (16,)),  # RuPay
@@ -39,7 +40,7 @@ _GROUPS: tuple[tuple[int, ...], ...] = (
     (4, 4, 4),
 )  # fmt: skip
 _GROUPS_BY_FIRST = {first: [some for some in _GROUPS if some[0] == first] for first in {some[0] for some in _GROUPS}}
-_RUN = re.compile(rf"(?<![{WORD}+$€£¥])\d++(?:(?: - |  |[ .-])\d++)*+")
+_RUN = re.compile(rf"\d(?<![{WORD}+$€£¥].)\d*+(?:(?: - |  |[ .-])\d++)*+")
 _GROUP = re.compile(r"(\D*)(\d+)")
 # '4111111111111111-e29b' is an identifier; '4111111111111111-Visa' is a card.
 _GOES_ON = re.compile(rf"[{WORD}]|-[A-Za-z]{{0,8}}\d")

@@ -11,19 +11,24 @@ from collections.abc import Iterator
 
 from inlay.functions.pii.reading import MASK, WORD
 
-_AREA, _GROUP, _SERIAL = r"(?!000|666|9)\d{3}", r"(?!00)\d\d", r"(?!0000)\d{4}"
-_END = rf"(?![{WORD}]|\.\d)"
-_WITH_SEPARATORS = re.compile(
-    rf"(?<![{WORD}+$])(?:(?<!\d-){_AREA}-{_GROUP}-{_SERIAL}(?!-\d)|(?<!\d ){_AREA} {_GROUP} {_SERIAL}(?! \d)){_END}"
+# The first digit comes before what may not stand in front of it, which is quicker (see phone_number.py).
+_NINE_DIGITS = re.compile(
+    rf"\d(?<![{WORD}+$].)\d\d"
+    rf"(?:(?<!\d-...)-\d\d-\d{{4}}(?!-\d)|(?<!\d ...) \d\d \d{{4}}(?! \d)|\d{{6}})(?![{WORD}]|\.\d)"
 )
-_NAME = (
-    r"(?:(?<![A-Za-z])(?i:ssn)|(?<=[a-z])S[Ss][Nn])s?(?![a-z])"
-    r"|(?i:social[ _-]?security|soc\. ?sec|seguro[ _-]?social)|社会安全号|社會安全號"
+_ISSUED = re.compile(r"(?!000|666|9)\d{3}(?!00)\d\d(?!0000)\d{4}")
+_NAMED = re.compile(
+    r"(?:(?:(?<![A-Za-z])(?i:ssn)|(?<=[a-z])S[Ss][Nn])s?(?![a-z])"
+    r"|(?i:social[ _-]?security|soc\. ?sec|seguro[ _-]?social)|社会安全号|社會安全號)"
+    rf"[^\d{MASK}]{{0,40}}$"
 )
-_NAMED = re.compile(rf"(?:{_NAME})[^\d{MASK}]{{0,40}}(?<![{WORD}])({_AREA}{_GROUP}{_SERIAL}){_END}")
 
 
 def spans(view: str) -> Iterator[tuple[int, int]]:
-    found = [match.span() for match in _WITH_SEPARATORS.finditer(view)]
-    found += [match.span(1) for match in _NAMED.finditer(view)]
-    return iter(sorted(found))
+    for found in _NINE_DIGITS.finditer(view):
+        digits = re.sub("[ -]", "", found[0])
+        with_separators = len(digits) < len(found[0])
+        if _ISSUED.match(digits) and (
+            with_separators or _NAMED.search(view[max(0, found.start() - 64) : found.start()])
+        ):
+            yield found.span()
