@@ -94,6 +94,22 @@
     {%- else -%}
         {%- set fresh = make_temp_relation(target_relation) -%}
         {%- do run_query(create_table_as(True, fresh, sql_to_run)) -%}
+        {#- DuckDB casts a STRUCT to another by the names of its fields, and drops those that the other has not. -#}
+        {%- set built = {} -%}
+        {%- for column in adapter.get_columns_in_relation(existing) -%}
+            {%- do built.update({column.name: column.data_type}) -%}
+        {%- endfor -%}
+        {%- for column in adapter.get_columns_in_relation(fresh) if on_schema_change != 'sync_all_columns' -%}
+            {%- set before_type = built.get(column.name, column.data_type) -%}
+            {%- if before_type != column.data_type and 'STRUCT(' in before_type ~ column.data_type -%}
+                {%- do exceptions.raise_compiler_error(
+                    "inlay_incremental: column '" ~ column.name ~ "' of '" ~ model.name ~ "' is " ~ before_type
+                    ~ " in the table and " ~ column.data_type ~ " now; new fields would be lost. The new answers are "
+                    ~ "stored: dbt run --full-refresh -s " ~ model.name ~ " builds the table from them. To keep rows "
+                    ~ "that left the source: on_schema_change='sync_all_columns'."
+                ) -%}
+            {%- endif -%}
+        {%- endfor -%}
         {%- do adapter.expand_target_column_types(from_relation=fresh, to_relation=target_relation) -%}
         {%- set columns = process_schema_changes(on_schema_change, fresh, existing) -%}
         {%- if not columns -%}
