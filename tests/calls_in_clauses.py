@@ -47,7 +47,11 @@ def _value(column: exp.Expr, random: Random) -> exp.Expr:
     wide = _call("ai_classify", column, exp.convert(["good", "bad", "ugly"]))
     joined = _call("ai_sentiment", exp.DPipe(this=column.copy(), expression=exp.convert(" ä😀")))
     inside = _call("ai_sentiment", wide)
-    return random.choice([_call("ai_sentiment", column), _call("ai_sentiment", column), wide, joined, inside])
+    reply = _call("ai_complete", column, _option("max_tokens", 30))
+    field = exp.Dot(this=_call("ai_extract", column, exp.convert(["what", "who"])), expression=exp.to_identifier("who"))
+    judged = _call("ai_classify", column, exp.convert(["good", "bad"]), _option("model", "fake-generate"))
+    bare = _call("ai_sentiment", column)
+    return random.choice([bare, bare, wide, joined, inside, reply, field, judged])
 
 
 def _condition(columns: list[exp.Column], random: Random) -> exp.Expr:
@@ -62,6 +66,8 @@ def _condition(columns: list[exp.Column], random: Random) -> exp.Expr:
             exp.GT(this=_call("ai_similarity", column, other), expression=exp.convert(0.0)),
             exp.GT(this=_call("ai_similarity", column, exp.convert("plain")), expression=exp.convert(0.1)),
             exp.Not(this=exp.Is(this=_call("ai_sentiment", column), expression=exp.null())),
+            _call("ai_filter", column, exp.convert("is good"), _option("model", "fake-generate")),
+            exp.GT(this=_call("length", _call("ai_complete", column)), expression=exp.convert(20)),
         ]
     )
 
@@ -130,6 +136,22 @@ def _more(select: exp.Select, columns: list[exp.Column], random: Random) -> bool
     if _aggregates(select):
         column = exp.Max(this=column.copy())
     select.append("expressions", exp.alias_(_value(column, random), f"mood_{random.randint(1, 99)}"))
+    return True
+
+
+def _gathered(select: exp.Select, columns: list[exp.Column], random: Random) -> bool:
+    """One column more, of what the texts of a group say together."""
+    if not _aggregates(select) or isinstance(select.parent, exp.SetOperation | exp.In | exp.Exists):
+        return False
+    value = random.choice([random.choice(columns), _value(random.choice(columns), random)])
+    call = random.choice(
+        [
+            _call("ai_agg", value, exp.convert("what is it?"), _option("max_tokens", 40)),
+            _call("ai_summarize_agg", value),
+            _call("ai_complete", _call("ai_agg", value, exp.convert("what?"))),
+        ]
+    )
+    select.append("expressions", exp.alias_(call, f"said_{random.randint(1, 99)}"))
     return True
 
 
@@ -207,5 +229,5 @@ def _filter(select: exp.Select, columns: list[exp.Column], random: Random) -> bo
 
 
 CLAUSES: tuple[Clause, ...] = (
-    _where, _where, _or, _on, _item, _item, _more, _case, _group, _group, _having, _qualify, _order, _filter,
+    _where, _where, _or, _on, _item, _item, _more, _gathered, _case, _group, _group, _having, _qualify, _order, _filter,
 )  # fmt: skip

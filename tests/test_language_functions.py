@@ -255,7 +255,7 @@ def test_an_aggregate_beside_other_functions(con: Connection) -> None:
         from t where ai_filter(v, 'good', model := 'fake-generate', threshold := 0.0) group by k order by k
     """
     assert con.execute(sql).fetchall() == con.duckdb.execute(sql).fetchall()
-    assert "ai_agg gathers rows" in str(inlay.explain(con, sql))
+    assert "3 calls answered ahead" in str(inlay.explain(con, sql))
 
 
 def test_a_group_with_a_text_that_fails_is_null_and_the_others_are_not(con: Connection) -> None:

@@ -16,11 +16,12 @@ from inlay.planner.statement import Unplannable
 from plain_and_planned import make_tables, same_both_ways
 
 MOOD = "ai_sentiment(s)"
+SAID = "ai_agg(s, 'what do they say?')"
 
 
 @pytest.fixture(scope="module")
 def con() -> Iterator[Any]:
-    with inlay.connect(model="fake", progress="off") as connection:
+    with inlay.connect(model="fake", language_model="fake-generate", progress="off") as connection:
         make_tables(connection, 20_000)
         connection.execute("create view moods as select *, ai_sentiment(s) as mood from t")
         yield connection
@@ -60,6 +61,16 @@ GATHERED = {
     "select * from moods where i < 10": 10,
     "select mood, count(*) from moods join small using (i) group by all": 10,
     "select i, mood from moods order by i limit 3": 3,
+    f"select k, {SAID} from t where i < 30 group by k": 3,
+    f"select k, {SAID}, ai_sentiment(max(w)) from t where i < 30 group by all": 4,
+    f"select k, {SAID} from t where {MOOD} = 'positive' and i < 30 group by k": 32,
+    f"select {MOOD} as mood, {SAID} from t where i < 30 group by mood": 34,
+    f"select k, ai_agg(ai_complete(s), 'what?', max_tokens := 90) from t where i < 30 group by k": 33,
+    f"select k, ai_complete({SAID}) from t where i < 30 group by k": 6,
+    f"select k from t where i < 30 group by k having length({SAID}) > 0 order by k limit 2": 3,
+    "select k, try_ai_summarize_agg(w, max_words := 9).value from t where i < 30 group by k": 1,
+    f"select * from (select k, {SAID} as said from t where i < 30 group by k) q where k = 1": 1,
+    f"select {SAID}, ai_complete('constant') from t where false": 2,
 }
 
 
@@ -77,6 +88,7 @@ LEFT_ALONE = {
         "cannot be asked for alone",
     "select count(ai_sentiment(s || (random() < 2))) from t where i < 10": "differs from one evaluation",
     "select ai_classify(s, [w, 'b']) from t where i < 10": "labels differs from row to row",
+    f"select k, {SAID} over (partition by k) from t where i < 30": "stands before OVER",
 }  # fmt: skip
 
 
@@ -119,6 +131,20 @@ def test_rows_are_asked_in_the_order_of_what_their_conditions_drop(con: Any) -> 
     assert (
         same_both_ways(con, sql).gathered < 600
     )  # the sample, and what passes the second condition; written first: 1,000
+
+
+def test_a_filter_before_an_aggregate_is_asked_in_bulk(con: Any, calls: dict[str, int]) -> None:
+    con._session.memory.clear()
+    con.execute(f"select k, {SAID} from t where ai_filter(s, 'x', model := 'fake-generate') group by k").fetchall()
+    last = con.execute("select max(statement) from inlay_ledger()").fetchall()[0][0]
+    asked = con.execute('select "function", "rows", inferred from inlay_ledger() where statement = ?', [last]).fetchall()
+    assert asked[0] == ("ai_filter", 20_000, 1_000)
+    assert asked[1][:2] == ("ai_agg", 3)
+
+
+def test_a_view_that_gathers_rows_is_planned_with_what_reads_it(con: Any) -> None:
+    con.execute("create or replace view said as select k, ai_agg(w, 'what?', max_tokens := 90) as said from t group by k")
+    assert same_both_ways(con, "select said from said where k = 1").gathered == 1
 
 
 def test_the_cheapest_condition_that_drops_most_goes_first() -> None:

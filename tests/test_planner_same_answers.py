@@ -25,7 +25,7 @@ N_OF_EACH_TPC_TEXT = int(os.environ.get("INLAY_TPC_VARIANTS", "2"))
 
 @pytest.fixture(scope="module")
 def con() -> Iterator[Any]:
-    with inlay.connect(model="fake", progress="off") as connection:
+    with inlay.connect(model="fake", language_model="fake-generate", progress="off") as connection:
         connection.execute(TABLES)
         yield connection
 
@@ -63,7 +63,7 @@ def test_tpc_statements(suite: str) -> None:
     made = tables(suite, [sql for _, sql in texts])
     names = {name for table in made.values() for name in table.column_names if kind(name) == "text"}
     n_same = 0
-    with inlay.connect(model="fake", progress="off") as con:
+    with inlay.connect(model="fake", language_model="fake-generate", progress="off") as con:
         for name, table in made.items():
             con.duckdb.register("_filled", table)
             con.duckdb.execute(f"create table {name} as from _filled")

@@ -61,10 +61,10 @@ def runner_of(
     may name as tables; those of the callers where none are given."""
     if not session.attached:
         raise Unplannable("inlay was detached")
-    sql = as_json_where_varying(sql, specs_of(session))
-    sql, parameters = with_named_parameters(expanded(sql, views_that_call(session, con)), parameters)
-    tables = variables(sql) if tables is None else dict(tables)
     specs = specs_of(session)
+    sql = as_json_where_varying(sql, specs)
+    sql, parameters = with_named_parameters(expanded(sql, views_that_call(session, con), specs), parameters)
+    tables = variables(sql) if tables is None else dict(tables)
     plan = make_plan(sql, specs, lambda text: _column_name(con, text))
     runner = kind(session, con, plan, parameters, tables)
     if plan.applied and is_query(sql) and runner.shape(plan.statement.plain) != runner.shape(sql):

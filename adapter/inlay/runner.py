@@ -90,12 +90,13 @@ class _Held:
     n_bytes: int = 0
     failed: bool = False
 
-    def add(self, rows: list[pa.Array], values: pa.Array) -> None:
+    def add(self, rows: list[pa.Array], values: pa.Array, gathers: bool = False) -> None:
+        """gathers: each row holds the texts of a group, which are longer than its answer."""
         self.columns = self.columns or [[] for _ in rows]
         for column, found in zip(self.columns, rows, strict=True):
             column.append(found)
         self.values.append(values)
-        self.n_bytes += values.nbytes
+        self.n_bytes += values.nbytes + (sum(column.nbytes for column in rows) if gathers else 0)
 
     def arrow(self, keys: tuple[tuple[int, int], ...]) -> pa.Table:
         """As DuckDB looks it up."""
@@ -172,7 +173,7 @@ class Runner:
             join = join_by_call(statement, number, set(self.answers), self.binds)
             changed, note = joined(self, join, self.settings(statement.calls[number]))
             keys = key_places(statement.calls[number])
-            self.answers[number] = Answers(self.held[number].table, keys, spent=True)
+            self.answers[number] = Answers(self.held[number].table, statement.calls[number], keys, spent=True)
             shapes = [self.shape(with_lookups(s.text, self.answers, self.names)) for s in (statement, changed)]
             if shapes[0] != shapes[1]:
                 raise Unplannable("its columns would change")
@@ -326,7 +327,8 @@ class Runner:
             inputs.close()  # an open reader holds the connection
         self.shared[same] = self.held[number] = held
         self.tables[held.table] = self.typed(call, held, keys)
-        self.answers[number] = Answers(held.table, keys, kept=stays_a_call(self.plan.statement.node(number)))
+        kept = stays_a_call(self.plan.statement.node(number))
+        self.answers[number] = Answers(held.table, call, keys, kept=kept)
         account.seconds = time.perf_counter() - began
         self.staged.append(account)
 
@@ -362,7 +364,7 @@ class Runner:
             held.failed = held.failed or pc.any(pc.invert(good)).as_py() or False
             rows = [column.filter(good) for column in rows]
             answer = (answer if call.detail else answer.field("value")).filter(good)
-        held.add(rows, answer)
+        held.add(rows, answer, call.gathers)
         if held.n_bytes > HELD_BYTES:
             raise Unplannable(f"its answers are larger than {HELD_BYTES:,} bytes, so they stream")
 

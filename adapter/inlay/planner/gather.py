@@ -10,7 +10,8 @@ from collections.abc import Callable, Collection, Iterator
 
 from sqlglot import exp
 
-from inlay.planner.statement import Statement, Unplannable, calls_in, node_of, written
+from inlay.planner.aggregates import told
+from inlay.planner.statement import Statement, Unplannable, calls_in, node_of, parsed, written
 
 KEY = "_inlay_k"
 """Columns of a gathered input: _inlay_k0, _inlay_k1, … in the order of the call's row values."""
@@ -66,7 +67,9 @@ def _name(node: exp.Expr) -> str:
 
 
 def is_constant(tree: exp.Expr) -> bool:
-    return not any(isinstance(node, exp.Column | exp.Star | exp.Query | exp.Subquery) for node in tree.walk())
+    """Whether it is the same for every row, and every group."""
+    varies = (exp.Column, exp.Star, exp.Query, exp.Subquery, exp.AggFunc, exp.Window)
+    return not any(isinstance(node, varies) for node in tree.walk())
 
 
 class _Unread(Unplannable):
@@ -80,6 +83,7 @@ def gathers(statement: Statement, number: int, staged: Collection[int]) -> Itera
     select, clause = block_of(node)
     if not _is_read(node, statement.tree):
         raise _Unread("nothing reads the CTE in which it stands")
+    of_groups = any(_aggregates(argument) for argument in arguments_of(node, statement, number))
     narrows = clause in ("expressions", "having", "qualify", "order") or (clause == "where" and _is_plain(select))
     if narrows and not _above(node, exp.AggFunc):
         try:
@@ -87,8 +91,10 @@ def gathers(statement: Statement, number: int, staged: Collection[int]) -> Itera
         except _Unread:
             raise
         except Unplannable:
-            pass
-    yield rows_query(statement, number, staged)
+            if of_groups:
+                raise
+    if not of_groups:  # whose values are of all rows, where nothing is left of the groups
+        yield rows_query(statement, number, staged)
 
 
 def _is_read(node: exp.Expr, tree: exp.Expr) -> bool:
@@ -112,14 +118,16 @@ def _above(node: exp.Expr, kind: type[exp.Expr]) -> bool:
 
 
 def arguments_of(node: exp.Expr, statement: Statement, number: int) -> list[exp.Expr]:
-    """The call's row values, as they stand in the tree."""
-    texts = statement.calls[number].texts
+    """The call's row values, as they stand in the tree; of an aggregate what it makes of those of a group."""
+    call = statement.calls[number]
     found = [argument for argument in node.expressions if not isinstance(argument, exp.PropertyEQ | exp.Kwarg)]
-    takes = statement.calls[number].spec.args
-    rows = [a for a, argument in zip(found, takes, strict=False) if not argument.is_setting]
-    if len(rows) != len(texts):
+    rows = [at for at, _ in enumerate(found) if at < len(call.spec.args) and not call.spec.args[at].is_setting]
+    if len(rows) != len(call.texts):
         raise Unplannable("sqlglot reads its arguments otherwise")
-    return rows
+    if call.gathers:
+        texts = [written(argument) for argument in found]
+        return [parsed(told(call, texts, at)) for at in rows]
+    return [found[at] for at in rows]
 
 
 def _keys(arguments: list[exp.Expr]) -> list[exp.Expr]:
@@ -228,9 +236,11 @@ def _is_plain(select: exp.Select) -> bool:
 
 def _groups(select: exp.Select) -> bool:
     """Whether a row of a SELECT stands for several."""
-    return select.args.get("group") is not None or any(
-        item.find(exp.AggFunc) and not item.find(exp.Window) for item in select.expressions
-    )
+    return select.args.get("group") is not None or any(_aggregates(item) for item in select.expressions)
+
+
+def _aggregates(item: exp.Expr) -> bool:
+    return item.find(exp.AggFunc) is not None and item.find(exp.Window) is None
 
 
 def _reader(select: exp.Select, tree: exp.Expr) -> exp.Select | None:
@@ -339,28 +349,41 @@ class Known:
 
     def keep_what_is_known(self, keys: list[exp.Expr], guards: list[exp.Expr]) -> None:
         select = self.select
+        of_groups = any(_aggregates(key) for key in keys)
+        cuts = all(self.is_known(join.args["on"]) for join in select.args.get("joins") or [] if join.args.get("on"))
         for clause in ("where", "having", "qualify"):
             conditions = self.conditions(clause)
+            part = select.args.get(clause)
+            if part is not None and len(conditions) < len(conjuncts(part.this)):
+                cuts = False  # rows that a condition would drop are not among the first n
+                if clause == "where" and of_groups:
+                    conditions = self._made_for_groups(part.this)
             if clause != "having":
                 conditions += [g for g in guards if (clause == "qualify") == (g.find(exp.Window) is not None)]
             kind = {"where": exp.Where, "having": exp.Having, "qualify": exp.Qualify}[clause]
             select.set(clause, kind(this=exp.and_(*conditions)) if conditions else None)
-        select.set("joins", [self.join(join) for join in select.args.get("joins") or []])
+        if not of_groups:
+            select.set("joins", [self.join(join) for join in select.args.get("joins") or []])
         unknown = set()
         items = []
+        group = select.args.get("group")
+        by_all = False
         for place, item in enumerate(select.expressions, 1):
             if self.is_known(item):
                 items.append(item)
             else:
                 unknown.add(place)
-                items.append(exp.alias_(exp.null(), item.alias, quoted=True) if item.alias else exp.null())
-        group = select.args.get("group")
-        by_all = group is not None and group.args.get("all") and unknown
+                value: exp.Expr = exp.null()
+                if _aggregates(item):
+                    value = exp.AnyValue(this=value)  # without it the rows may stand for themselves
+                elif group is not None and group.args.get("all"):
+                    by_all = True
+                items.append(exp.alias_(value, item.alias, quoted=True) if item.alias else value)
         if group is not None and (by_all or not self._are_known(group.expressions, unknown, self.hidden)):
             raise Unplannable("it groups by a call")
         order = select.args.get("order")
         by = [ordered.this for ordered in order.expressions] if order is not None else []
-        if not self._are_known(by, unknown, self.gives_hidden):
+        if not cuts or not self._are_known(by, unknown, self.gives_hidden):
             select.set("order", None)
             select.set("limit", None)
             select.set("offset", None)
@@ -368,6 +391,13 @@ class Known:
         if distinct is not None and not select.args.get("limit"):
             select.set("distinct", None)
         select.set("expressions", [*items, *keys])
+
+    def _made_for_groups(self, condition: exp.Expr) -> list[exp.Expr]:
+        """The conditions of a WHERE, calls that are not answered yet among them: they are made, since other rows would
+        give their groups other values."""
+        if any(column.name.lower() in self.hidden for column in condition.find_all(exp.Column)):
+            raise Unplannable("the rows of its groups hang on the name of another call")
+        return conjuncts(condition)
 
     def _are_known(self, parts: list[exp.Expr], unknown: set[int], hidden: Collection[str]) -> bool:
         """Parts of GROUP BY or ORDER BY. unknown: places in the SELECT list; hidden: names."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
+from inlay.planner.aggregates import told
 from inlay.planner.blocks import block_at
 from inlay.planner.gather import KEY, is_constant
 from inlay.planner.statement import Call, Statement, Unplannable, calls_in, parsed, replaced, unmarked
@@ -24,6 +25,7 @@ class Answers:
     spent: it stays a call, for rows that come in between; the rules have put the answers to use."""
 
     table: str
+    call: Call
     keys: tuple[tuple[int, int], ...]
     complete: bool = False
     kept: bool = False
@@ -38,13 +40,14 @@ def with_lookups(text: str, answers: Mapping[int, Answers], names: Mapping[int, 
         found = answers.get(number)
         if found is None or found.kept or found.spent:
             return call
+        values = [(i, told(found.call, arguments, at)) for i, at in found.keys]
         # The collation of a column would take texts for equal that a model tells apart.
-        where = " AND ".join(f'{found.table}.{KEY}{i} = ({arguments[at]}) COLLATE "C"' for i, at in found.keys)
+        where = " AND ".join(f'{found.table}.{KEY}{i} = ({value}) COLLATE "C"' for i, value in values)
         lookup = f"SELECT {VALUE} FROM {found.table}" + (f" WHERE {where}" if where else "")
         if found.complete:
             return f"({lookup}).v"
         answer = f"coalesce(({lookup}), {{'v': {call}}}).v"
-        nothing = " OR ".join(f"({arguments[at]}) IS NULL" for _, at in found.keys)
+        nothing = " OR ".join(f"({value}) IS NULL" for _, value in values)
         return f"CASE WHEN {nothing} THEN NULL ELSE {answer} END" if nothing else answer
 
     return unmarked(replaced(text, replace), names)
@@ -54,7 +57,7 @@ def key_places(call: Call) -> tuple[tuple[int, int], ...]:
     """The row values of a call that differ from row to row."""
     takes = zip(range(len(call.arguments)), call.spec.args, strict=False)
     places = [at for at, argument in takes if not argument.is_setting]
-    return tuple((i, at) for i, at in enumerate(places) if not is_constant(parsed(call.arguments[at])))
+    return tuple((i, at) for i, at in enumerate(places) if not is_constant(parsed(told(call, call.arguments, at))))
 
 
 def stays_a_call(node: exp.Expr) -> bool:

@@ -10,8 +10,7 @@ from sqlglot import exp
 from inlay.planner.gather import block_of, is_constant, is_volatile
 from inlay.planner.lookups import named_columns
 from inlay.planner.rules import RULES, Applied, Rule
-from inlay.planner.statement import Statement, Unplannable, calls_in, number_of, parsed
-from inlay.planner.text import find_calls
+from inlay.planner.statement import Statement, Unplannable, call_at, calls_in, parsed
 from inlay.types import FunctionSpec
 
 Specs = Mapping[str, tuple[FunctionSpec, bool]]
@@ -35,10 +34,7 @@ class Plan:
 def make_plan(sql: str, specs: Specs, column_name: Callable[[str], str], rules: Sequence[Rule] = RULES) -> Plan:
     """The plan of one statement that holds a call. column_name: how DuckDB names a column of that text. Raises
     Unplannable with the reason where the statement is to run as it is."""
-    scalars = {name: kind for name, kind in specs.items() if kind[0].is_scalar}
-    statement = Statement.read(sql, scalars)
-    if gathering := find_calls(sql, specs.keys() - scalars.keys()):
-        raise Unplannable(f"{gathering[0].function} gathers rows")
+    statement = Statement.read(sql, specs)
     if not statement.calls:
         raise Unplannable("it calls no function of inlay's")
     if _query(statement.tree) is None:
@@ -82,6 +78,8 @@ def _obstacle(statement: Statement, number: int) -> str | None:
         block_of(node)
         if isinstance(node.parent, exp.In) and node.parent.this is not node:
             return "it stands right of IN"  # where DuckDB takes a call, and no other expression without brackets
+        if isinstance(node.parent, exp.Window):
+            return "it stands before OVER"
         if is_volatile(node):
             return "an argument differs from one evaluation to the next"
         for name, text in statement.calls[number].settings.items():
@@ -98,7 +96,7 @@ def _in_order(statement: Statement) -> list[int]:
     the SELECT list, the argument before the call."""
     seen: list[int] = []
     for node in _visited(statement.tree):
-        number = number_of(node.name) if isinstance(node, exp.Anonymous) else None
+        number = call_at(node)
         if number is not None and number not in seen:
             seen.append(number)
     return seen

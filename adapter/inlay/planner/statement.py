@@ -19,8 +19,10 @@ from sqlglot.errors import SqlglotError
 from inlay.planner.text import Word, closing, spliced, split, words
 from inlay.types import FunctionSpec
 
-MARK = "ⱡ"
-_MARKED = re.compile(MARK + "([0-9a-v]+)")
+MARK, GATHERING = "ⱡ", "ⱥ"
+"""What the name of a call becomes, and that of a call that gathers the rows of a group."""
+
+_MARKED = re.compile(f"[{MARK}{GATHERING}]([0-9a-v]+)")
 _DIGITS = "0123456789abcdefghijklmnopqrstuv"
 
 
@@ -33,7 +35,8 @@ class Call:
     """One call as it is written. written: its name with its schema. detail: it is the try_ twin.
 
     arguments: text of each positional argument. options: text of each named one. With what is written for its row
-    values left out, two equal calls ask the same thing (`asks`).
+    values left out, two equal calls ask the same thing (`asks`). gathers: it is an aggregate, a macro that hands its
+    function a list of a group's values; written as system.main.ai_agg(…) the function is given that list itself.
     """
 
     number: int
@@ -42,6 +45,7 @@ class Call:
     detail: bool
     arguments: tuple[str, ...]
     options: Mapping[str, str]
+    gathers: bool = False
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -70,8 +74,8 @@ class Statement:
     @classmethod
     def read(cls, sql: str, specs: Mapping[str, tuple[FunctionSpec, bool]]) -> Statement:
         """specs: lower-case name → (definition, whether it is the try_ twin)."""
-        if MARK in sql:
-            raise Unplannable(f"it contains {MARK!r}, which the planner marks calls with")
+        if found := {MARK, GATHERING} & set(sql):
+            raise Unplannable(f"it contains {found.pop()!r}, which the planner marks calls with")
         tokens = words(sql)
         names: dict[int, str] = {}
         pieces = []
@@ -85,8 +89,8 @@ class Statement:
                 begin -= 2
             number = len(names)
             start, end = tokens[begin].start, word.end
-            mark = _mark(number, end - start)
             names[number] = sql[start:end]
+            mark = _mark(number, end - start, _gathers(kind[0], names[number]))
             kinds[number] = kind
             pieces.append((start, end, mark))
         made = cls(spliced(sql, pieces), {}, names)
@@ -107,7 +111,8 @@ class Statement:
                 options[part[0].text.strip('"').lower()] = self.text[part[2].start : part[-1].end]
             else:
                 arguments.append(self.text[part[0].start : part[-1].end])
-        return Call(number, self.names[number], spec, detail, tuple(arguments), options)
+        written = self.names[number]
+        return Call(number, written, spec, detail, tuple(arguments), options, _gathers(spec, written))
 
     def with_text(self, text: str) -> Statement:
         """The same calls in another text, which a rule made by moving parts of this one."""
@@ -115,7 +120,7 @@ class Statement:
 
     def mark(self, number: int) -> str:
         """The name that stands for a call in the text."""
-        return _mark(number, len(self.names[number]))
+        return _mark(number, len(self.names[number]), self.calls[number].gathers)
 
     @cached_property
     def words(self) -> list[Word]:
@@ -145,7 +150,7 @@ class Statement:
         # The first: a rule may write a call twice.
         found: dict[int, int] = {}
         for i, word in enumerate(self.words):
-            if word.text.startswith(MARK) and (number := number_of(word.text)) is not None:
+            if word.text[0] in (MARK, GATHERING) and (number := number_of(word.text)) is not None:
                 found.setdefault(number, i)
         return found
 
@@ -180,7 +185,11 @@ def number_of(name: str) -> int | None:
     return int(found[1], 32) if found else None
 
 
-def _mark(number: int, length: int) -> str:
+def _gathers(spec: FunctionSpec, written: str) -> bool:
+    return spec.kind == "aggregate" and not written.lower().startswith("system.")
+
+
+def _mark(number: int, length: int, gathers: bool) -> str:
     digits = ""
     n = number
     while True:
@@ -190,7 +199,7 @@ def _mark(number: int, length: int) -> str:
             break
     if len(digits) + 1 > length:
         raise Unplannable("a function's name is too short to be marked")
-    return MARK + digits.rjust(length - 1, "0")
+    return (GATHERING if gathers else MARK) + digits.rjust(length - 1, "0")
 
 
 def parsed(text: str) -> exp.Expr:
@@ -202,7 +211,17 @@ def parsed(text: str) -> exp.Expr:
         raise Unplannable(f"sqlglot does not read it: {first}") from None
     if isinstance(found, exp.Command):
         raise Unplannable("sqlglot does not read statements of this kind")
-    return found
+    return _with_aggregates(found) if GATHERING in text else found
+
+
+def _with_aggregates(tree: exp.Expr) -> exp.Expr:
+    """The tree with an aggregate function for each call that gathers rows: no plain one may stand in its place."""
+    for node in [node for node in tree.find_all(exp.Anonymous) if node.name.startswith(GATHERING)]:
+        found = exp.AnonymousAggFunc(this=node.name, expressions=node.expressions)
+        if node is tree:
+            return found
+        node.replace(found)
+    return tree
 
 
 def written(tree: exp.Expr) -> str:
@@ -210,10 +229,15 @@ def written(tree: exp.Expr) -> str:
     return tree.sql(dialect="duckdb", normalize_functions=False, comments=False)
 
 
+def call_at(node: exp.Expr) -> int | None:
+    """The number of the call that a node is."""
+    return number_of(node.name) if isinstance(node, exp.Anonymous | exp.AnonymousAggFunc) else None
+
+
 def _calls(tree: exp.Expr) -> dict[int, exp.Expr]:
     found: dict[int, exp.Expr] = {}
-    for node in tree.find_all(exp.Anonymous):
-        number = number_of(node.name)
+    for node in tree.find_all(exp.Anonymous, exp.AnonymousAggFunc):
+        number = call_at(node)
         if number is not None:
             found.setdefault(number, node)
     return found
@@ -229,7 +253,8 @@ def node_of(tree: exp.Expr, number: int) -> exp.Expr:
 
 def calls_in(tree: exp.Expr) -> list[int]:
     """Numbers of the calls inside, in no order."""
-    return [number for node in tree.find_all(exp.Anonymous) if (number := number_of(node.name)) is not None]
+    nodes = tree.find_all(exp.Anonymous, exp.AnonymousAggFunc)
+    return [number for node in nodes if (number := call_at(node)) is not None]
 
 
 Replace = Callable[[int, list[str]], str]

@@ -7,19 +7,23 @@ from collections.abc import Mapping
 
 from sqlglot import exp
 
-from inlay.planner.statement import Unplannable, parsed
+from inlay.planner.plan import Specs
+from inlay.planner.statement import Statement, Unplannable
 from inlay.planner.text import closing, spliced, words
 
 # Views over views over views: deeper ones are read as they are.
 _DEPTH = 8
 
 
-def expanded(sql: str, views: Mapping[str, str]) -> str:
+def expanded(sql: str, views: Mapping[str, str], specs: Specs) -> str:
     """The statement with each such view as a subquery. views: lower-case name → its CREATE VIEW."""
     for _ in range(_DEPTH):
+        lower = sql.lower()
+        if not any(name in lower for name in views):
+            return sql
         pieces = []
         with contextlib.suppress(Unplannable):
-            tree = parsed(sql)
+            tree = Statement.read(sql, specs).tree  # whose positions are those of the text
             hidden = {cte.alias.lower() for cte in tree.find_all(exp.CTE)}
             for table in tree.find_all(exp.Table):
                 name = table.name.lower()

@@ -1,0 +1,41 @@
+"""What an aggregate of ours hands to its function: one text for a group, as its macro makes it of the rows' values.
+
+The macro of `ai_agg(texts, …)` calls a plain function with a list of the group's texts. The planner foresees that list,
+so that groups are answered ahead as rows are; the person's call stays as it is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+
+from inlay.planner.statement import Call, Unplannable
+from inlay.planner.text import Word, closing, split, spliced, words
+from inlay.types import FunctionSpec
+
+
+def told(call: Call, arguments: Sequence[str], at: int) -> str:
+    """SQL of what the function is told in the place of an argument. arguments: the call's own, as SQL."""
+    if not call.gathers:
+        return arguments[at]
+    names = [argument.name.lower() for argument in call.spec.args]
+    expression, found = _handed_over(call.spec)[at]
+    pieces = [
+        (word.start, word.end, f"({arguments[names.index(word.lower)]})") for word in found if word.lower in names
+    ]
+    return spliced(expression, pieces)
+
+
+@cache
+def _handed_over(spec: FunctionSpec) -> list[tuple[str, list[Word]]]:
+    """What the macro hands to the function for each argument: SQL over the macro's parameters, and its words."""
+    body = spec.macro.partition(" AS\n")[2]
+    tokens = words(body)
+    called = next(
+        (i for i, word in enumerate(tokens[:-1]) if word.lower == spec.name and tokens[i + 1].text == "("), None
+    )
+    if called is None:
+        raise Unplannable(f"the macro of {spec.name} calls no function of that name")
+    inside = tokens[called + 2 : closing(tokens, called + 1)]
+    parts = [body[inside[first].start : inside[last - 1].end] for first, last in split(inside)]
+    return [(part, words(part)) for part in parts[: len(spec.args)]]
