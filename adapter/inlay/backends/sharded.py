@@ -47,7 +47,7 @@ class ShardedBackend:
 
 
 class ShardedLanguageModel(ShardedBackend):
-    """The same for a language model; its rows are dealt out by length, so that all copies are done at about one time."""
+    """The same for a language model; its rows are dealt out by length, so that all copies end at about one time."""
 
     def __init__(self, copies: Sequence[Backend]) -> None:
         super().__init__(copies)
