@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
 from inlay.json_schema.formats import FORMATS
+from inlay.json_schema.patterns import compiled
 
 _FENCED = re.compile(r"\A```[A-Za-z]*[ \t]*\r?\n(?P<body>.*?)\r?\n?[ \t]*```\Z", re.S)
 _BLANKS = re.compile(r'("(?:[^"\\]|\\.)*")|[ \t\r\n]+')
@@ -61,12 +63,20 @@ def _problem(schema_text: str, value: Any) -> str | None:
 @lru_cache(maxsize=64)
 def _validator(schema_text: str) -> Any:
     from jsonschema import Draft202012Validator, FormatChecker
+    from jsonschema.validators import extend
 
     # A checker of our own: jsonschema's passes every date-time, time and uri unless further packages are installed.
     checker = FormatChecker(formats=())
     for name, pattern in FORMATS.items():
         checker.checks(name)(_matcher(pattern))
-    return Draft202012Validator(json.loads(schema_text), format_checker=checker)
+    return extend(Draft202012Validator, {"pattern": _pattern})(json.loads(schema_text), format_checker=checker)
+
+
+def _pattern(validator: Any, pattern: str, value: Any, schema: Any) -> Iterator[Exception]:
+    from jsonschema import ValidationError
+
+    if isinstance(value, str) and compiled(pattern).search(value) is None:
+        yield ValidationError(f"{value!r} does not match {pattern!r}")
 
 
 def _matcher(pattern: str) -> Any:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from inlay.json_schema.patterns import compiled
+
 TYPES = ("object", "array", "string", "integer", "number", "boolean", "null")
 ALWAYS = ("title", "description", "type")
 _BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
@@ -67,7 +69,7 @@ def _is_count(value: Any) -> bool:
 
 def _is_expression(value: Any) -> bool:
     try:
-        re.compile(value)
+        compiled(value)
     except (re.error, TypeError, OverflowError, RecursionError):
         return False
     return True

@@ -1,0 +1,165 @@
+"""From JSON Schema to a grammar of the replies that a model may write: compact JSON, fields in their order.
+
+The grammar is in llguidance's dialect of Lark. It is ours, and not the one that llguidance makes of a schema itself,
+for three reasons: numbers end (number_patterns.py), dates are those of the calendar (formats.py), and a string has no
+\\uXXXX escapes, half of which are no characters. Only a pattern within a string is left to llguidance.
+
+Every text of the grammar is valid for the schema; not every valid reply is a text of it. Left out are blanks between
+values, other orders of fields, numbers with more digits, escapes that are not needed, and quotes, backslashes and
+control characters in a string that has a pattern or a format.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from inlay.json_schema.formats import FORMATS
+from inlay.json_schema.number_patterns import integer_pattern, number_pattern
+
+# Where one text alone can follow, llguidance would let through the one token that the tokenizer begins this text with;
+# many tokenizers put a blank before whatever they are given, and then nothing would be let through.
+_OPTIONS = '%llguidance {"no_forcing": true}'
+_CHARACTER = r'([^"\\\x00-\x1f\x7f]|\\["\\bfnrt])'
+# llguidance 1.9 lets an escaped quote pass for [^"] when it puts a pattern into JSON; so no escapes, and a second
+# pattern that says so, by which it notices at once where none but escaped characters would fit.
+_NO_ESCAPES = {"whitespace_flexible": False, "json_allowed_escapes": ""}
+_UNESCAPED = r'^[^"\\\x00-\x1f\x7f]*$'
+
+
+@dataclass(frozen=True)
+class Grammar:
+    """literals: texts that stand in it word for word, such as the names of fields."""
+
+    text: str
+    literals: frozenset[str]
+
+
+def grammar_of(schema_text: str, max_string: int | None = None) -> Grammar:
+    """The grammar of a schema in the form of ReplySchema.text.
+
+    max_string: the most characters of a string that has neither maxLength nor pattern nor format; None is no limit.
+    Raises ValueError for a schema of another form, and where no number lies between two bounds.
+    """
+    schema = json.loads(schema_text)
+    writer = _Writer(schema, max_string)
+    try:
+        start = writer.value(schema)
+        writer.write_references()
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"the schema is not in the form that read_schema() gives: {error}") from error
+    return Grammar("\n".join([_OPTIONS, f"start: {start}", *writer.lines]) + "\n", frozenset(writer.literals))
+
+
+class _Writer:
+    def __init__(self, root: dict[str, Any], max_string: int | None) -> None:
+        self.root = root
+        self.max_string = max_string
+        self.lines: list[str] = []
+        self.literals: set[str] = set()
+        self.names: dict[str, str] = {}
+        """Rule or terminal by what stands in it: fields of one type share theirs."""
+        self.references: dict[str, str] = {}
+        self.unwritten: list[str] = []
+
+    def value(self, node: dict[str, Any]) -> str:
+        """The name of a rule, or a literal, for the values of a node."""
+        if "$ref" in node:
+            return self.reference(node["$ref"])
+        if "anyOf" in node:
+            return self.rule([self.value(branch) for branch in node["anyOf"]])
+        if "enum" in node or "const" in node:
+            return self.rule([self.literal(_compact(each)) for each in node.get("enum", [node.get("const")])])
+        kinds = node["type"] if isinstance(node["type"], list) else [node["type"]]
+        return self.rule([self.of_type(kind, node) for kind in kinds])
+
+    def of_type(self, kind: str, node: dict[str, Any]) -> str:
+        if kind == "object":
+            return self.object(node["properties"], set(node["required"]))
+        if kind == "array":
+            return self.array(self.value(node["items"]), node.get("minItems", 0), node.get("maxItems"))
+        if kind == "string":
+            return self.string(node)
+        if kind == "integer":
+            return self.terminal(integer_pattern(node))
+        if kind == "number":
+            return self.terminal(number_pattern(node))
+        return self.rule([self.literal(word) for word in (("true", "false") if kind == "boolean" else ("null",))])
+
+    def string(self, node: dict[str, Any]) -> str:
+        patterns = [f"^(?:{FORMATS[node['format']]})$"] if "format" in node else []
+        patterns += [node["pattern"]] if "pattern" in node else []
+        least, most = node.get("minLength", 0), node.get("maxLength")
+        if patterns:
+            lengths = {word: node[word] for word in ("minLength", "maxLength") if word in node}
+            parts = [{"type": "string", "pattern": pattern} for pattern in (*patterns, _UNESCAPED)]
+            schema = {"x-guidance": _NO_ESCAPES, "type": "string", "allOf": parts, **lengths}
+            return self.named(f"%json {_compact(schema)}", "r")
+        if most is None and self.max_string is not None:
+            most = max(self.max_string, least)
+        times = f"{{{least},{'' if most is None else most}}}" if least or most is not None else "*"
+        return self.terminal(f'/"{_CHARACTER}{times}"/')
+
+    def array(self, item: str, least: int, most: int | None) -> str:
+        if most == 0:
+            return self.literal("[]")
+        times = f"{{{max(least - 1, 0)},{'' if most is None else most - 1}}}"
+        items = item if most == 1 else f"{item} ({self.literal(',')} {item}){times}"
+        return self.rule([f"{self.literal('[')} {items if least else f'({items})?'} {self.literal(']')}"])
+
+    def object(self, properties: dict[str, Any], required: set[str]) -> str:
+        """Fields in order. Before the first that is written stands no comma, so as long as none need have been
+        written there are two ways to go on, with a rule for each."""
+        fields = [
+            (self.literal(f"{_compact(name)}:"), self.value(each), name in required)
+            for name, each in properties.items()
+        ]
+        comma = self.literal(",")
+        after, alone = '""', '""'  # what may follow field i where another stands before it, and where none does
+        for key, value, needed in reversed(fields):
+            with_comma, without = f"{comma} {key} {value} {after}", f"{key} {value} {after}"
+            if needed:
+                after, alone = with_comma, without
+            else:
+                rest, alone_rest = self.rule([after]), self.rule([alone])
+                after = self.rule([f"{comma} {key} {value} {rest}", rest])
+                alone = self.rule([f"{key} {value} {rest}", alone_rest])
+        return self.rule([f"{self.literal('{')} {alone} {self.literal('}')}"])
+
+    def reference(self, pointer: str) -> str:
+        if pointer not in self.references:
+            self.references[pointer] = f"d{len(self.references)}"
+            self.unwritten.append(pointer)
+        return self.references[pointer]
+
+    def write_references(self) -> None:
+        while self.unwritten:
+            pointer = self.unwritten.pop()
+            node = self.root
+            for part in pointer.split("/")[1:]:
+                node = node[part.replace("~1", "/").replace("~0", "~")]
+            self.lines.append(f"{self.references[pointer]}: {self.value(node)}")
+
+    def rule(self, alternatives: list[str]) -> str:
+        alternatives = list(dict.fromkeys(alternatives))
+        if len(alternatives) == 1 and " " not in alternatives[0]:
+            return alternatives[0]
+        return self.named(" | ".join(alternatives), "r")
+
+    def terminal(self, expression: str) -> str:
+        return self.named(expression, "T")
+
+    def named(self, content: str, letter: str) -> str:
+        if content not in self.names:
+            self.names[content] = f"{letter}{len(self.names)}"
+            self.lines.append(f"{self.names[content]}: {content}")
+        return self.names[content]
+
+    def literal(self, text: str) -> str:
+        self.literals.add(text)
+        return _compact(text)
+
+
+def _compact(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
