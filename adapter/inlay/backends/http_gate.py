@@ -3,6 +3,9 @@
 One gate stands before all requests of an endpoint in this process. It is closed while the server wants a pause (429),
 and opens at the pace of two buckets: requests a minute, and tokens a minute. A request takes what it may use at most,
 prompt and longest reply, and gives back what it did not use: providers count both of them, and count like this.
+
+Nobody need know the server's pace, either: each refusal doubles the time between two requests, and each answer takes
+some of it away. So some requests in a hundred are refused, and not all that wait whenever a pause ends.
 """
 
 from __future__ import annotations
@@ -10,14 +13,24 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-# A request bucket holds a second's worth, so that a start does not send a minute's requests at once. A token bucket
-# holds ten: what requests under way have set aside is missing from it until they are answered.
-REQUEST_BURST_S = 1.0
+# A request bucket holds a tenth of a second's worth: providers cut a minute's requests into seconds, and a start with a
+# second's worth would be two of them in the first. A token bucket holds ten seconds' worth, since what requests under
+# way have set aside is missing from it until they are answered.
+REQUEST_BURST_S = 0.1
 TOKEN_BURST_S = 10.0
 
 # A pause whose length the server does not say: between 0 and this, doubled for each one in a row.
-FIRST_PAUSE_S = 1.0
+FIRST_PAUSE_S = 0.25
 LONGEST_PAUSE_S = 60.0
+
+# Between two requests, once one was refused. At one refusal for 34 answers it stays as it is.
+LEAST_GAP_S = 0.001
+FIRST_GAP_S = 0.005
+LONGEST_GAP_S = 1.0
+GAP_AFTER_ANSWER = 0.98
+
+# Of a request or a token. Without it the rest of a sum may be a wait too short to move a clock.
+_ROUNDING = 1e-6
 
 
 class Bucket:
@@ -34,7 +47,8 @@ class Bucket:
         """Seconds until that much can be taken."""
         self.held = min(self.most, self.held + (now - self._filled) * self.per_s)
         self._filled = now
-        return max(0.0, (min(amount, self.most) - self.held) / self.per_s)
+        missing = min(amount, self.most) - self.held
+        return missing / self.per_s if missing > _ROUNDING else 0.0
 
     def take(self, amount: float) -> None:
         self.held -= amount
@@ -61,17 +75,20 @@ class Gate:
         self._paused_until = float("-inf")
         self._pauses = 0
         self._refused_since: float | None = None
+        self._gap_s = 0.0
+        self._next_at = float("-inf")
 
     def wait_s(self, now: float, tokens: int) -> float:
         """Seconds until a request of so many tokens may go; 0 when it may now."""
-        wait = self._paused_until - now
+        wait = max(self._paused_until, self._next_at) - now
         if self._requests is not None:
             wait = max(wait, self._requests.wait_s(now, 1))
         if self._tokens is not None:
             wait = max(wait, self._tokens.wait_s(now, tokens))
         return max(0.0, wait)
 
-    def take(self, tokens: int) -> None:
+    def take(self, now: float, tokens: int) -> None:
+        self._next_at = now + self._gap_s
         if self._requests is not None:
             self._requests.take(1)
         if self._tokens is not None:
@@ -94,6 +111,7 @@ class Gate:
             self._paused_until = max(self._paused_until, now + self._draw() * longest)
         if new:
             self._paused_at = now
+            self._gap_s = min(LONGEST_GAP_S, max(FIRST_GAP_S, 2 * self._gap_s))
             self._pauses = min(self._pauses + 1, 10)
         if self._refused_since is None:
             self._refused_since = now
@@ -102,6 +120,7 @@ class Gate:
     def answered(self) -> None:
         self._pauses = 0
         self._refused_since = None
+        self._gap_s = self._gap_s * GAP_AFTER_ANSWER if self._gap_s > LEAST_GAP_S else 0.0
 
     def refused_for_s(self, now: float) -> float:
         """How long the server has answered nothing and refused what it was asked."""

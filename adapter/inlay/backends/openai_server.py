@@ -170,13 +170,14 @@ class Server:
 
     async def _pass_gate(self, tokens: int) -> None:
         """In the order of arrival: the one in front sleeps, the others queue for the lock."""
-        if not self._at_gate.locked() and not self.gate.wait_s(time.monotonic(), tokens):
-            self.gate.take(tokens)
+        now = time.monotonic()
+        if not self._at_gate.locked() and not self.gate.wait_s(now, tokens):
+            self.gate.take(now, tokens)
             return
         async with self._at_gate:
-            while wait_s := self.gate.wait_s(time.monotonic(), tokens):
+            while wait_s := self.gate.wait_s(now := time.monotonic(), tokens):
                 await asyncio.sleep(min(wait_s, _GATE_LOOK_S))
-            self.gate.take(tokens)
+            self.gate.take(now, tokens)
 
     async def _attempt(
         self, url: URL, body: Body | None, holds: str, name: str | None, most_bytes: int, timeout_s: float
