@@ -74,6 +74,13 @@ def test_an_extract_is_checked_whatever_the_server_replies(server: FaultServer) 
         assert len(reason) == 1 and "not valid for the schema" in reason[0][0]
 
 
+def test_a_reply_that_is_cut_is_an_answer_of_ai_complete_alone(server: FaultServer) -> None:
+    with connected(server) as con:
+        found = con.execute("select ai_complete('<<length>> a'), ai_fix_grammar('<<length>> a')").fetchall()
+        assert found == [("echo: <<length>> a", None)]
+        assert "the reply was cut after" in con.execute("select error from inlay_errors()").fetchall()[0][0]
+
+
 def test_embeddings_are_packed_and_each_row_has_its_own(server: FaultServer) -> None:
     with connected(server, model="vectors") as con:
         con.execute("create table t as select 'text ' || (i % 900) as v from range(2_000) r(i)")

@@ -174,9 +174,11 @@ class Completion:
         """tokens: our guess at what was read, where the server does not say. Raises NoReply."""
         if isinstance(found, Verdict):
             raise NoReply(found.reason)
-        text = masked_reply(reply_in(found, self._instruction), self._server.key())
+        said, ended = reply_in(found, self._instruction)
+        text = masked_reply(said, self._server.key())
         read, written = usage_of(found)
-        return Reply(text, tokens if read is None else read, estimated_tokens(text) if written is None else written)
+        written = estimated_tokens(text) if written is None else written
+        return Reply(text, tokens if read is None else read, written, ended=ended)
 
     async def _ask(self, key: str, turns: Sequence[Turn]) -> Answer | Verdict:
         """Puts the request again where the server refuses it for its form; each time with one thing less."""

@@ -22,15 +22,15 @@ class NoReply(Exception):
     """The answer holds no reply that can be used; the text says why, as the row's error."""
 
 
-def reply_in(answer: Answer, instruction: Instruction) -> str:
-    """The text. Raises NoReply."""
+def reply_in(answer: Answer, instruction: Instruction) -> tuple[str, bool]:
+    """(the text, whether the model ended it). Raises NoReply, also for a cut reply where only a whole one is wanted."""
     choices = answer.get("choices")
     choice = choices[0] if isinstance(choices, list) and choices else None
     message = choice.get("message") if isinstance(choice, dict) else None
     if not isinstance(choice, dict) or not isinstance(message, dict):
         raise NoReply("the server's answer has no message in it")
     reason = choice.get("finish_reason")
-    if reason == "length":
+    if reason == "length" and instruction.whole:
         raise NoReply(
             f"the reply was cut after {instruction.max_tokens:,} tokens (finish_reason 'length'). "
             "Raise max_tokens, or ask for something shorter"
@@ -42,7 +42,7 @@ def reply_in(answer: Answer, instruction: Instruction) -> str:
     text = _text_of(message.get("content"))
     if text is None:
         raise NoReply(f"the reply has no text (finish_reason {reason!r})")
-    return before_stop(text, instruction.stop)
+    return before_stop(text, instruction.stop), reason != "length"
 
 
 def before_stop(text: str, stop: Sequence[str]) -> str:
