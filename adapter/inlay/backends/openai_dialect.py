@@ -21,6 +21,8 @@ Level = Literal["strict", "json_schema", "json_object", "none"]
 _WEAKER: dict[Level, Level] = {"strict": "json_schema", "json_schema": "json_object", "json_object": "none"}
 
 _SCHEMA_WORDS = ("response_format", "json_schema", "json_object", "json mode", "structured output", "guided", "grammar")
+# What chat templates without a system's part raise (Gemma, Mistral).
+_NO_SYSTEM_WORDS = ("system role", "roles must alternate", "only user and assistant roles")
 _REFUSED = re.compile(
     r"unsupported|not support|only the default|unrecogni[sz]ed|unknown|unexpected|extra |not permitted|not allowed"
     r"|invalid"
@@ -55,7 +57,7 @@ def adapted(dialect: Dialect, complaint: str) -> Dialect | None:
         return replace(dialect, tokens_field="max_completion_tokens")
     if dialect.structured != "none" and any(word in complaint for word in _SCHEMA_WORDS):
         return replace(dialect, structured=_WEAKER[dialect.structured])
-    if dialect.system_role and ("system role" in complaint or "roles must alternate" in complaint):
+    if dialect.system_role and any(words in complaint for words in _NO_SYSTEM_WORDS):
         return replace(dialect, system_role=False)
     for name in _OPTIONAL:
         named = complaint.startswith(f"{name}:") or re.search(rf"['\"`]{name}['\"`]", complaint)
