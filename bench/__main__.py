@@ -13,7 +13,19 @@ import time
 
 from bench.report import machine_line
 
-PROGRAMS = ("embed", "engine", "cold_start", "memory", "store", "planner", "semantic_join", "cascade", "zero_shot")
+PROGRAMS = (
+    "embed",
+    "generation",
+    "engine",
+    "cold_start",
+    "memory",
+    "store",
+    "planner",
+    "semantic_join",
+    "cascade",
+    "zero_shot",
+    "constrained",
+)
 
 
 def main() -> int:

@@ -70,6 +70,8 @@ def random_schema(draw: Random) -> dict[str, Any]:
     """A schema as read_schema() takes it: mostly an object, sometimes with definitions that refer to themselves."""
     definitions = [f"D{i}" for i in range(draw.choice((0, 0, 0, 1, 2)))]
     schema = _object(draw, 3, definitions) if draw.random() < 0.9 else _value(draw, 3, definitions)
+    if "const" in schema:  # alone it reads as a question about a field of that name
+        schema = {"enum": [schema["const"]]}
     # What refers to a definition from within one may be null, so that there is an end.
     defined = {name: _object(draw, 1, definitions, within=True) for name in definitions}
     return {**schema, "$defs": defined} if defined else schema
