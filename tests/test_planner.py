@@ -61,11 +61,19 @@ GATHERED = {
     "select * from moods where i < 10": 10,
     "select mood, count(*) from moods join small using (i) group by all": 10,
     "select i, mood from moods order by i limit 3": 3,
+    f"select * from (select i, {MOOD} x from t union all select i + 1, {MOOD} from t where k = 1) where i < 10": 10,
+    f"select * from (select i, {MOOD} x from t union select i + 1, {MOOD} from t where k = 1) where i < 10": 10,
+    f"select * from (select i, {MOOD} x from t except (select 2, {MOOD} from t where i = 70)) where i < 10": 11,
+    f"select * from (select 1 i, 'a' x intersect all select i, {MOOD} from t) where i < 10": 10,
+    f"select * from (select 'a' x, 1 i union all by name select i, {MOOD} x from t) where i < 10": 10,
+    f"select count(i) from (select i, {MOOD} x from t union all select i + 1, 'no' from t) where i < 10": 0,
+    f"with q as (select i n, 'no' x from t union all (select i, {MOOD} from t union select i, {MOOD} from t)) "
+    "select q.n, x from q where n < 10 and x <> 'no' order by n limit 3": 10,
     f"select k, {SAID} from t where i < 30 group by k": 3,
     f"select k, {SAID}, ai_sentiment(max(w)) from t where i < 30 group by all": 4,
     f"select k, {SAID} from t where {MOOD} = 'positive' and i < 30 group by k": 32,
     f"select {MOOD} as mood, {SAID} from t where i < 30 group by mood": 34,
-    f"select k, ai_agg(ai_complete(s), 'what?', max_tokens := 90) from t where i < 30 group by k": 33,
+    "select k, ai_agg(ai_complete(s), 'what?', max_tokens := 90) from t where i < 30 group by k": 33,
     f"select k, ai_complete({SAID}) from t where i < 30 group by k": 6,
     f"select k from t where i < 30 group by k having length({SAID}) > 0 order by k limit 2": 3,
     "select k, try_ai_summarize_agg(w, max_words := 9).value from t where i < 30 group by k": 1,
@@ -137,13 +145,17 @@ def test_a_filter_before_an_aggregate_is_asked_in_bulk(con: Any, calls: dict[str
     con._session.memory.clear()
     con.execute(f"select k, {SAID} from t where ai_filter(s, 'x', model := 'fake-generate') group by k").fetchall()
     last = con.execute("select max(statement) from inlay_ledger()").fetchall()[0][0]
-    asked = con.execute('select "function", "rows", inferred from inlay_ledger() where statement = ?', [last]).fetchall()
+    asked = con.execute(
+        'select "function", "rows", inferred from inlay_ledger() where statement = ?', [last]
+    ).fetchall()
     assert asked[0] == ("ai_filter", 20_000, 1_000)
     assert asked[1][:2] == ("ai_agg", 3)
 
 
 def test_a_view_that_gathers_rows_is_planned_with_what_reads_it(con: Any) -> None:
-    con.execute("create or replace view said as select k, ai_agg(w, 'what?', max_tokens := 90) as said from t group by k")
+    con.execute(
+        "create or replace view said as select k, ai_agg(w, 'what?', max_tokens := 90) as said from t group by k"
+    )
     assert same_both_ways(con, "select said from said where k = 1").gathered == 1
 
 

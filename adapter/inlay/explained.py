@@ -32,7 +32,7 @@ from inlay.foresee import needs, speeds
 from inlay.functions.sentiment import SENTIMENTS
 from inlay.ledger import Ledger
 from inlay.planner.early_stop import EarlyStop
-from inlay.planner.gather import is_volatile
+from inlay.planner.evaluation import is_volatile
 from inlay.planner.lookups import with_lookups
 from inlay.planner.order_calls import Chain
 from inlay.planner.rules import Applied

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from functools import cache
 
 from inlay.planner.statement import Call, Unplannable
-from inlay.planner.text import Word, closing, split, spliced, words
+from inlay.planner.text import Word, closing, spliced, split, words
 from inlay.types import FunctionSpec
 
 

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from inlay.planner.blocks import block_at
-from inlay.planner.gather import KEY, Known, block_of, conjuncts, rows_query
+from inlay.planner.evaluation import conjuncts
+from inlay.planner.gather import KEY, rows_query
+from inlay.planner.known import Known, block_of
 from inlay.planner.lookups import key_places
 from inlay.planner.rules.order_predicates import cut
 from inlay.planner.statement import Statement, Unplannable, calls_in, node_of, number_of, replaced, written

@@ -9,7 +9,8 @@ from sqlglot import exp
 
 from inlay.planner.aggregates import told
 from inlay.planner.blocks import block_at
-from inlay.planner.gather import KEY, is_constant
+from inlay.planner.evaluation import is_constant
+from inlay.planner.gather import KEY
 from inlay.planner.statement import Call, Statement, Unplannable, calls_in, parsed, replaced, unmarked
 from inlay.planner.text import spliced
 

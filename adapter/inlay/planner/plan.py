@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from inlay.planner.gather import block_of, is_constant, is_volatile
+from inlay.planner.evaluation import is_constant, is_volatile
+from inlay.planner.known import block_of
 from inlay.planner.lookups import named_columns
 from inlay.planner.rules import RULES, Applied, Rule
 from inlay.planner.statement import Statement, Unplannable, call_at, calls_in, parsed

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from inlay.planner.gather import is_constant
+from inlay.planner.evaluation import is_constant
 from inlay.planner.statement import Statement, Unplannable, parsed
 from inlay.planner.text import spliced
 from inlay.types import FunctionSpec

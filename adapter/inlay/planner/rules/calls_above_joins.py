@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from sqlglot import exp
 
 from inlay.planner.blocks import block_at
-from inlay.planner.gather import block_of
+from inlay.planner.known import block_of
 from inlay.planner.rules.moving import may_move, moved, position, quoted
 from inlay.planner.statement import Statement, Unplannable, calls_in
 from inlay.planner.text import spliced

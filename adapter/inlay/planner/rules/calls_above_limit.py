@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlglot import exp
 
 from inlay.planner.blocks import Block, block_at
-from inlay.planner.gather import block_of
+from inlay.planner.known import block_of
 from inlay.planner.rules.moving import may_move, moved, quoted
 from inlay.planner.statement import Statement, Unplannable, calls_in
 from inlay.planner.text import spliced

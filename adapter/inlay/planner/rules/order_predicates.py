@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from inlay.planner.gather import may_raise
+from inlay.planner.evaluation import may_raise
 from inlay.planner.statement import Statement, Unplannable, number_of, parsed, written
 from inlay.planner.text import Word, spliced
 

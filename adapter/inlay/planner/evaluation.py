@@ -1,0 +1,54 @@
+"""What evaluating an expression may do: raise, differ from one time to the next, stand for several rows."""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+# What differs from one evaluation to the next, wherever it stands.
+_VOLATILE = (exp.Rand, exp.Uuid)
+_VOLATILE_NAMES = {
+    "random", "setseed", "nextval", "currval", "uuid", "gen_random_uuid", "uuidv4", "uuidv7", "txid_current",
+    "current_query", "clock_timestamp",
+}  # fmt: skip
+_RAISING_NAMES = {"error", "json_extract", "json_extract_string", "strptime", "read_text", "read_blob"}
+
+
+def is_volatile(tree: exp.Expr) -> bool:
+    return any(
+        isinstance(node, _VOLATILE) or (isinstance(node, exp.Func) and _name(node) in _VOLATILE_NAMES)
+        for node in tree.walk()
+    )
+
+
+def may_raise(tree: exp.Expr) -> bool:
+    """Whether evaluating it for more rows could fail a statement that would not have failed."""
+    return any(
+        (isinstance(node, exp.Cast) and not isinstance(node, exp.TryCast) and not isinstance(node.this, exp.Literal))
+        or isinstance(node, exp.StrToTime)
+        or (isinstance(node, exp.Subquery) and not isinstance(node.parent, exp.In))
+        or (isinstance(node, exp.Func) and _name(node) in _RAISING_NAMES)
+        for node in tree.walk()
+    )
+
+
+def _name(node: exp.Expr) -> str:
+    return (node.name if isinstance(node, exp.Anonymous) else node.sql_name()).lower()  # type: ignore[attr-defined]
+
+
+def is_constant(tree: exp.Expr) -> bool:
+    """Whether it is the same for every row, and every group."""
+    varies = (exp.Column, exp.Star, exp.Query, exp.Subquery, exp.AggFunc, exp.Window)
+    return not any(isinstance(node, varies) for node in tree.walk())
+
+
+def is_of_a_group(item: exp.Expr) -> bool:
+    """Whether its value is that of a group."""
+    return item.find(exp.AggFunc) is not None and item.find(exp.Window) is None
+
+
+def conjuncts(condition: exp.Expr) -> list[exp.Expr]:
+    """What AND joins, in order."""
+    bare = condition.unnest()
+    if isinstance(bare, exp.And):
+        return [*conjuncts(bare.left), *conjuncts(bare.right)]
+    return [condition]

@@ -1,0 +1,207 @@
+"""One SELECT of a statement, and what of it may be asked before a call is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from sqlglot import exp
+
+from inlay.planner.evaluation import conjuncts, is_of_a_group, may_raise
+from inlay.planner.statement import Statement, Unplannable, calls_in, written
+
+
+def block_of(node: exp.Expr) -> tuple[exp.Select, str]:
+    """The SELECT in which a call stands, and the clause: 'expressions', 'where', 'joins', …"""
+    child, parent = node, node.parent
+    while parent is not None and not isinstance(parent, exp.Select):
+        if isinstance(parent, exp.Lambda):
+            raise Unplannable("it stands inside a lambda")
+        if isinstance(parent, exp.Pivot | exp.Update | exp.Delete | exp.Merge | exp.Values | exp.Limit | exp.Offset):
+            raise Unplannable(f"it stands in {type(parent).__name__.upper()}")
+        child, parent = parent, parent.parent
+    if parent is None:
+        raise Unplannable("it stands outside a SELECT")
+    return parent, str(child.arg_key)
+
+
+class Known:
+    """One SELECT of a copied tree, which may be changed. A part is known where it holds no call that is not staged,
+    and no column made from one (`hidden`)."""
+
+    def __init__(
+        self, select: exp.Select, statement: Statement, staged: Collection[int], hidden: Collection[str] = ()
+    ) -> None:
+        self.select = select
+        self.asking: exp.Expr | None = None
+        self.staged = set(staged)
+        self.hidden = {name.lower() for name in hidden}
+        made = [item for item in select.expressions if item.alias and not self._calls_known(item)]
+        # WHERE and GROUP BY take a name for a column first; there is one of this name where the item itself reads it.
+        self.hidden |= {item.alias.lower() for item in made if not _reads(item, item.alias)}
+        # ORDER BY, and the queries around this one, take it for what is made here.
+        self.gives_hidden = self.hidden | {
+            item.alias.lower() for item in select.expressions if item.alias and not self.is_known(item)
+        }
+
+    def _calls_known(self, tree: exp.Expr) -> bool:
+        return set(calls_in(tree)) <= self.staged
+
+    def is_known(self, tree: exp.Expr) -> bool:
+        return self._is_known(tree, self.hidden)
+
+    def _is_known(self, tree: exp.Expr, hidden: Collection[str]) -> bool:
+        return self._calls_known(tree) and not any(
+            column.name.lower() in hidden for column in tree.find_all(exp.Column)
+        )
+
+    def conjunct_of(self, node: exp.Expr | None) -> None:
+        """The condition that holds this call is not known, whatever else it holds."""
+        self.asking = node
+
+    def core(self, columns: list[exp.Expr], first: int | None, guards: Collection[exp.Expr] = ()) -> exp.Select:
+        """These columns of the rows that pass the known conditions."""
+        select = self.select
+        items = [item for item in self.usable_items() if not item.find(exp.AggFunc, exp.Window)]
+        made = exp.Select(
+            expressions=[*(item.copy() for item in items), *columns],
+            from_=select.args.get("from_"),
+            joins=[self.join(join) for join in select.args.get("joins") or []],
+            laterals=select.args.get("laterals"),
+        )
+        conditions = [*self.conditions("where"), *(guard for guard in guards if not guard.find(exp.Window))]
+        if conditions:
+            made.set("where", exp.Where(this=exp.and_(*conditions, copy=False, wrap=True)))
+        if first is not None:
+            made.set("order", select.args.get("order"))
+            made.set("limit", exp.Limit(expression=exp.Literal.number(first)))
+        return made
+
+    def with_ctes(self, text: str) -> str:
+        """A query with the CTEs that this SELECT sees."""
+        return with_ctes(self.select, text)
+
+    def conditions(self, clause: str) -> list[exp.Expr]:
+        """Known conjuncts of WHERE, HAVING or QUALIFY. A condition that may raise holds only after the conditions
+        before it, so it is left out where a call that is not answered yet comes first."""
+        part = self.select.args.get(clause)
+        if part is None:
+            return []
+        kept = []
+        unknown_before = False
+        for conjunct in conjuncts(part.this):
+            asking = self.asking is not None and _contains(conjunct, self.asking)
+            if asking or not self.is_known(conjunct):
+                unknown_before = True
+            elif not (unknown_before and may_raise(conjunct)):
+                kept.append(conjunct)
+        return kept
+
+    def usable_items(self) -> list[exp.Expr]:
+        """Named columns that conditions may mention by their name."""
+        return [item for item in self.select.expressions if isinstance(item, exp.Alias) and self.is_known(item)]
+
+    def join(self, join: exp.Join) -> exp.Join:
+        condition = join.args.get("on")
+        if condition is not None and not self.is_known(condition):
+            known = [part for part in conjuncts(condition) if self.is_known(part)]
+            if self.asking is not None and _contains(condition, self.asking):
+                # Whatever the join makes of its condition, it is asked of these pairs of rows.
+                join.set("side", None)
+                join.set("kind", None)
+                known = known or [exp.true()]
+            if not known:
+                raise Unplannable("another call is the only condition of a join")
+            join.set("on", exp.and_(*known))
+        return join
+
+    def keep_what_is_known(self, keys: list[exp.Expr], guards: list[exp.Expr]) -> None:
+        select = self.select
+        of_groups = any(is_of_a_group(key) for key in keys)
+        cuts = all(self.is_known(join.args["on"]) for join in select.args.get("joins") or [] if join.args.get("on"))
+        for clause in ("where", "having", "qualify"):
+            conditions = self.conditions(clause)
+            part = select.args.get(clause)
+            if part is not None and len(conditions) < len(conjuncts(part.this)):
+                cuts = False  # rows that a condition would drop are not among the first n
+                if clause == "where" and of_groups:
+                    conditions = self._made_for_groups(part.this)
+            if clause != "having":
+                conditions += [g for g in guards if (clause == "qualify") == (g.find(exp.Window) is not None)]
+            kind = {"where": exp.Where, "having": exp.Having, "qualify": exp.Qualify}[clause]
+            select.set(clause, kind(this=exp.and_(*conditions)) if conditions else None)
+        if not of_groups:
+            select.set("joins", [self.join(join) for join in select.args.get("joins") or []])
+        unknown = set()
+        items = []
+        group = select.args.get("group")
+        by_all = False
+        for place, item in enumerate(select.expressions, 1):
+            if self.is_known(item):
+                items.append(item)
+            else:
+                unknown.add(place)
+                value: exp.Expr = exp.null()
+                if is_of_a_group(item):
+                    value = exp.AnyValue(this=value)  # without it the rows may stand for themselves
+                elif group is not None and group.args.get("all"):
+                    by_all = True
+                items.append(exp.alias_(value, item.alias, quoted=True) if item.alias else value)
+        if group is not None and (by_all or not self._are_known(group.expressions, unknown, self.hidden)):
+            raise Unplannable("it groups by a call")
+        order = select.args.get("order")
+        by = [ordered.this for ordered in order.expressions] if order is not None else []
+        if not cuts or not self._are_known(by, unknown, self.gives_hidden):
+            select.set("order", None)
+            select.set("limit", None)
+            select.set("offset", None)
+        distinct = select.args.get("distinct")
+        if distinct is not None and not select.args.get("limit"):
+            select.set("distinct", None)
+        select.set("expressions", [*items, *keys])
+
+    def _made_for_groups(self, condition: exp.Expr) -> list[exp.Expr]:
+        """The conditions of a WHERE, calls that are not answered yet among them: they are made, since other rows would
+        give their groups other values."""
+        if any(column.name.lower() in self.hidden for column in condition.find_all(exp.Column)):
+            raise Unplannable("the rows of its groups hang on the name of another call")
+        return conjuncts(condition)
+
+    def _are_known(self, parts: list[exp.Expr], unknown: set[int], hidden: Collection[str]) -> bool:
+        """Parts of GROUP BY or ORDER BY. unknown: places in the SELECT list; hidden: names."""
+        for part in parts:
+            if isinstance(part, exp.Literal) and part.is_int and int(part.this) in unknown:
+                return False
+            if not self._is_known(part, hidden):
+                return False
+        return True
+
+
+def _reads(item: exp.Expr, name: str) -> bool:
+    return any(column.name.lower() == name.lower() for column in item.find_all(exp.Column))
+
+
+def _contains(tree: exp.Expr, node: exp.Expr) -> bool:
+    return any(part is node for part in tree.walk())
+
+
+def with_ctes(place: exp.Select, text: str) -> str:
+    """A query with the CTEs that can be seen at a place."""
+    ctes: list[exp.Expr] = []
+    recursive = False
+    child: exp.Expr = place
+    at: exp.Expr | None = place
+    while at is not None:
+        known = at.args.get("with_") if isinstance(at, exp.Query) else None
+        if known is not None:
+            before = list(known.expressions)
+            if any(cte is child for cte in before):
+                before = before[: next(i for i, cte in enumerate(before) if cte is child)]
+            recursive = recursive or bool(known.args.get("recursive"))
+            ctes = [*before, *ctes]
+        if not isinstance(at, exp.With):
+            child = at
+        at = at.parent
+    if ctes:
+        word = "WITH RECURSIVE" if recursive else "WITH"
+        text = f"{word} {', '.join(written(cte) for cte in ctes)} {text}"
+    return text

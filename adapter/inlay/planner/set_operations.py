@@ -1,0 +1,79 @@
+"""A side of UNION, EXCEPT or INTERSECT in the place of the whole: what a condition around them drops, it drops of each
+side before it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from sqlglot import exp
+
+
+@dataclass(frozen=True)
+class Side:
+    """A SELECT that a set operation reads. top: the outermost one. own, columns: the SELECT's names for its columns and
+    the whole's, '' where DuckDB makes one; columns is None where they are the same. keeps_all: UNION ALL all the way up,
+    which reads no column that nothing reads."""
+
+    top: exp.SetOperation
+    own: list[str]
+    columns: list[str] | None
+    keeps_all: bool
+
+    def renamed(self, names: Collection[str]) -> set[str]:
+        """What these names of columns, in lower case, are outside."""
+        if self.columns is None:
+            return set(names)
+        both = zip(self.own, self.columns, strict=True)
+        return {outer.lower() for inner, outer in both if inner.lower() in names and outer}
+
+    def alone(self, select: exp.Select) -> exp.Select:
+        """Puts the SELECT in the place of the whole, under the whole's names."""
+        names = [exp.to_identifier(name or f"_inlay_c{i}", quoted=True) for i, name in enumerate(self.columns or [])]
+        alias = exp.TableAlias(this=exp.to_identifier("_inlay_side"), columns=names)
+        made = exp.Select(expressions=[exp.Star()])
+        with_ = self.top.args.get("with_")
+        self.top.replace(made)
+        made.set("from_", exp.From(this=exp.Subquery(this=select, alias=alias)))
+        made.set("with_", with_)
+        return made
+
+
+def side_of(select: exp.Select) -> Side | None:
+    """None where it is no side, or cannot stand alone: LIMIT counts the rows of all sides."""
+    top: exp.Expr = select
+    keeps_all, by_name = True, set[bool]()
+    while True:
+        parent = top.parent
+        is_bracket = isinstance(parent, exp.Subquery) and isinstance(parent.parent, exp.SetOperation)
+        if parent is None or not (is_bracket or isinstance(parent, exp.SetOperation)):
+            break
+        if any(parent.args.get(name) for name in ("limit", "offset", "alias")):
+            return None
+        if isinstance(parent, exp.SetOperation):
+            by_name.add(bool(parent.args.get("by_name")))
+            keeps_all = keeps_all and isinstance(parent, exp.Union) and not parent.args.get("distinct")
+        top = parent
+    if not isinstance(top, exp.SetOperation):
+        return None
+    first: exp.Expr = top
+    while isinstance(first, exp.SetOperation | exp.Subquery):
+        first = first.this
+    own = [_name(item) for item in select.expressions]
+    if by_name == {True} or (by_name == {False} and first is select):
+        return Side(top, own, None, keeps_all)
+    if by_name == {True, False}:
+        return None
+    if not isinstance(first, exp.Select) or len(first.expressions) != len(own):
+        return None
+    stars = [
+        star for item in (*select.expressions, *first.expressions) for star in item.find_all(exp.Star, exp.Columns)
+    ]
+    if any(not isinstance(star.parent, exp.Count) for star in stars):
+        return None  # their columns cannot be told one by one
+    return Side(top, own, [_name(item) for item in first.expressions], keeps_all)
+
+
+def _name(item: exp.Expr) -> str:
+    """'' where DuckDB makes the name."""
+    return item.alias_or_name if isinstance(item, exp.Alias | exp.Column) else ""
