@@ -42,6 +42,8 @@ def load_backend(ref: ModelRef) -> Backend:
         from inlay.backends.fake import FakeBackend
 
         return FakeBackend(ref)
+    if ref.backend == "vllm":
+        return _load_vllm_model(ref)
     if ref.task == "generate":
         return _load_language_model(ref)
     try:
@@ -61,6 +63,17 @@ def _load_language_model(ref: ModelRef) -> Backend:
         raise MissingExtraError.package(error.name or "transformers", "torch", f"model {ref.name!r}") from error
     copies = [TorchLanguageModel(ref, device) for device in choose_devices(ref.device)]
     return copies[0] if len(copies) == 1 else ShardedLanguageModel(copies)
+
+
+def _load_vllm_model(ref: ModelRef) -> Backend:
+    if ref.task != "generate":
+        raise CannotServeError(
+            f"model {ref.name!r} is made for {ref.task!r}, and backend = 'vllm' is for language models. Leave backend "
+            f"out of [models.{ref.name}]."
+        )
+    from inlay.backends.vllm_model import VLLMModel
+
+    return VLLMModel(ref)
 
 
 def load_remote(ref: ModelRef, journal: BatchJournal | None) -> RemoteModel:
