@@ -24,6 +24,13 @@ where len(tickets.tags) > 0
 qualify row_number() over (partition by tickets.topic order by ticket_products.similarity desc, tickets.ticket_id) = 1
 order by tickets.topic;
 
+-- Messages to hand on
+select ticket_id, left(replace(substr(body, greatest(1, position('[' in body) - 40)), chr(10), ' '), 90) as body
+from tickets_redacted
+where contains(body, '[EMAIL]') or contains(body, '[PHONE]')
+order by ticket_id
+limit 4;
+
 -- How often the model agrees with a person
 select task, n_rows, n_answered, n_agree, round(accuracy, 2) as accuracy
 from quality
