@@ -70,6 +70,9 @@ def test_build_runs_seeds_models_tests_and_a_mocked_unit_test(built: tuple[Proje
     assert run.statuses() == {
         "texts": "success",
         "every_macro": "success",
+        "language_models": "success",
+        "per_group": "success",
+        "extracted": "success",
         "own_labels": "success",
         "grown": "success",
         "from_python": "success",
@@ -79,6 +82,7 @@ def test_build_runs_seeds_models_tests_and_a_mocked_unit_test(built: tuple[Proje
         "unique_own_labels_id": "pass",
         "not_null_own_labels_id": "pass",
         "the_macro_stands_in_for_the_model": "pass",
+        "a_struct_stands_in_for_the_model": "pass",
         "inlay_tests-on-run-end-0": "success",
     }
     assert "ai_sentiment: 1 distinct input failed: '<<fail>> this text" in run.nodes["strict"]["message"]
@@ -89,8 +93,9 @@ def test_the_run_ends_with_an_account(built: tuple[Project, Run]) -> None:
     _, run = built
     table = account(run.output)
     assert set(table) == {
-        "ai_classify", "ai_classify_multi", "ai_count_tokens", "ai_embed", "ai_filter", "ai_rerank", "ai_score",
-        "ai_sentiment", "ai_similarity",
+        "ai_agg", "ai_classify", "ai_classify_multi", "ai_complete", "ai_count_tokens", "ai_detect_pii", "ai_embed",
+        "ai_extract", "ai_extract_json", "ai_filter", "ai_fix_grammar", "ai_redact", "ai_rerank", "ai_score",
+        "ai_sentiment", "ai_sentiment_by_aspect", "ai_similarity", "ai_summarize", "ai_summarize_agg", "ai_translate",
     }  # fmt: skip
     # six rows each for ai_embed and try_ai_embed in every_macro and for ai_embed in grown
     embed = table["ai_embed"]
@@ -149,6 +154,72 @@ def test_macros_answer_as_the_sql_functions_do(rows: duckdb.DuckDBPyConnection) 
     ]
 
 
+ASKED_OF_LANGUAGE_MODELS = """
+    select
+        id,
+        ai_complete('Say: ' || body, system := 'it''s urgent', max_tokens := 20, stop := ['.'], seed := 1) as reply,
+        try_ai_complete(body, schema := ['b', 'a'], temperature := 0.5) as try_reply,
+        ai_extract(body, {'what': 'What''s it about?', 'how': null}) as about,
+        ai_extract(body, {'what': 'What''s it about?', 'how': null}).how as how,
+        try_ai_extract(body, 'sent DATE, n INTEGER', instructions := 'don''t guess') as try_about,
+        ai_extract_json(body, {'type': 'object', 'properties': {'n': {'type': 'integer'}}}) as about_json,
+        try_ai_extract_json(body, ['what']) as try_about_json,
+        ai_sentiment_by_aspect(body, ['speed', 'the lamp''s light']) as feelings,
+        try_ai_sentiment_by_aspect(body, ['speed']) as try_feelings,
+        ai_summarize(body, max_words := 5) as summary,
+        try_ai_summarize(body, max_tokens := 300) as try_summary,
+        ai_translate(body, 'German', source := 'English') as german,
+        try_ai_translate(body, 'German') as try_german,
+        ai_fix_grammar(body) as mended,
+        try_ai_fix_grammar(body) as try_mended,
+        ai_redact(body || ', jo@example.com', categories := ['email', 'phone']) as redacted,
+        try_ai_redact(body) as try_redacted,
+        ai_detect_pii(body || ', jo@example.com') as personal,
+        try_ai_detect_pii(body) as try_personal
+    from texts order by id
+"""
+ASKED_OF_GROUPS = """
+    select
+        id % 3 as rest,
+        count(*) as n,
+        ai_agg(body, 'what''s asked for most?', max_tokens := 300) as asked,
+        try_ai_agg(body, 'What do they have in common?') as try_asked,
+        ai_summarize_agg(upper(body), max_words := 9) as summary,
+        try_ai_summarize_agg(body) as try_summary
+    from texts group by all order by rest
+"""
+
+
+def test_macros_of_language_models_answer_as_the_sql_functions_do(rows: duckdb.DuckDBPyConnection) -> None:
+    with inlay.connect(model="fake", language_model="fake-generate") as con:
+        con.execute("create table texts (id integer, body varchar)")
+        con.executemany("insert into texts values (?, ?)", rows.execute("from texts").fetchall())
+        expected = {
+            "language_models": con.sql(ASKED_OF_LANGUAGE_MODELS).fetchall(),
+            "per_group": con.sql(ASKED_OF_GROUPS).fetchall(),
+        }
+    for table, answers in expected.items():
+        columns = rows.execute(f"describe {table}").fetchall()
+        found = rows.execute(f"from {table} order by 1").fetchall()
+        assert len(found) == len(answers)
+        # whether an answer was known is for each run to say
+        assert [without_cached(row) for row in found] == [without_cached(row) for row in answers], table
+        assert not [name for i, (name, *_) in enumerate(columns) if all(row[i] is None for row in found)]
+    assert rows.execute("select about, how from language_models where id = 1").fetchall()[0][0].keys() == {
+        "what",
+        "how",
+    }
+    assert rows.execute("select redacted from language_models where id = 1").fetchall() == [
+        ("my parcel is late, [EMAIL]",)
+    ]
+    assert rows.execute("select asked from per_group where rest = 0").fetchall() == [(None,)]  # a text of it fails
+    assert "asked to fail" in rows.execute("select try_asked.error from per_group where rest = 0").fetchall()[0][0]
+
+
+def without_cached(row: tuple[Any, ...]) -> list[Any]:
+    return [{**value, "cached": None} if isinstance(value, dict) and "cached" in value else value for value in row]
+
+
 def test_a_python_model_calls_the_functions(rows: duckdb.DuckDBPyConnection) -> None:
     topics = dict(rows.execute("select id, topic from from_python").fetchall())
     assert set(topics) == {1, 2, 3, 4, 5, 6}
@@ -198,6 +269,14 @@ def test_compile_and_docs_ask_no_model(repaired: tuple[Project, Run]) -> None:
         "ai_rerank('parcel', body) as relevance,",
     ):
         assert f"    {expected}\n" in sql
+    sql = project.compiled("language_models")
+    for expected in (
+        "ai_complete('Say: ' || body, system := 'it''s urgent', max_tokens := 20, stop := ['.'], seed := 1) as reply,",
+        "ai_extract(body, {'what': 'What''s it about?', 'how': NULL}).how as how,",
+        "try_ai_extract(body, 'sent DATE, n INTEGER', instructions := 'don''t guess') as try_about,",
+        'ai_extract_json(body, \'{"type": "object", "properties": {"n": {"type": "integer"}}}\') as about_json,',
+    ):
+        assert f"    {expected}\n" in sql
     assert "model.inlay_tests.every_macro" in project.artifact("catalog.json")["nodes"]
     run = project.dbt("compile", **NO_MODEL)
     assert run.code == 0, run.output
@@ -209,10 +288,10 @@ def test_explain_says_how_models_will_run(repaired: tuple[Project, Run]) -> None
     assert run.code == 0, run.output
     assert "model.inlay_tests.grown\n\nPlanned: 1 call answered ahead of the statement, by fake." in run.output
     assert re.search(r"^1  ai_embed\(.+counted$", run.output, re.MULTILINE)
-    run = project.dbt("run-operation", "inlay.explain", "--args", "{select: 'every* strict'}")
+    run = project.dbt("run-operation", "inlay.explain", "--args", "{select: 'per* strict'}")
     assert run.code == 0, run.output
     assert re.findall(r"^model\.\S+", run.output, re.MULTILINE) == [
-        "model.inlay_tests.every_macro",
+        "model.inlay_tests.per_group",
         "model.inlay_tests.strict",
     ]
     asked = project.dbt("run-operation", "inlay.explain", "--args", "{model: absent}")
@@ -227,9 +306,12 @@ def test_a_prefix_for_names_that_another_extension_took(tmp_path: Path) -> None:
     project = Project(Path(__file__).parent / "dbt_project", tmp_path)
     profile = project.folder / "profiles.yml"
     profile.write_text(profile.read_text("utf-8").replace("config:\n", "config:\n            prefix: my_\n"), "utf-8")
-    run = project.dbt("build", "--select", "texts", "every_macro", "--vars", "inlay_prefix: my_")
+    run = project.dbt(
+        "build", "--select", "texts", "every_macro", "language_models", "per_group", "--vars", "inlay_prefix: my_"
+    )
     assert run.code == 0, run.output
     assert "    my_try_ai_score(body, 'urgent') as try_urgency,\n" in project.compiled("every_macro")
+    assert "having my_ai_summarize_agg(" in project.compiled("per_group")
     assert account(run.output)
 
 

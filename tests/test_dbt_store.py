@@ -6,14 +6,16 @@ run left behind.
 
 from __future__ import annotations
 
+import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,7 @@ pytest.importorskip("dbt.adapters.duckdb")
 
 import inlay
 from dbt_runs import Project, Run
-from inlay.backends.fake import FAIL, fake_row
+from inlay.backends.fake import FAIL, fake_reply, fake_row
 from inlay.runner import GATHER_ROWS
 from inlay.store.account import read_ledger
 from inlay.store.folder import open_folder
@@ -50,7 +52,7 @@ shop:
       type: duckdb
       path: shop.duckdb
       threads: 2
-      plugins: [{module: inlay.dbt_plugin, config: {model: fake, store: kept, functions: FUNCTIONS}}]
+      plugins: [{module: inlay.dbt_plugin, config: {model: fake, language_model: fake-generate, store: kept, functions: FUNCTIONS}}]
     forgetful:
       <<: *dev
       plugins: [{module: inlay.dbt_plugin, config: {model: fake}}]
@@ -183,6 +185,12 @@ MODELS = {
         "begin='2020-01-01', lookback=1) }} select id, note, made, {{ inlay.ai_embed('body') }} as e " + FROM
     ),
     "doubled": f"{{{{ config({INLAY}) }}}} select id // 2 as id, note, body, {ASK} {FROM} where id in (2, 3)",
+    "taken": f"{{{{ config({INLAY}) }}}} select id, note, {{{{ inlay.ai_extract_json('body', {LABELS}) }}}} as s {FROM}",
+    "fields": f"{{{{ config({INLAY}) }}}} select id, note, {{{{ inlay.ai_extract('body', {LABELS}) }}}} as s {FROM}",
+    "prompted": (
+        f"{{{{ config({INLAY}, on_change='append') }}}} select id, note, "
+        "{{ inlay.ai_complete(\"'\" ~ env_var('LABELS', 'late,broken') ~ \"? ' || body\") }} as s " + FROM
+    ),
     "keyless": "{{ config(materialized='inlay_incremental', tags=['wrong']) }} " + f"select id, {ASK} {FROM}",
     "misspelt": f"{{{{ config({INLAY}, on_change='apend', tags=['wrong']) }}}} select id, {ASK} {FROM}",
     "homeless": f"{{{{ config({INLAY}, tags=['wrong']) }}}} select id, {ASK} {FROM}",
@@ -211,6 +219,7 @@ RAW = f"""
     ) v(id, body, note, made)
 """
 WRONG = {"keyless", "misspelt", "homeless"}
+LANGUAGE = ("taken", "fields", "prompted")
 SAME_CALL = ("ordinary", "kept", "by_two", "appended", "strict", "promised", "doubled")
 BATCHES = ("--event-time-start", "2020-01-01", "--event-time-end", "2020-01-03")
 
@@ -344,7 +353,8 @@ def test_a_row_that_failed_is_answered_once_it_can_be(life: Life) -> None:
     step = life.steps["healed"]
     assert step.run.code == 0, step.run.output
     assert {failed for _, _, failed in step.asked.values()} == {0}
-    assert inferred(step) == inferred(step, *SAME_CALL) == 1
+    assert inferred(step) - inferred(step, *LANGUAGE) == inferred(step, *SAME_CALL) == 1
+    assert inferred(step, *LANGUAGE) == 2  # ai_extract and ai_extract_json ask the same
     for table in ("ordinary", "kept", "appended", "promised", "erring", "raising", "grown"):
         assert topics(life.steps["broken"], table)[5] is None or table in ("raising", "erring")
         assert topics(life.steps["healed"], table)[5] is not None, table
@@ -355,13 +365,37 @@ def test_a_row_that_failed_is_answered_once_it_can_be(life: Life) -> None:
 def test_changed_labels_do_what_on_change_says(life: Life) -> None:
     step, before = life.steps["changed"], life.steps["healed"]
     statuses = step.run.statuses()
-    assert {name for name, status in statuses.items() if status == "error"} == {"strict"}, step.run.output
+    assert {name for name, status in statuses.items() if status == "error"} == {"strict", "fields"}, step.run.output
     assert "on_change is 'fail'. Nothing was inferred" in step.run.nodes["strict"]["message"]
     for node in ("strict", "appended", "by_two"):
         assert step.asked.get(node, (0, 0, 0))[1] == 0, node
         assert step.tables[node] == before.tables[node], node
     bodies = BODIES | {2: "the lamp is fine!", 6: "a new one"}
     assert topics(life.steps["changed"], "kept") == expected_topics(["x", "y"], bodies)
+
+
+def test_a_changed_schema_or_prompt_does_what_on_change_says(life: Life) -> None:
+    healed, changed, grown, anew = (life.steps[name] for name in ("healed", "changed", "grown", "anew"))
+    old, new = ({"late", "broken"}, {"x", "y"})
+    assert {frozenset(json.loads(row[2])) for row in healed.tables["taken"] if row[2]} == {frozenset(old)}
+    assert {frozenset(json.loads(row[2])) for row in changed.tables["taken"] if row[2]} == {frozenset(new)}
+    assert inferred(changed, "taken", "fields") == 4  # of five distinct texts one fails
+    # the table's column has the old fields, and DuckDB would keep of the new answers what fits those
+    message = changed.run.nodes["fields"]["message"]
+    assert (
+        "column 's' of 'fields' is STRUCT(late VARCHAR, broken VARCHAR) in the table and STRUCT(x VARCHAR, " in message
+    )
+    assert "dbt run --full-refresh -s fields" in message
+    assert changed.tables["fields"] == grown.tables["fields"] == healed.tables["fields"]
+    assert {frozenset(row[2]) for row in anew.tables["fields"] if row[2]} == {frozenset(new)}
+    # a prompt is a part of the call; in append mode the old one's replies stay
+    assert "prompted" not in changed.asked
+    assert changed.tables["prompted"] == healed.tables["prompted"]
+    assert grown.asked["prompted"] == (1, 1, 0)
+    assert [row for row in grown.tables["prompted"] if row not in healed.tables["prompted"]] == [
+        (7, "h", fake_reply("x,y? one more"))
+    ]
+    assert (3, "c*", fake_reply("x,y? edited")) in anew.tables["prompted"]
 
 
 def test_what_was_appended_to_stays_as_it_was_until_a_full_refresh(life: Life) -> None:
@@ -435,16 +469,41 @@ CALLS = {
     "relevance": ("ai_rerank", f"\"'parcel'\", \"{TEXT}\", model='fake-rerank'"),
     "n_tokens": ("ai_count_tokens", f'"{TEXT}"'),
 }
-COLUMNS = ", ".join(
-    f"{macro(name, arguments)} as {column}, {macro('try_' + name, arguments)} as try_{column}"
-    for column, (name, arguments) in CALLS.items()
-)
+# All functions and options are in test_dbt_package.py; here is that dbt reads the macros alike.
+LANGUAGE_CALLS = {
+    "reply": ("ai_complete", f"\"'Say: ' || {TEXT}\", system='it\\'s', stop=['.'], seed=1, temperature=0.5"),
+    "fields": ("ai_complete", f"\"{TEXT}\", schema=['b', env_var('NEW', 'a')], max_tokens=400"),
+    "about": ("ai_extract", f'"{TEXT}", {{\'where\': "où est-il, d\'après \\"lui\\"? 日本", \'a\': none}}'),
+    "sent": ("ai_extract", f"\"{TEXT}\", 'sent DATE, \"n of\" INT[]', model='fake-generate'"),
+    "json": (
+        "ai_extract_json",
+        f"\"{TEXT}\", {{'type': 'object', 'properties': {{'z': {{'type': 'number', 'minimum': 0.5}}}}, 'required': ['z']}}",
+    ),
+    "aspects": ("ai_sentiment_by_aspect", f"\"{TEXT}\", ['price', 'it\\'s \"light\"']"),
+    "redacted": ("ai_redact", f"\"{TEXT}\", categories=['email', 'phone']"),
+}
+
+
+def columns_of(calls: dict[str, tuple[str, str]]) -> str:
+    return ", ".join(
+        f"{macro(name, arguments)} as {column}, {macro('try_' + name, arguments)} as try_{column}"
+        for column, (name, arguments) in calls.items()
+    )
+
+
+AS_VIEW = "{{ config(materialized='view' if var('inlay_form', 'call') == 'stored' else 'table') }} "
 STORED_MODELS = {
-    "every": f"select id, key, value, {COLUMNS} {FROM}",
+    "every": f"select id, key, value, {columns_of(CALLS)} {FROM}",
+    "language": f"select id, key, value, {columns_of(LANGUAGE_CALLS)} {FROM}",
+    "asked": (
+        f"{AS_VIEW} select id % 2 as odd, count(*) as n, {macro('ai_agg', repr('value') + ', ' + repr('what is it?'))} as a, "
+        f"{macro('try_ai_agg', repr('value') + ', ' + repr('what is it?'))}.error as error, min(key) as key, "
+        f"{macro('ai_summarize_agg', repr('lower(value)') + ', max_words=3')} as summary {FROM} group by all "
+        f"having {macro('ai_summarize_agg', repr('value'))} is not null or count(*) > 0"
+    ),
     # in a condition, an aggregate and an order, over columns that are called as those of the store are
     "sums": (
-        "{{ config(materialized='view' if var('inlay_form', 'call') == 'stored' else 'table') }} "
-        f"select {macro('ai_sentiment', repr('value'))} as feeling, count(*) as n, "
+        f"{AS_VIEW} select {macro('ai_sentiment', repr('value'))} as feeling, count(*) as n, "
         f"avg({macro('ai_score', repr('value') + ', ' + repr('urgent'))}) as mean, min(key) as key {FROM} "
         f"where {macro('ai_filter', repr('value') + ', ' + repr('late') + ', threshold=-1')} group by 1 order by mean"
     ),
@@ -475,6 +534,7 @@ class Stored:
     inferred: subprocess.CompletedProcess[str]
     called: Run
     stored: Run
+    planned: tuple[subprocess.CompletedProcess[str], subprocess.CompletedProcess[str]]
 
     @property
     def form(self) -> str:
@@ -487,24 +547,30 @@ class Stored:
 
 @pytest.fixture(scope="module")
 def stored(tmp_path_factory: pytest.TempPathFactory) -> Stored:
-    """`inlay infer`, then a build with the plugin, then one of the stored form where inlay cannot be imported."""
+    """`inlay infer`, a build with the plugin, `inlay plan` with nothing known and with everything, and a build of the
+    stored form where inlay cannot be imported."""
     folder = tmp_path_factory.mktemp("stored")
     project = shop(folder, STORED_MODELS)
     sql(project, *STORED_RAW)
-    infer = [sys.executable, "-m", "inlay", "infer", "--project-dir", "shop", "--model", "fake", "--store", "shop/kept"]
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("INLAY_", "DBT_"))}
-    inferred = subprocess.run(
-        infer, cwd=folder, env={**clean, "DBT_PROFILES_DIR": str(project.folder)}, capture_output=True, text=True
-    )
+    own = {"DBT_PROFILES_DIR": str(project.folder), "INLAY_LANGUAGE_MODEL": "fake-generate"}
+
+    def inlay_command(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "inlay", *arguments, "--model", "fake"]
+        return subprocess.run(command, cwd=folder, env={**clean, **own}, capture_output=True, text=True)
+
+    inferred = inlay_command("infer", "--project-dir", "shop", "--store", "shop/kept")
     called = project.dbt("run")
-    made = Stored(project, inferred, called, called)
-    return Stored(project, inferred, called, made.without_inlay("run", "--exclude", "tag:refused"))
+    plan = ("plan", "--manifest", "shop/target/manifest.json", "-d", "shop/shop.duckdb", "--no-measure", "--json")
+    planned = (inlay_command(*plan), inlay_command(*plan, "--store", "shop/kept"))
+    made = Stored(project, inferred, called, called, planned)
+    return replace(made, stored=made.without_inlay("run", "--exclude", "tag:refused"))
 
 
 def test_infer_over_a_project_leaves_a_build_nothing_to_infer(stored: Stored) -> None:
     assert stored.inferred.returncode == 0, stored.inferred.stderr
     nodes = {line.removeprefix("inferring ") for line in stored.inferred.stderr.splitlines()}
-    assert nodes == {"every", "sums", "lasting", "keeping", "spoken"}
+    assert nodes == {"every", "language", "asked", "sums", "lasting", "keeping", "spoken"}
     assert stored.called.code == 0, stored.called.output
     runs: dict[str, int] = {}
     for row in read_ledger(open_folder(str(stored.project.folder / "kept"))).to_pylist():
@@ -514,25 +580,51 @@ def test_infer_over_a_project_leaves_a_build_nothing_to_infer(stored: Stored) ->
     assert not (stored.project.folder / "target" / "inlay").exists()
 
 
+def test_a_plan_of_the_project_counts_what_infer_answers(stored: Stored) -> None:
+    for ran in stored.planned:
+        assert ran.returncode == 0, ran.stderr
+    unknown, known = (json.loads(ran.stdout) for ran in stored.planned)
+    assert known["to_infer"] == 0
+    lines = {(line["node"].rpartition(".")[2], line["function"]): line for line in unknown["calls"]}
+    functions = {name for name, _ in LANGUAGE_CALLS.values()}
+    assert {function for node, function in lines if node == "language"} == functions
+    for function in functions:
+        assert lines["language", function]["to_infer"] >= 4, function
+    for function in ("ai_agg", "ai_summarize_agg"):
+        line = lines["asked", function]
+        assert (line["model"], line["known"]) == ("fake-generate", 0)
+        assert line["to_infer"] == line["distinct"] > 0
+
+
 def test_the_stored_form_gives_the_same_tables_without_inlay(stored: Stored) -> None:
     assert stored.stored.code == 0, stored.stored.output
     assert set(stored.stored.statuses().values()) == {"success"}
-    compiled = stored.project.compiled("every")
-    assert "read_parquet('" in compiled
-    assert "ai_embed(" not in compiled
+    for model in ("every", "language", "asked"):
+        compiled = stored.project.compiled(model)
+        assert "read_parquet('" in compiled
+        assert "ai_" not in re.sub(r"read_parquet\('[^']+'\)", "", compiled), model
     with duckdb.connect(str(stored.project.folder / "shop.duckdb"), read_only=True) as con:
-        for table in ("every", "sums", "lasting"):
+        for table in ("every", "language", "asked", "sums", "lasting"):
             described = [con.execute(f"describe {schema}.{table}").fetchall() for schema in ("main", "plain")]
             assert described[1] == described[0], table
-            order = "order by all" if table != "every" else "order by id"
+            order = "order by all" if table not in ("every", "language") else "order by id"
             called, found = (con.execute(f"from {schema}.{table} {order}").fetchall() for schema in ("main", "plain"))
             assert found == called, table
-        columns = [row[0] for row in con.execute("describe plain.every").fetchall()]
-        rows = {row[0]: dict(zip(columns, row, strict=True)) for row in con.execute("from plain.every").fetchall()}
-    assert {name: rows[4][name] for name in columns[3:]} == dict.fromkeys(columns[3:])  # NULL in, NULL out
-    assert not [name for name in columns[3:] if rows[1][name] is None]
-    assert rows[1]["key"] == "key 1"
-    assert rows[1]["embedding"] == pytest.approx(unit(rows[1]["value"]), abs=1e-6)
+        every, language = (by_id(con, f"plain.{table}") for table in ("every", "language"))
+    for rows in (every, language):
+        columns = [name for name in rows[1] if name not in ("id", "key", "value")]
+        assert {name: rows[4][name] for name in columns} == dict.fromkeys(columns)  # NULL in, NULL out
+        assert not [name for name in columns if rows[1][name] is None]
+        assert rows[1]["key"] == "key 1"
+    assert every[1]["embedding"] == pytest.approx(unit(every[1]["value"]), abs=1e-6)
+    assert list(language[1]["about"]) == ["where", "a"]
+    assert json.loads(language[1]["try_about"]["value"]) == language[1]["about"]
+    assert language[1]["aspects"].keys() == {"price", 'it\'s "light"'}
+
+
+def by_id(con: duckdb.DuckDBPyConnection, table: str) -> dict[int, dict[str, Any]]:
+    columns = [row[0] for row in con.execute(f"describe {table}").fetchall()]
+    return {row[0]: dict(zip(columns, row, strict=True)) for row in con.execute(f"from {table}").fetchall()}
 
 
 def test_a_view_with_answers_works_for_every_reader(stored: Stored) -> None:
@@ -550,12 +642,16 @@ def test_a_view_with_answers_works_for_every_reader(stored: Stored) -> None:
 
 
 def test_what_the_stored_form_cannot_look_up_is_said(stored: Stored) -> None:
-    run = stored.without_inlay("run", "--select", "tag:refused", "every", NEW="neu")
+    run = stored.without_inlay("run", "--select", "tag:refused", "every", "language", NEW="neu")
     assert run.code == 1, run.output
     said = {name: node["message"] for name, node in run.nodes.items()}
     store = str(stored.project.folder / "kept")
-    for name in ("unasked", "every"):
-        assert f"in '{name}': the store {store} has no answers to this call: [\"ai_classify\", [[" in said[name]
+    for name, call in (
+        ("unasked", '["ai_classify", [['),
+        ("every", '["ai_classify", [['),
+        ("language", '["ai_complete", null, {"max_tokens": 400.0, "schema": ["b", "neu"]}]'),
+    ):
+        assert f"in '{name}': the store {store} has no answers to this call: {call}" in said[name]
         assert f"inlay infer --store {store}" in said[name]
     assert "labels is the SQL expression '['a', 'b']'; the stored form needs a list in Jinja" in said["spoken"]
     assert "on_change of 'keeping' is 'append', which needs inlay's plugin" in said["keeping"]

@@ -8,4 +8,4 @@ select
     {{ inlay.try_ai_summarize_agg('body') }} as try_summary
 from {{ ref('texts') }}
 group by all
-having {{ inlay.ai_summarize_agg('upper(body)', max_words=9) }} is not null or rest = 0
+having {{ inlay.ai_summarize_agg('upper(body)', max_words=9) }} is not null or count(*) = 2
