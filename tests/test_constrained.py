@@ -12,10 +12,11 @@ from random import Random
 from typing import Any
 
 import duckdb
+import numpy as np
 import pytest
 import torch
 
-from inlay.backends.constrained import Constraint, State, compile_constraint, fill_masks
+from inlay.backends.constrained import Constraint, State, compile_constraint, fill_masks, spread_there
 from inlay.json_schema import FORMATS, read_schema, validated
 from inlay.json_schema.grammar import grammar_of
 from inlay.json_schema.number_patterns import integer_pattern, number_pattern
@@ -163,6 +164,33 @@ def test_several_end_tokens() -> None:
     assert set(ends) <= set(allowed(state)) and not state.finished
     state.advance(ends[1])
     assert state.finished
+
+
+def test_an_end_token_that_is_text_elsewhere_only_ends() -> None:
+    tokenizer = made(byte_level)
+    ends = tokenizer.convert_tokens_to_ids(["a", "e", "<|end|>"])
+    schema = schema_of({"type": "string"})
+    constraint = compile_constraint(tokenizer, len(tokenizer), ends, schema, max_string=20)
+    for text, finished, problem in write([constraint] * 20, tokenizer, 100, 0):
+        assert finished and problem is None
+        assert validated(schema, text) == (text, None)
+    with pytest.raises(ValueError, match="no tokens for 'true'"):
+        alone = tokenizer.convert_tokens_to_ids(["t"]) + [
+            i for i in range(len(tokenizer)) if "t" in tokenizer.decode([i])
+        ]
+        compile_constraint(tokenizer, len(tokenizer), alone, schema_of({"type": "boolean"}))
+
+
+def test_a_model_without_an_end_is_said() -> None:
+    with pytest.raises(ValueError, match="no token that ends a reply"):
+        compile_constraint(made(byte_level), len(made(byte_level)), [], schema_of({"type": "boolean"}))
+
+
+def test_bits_are_spread_alike_wherever_they_are() -> None:
+    bits = np.random.default_rng(0).integers(0, 256, (5, 40), dtype=np.uint8)
+    for width in (320, 317, 8, 1):
+        expected = np.unpackbits(bits, axis=1, count=width, bitorder="little").astype(bool)
+        assert spread_there(torch.from_numpy(bits), width).tolist() == expected.tolist()
 
 
 def test_special_tokens_are_never_written() -> None:

@@ -85,6 +85,8 @@ class State:
     def closed(self, words: Words) -> None:
         """Puts right what llguidance's mask of this state cannot say: an end where there is no other way on."""
         if not self.finished and self.problem is None:
+            if not self.matcher.is_accepting():
+                words &= ~self.constraint.ends  # a model may end its replies with a token that is text elsewhere
             error = self.matcher.get_error() if self.matcher.is_error() else ""
             if error and "NoExtension" not in error:
                 self.problem = f"the schema is too much for the grammar engine: {_reason(error)}"
@@ -154,9 +156,13 @@ def _spread(bits: Words, width: int, device: torch.device) -> torch.Tensor:
         return torch.from_numpy(
             np.unpackbits(bits.view(np.uint8), axis=1, count=width, bitorder="little").view(np.bool_)
         )
-    packed = torch.from_numpy(bits.view(np.uint8)).to(device)
-    spread = (packed.unsqueeze(-1) >> torch.arange(8, dtype=torch.uint8, device=device)) & 1
-    return spread.reshape(len(bits), -1)[:, :width].bool()
+    return spread_there(torch.from_numpy(bits.view(np.uint8)).to(device), width)
+
+
+def spread_there(packed: torch.Tensor, width: int) -> torch.Tensor:
+    """[rows, width] of bool from [rows, bytes] of uint8, lowest bit first, where the bytes are."""
+    bits = (packed.unsqueeze(-1) >> torch.arange(8, dtype=torch.uint8, device=packed.device)) & 1
+    return bits.reshape(len(packed), -1)[:, :width].bool()
 
 
 _LOCK = threading.Lock()
@@ -172,12 +178,14 @@ def _executor() -> Any:
 def _compiled(
     tokenizer: Any, vocab_size: int, eos_ids: tuple[int, ...], schema: str, max_string: int | None
 ) -> Constraint:
+    if not eos_ids:
+        raise ValueError("the model has no token that ends a reply")
     grammar = grammar_of(schema, max_string)
     n_tokens = max(vocab_size, len(tokenizer))
     kept = _TOKENIZERS.setdefault(tokenizer, {})
     if (n_tokens, eos_ids) not in kept:
         made = _tokenizer(tokenizer, n_tokens, eos_ids)
-        kept[n_tokens, eos_ids] = (made, pieces_of(made))
+        kept[n_tokens, eos_ids] = (made, pieces_of(made, eos_ids))
     reader, pieces = kept[n_tokens, eos_ids]
     missing = unwritable(pieces, grammar.literals)
     if missing is not None:

@@ -39,9 +39,10 @@ def wrapped(tokenizer: Any, n_tokens: int, eos_id: int) -> Any:
     return TokenizerWrapper(_Pieces(tokenizer, pieces, eos_id))
 
 
-def pieces_of(reader: Any) -> frozenset[bytes] | None:
+def pieces_of(reader: Any, eos_ids: Sequence[int]) -> frozenset[bytes] | None:
     """All that tokens of an LLTokenizer stand for; None where every byte is a token, so that all can be written."""
-    tokens = (token for token in range(reader.vocab_size) if not reader.is_special_token(token))
+    kept = set(range(reader.vocab_size)) - set(eos_ids)
+    tokens = (token for token in kept if not reader.is_special_token(token))
     pieces = frozenset(reader.decode_bytes([token]) for token in tokens)
     return None if all(bytes([byte]) in pieces for byte in range(256) if byte not in _NOT_IN_UTF8) else pieces
 
