@@ -25,6 +25,7 @@ PROGRAMS = (
     "cascade",
     "zero_shot",
     "constrained",
+    "http",
 )
 
 

@@ -83,7 +83,7 @@ class FaultServer:
         self.files: dict[str, bytes] = {}
         self.batches: dict[str, dict[str, Any]] = {}
         self.polls_until_done = 2
-        self.drops_new_batches = 0
+        self.drops_new_batches = self.drops_downloads = 0
         self.batch_refusal = ""
         self._held, self._filled = burst, time.monotonic()
         self._loop = asyncio.new_event_loop()
@@ -273,6 +273,13 @@ class FaultServer:
         return web.json_response({"id": name, "object": "file", "purpose": "batch"})
 
     async def content(self, request: web.Request) -> web.StreamResponse:
+        if self.drops_downloads:
+            self.drops_downloads -= 1
+            half = self.files[request.match_info["id"]]
+            response = web.StreamResponse(headers={"Content-Length": str(len(half))})
+            await response.prepare(request)
+            await response.write(half[: len(half) // 2])
+            await _FAULTS["reset"](self, request)
         return web.Response(body=self.files[request.match_info["id"]])
 
     async def make_batch(self, request: web.Request) -> web.StreamResponse:

@@ -188,6 +188,12 @@ def test_a_batch_made_while_the_connection_broke_is_not_made_twice(server: Fault
     assert len(server.batches) == 1
 
 
+def test_a_download_that_breaks_is_begun_again(server: FaultServer, tmp_path: Path) -> None:
+    server.drops_downloads = 2
+    assert replies(ask(batch_model(server, tmp_path), TEXTS)) == [f"echo: {text}" for text in TEXTS]
+    assert server.drops_downloads == 0
+
+
 def test_a_file_that_was_uploaded_before_a_crash_becomes_one_batch(server: FaultServer, tmp_path: Path) -> None:
     server.polls_until_done = 1_000_000
     ask(batch_model(server, tmp_path), TEXTS, stopped=lambda: bool(server.batches))

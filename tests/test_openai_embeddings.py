@@ -120,6 +120,15 @@ def test_a_row_that_the_server_fails_at_harms_no_other(server: FaultServer) -> N
     assert server.requests <= 4 + 2 * 6 + 4
 
 
+def test_a_pack_that_is_refused_for_its_pace_is_not_asked_in_parts(server: FaultServer) -> None:
+    texts = [f"row {n}" for n in range(200)]
+    texts[5] += "<<429>>"
+    got = embed(embedder(server, pack_texts=10, retry_s=1.0, requests_per_minute=1_200), texts)
+    assert_each_its_own(got, texts, range(10))
+    assert "429" in str(got[0])
+    assert max(len(body["input"]) for body in server.bodies) == min(len(body["input"]) for body in server.bodies) == 10
+
+
 def test_a_pack_that_is_too_large_is_halved_and_the_size_remembered() -> None:
     texts = [f"row {n}" for n in range(400)]
     with FaultServer(most_inputs=32) as server:

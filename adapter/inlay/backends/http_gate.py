@@ -5,7 +5,7 @@ and opens at the pace of two buckets: requests a minute, and tokens a minute. A 
 prompt and longest reply, and gives back what it did not use: providers count both of them, and count like this.
 
 Nobody need know the server's pace, either: each refusal doubles the time between two requests, and each answer takes
-some of it away. So some requests in a hundred are refused, and not all that wait whenever a pause ends.
+some of it away. So a few requests in a hundred are refused, and not all that wait whenever a pause ends.
 """
 
 from __future__ import annotations
@@ -13,21 +13,21 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-# A request bucket holds a tenth of a second's worth: providers cut a minute's requests into seconds, and a start with a
-# second's worth would be two of them in the first. A token bucket holds ten seconds' worth, since what requests under
-# way have set aside is missing from it until they are answered.
-REQUEST_BURST_S = 0.1
+# A request bucket holds little more than what a busy machine is late by: providers cut a minute's requests into seconds
+# and smaller parts. A token bucket holds ten seconds' worth, since what requests under way have set aside is missing
+# from it until they are answered.
+REQUEST_BURST_S = 0.02
 TOKEN_BURST_S = 10.0
 
 # A pause whose length the server does not say: between 0 and this, doubled for each one in a row.
 FIRST_PAUSE_S = 0.25
 LONGEST_PAUSE_S = 60.0
 
-# Between two requests, once one was refused. At one refusal for 34 answers it stays as it is.
+# Between two requests, once one was refused. At one refusal for 69 answers it stays as it is.
 LEAST_GAP_S = 0.001
 FIRST_GAP_S = 0.005
 LONGEST_GAP_S = 1.0
-GAP_AFTER_ANSWER = 0.98
+GAP_AFTER_ANSWER = 0.99
 
 # Of a request or a token. Without it the rest of a sum may be a wait too short to move a clock.
 _ROUNDING = 1e-6
@@ -111,11 +111,17 @@ class Gate:
             self._paused_until = max(self._paused_until, now + self._draw() * longest)
         if new:
             self._paused_at = now
-            self._gap_s = min(LONGEST_GAP_S, max(FIRST_GAP_S, 2 * self._gap_s))
+            if not self._pauses:  # further ones without an answer say nothing about the pace
+                self._gap_s = min(LONGEST_GAP_S, max(FIRST_GAP_S, 2 * self._gap_s))
             self._pauses = min(self._pauses + 1, 10)
         if self._refused_since is None:
             self._refused_since = now
         return max(0.0, self._paused_until - now)
+
+    def begin(self) -> None:
+        """Work begins where none was under way: refusals of long ago say nothing about the server now."""
+        self._pauses = 0
+        self._refused_since = None
 
     def answered(self) -> None:
         self._pauses = 0

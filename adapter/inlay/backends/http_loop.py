@@ -31,6 +31,9 @@ _forgotten: list[object] = []
 def run(work: Coroutine[Any, Any, None], stopped: Callable[[], bool]) -> bool:
     """Runs the coroutine on the loop while this thread waits; raises what it raises. False where stopped() said so, or
     the process ends: then the coroutine was cancelled. stopped() is called in this thread."""
+    if threading.current_thread() is _thread:
+        work.close()
+        raise RuntimeError("the loop's own thread cannot wait for it: ask from another thread than done() runs in")
     loop = _running_loop()
     ended = threading.Event()
     tasks: list[asyncio.Task[None]] = []

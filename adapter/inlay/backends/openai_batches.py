@@ -240,7 +240,7 @@ class Batches:
                     return found
             elif found.kind == "absent":
                 return None
-            elif found.kind != "again" or time.monotonic() - heard > _PATIENCE_S:
+            elif found.kind not in ("again", "refused") or time.monotonic() - heard > _PATIENCE_S:
                 raise self._server.refusal(found)
             await asyncio.sleep(self._model.poll_s)
 
@@ -254,9 +254,10 @@ class Batches:
                 return
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 if attempt == ATTEMPTS:
+                    why = self._server.hide(str(error)) or type(error).__name__
                     raise EndpointError(
-                        f"{self._server.where}: the batch's answers cannot be downloaded: {type(error).__name__}. They "
-                        "stay at the provider: ask again."
+                        f"{self._server.where}: the batch's answers cannot be downloaded: {why}. They stay at the "
+                        "provider: ask again."
                     ) from None
                 await asyncio.sleep(wait_before_s(attempt + 1))
 

@@ -124,8 +124,9 @@ class Packs:
                 return self._deliver(pack, vectors, shared(usage_of(found)[0], tokens))
             except ValueError as error:
                 wrong, broken = str(error), False
-        if len(pack) == 1:
-            self._done(pack.start, wrong, 0)
+        if len(pack) == 1 or (isinstance(found, Verdict) and found.kind == "refused"):
+            for position in pack:
+                self._done(position, wrong, 0)
             return False
         middle = pack.start + len(pack) // 2
         halves = range(pack.start, middle), range(middle, pack.stop)

@@ -79,6 +79,7 @@ class Server:
         self._calls += 1
         if self._calls == 1:
             self.budget.begin()
+            self.gate.begin()
         try:
             yield
         finally:
@@ -111,7 +112,7 @@ class Server:
                     first_sent = sent
                 elif sent - first_sent > self.endpoint.retry_s:
                     self.gate.settle(tokens, 0)
-                    return Verdict("row", f"{last} (asked for {sent - first_sent:.0f} s; retry_s)")
+                    return Verdict("refused", f"{last} (asked again for {sent - first_sent:.0f} s; see retry_s)")
                 found = await self._attempt(url, body, holds, name, most_bytes, timeout_s or self.endpoint.timeout_s)
             if not isinstance(found, Verdict):
                 self.has_answered = True
@@ -126,7 +127,7 @@ class Server:
             left_s = first_sent + self.endpoint.retry_s - now
             if found.kind == "refused":
                 if self._refused(now, sent, found) > left_s:
-                    return Verdict("row", f"{last} (asked for {now - first_sent:.0f} s; retry_s)")
+                    return Verdict("refused", f"{last} (asked again for {now - first_sent:.0f} s; see retry_s)")
             elif found.kind == "again":
                 tried += 1
                 wait_s = max(wait_before_s(tried + 1), found.wait_s or 0.0)
@@ -147,7 +148,10 @@ class Server:
             async with response:
                 if response.status != 200:
                     content = await _read(response, MOST_BODY_BYTES)
-                    raise self.refusal(judged(response.status, response.headers, content, time.time(), self.hide))
+                    verdict = judged(response.status, response.headers, content, time.time(), self.hide)
+                    if verdict.kind in ("again", "refused"):
+                        raise aiohttp.ClientPayloadError(verdict.reason)
+                    raise self.refusal(verdict)
                 rest = b""
                 while True:
                     async with asyncio.timeout(timeout_s):
