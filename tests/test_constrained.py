@@ -228,6 +228,7 @@ def test_constraints_are_kept_for_a_tokenizer_and_states_are_their_own() -> None
         ({"type": "string", "pattern": "(a)\\1"}, "backreferences are not supported"),
         ({"type": "string", "pattern": '^"$'}, "no text without quotes, backslashes and control characters fits"),
         ({"type": "string", "pattern": "^a$", "minLength": 2}, "no text without quotes"),
+        ({"type": "string", "pattern": "^[a-z ]+$", "minLength": 1_000, "maxLength": 5_000}, "leave minLength or maxLength out"),
         ({"type": "integer", "exclusiveMinimum": 1, "exclusiveMaximum": 2}, r"no integer lies between its bounds \(2 to 1\)"),
         ({"type": "number", "minimum": 1, "exclusiveMaximum": 1}, r"no number lies between its bounds \(1 to 1\)"),
     ],
@@ -259,6 +260,23 @@ def test_a_reply_that_cannot_go_on_is_a_problem_and_ends() -> None:
     assert found == [made(CAN_WRITE[-1]).eos_token_id]
     state.advance(found[0])
     assert state.finished and state.problem
+
+
+def test_a_schema_of_too_many_alternatives_is_a_problem_of_its_replies() -> None:
+    constraint = compiled({"anyOf": [{"const": f"value {i}"} for i in range(2_500)]})
+    ((_, finished, problem),) = write([constraint], made(byte_level), 50, 0)
+    assert finished and problem is not None
+    assert problem.startswith("the schema is too much for the grammar engine: ") and "2501 items" in problem
+    listed = compiled({"enum": [f"value {i}" for i in range(20_000)]})
+    assert takes(listed, '"value 19999"') and not takes(listed, '"value 20000"')
+
+
+def test_a_format_with_a_length() -> None:
+    constraint = compiled({"type": "string", "format": "email", "minLength": 8, "maxLength": 10})
+    for text in ("abc@example", "abcd@ef.gh", "a@b", "abcdefgh"):
+        assert takes(constraint, f'"{text}"') == (text == "abcd@ef.gh"), text
+    both = compiled({"type": "string", "format": "uri", "pattern": "^https://[a-z.]+/x$"})
+    assert takes(both, '"https://a.b/x"') and not takes(both, '"https:///x"') and not takes(both, '"https://a/y"')
 
 
 def test_fields_are_written_in_order_and_optional_ones_may_be_left_out() -> None:

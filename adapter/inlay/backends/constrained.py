@@ -30,6 +30,10 @@ from inlay.json_schema.grammar import grammar_of
 
 _KEPT = 64  # constraints of one tokenizer; a statement has one, a dbt project some
 
+_LOCK = threading.Lock()
+_CONSTRAINTS: weakref.WeakKeyDictionary[Any, OrderedDict[Any, Constraint]] = weakref.WeakKeyDictionary()
+_TOKENIZERS: weakref.WeakKeyDictionary[Any, dict[Any, Any]] = weakref.WeakKeyDictionary()
+
 Words = npt.NDArray[np.uint32]
 
 
@@ -79,6 +83,9 @@ class State:
         else:
             allowed = self.matcher.consume_token(token_id)
             self.finished = allowed and bool(self.matcher.is_stopped())
+            error = "" if allowed else self.matcher.get_error()
+            if error and "satisfy" not in error:
+                self.problem, allowed = _too_much(error), True
         if not allowed:
             raise ValueError(f"token {token_id} must not stand here: the mask forbade it")
 
@@ -89,7 +96,7 @@ class State:
                 words &= ~self.constraint.ends  # a model may end its replies with a token that is text elsewhere
             error = self.matcher.get_error() if self.matcher.is_error() else ""
             if error and "NoExtension" not in error:
-                self.problem = f"the schema is too much for the grammar engine: {_reason(error)}"
+                self.problem = _too_much(error)
             elif error or not words.any():
                 self.problem = "nothing that the model can write at this point fits the schema"
         if self.finished or self.problem is not None:
@@ -165,11 +172,6 @@ def spread_there(packed: torch.Tensor, width: int) -> torch.Tensor:
     return bits.reshape(len(packed), -1)[:, :width].bool()
 
 
-_LOCK = threading.Lock()
-_CONSTRAINTS: weakref.WeakKeyDictionary[Any, OrderedDict[Any, Constraint]] = weakref.WeakKeyDictionary()
-_TOKENIZERS: weakref.WeakKeyDictionary[Any, dict[Any, Any]] = weakref.WeakKeyDictionary()
-
-
 @functools.cache
 def _executor() -> Any:
     return LLExecutor()
@@ -201,11 +203,17 @@ def _compiled(
     return constraint
 
 
+def _too_much(message: str) -> str:
+    return f"the schema is too much for the grammar engine: {_reason(message)}"
+
+
 def _reason(message: str) -> str:
     """llguidance's own words, without the grammar that it shows with them."""
     lines = [line.strip() for line in message.splitlines() if line.strip()]
     if "Regex is empty" in message:
         return "no text without quotes, backslashes and control characters fits a pattern and length of it"
+    if "Unable to determine if regex is empty" in message:
+        return "a pattern and the length beside it are too much to check together; leave minLength or maxLength out"
     found = next((line for line in lines if line.startswith("error:")), lines[0] if lines else "no reason given")
     return found.removeprefix("error:").strip()
 

@@ -70,7 +70,8 @@ class _Writer:
         if "anyOf" in node:
             return self.rule([self.value(branch) for branch in node["anyOf"]])
         if "enum" in node or "const" in node:
-            return self.rule([self.literal(_compact(each)) for each in node.get("enum", [node.get("const")])])
+            values = node["enum"] if "enum" in node else [node["const"]]
+            return self.words([_compact(each) for each in values])
         kinds = node["type"] if isinstance(node["type"], list) else [node["type"]]
         return self.rule([self.of_type(kind, node) for kind in kinds])
 
@@ -85,21 +86,26 @@ class _Writer:
             return self.terminal(integer_pattern(node))
         if kind == "number":
             return self.terminal(number_pattern(node))
-        return self.rule([self.literal(word) for word in (("true", "false") if kind == "boolean" else ("null",))])
+        return self.words(["true", "false"] if kind == "boolean" else ["null"])
 
     def string(self, node: dict[str, Any]) -> str:
-        patterns = [f"^(?:{FORMATS[node['format']]})$"] if "format" in node else []
-        patterns += [node["pattern"]] if "pattern" in node else []
         least, most = node.get("minLength", 0), node.get("maxLength")
-        if patterns:
-            lengths = {word: node[word] for word in ("minLength", "maxLength") if word in node}
-            parts = [{"type": "string", "pattern": pattern} for pattern in (*patterns, _UNESCAPED)]
-            schema = {"x-guidance": _NO_ESCAPES, "type": "string", "allOf": parts, **lengths}
-            return self.named(f"%json {_compact(schema)}", "r")
-        if most is None and self.max_string is not None:
+        said_format = FORMATS[node["format"]].replace("/", "\\/") if "format" in node else None
+        if "pattern" in node:
+            words = {word: node[word] for word in ("minLength", "maxLength") if word in node}
+            both = [{"type": "string", "pattern": pattern} for pattern in (node["pattern"], _UNESCAPED)]
+            if said_format is not None:
+                both.append({"type": "string", "pattern": f"^(?:{said_format})$"})
+            return self.named(
+                f"%json {_compact({'x-guidance': _NO_ESCAPES, 'type': 'string', 'allOf': both, **words})}", "r"
+            )
+        if most is None and self.max_string is not None and said_format is None:
             most = max(self.max_string, least)
         times = f"{{{least},{'' if most is None else most}}}" if least or most is not None else "*"
-        return self.terminal(f'/"{_CHARACTER}{times}"/')
+        if said_format is None:
+            return self.terminal(f'/"{_CHARACTER}{times}"/')
+        length = f" & /(?s:.){times}/" if times != "*" else ""
+        return self.terminal(f'"\\"" (/{said_format}/{length}) "\\""')
 
     def array(self, item: str, least: int, most: int | None) -> str:
         if most == 0:
@@ -155,6 +161,12 @@ class _Writer:
             self.names[content] = f"{letter}{len(self.names)}"
             self.lines.append(f"{self.names[content]}: {content}")
         return self.names[content]
+
+    def words(self, texts: list[str]) -> str:
+        """One of some texts, as a terminal: there may be thousands, and a rule tries each by itself."""
+        texts = list(dict.fromkeys(texts))
+        literals = [self.literal(text) for text in texts]
+        return literals[0] if len(literals) == 1 else self.terminal(" | ".join(literals))
 
     def literal(self, text: str) -> str:
         self.literals.add(text)
