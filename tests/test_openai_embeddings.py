@@ -209,6 +209,15 @@ def test_a_call_that_is_stopped_returns_though_the_server_hangs(server: FaultSer
     assert embed(embedder(server, timeout_s=600.0), ["<<hang>>"] * 20, stopped=stopped) == [None] * 20
 
 
+def test_what_done_raises_reaches_the_caller(server: FaultServer) -> None:
+    def done(_position: int, _row: Floats | str, _tokens: int) -> None:
+        raise ValueError("in the caller's own code")
+
+    with pytest.raises(ValueError, match="own code"):
+        embedder(server).embed(["a", "b"], stopped=never, spend=free, done=done)
+    assert server.requests == 1
+
+
 def test_a_refused_key_ends_the_call_at_once(server: FaultServer) -> None:
     with pytest.raises(EndpointError, match="401"):
         embed(embedder(server, pack_texts=2), ["<<401>>"] * 500)

@@ -34,7 +34,7 @@ PACK_TEXTS = 256
 PACK_TOKENS = 100_000
 
 # What is asked for, in turn, where a server refuses one; each answer is read as what it is. Numbers in base64 are
-# a quarter of the bytes of numbers in decimals, and eleven times quicker to read (bench/http.py).
+# a quarter of the bytes of numbers in decimals, and ten times quicker to read (bench/http.py).
 ENCODINGS: tuple[str | None, ...] = ("base64", "float", None)
 
 Told = Callable[[int, Floats | str, int], None]
@@ -117,13 +117,10 @@ class Packs:
         if isinstance(found, Verdict):
             wrong, broken = found.reason, found.kind == "again"
         else:
-            try:
-                vectors = vectors_by_index(found, len(pack))
-                if self._all_of_another_width(vectors):
-                    vectors = await self._of_right_width(pack, vectors, sum(tokens), asked_for_width)
+            vectors = await self._vectors(pack, found, sum(tokens), asked_for_width)
+            if not isinstance(vectors, str):
                 return self._deliver(pack, vectors, shared(usage_of(found)[0], tokens))
-            except ValueError as error:
-                wrong, broken = str(error), False
+            wrong, broken = vectors, False
         if len(pack) == 1 or (isinstance(found, Verdict) and found.kind == "refused"):
             for position in pack:
                 self._done(position, wrong, 0)
@@ -156,6 +153,16 @@ class Packs:
         if self._embedder.asks_for_width:
             fields["dimensions"] = self._embedder.ref.width
         return json.dumps(fields).encode("ascii")
+
+    async def _vectors(self, pack: range, found: Answer, tokens: int, asked_for_width: bool) -> Vectors | str:
+        """Or why the answer is none to this pack."""
+        try:
+            vectors = vectors_by_index(found, len(pack))
+            if self._all_of_another_width(vectors):
+                vectors = await self._of_right_width(pack, vectors, tokens, asked_for_width)
+        except ValueError as error:
+            return str(error)
+        return vectors
 
     def _all_of_another_width(self, vectors: Vectors) -> bool:
         """Then the settings or the model are at fault, and not a row; unless the width was right before."""
