@@ -216,6 +216,18 @@ def test_macros_of_language_models_answer_as_the_sql_functions_do(rows: duckdb.D
     assert "asked to fail" in rows.execute("select try_asked.error from per_group where rest = 0").fetchall()[0][0]
 
 
+def test_columns_say_which_call_they_came_from(rows: duckdb.DuckDBPyConnection) -> None:
+    comments = rows.execute(
+        "select column_name, comment from duckdb_columns() where table_name = 'per_group'"
+    ).fetchall()
+    said = dict(comments)
+    assert said["rest"] is said["n"] is None
+    assert said["asked"].startswith(
+        "inlay: ai_agg(body, 'what''s asked for most?', max_tokens := 300) by model fake-gen"
+    )
+    assert said["try_summary"].startswith("inlay: try_ai_summarize_agg(body) by model fake-generate")
+
+
 def without_cached(row: tuple[Any, ...]) -> list[Any]:
     return [{**value, "cached": None} if isinstance(value, dict) and "cached" in value else value for value in row]
 

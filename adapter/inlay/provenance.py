@@ -13,7 +13,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from inlay.calls_in_sql import configured_model, scalar_specs
+from inlay.calls_in_sql import called_specs, configured_model
 from inlay.errors import InlayError
 from inlay.planner.text import CallText, find_calls
 from inlay.session import Session
@@ -25,7 +25,7 @@ _CALL_LENGTH = 200
 def column_comments(session: Session, sql: str) -> str:
     """JSON: {column: what a person should know of where it came from}."""
     calls: list[CallText] = []
-    columns = _columns(_renamed(sql, scalar_specs(session), calls))
+    columns = _columns(_renamed(sql, called_specs(session), calls))
     return json.dumps(
         {
             column: "; ".join(_said(session, calls[number]) for number in sorted(numbers))

@@ -1,3 +1,5 @@
+{{ config(post_hook="{{ inlay.comment_columns() }}") }}
+
 -- The macros of groups.
 select
     id % 3 as rest,
