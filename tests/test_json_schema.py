@@ -266,6 +266,8 @@ REFUSED = [
     ("INT) , (1", "is no DuckDB type"),
     ("INT; drop table x", "is no DuckDB type"),
     ("a INT, b", "the field 'b' has no type"),
+    ("STRUCT(a " * 3_000 + "INT" + ")" * 3_000, "is no DuckDB type"),
+    ("INT" + "[]" * 20, "nested more than 12 levels deep"),
     ("a BLOB", "cannot be of type BLOB. Types: VARCHAR, BOOLEAN"),
     ("a MAP(VARCHAR, INT)", "cannot be of type MAP"),
     ("a JSON", "cannot be of type JSON"),

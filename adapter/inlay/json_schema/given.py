@@ -8,7 +8,7 @@ from typing import Any
 from inlay.errors import ConfigError
 from inlay.json_schema.reading import ReplySchema, read_json_schema
 from inlay.json_schema.replies import loads
-from inlay.json_schema.sql_types import SUPPORTED, schema_of_sql_type
+from inlay.json_schema.sql_types import SUPPORTED, quoted_name, schema_of_sql_type
 from inlay.json_schema.words import TYPES
 
 
@@ -87,6 +87,6 @@ def _of_questions(where: str, given: Mapping[str, Any]) -> dict[str, Any]:
             fields[name]["description"] = question
     # No one asks "BIGINT" of a text: it is a type, and would give a column of texts in silence.
     if all(question in SUPPORTED for question in given.values()):
-        wanted = ", ".join(f"{name} {question}" for name, question in given.items())
+        wanted = ", ".join(f"{quoted_name(name)} {question}" for name, question in given.items())
         raise ConfigError(f"{where}: the values are types, and a mapping has questions. Type '{wanted}' instead.")
     return {"type": "object", "properties": fields, "required": list(fields)}

@@ -91,8 +91,9 @@ def schema_of_sql_type(where: str, text: str) -> dict[str, Any]:
         parsed = _parsed(attempt) if text else None
         if parsed is not None:
             return _schema(where, parsed)
+    shown = text if len(text) <= 200 else f"{text[:200]}…"
     raise ConfigError(
-        f"{where}: {text!r} is no DuckDB type. Type, for example, 'name VARCHAR, age INT, tags VARCHAR[]'. "
+        f"{where}: {shown!r} is no DuckDB type. Type, for example, 'name VARCHAR, age INT, tags VARCHAR[]'. "
         f"Types: {', '.join(SUPPORTED)}."
     )
 
@@ -116,7 +117,7 @@ def _parsed(text: str) -> Any | None:
     try:
         tokens = [token.token_type.name for token in sqlglot.tokenize(text, read="duckdb")]
         tree = sqlglot.parse_one(f"CAST(NULL AS {text})", read="duckdb")
-    except sqlglot.errors.SqlglotError:
+    except (sqlglot.errors.SqlglotError, RecursionError):
         return None
     if tokens.count("L_PAREN") != tokens.count("R_PAREN") or not isinstance(tree, exp.Cast):
         return None
