@@ -64,7 +64,7 @@ def _label_by_label(call: Call, labels: Labels) -> Bound:
 def _in_one_reply(call: Call, labels: Labels) -> Bound:
     if call.options.get("threshold") is not None:
         raise ConfigError(
-            f"{call.function}: threshold is given, but {call.model.name!r} is behind an endpoint and gives no scores. "
+            f"{call.function}: threshold is given, but {call.model.name!r} replies with labels and gives no scores. "
             "Leave threshold out."
         )
     file = prompt_file("ai_classify_multi", "remote")

@@ -52,7 +52,7 @@ def bind(call: Call) -> Bound:
 def _by_language_model(call: Call) -> Bound:
     if not gives_likelihoods(call.model) and call.options.get("threshold") is not None:
         raise ConfigError(
-            f"{call.function}: threshold is given, but {call.model.name!r} is behind an endpoint and says yes or no. "
+            f"{call.function}: threshold is given, but {call.model.name!r} only says yes or no and gives no scores. "
             "Leave threshold out."
         )
     threshold = call.threshold(DEFAULT_THRESHOLD)

@@ -1,8 +1,8 @@
 """Questions with fixed answers, put to a language model.
 
-A model in this process gives the likelihood of each answer in one forward pass, so the scores are probabilities and
-nothing is generated. One behind an endpoint replies in words, which count only where they are one of the answers; it
-gives no scores.
+A model on torch in this process gives the likelihood of each answer in one forward pass, so the scores are
+probabilities and nothing is generated. One behind an endpoint, or in vLLM, replies in words, which count only where they
+are one of the answers; it gives no scores.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ _REPLY_TOKENS = 128
 
 
 def gives_likelihoods(model: ModelRef) -> bool:
-    """Whether the model says how likely each answer is."""
-    return model.task == "generate" and model.endpoint is None
+    """Whether the model says how likely each answer is: one on torch in this process (or a fake one) does."""
+    return model.task == "generate" and model.endpoint is None and model.backend != "vllm"
 
 
 @dataclass(frozen=True)
 class Judged:
     """best: for each text the place of its answer among the options, -1 where there is none. scores: [n, options]
-    shares that sum to 1; None from an endpoint."""
+    shares that sum to 1; None where the model replied."""
 
     best: list[int]
     scores: Floats | None

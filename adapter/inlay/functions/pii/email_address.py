@@ -2,7 +2,8 @@
 
 A domain has at least two labels, the last of letters. Local part and labels may be of any script, each of one: in
 '请联系jo@example.com谢谢' the address is the Latin part. No addresses: git@host:path and scp's host:/path, the user of
-a URL (postgres://user:pw@host), handles with an @ before them, files (icon@2x.png), and a call (a@b.mean()).
+a URL (postgres://user:pw@host), handles with an @ before them, files (icon@2x.png), calls (a@b.mean()), and the names
+of mails (Message-ID: <…>).
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import re
 import unicodedata
 from collections.abc import Iterator
 
-from inlay.functions.pii.reading import MASK
+from inlay.functions.pii.reading import MASKS
 
 _LONGEST_LOCAL, _LONGEST_DOMAIN = 64, 253  # RFC 5321, section 4.5.3.1
 _LITERAL = re.compile(r"\[(?:IPv6:)?[0-9A-Fa-f:.]{2,45}\]")
@@ -21,7 +22,10 @@ _FILES = {
     *("jsx", "less", "log", "mjs", "pdf", "png", "scss", "svg", "tar", "tgz", "ts", "tsx", "txt", "webp", "whl", "xml"),
     *("yaml", "yml"),
 }
-_PATH_AFTER = re.compile(r":(?:[/~]|[\w.~-]{1,64}/(?!/))")
+_MESSAGE_ID = re.compile(r"(?:message-id|in-reply-to|references)\"?[:=]\s?\"?<?(?:[\w.+$-]{0,40}=)?$", re.IGNORECASE)
+_BLOCKS = re.compile(f"[@{MASKS}]")
+_BLOCKS_AFTER = re.compile(f"-*[@{MASKS}]")
+_PATH_AFTER = re.compile(r":(?:[/~]|[A-Za-z][A-Za-z._~-]{0,63}/(?!/))")
 
 
 def spans(view: str) -> Iterator[tuple[int, int]]:
@@ -50,11 +54,12 @@ def _around(view: str, at: int, lowest: int) -> tuple[int, int] | None:
     elif after == "'" and "'" in local:  # b'jo@example.com'
         start += local.rindex("'") + 1
     is_call = after == "(" and not view.endswith((".com", ".net", ".org"), at, end)
-    if is_call or after in {MASK, "@"} or (after and after.isascii() and after.isalnum()):
+    if is_call or _BLOCKS_AFTER.match(view, end) or (after and after.isascii() and after.isalnum()):
         return None
     if _PATH_AFTER.match(view, end) or (local == "git" and after in {":", "/"}):
         return None
-    return None if start >= at or _in_authority(view, start, at) else (start, end)
+    is_none = start >= at or _in_authority(view, start, at) or _MESSAGE_ID.search(view[max(0, start - 80) : start])
+    return None if is_none else (start, end)
 
 
 def _start_of_local(view: str, at: int, lowest: int) -> int | None:
@@ -77,7 +82,7 @@ def _start_of_local(view: str, at: int, lowest: int) -> int | None:
         start -= 1
         if at - start > 4 * _LONGEST_LOCAL:
             return None
-    if start > 0 and view[start - 1] in {"@", MASK}:
+    if start > 0 and _BLOCKS.match(view[start - 1]):
         return None
     return _trimmed(view, start, at)
 
@@ -157,7 +162,7 @@ def _is_top_level(label: str) -> bool:
 
 def _begins_a_sentence(view: str, labels: list[tuple[int, int]]) -> bool:
     *others, last = (view[start:end] for start, end in labels)
-    if last.isdigit():
+    if any(char.isdigit() for char in last) and not last.lower().startswith("xn--"):
         return True
     if len(last) > 1 and last.istitle():
         return "".join(others).islower()
@@ -172,7 +177,7 @@ def _in_authority(view: str, start: int, at: int) -> bool:
 
 def _is_letter(char: str) -> bool:
     """Marks too: vowels of Indic scripts are some. Not the ones that Latin letters are combined with."""
-    if char == MASK:
+    if _BLOCKS.match(char):
         return False
     return char.isalpha() or (char > "\u036f" and unicodedata.category(char)[0] == "M")
 

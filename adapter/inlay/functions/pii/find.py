@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from inlay.functions.pii import email_address, iban, ip_address, payment_card, phone_number, ssn, web_address
 from inlay.functions.pii.categories import CATEGORIES
 from inlay.functions.pii.no_pii import dates_and_times, uuids
-from inlay.functions.pii.reading import masked, read
+from inlay.functions.pii.reading import MASK, PLACEHOLDERS, masked, read
 
 VERSION = 1  # of the rules: stored answers are by it; raise it whenever a text may get other spans
 
@@ -30,7 +30,7 @@ RULES: tuple[tuple[str | None, Rule], ...] = (
 )
 # They hold other data, which counts where they themselves were not asked for.
 _CONTAINERS = {"url", "email"}
-_PLACEHOLDER = re.compile(rf"\[(?:{'|'.join(CATEGORIES).upper()})\]")
+_PLACEHOLDER = re.compile(rf"\[({'|'.join(CATEGORIES).upper()})\]")
 
 
 @dataclass(frozen=True)
@@ -52,17 +52,18 @@ def find_pii(text: str, categories: Sequence[str] = CATEGORIES) -> list[Span]:
     [Span(category='email', start=9, end=23, text='jo@example.com')]
     """
     view, places = read(text)
-    view = masked(view, (found.span() for found in _PLACEHOLDER.finditer(view)))
-    found: list[tuple[int, int, str]] = []
-    # A number next to another may be in doubt until that one is known: 'SSN 123 45 6789 202-555-0143'. So the rules
-    # are applied until they find no more; that is also why a redacted text has nothing left in it.
-    while new := _found(view, categories):
-        found += new
-        view = masked(view, ((start, end) for start, end, _ in new))
-    return [
-        Span(category, places[start], places[end - 1] + 1, text[places[start] : places[end - 1] + 1])
-        for start, end, category in sorted(found)
-    ]
+    view = _PLACEHOLDER.sub(lambda found: PLACEHOLDERS[CATEGORIES.index(found[1].lower())] * len(found[0]), view)
+    spans: list[Span] = []
+    for category, rule in RULES:
+        if category not in _CONTAINERS or category in categories:
+            found = list(rule(view))
+            view = masked(view, found)
+            if category is not None and category in categories:
+                for start, end in ((places[start], places[end - 1] + 1) for start, end in found):
+                    spans.append(Span(category, start, end, text[start:end]))
+        if category is not None:
+            view = view.replace(PLACEHOLDERS[CATEGORIES.index(category)], MASK)
+    return sorted(spans, key=lambda span: span.start)
 
 
 def redact(text: str, categories: Sequence[str] = CATEGORIES) -> str:
@@ -77,15 +78,3 @@ def redact(text: str, categories: Sequence[str] = CATEGORIES) -> str:
         pieces += (text[done : span.start], f"[{span.category.upper()}]")
         done = span.end
     return "".join(pieces) + text[done:]
-
-
-def _found(view: str, categories: Sequence[str]) -> list[tuple[int, int, str]]:
-    found: list[tuple[int, int, str]] = []
-    for category, rule in RULES:
-        if category in _CONTAINERS and category not in categories:
-            continue
-        spans = list(rule(view))
-        if category is not None and category in categories:
-            found += [(start, end, category) for start, end in spans]
-        view = masked(view, spans)
-    return sorted(found)

@@ -11,21 +11,27 @@ import ipaddress
 import re
 from collections.abc import Iterator
 
-from inlay.functions.pii.reading import WORD, masked
+from inlay.functions.pii.reading import DIGIT, PLACED, WORD, masked
 
 _V4 = re.compile(
-    rf"\d(?<![{WORD}_].)(?<!\d\..)\d{{0,2}}\.\d{{1,3}}\.\d{{1,3}}\.\d{{1,3}}(?![{WORD}_]|\.\d|-[A-Za-z])", re.ASCII
+    rf"\d(?<![{WORD}_].)(?<![{DIGIT}]\..)\d{{0,2}}\.\d{{1,3}}\.\d{{1,3}}\.\d{{1,3}}(?![{WORD}_]|\.[{DIGIT}]|-[A-Za-z])",
+    re.ASCII,
 )
 _VERSION = re.compile(
     r"(?:(?:version|release|revision|build|firmware)[\"'`]?[ :=<>~]{0,4}[\"'`]?"
-    r"|(?<![A-Za-z])(?:v|vers?|rel|rev|fw|sec|section|chapter|clause|kapitel|abschnitt|ziffer)[. ]{0,2}|§§? ?"
-    r"|(?:up|down)(?:grade|date)[sd]?\b[^\n]{0,16}? to )$",
+    r"|(?<![A-Za-z])(?:v|vers?|rel|rev|fw|sec|section|chapter|clause|fig|figure|table|art|article"
+    r"|kapitel|abschnitt|ziffer)[. ]{0,2}|§§? ?"
+    r"|(?:up|down)(?:grade|date)[sd]?(?: [\w.-]{1,20})?(?: from \S{1,45})? (?:to|from) )$",
     re.IGNORECASE,
 )
 _REQUIREMENT = re.compile(r"(\w+)\]?(?:[=~!<>]=|===)$")
 _HOST_LIKE = re.compile(r"(?:ip|addr|address|host|src|dst)\Z", re.IGNORECASE)
+_COLON_OF_A_WORD = re.compile(r"(?<=[A-Za-z\"'\])]):(?!:)")  # ip:fe80::1
+_WORD = re.compile(f"[{WORD}_]")
+_GOES_ON = re.compile(rf"[{WORD}_]|[.:][{PLACED}]")
 _TWO_COLONS = re.compile(":[0-9A-Fa-f]{0,4}:")
 _V6 = re.compile(r"[0-9A-Fa-f:.]++")
+_LOOPBACK_AND_PORT = re.compile(r"::1:\d{2,5}")  # as netstat writes it
 _LONGEST_V6 = 45
 
 
@@ -37,7 +43,7 @@ def spans(view: str) -> Iterator[tuple[int, int]]:
 
 
 def _is_version(view: str, match: re.Match[str]) -> bool:
-    before = view[max(0, match.start() - 32) : match.start()]
+    before = view[max(0, match.start() - 96) : match.start()]
     if _VERSION.search(before):
         return True
     if before.endswith("/") and match[0].endswith(".0.0.0"):  # Chrome/120.0.0.0
@@ -51,10 +57,12 @@ def _v6(view: str) -> Iterator[tuple[int, int]]:
         if match[0].count(":", 0, _LONGEST_V6) < 2:
             continue
         start, end = match.span()
-        if view[start] == ":" and view[start + 1] != ":":  # ip:2001:db8::1
+        if _COLON_OF_A_WORD.match(view, start):
             start += 1
         while view[end - 1] == "." or (view[end - 1] == ":" and view[end - 2] != ":"):
             end -= 1
+        if _LOOPBACK_AND_PORT.fullmatch(view, start, end):
+            end = start + len("::1")
         if end - start > _LONGEST_V6 or not _stands_alone(view, start, end):
             continue
         written = view[start:end]
@@ -63,8 +71,7 @@ def _v6(view: str) -> Iterator[tuple[int, int]]:
 
 
 def _stands_alone(view: str, start: int, end: int) -> bool:
-    word = re.compile(f"[{WORD}_]")
-    return not (start and word.match(view, start - 1)) and not word.match(view, end)
+    return not (start and _WORD.match(view, start - 1)) and not _GOES_ON.match(view, end)
 
 
 def _is_telling(written: str) -> bool:

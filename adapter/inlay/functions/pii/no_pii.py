@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from inlay.functions.pii.reading import WORD
+from inlay.functions.pii.reading import DIGIT, WORD
 
 _HEX = "[0-9A-Fa-f]"
 _UUID = re.compile(rf"{_HEX}(?<![{WORD}].){_HEX}{{7}}(?:-{_HEX}{{4}}){{3}}-{_HEX}{{12}}(?![{WORD}])")
@@ -14,8 +14,8 @@ _MINUTES = r":\d\d(?::\d\d)?"
 # A French telephone number (06.12.34.56.78) begins like a date, but goes on.
 _REST_OF_DATE = r"(?:\d{3}([-/.])\d{1,2}\1\d{1,2}|\d?([-/.])\d{1,2}\2(?:\d{4}|\d\d))"
 _DATE_OR_TIME = re.compile(
-    rf"\d(?<![{WORD}+].)(?<!\d[-/.:].)(?:{_REST_OF_DATE}(?:[T ]\d{{1,2}}{_MINUTES})?|\d?{_MINUTES})"
-    rf"(?![{WORD}]|[-/:.]\d)"
+    rf"\d(?<![{WORD}+].)(?<![{DIGIT}][-/.:].)(?:{_REST_OF_DATE}(?:[T ]\d{{1,2}}{_MINUTES})?|\d?{_MINUTES})"
+    rf"(?![{WORD}]|[-/:.][{DIGIT}])"
 )
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import NamedTuple
 
-from inlay.functions.pii.reading import WORD
+from inlay.functions.pii.reading import DIGIT, WORD
 
 # First digits → lengths. Ranges are those that the networks publish; a length that a network allows but hardly any
 # issuer uses is left out, since every ninth number or so of any length passes the checksum by chance.
@@ -40,11 +41,26 @@ _GROUPS: tuple[tuple[int, ...], ...] = (
     (4, 4, 4),
 )  # fmt: skip
 _GROUPS_BY_FIRST = {first: [some for some in _GROUPS if some[0] == first] for first in {some[0] for some in _GROUPS}}
-_RUN = re.compile(rf"\d(?<![{WORD}+$€£¥].)\d*+(?:(?: - |  |[ .-])\d++)*+")
+_RUN = re.compile(rf"\d(?<![{WORD}+$€£¥].)\d*+(?:[ .-]\d++)*+")
 _GROUP = re.compile(r"(\D*)(\d+)")
 # '4111111111111111-e29b' is an identifier; '4111111111111111-Visa' is a card.
-_GOES_ON = re.compile(rf"[{WORD}]|-[A-Za-z]{{0,8}}\d")
+_GOES_ON = re.compile(rf"[{WORD}]|-[A-Za-z]{{0,8}}[{DIGIT}]|\.[{DIGIT}]")
+_GOES_BEFORE = re.compile(rf"[{DIGIT}][-.]")
 _EXPIRY = re.compile(r"(?:0[1-9]|1[0-2])\d\d|20\d\d")
+
+_TIGHT = {"-", "."}
+
+
+class Group(NamedTuple):
+    """Digits of a run, and what separates them from the group before."""
+
+    start: int
+    end: int
+    separator: str
+
+    @property
+    def length(self) -> int:
+        return self.end - self.start
 
 
 def spans(view: str) -> Iterator[tuple[int, int]]:
@@ -55,51 +71,50 @@ def spans(view: str) -> Iterator[tuple[int, int]]:
 
 def _cards_of_run(view: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     """Cards among the groups of digits of a run: a card may be followed by its expiry date or another card."""
-    groups = [(found.start(2), found.end(2), found[1]) for found in _GROUP.finditer(view, start, end)]
-    whole_end = not _GOES_ON.match(view, end)
+    groups = [Group(found.start(2), found.end(2), found[1]) for found in _GROUP.finditer(view, start, end)]
     i = after_card = 0
     while i < len(groups):
         n = _card_at(view, groups, i)
-        if n and _stands_alone(view, groups, i, n, after_card) and (whole_end or i + n < len(groups)):
-            yield groups[i][0], groups[i + n - 1][1]
+        if n and _stands_alone(view, groups, i, n, after_card):
+            yield groups[i].start, groups[i + n - 1].end
             i = after_card = i + n
         else:
             i += 1
 
 
-def _card_at(view: str, groups: list[tuple[int, int, str]], i: int) -> int:
+def _card_at(view: str, groups: list[Group], i: int) -> int:
     """How many groups from the i-th on are a card number; 0 if none are."""
-    if groups[i][1] - groups[i][0] >= 12:
-        return int(_is_card(view[groups[i][0] : groups[i][1]]))
-    for lengths in _GROUPS_BY_FIRST.get(groups[i][1] - groups[i][0], ()):
+    if groups[i].length >= 12:
+        return int(_is_card(view[groups[i].start : groups[i].end]))
+    for lengths in _GROUPS_BY_FIRST.get(groups[i].length, ()):
         some = groups[i : i + len(lengths)]
         if (
-            tuple(end - start for start, end, _ in some) == lengths
-            and len({separator for _, _, separator in some[1:]}) == 1
-            and _is_card("".join(view[start:end] for start, end, _ in some))
+            tuple(group.length for group in some) == lengths
+            and len({group.separator for group in some[1:]}) == 1
+            and _is_card("".join(view[group.start : group.end] for group in some))
         ):
             return len(lengths)
     return 0
 
 
-def _stands_alone(view: str, groups: list[tuple[int, int, str]], i: int, n: int, after_card: int) -> bool:
+def _stands_alone(view: str, groups: list[Group], i: int, n: int, after_card: int) -> bool:
     """Whether the n groups are not the middle of a longer number: a hyphen or a dot continues one, and so does a space
-    where the next group has four digits as well."""
-    grouped = n > 1
-
-    def continues(separator: str, group: tuple[int, int, str]) -> bool:
-        return separator in {"-", "."} or (grouped and group[1] - group[0] == 4)
-
-    if i > after_card and continues(groups[i][2], groups[i - 1]):
+    where the next group has four digits as well and is not of another number's hyphens."""
+    by = groups[i + 1].separator if n > 1 else ""
+    if i == 0 and _GOES_BEFORE.match(view, max(0, groups[0].start - 2), groups[0].start):
         return False
+    if i > after_card:
+        before, other = groups[i - 1], groups[i - 1].separator if i > 1 else ""
+        if groups[i].separator in _TIGHT or (by == " " and before.length == 4 and other not in _TIGHT):
+            return False
     if i + n == len(groups):
-        return True
-    following = groups[i + n]
-    if not continues(following[2], following):
-        return True
-    if following[2] in {"-", "."}:
+        return not _GOES_ON.match(view, groups[-1].end)
+    after = groups[i + n]
+    if after.separator in _TIGHT:
         return False
-    return bool(_EXPIRY.fullmatch(view[following[0] : following[1]]) or _card_at(view, groups, i + n))
+    if by != " " or after.length != 4:
+        return True
+    return bool(_EXPIRY.fullmatch(view[after.start : after.end]) or _card_at(view, groups, i + n))
 
 
 def _is_card(digits: str) -> bool:

@@ -12,15 +12,17 @@ import re
 from collections.abc import Iterator
 
 from inlay.functions.pii.calling_codes import is_international
-from inlay.functions.pii.reading import MASK, WORD
+from inlay.functions.pii.reading import DIGIT, MASKS, WORD
 
 # Where a number may begin. The first character stands before the conditions on what is in front of it: Python's `re`
 # then looks for that character, ten times as fast as it asks the conditions everywhere.
-_START = re.compile(rf"[(\d](?<![{WORD}_+@#€$£¥].)(?<![{WORD}]-.)(?<!\d[./].)(?<!\d .)(?<![€$£¥] .)")
+_START = re.compile(rf"[(\d](?<![{WORD}_+@#€$£¥].)(?<![{WORD}]-.)(?<![{DIGIT}]\..)(?<![€$£¥] .)")
 _UNIT = r"(?! ?(?:[€$£¥%°]|(?:EUR|USD|GBP|CHF|Euro|km|kg|cm|mm|ms)\b))"
-_END = rf"(?!(?!x\d)[{WORD}_@]|[-./:]\d| ?\(?\d){_UNIT}"
-# The separators of a form tell its end: after 202-555-0143 a space and a digit begin something else.
-_END_OF_HYPHENS = rf"(?!(?!x\d)[{WORD}_@]|[-.:]\d){_UNIT}"
+# What ends at a space may be the middle of more digits, so none may stand on either side. 202-555-0143 and what begins
+# with a bracket tell their own ends.
+_ALONE = rf"(?:(?=\()|(?<![{DIGIT}][ /]))"
+_END = rf"(?!(?!x\d)[{WORD}_@]|[-./][{DIGIT}]| ?[{DIGIT}]){_UNIT}"
+_END_OF_HYPHENS = rf"(?!(?!x\d)[{WORD}_@]|[-.][{DIGIT}]){_UNIT}"
 _AREA = r"(?:[2-9]\d\d|123)"
 
 _FORMS = tuple(
@@ -29,45 +31,45 @@ _FORMS = tuple(
         # US and Canada: 202-555-0143, (202) 555-0143, 1-800-555-0199
         rf"(?:1[-. ])?(?:\({_AREA}\) ?|{_AREA}[- ])\d{{3}}-\d{{4}}{_END_OF_HYPHENS}",
         rf"(?:1[-. ])?(?:\({_AREA}\) ?|{_AREA}\.)\d{{3}}\.\d{{4}}{_END_OF_HYPHENS}",
-        rf"(?:1 )?(?:\({_AREA}\) ?|{_AREA} )[2-9]\d\d \d{{4}}{_END}",
+        rf"{_ALONE}(?:1 )?(?:\({_AREA}\) ?|{_AREA} )[2-9]\d\d \d{{4}}{_END}",
         # France: 01 23 45 67 89
-        rf"0[1-9](?P<by>[ .-])\d\d(?:(?P=by)\d\d){{3}}{_END}",
+        rf"{_ALONE}0[1-9](?P<by>[ .-])\d\d(?:(?P=by)\d\d){{3}}{_END}",
         # Germany, Britain, Italy: an area of three to five digits, and the rest in up to four groups
-        rf"(?P<area>\(0[1-9]\d{{1,3}}\) ?[/-]?|0[1-9]\d{{1,3}}(?: ?[/-]|(?= ))) ?"
+        rf"{_ALONE}(?P<area>\(0[1-9]\d{{1,3}}\) ?[/-]?|0[1-9]\d{{1,3}}(?: ?[/-]|(?= ))) ?"
         rf"(?P<rest>\d{{3,8}}(?:[ -]\d{{2,4}}){{0,3}}(?:-\d{{1,4}})?|\d\d(?: \d\d){{2,3}}){_END}",
         # Areas of two digits: 06 1234 5678, 02 12345678; mobiles of the Netherlands too
-        rf"0[1-9][ -]\d{{4}}[ -]\d{{4}}{_END}",
-        rf"0[26](?:[ ./]\d{{7,8}}|-\d{{8}}){_END}",  # 06-1234567 would be a US employer's number
+        rf"{_ALONE}0[1-9][ -]\d{{4}}[ -]\d{{4}}{_END}",
+        rf"{_ALONE}0[26](?:[ ./]\d{{7,8}}|-\d{{8}}){_END}",  # 06-1234567 would be a US employer's number
         # Spain: 91 234 56 78, 612 34 56 78, 912-345-678
-        rf"(?:9\d[ .-]\d{{3}}|[679]\d\d[ .-]\d\d)[ .-]\d\d[ .-]\d\d{_END}",
-        rf"[679]\d\d-\d{{3}}-\d{{3}}{_END}",
+        rf"{_ALONE}(?:9\d[ .-]\d{{3}}|[679]\d\d[ .-]\d\d)[ .-]\d\d[ .-]\d\d{_END}",
+        rf"{_ALONE}[679]\d\d-\d{{3}}-\d{{3}}{_END}",
         # Italian mobiles: 347 1234567, 347 12 34 567
-        rf"3[2-9]\d(?:[ ./-]\d{{7}}|[ .-]\d{{3}}[ .-]\d{{4}}| \d\d \d\d \d{{3}}){_END}",
+        rf"{_ALONE}3[2-9]\d(?:[ ./-]\d{{7}}|[ .-]\d{{3}}[ .-]\d{{4}}| \d\d \d\d \d{{3}}){_END}",
     )
 )
 _DIGITS_OF_AREA_FORM = range(9, 13)
 
 _NAME = re.compile(
     r"(?:(?i:phone|telefon|tel[ée]fono|téléphone|handy|mobile?|m[óo]vil|cellulare?|whatsapp)"
-    r"|(?<![A-Za-z])(?i:tel|tél|telf|tlf|fon|fax|cell|cel|mob|sms|call|text|dial|contact|ll[aá]ma\w{0,5}|chiam\w{1,5}"
-    r"|appel\w{1,4}|(?:an)?ruf\w{0,3})(?![a-z])"
-    rf"|电话|電話|手机|手機|携帯|전화|휴대폰|телефон|тел|звоните|هاتف|جوال|טלפון|โทร)[^\d+{MASK}\n]{{0,20}}$"
+    r"|(?<![A-Za-z])(?i:tel|tél|telf|tlf|fon|fax|cell|cel|mob|sms|call|text|dial|contact|ll[aá]ma[a-z]{0,5}|chiam[a-z]{1,5}"
+    r"|appel[a-z]{1,4}|(?:an)?ruf[a-z]{0,3})(?![a-z])"
+    rf"|电话|電話|手机|手機|携帯|전화|휴대폰|телефон|тел|звоните|هاتف|جوال|טלפון|โทร)[^\d+{MASKS}\n]{{0,20}}$"
 )
-_NAMED = re.compile(rf"(?:\(?\d(?:[ ()./-]{{0,2}}\d){{8,14}}|[2-9]\d\d[-.]\d{{4}}){_END}")
+_NAMED = re.compile(rf"{_ALONE}(?:\(?\d(?:[ ()./-]{{0,2}}\d){{8,14}}|[2-9]\d\d[-.]\d{{4}}){_END}")
 _NUMBER_OF_SOMETHING = re.compile(
     r"(?<![A-Za-z])(?i:order|invoice|inv|ticket|case|ref|reference|tracking|parcel|serial|s/n|sn|sku|part|item|lot|batch"
-    r"|isbn|issn|ean|upc|po|account|acct|acc|konto\w*|policy|booking|confirmation|claim|licen[cs]e|model|id|uid"
+    r"|isbn|issn|ean|upc|po|account|acct|acc|konto\w*|nhs|passport|policy|member|patient|student|employee|booking|confirmation|claim|licen[cs]e|model|id|uid"
     r"|bestell\w*|rechnung\w*|auftrag\w*|kunden\w*|artikel\w*|vorgang\w*|commande|facture|pedido|factura|ordine"
     r"|fattura|numéro de suivi)(?i:[ _-]?(?:no|nr|nº|n°|num|number|nummer|id))?[ .:#=\"'-]{0,4}$"
 )
 
 # '+49', '(+49)', '0049' and at most twenty digits; how many of them are the number is for its country to say.
 _INTERNATIONAL = re.compile(
-    rf"(?<![{WORD}_+@€$£¥])(?:(?P<plus>\+(?=[1-9(]))|(?<![{WORD}]-)(?<!\d[./ ])00(?= ?[1-9]))"
+    rf"(?<![{WORD}_+@€$£¥])(?:(?P<plus>\+(?=[1-9(]))|(?<![{WORD}]-)(?<![{DIGIT}][./ ])00(?= ?[1-9]))"
     rf"(?P<groups>(?:[ ()./-]{{0,3}}\d){{7,20}})"
 )
 _GROUP_ENDS = re.compile(r"(?<=\d)(?!\d)")
-_END_OF_INTERNATIONAL = re.compile(rf"(?!(?!x\d)[{WORD}_@]|[.,:]\d){_UNIT}")
+_END_OF_INTERNATIONAL = re.compile(rf"(?!(?!x\d)[{WORD}_@]|\.[{DIGIT}]){_UNIT}")
 _EXTENSION = re.compile(rf"[ ,]{{0,2}}(?i:x|extn?\.?|extension|poste|durchwahl|dw\.?) ?\d{{1,6}}(?![{WORD}])")
 
 

@@ -10,12 +10,21 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
-# Stands for every character of a span that was found, and of a placeholder. A letter, so that to the rules nothing
-# that touches it is whole; and one that no address or number holds (Cyrillic multiocular o, of one psalter).
-MASK = "\ua66e"
+from inlay.functions.pii.categories import CATEGORIES
 
-# For a character class: what a number may not touch. Letters of scripts that put no space between words may.
-WORD = rf"0-9A-Za-z\u00c0-\u024f{MASK}"
+# What stands in place of what is known: letters, so that to the rules nothing that touches one is whole, and letters
+# that no address or number holds (Old Italic). MASK is what earlier rules found: a space or hyphen beside it is a
+# border. A placeholder of a later rule's kind, or the same, was digits when the rule first read them, and is like a
+# digit still: else what was in doubt beside it then would be found now, and a text could be redacted again and again.
+MASK = "\U0001030f"
+PLACEHOLDERS = tuple(chr(0x10300 + i) for i in range(len(CATEGORIES)))
+
+# For character classes. WORD is what a number may not touch: letters of scripts that put no space between words are
+# left out. DIGIT is for what stands beyond a separator.
+MASKS = "\U00010300-\U0001030f"
+WORD = rf"0-9A-Za-z\u00c0-\u024f{MASKS}"
+PLACED = "\U00010300-\U0001030e"
+DIGIT = rf"\d{PLACED}"
 
 _SPACES = "\u00a0\u2000-\u200a\u202f\u205f\u3000"
 _FULL_WIDTH = "０-９Ａ-Ｚａ-ｚ"

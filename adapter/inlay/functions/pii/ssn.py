@@ -9,18 +9,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from inlay.functions.pii.reading import MASK, WORD
+from inlay.functions.pii.reading import DIGIT, MASKS, WORD
 
 # The first digit comes before what may not stand in front of it, which is quicker (see phone_number.py).
 _NINE_DIGITS = re.compile(
     rf"\d(?<![{WORD}+$].)\d\d"
-    rf"(?:(?<!\d-...)-\d\d-\d{{4}}(?!-\d)|(?<!\d ...) \d\d \d{{4}}(?! \d)|\d{{6}})(?![{WORD}]|\.\d)"
+    rf"(?:(?<![{DIGIT}]-...)-\d\d-\d{{4}}(?!-[{DIGIT}])|(?<![{DIGIT}] ...) \d\d \d{{4}}(?! [{DIGIT}])|\d{{6}})"
+    rf"(?<![{DIGIT}]\.\d{{9}})(?![{WORD}]|\.[{DIGIT}])"
 )
 _ISSUED = re.compile(r"(?!000|666|9)\d{3}(?!00)\d\d(?!0000)\d{4}")
 _NAMED = re.compile(
     r"(?:(?:(?<![A-Za-z])(?i:ssn)|(?<=[a-z])S[Ss][Nn])s?(?![a-z])"
     r"|(?i:social[ _-]?security|soc\. ?sec|seguro[ _-]?social)|社会安全号|社會安全號)"
-    rf"[^\d{MASK}]{{0,40}}$"
+    rf"[^\d{MASKS}]{{0,40}}$"
 )
 
 

@@ -10,15 +10,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from inlay.functions.pii.reading import MASK, WORD
+from inlay.functions.pii.reading import MASKS, WORD
 
 # The first letter comes before what may not stand in front of it, which is quicker: http, https, ftp, ftps, sftp.
 _BEGINNING = re.compile(
-    rf"[fhs](?<![0-9A-Za-z{MASK}].)(?:(?<=h)ttps?|(?<=f)tps?|(?<=s)ftp)://|w(?<![{WORD}@.\-/].)ww\.(?=[^\W_])",
+    rf"[fhs](?<![0-9A-Za-z{MASKS}].)(?:(?<=h)ttps?|(?<=f)tps?|(?<=s)ftp)://|w(?<![{WORD}@.\-/].)ww\.(?=[^\W_])",
     re.IGNORECASE,
 )
 _CLOSES = {")": "(", "]": "[", "}": "{"}
-_ENDS = rf'\s<>"`|\\^{MASK}“”„«»‹›‘’…—、。〈-】〔-〟！（），：；？'
+_ENDS = rf'\s<>"`|\\^{MASKS}“”„«»‹›‘’…—、。〈-】〔-〟！（），：；？'
 _TURN = re.compile(rf"[{_ENDS}]|[()\[\]{{}}]|[,;']|&(?:quot|lt|gt|apos|nbsp|#39|#34|#x27);")
 _ANOTHER = re.compile(r"(?:https?|s?ftps?)://|www\.|[0-9A-Za-z._+-]{1,64}@[0-9A-Za-z-]{1,63}\.", re.IGNORECASE)
 _AFTER_A_SENTENCE = ".,;:!?'\"([{"
@@ -33,7 +33,7 @@ def spans(view: str) -> Iterator[tuple[int, int]]:
     beginning = _BEGINNING.search(view)
     while beginning:
         start, body = beginning.span()
-        end = body
+        done = body
         has_scheme = beginning[0].endswith("/")
         if (_HOST if has_scheme else _WWW_HOST).match(view, body):
             end = _end(view, start, body)
@@ -41,7 +41,8 @@ def spans(view: str) -> Iterator[tuple[int, int]]:
                 end = _end_of_host(view, body, end)
             if (_HOST if has_scheme else _WWW_HOST).match(view, body, end):
                 yield start, end
-        beginning = _BEGINNING.search(view, end)
+                done = end
+        beginning = _BEGINNING.search(view, done)
 
 
 def _end(view: str, start: int, body: int) -> int:
