@@ -257,14 +257,22 @@ def test_the_stored_form_finds_what_the_call_answered(
         assert any(row[1] is not None for row in expected)
 
 
-@pytest.mark.parametrize("name", ["ai_extract", "ai_extract_json", "ai_complete"])
-def test_another_order_of_fields_is_another_call(name: str) -> None:
-    def text(schema: Any) -> str:
-        told = {"options": {"schema": schema}, "setting": None} if name == "ai_complete" else {"options": {}}
-        return Macros()._call_text(name, **{"setting": ("schema", schema), **told})
+def test_fields_keep_their_order_whatever_was_asked_before(
+    databases: tuple[Connection, duckdb.DuckDBPyConnection, Path],
+) -> None:
+    for schema in ({"first": None, "second": "Which?"}, {"second": "Which?", "first": None}):
+        sql = f"select {Macros().ai_extract_json(repr('a lamp'), schema)}"
+        ((answer,),) = databases[0].execute(sql).fetchall()
+        assert list(json.loads(answer)) == list(schema)
 
-    assert call_file(text({"a": "A?", "b": "B?"})) != call_file(text({"b": "B?", "a": "A?"}))
-    assert call_file(text({"a": "A?"})) == call_file(text('{"a": "A?"}'))
+
+def test_another_order_of_fields_is_another_call() -> None:
+    asked, text = {"a": "A?", "b": "B?"}, '{"a": "A?", "b": "B?"}'
+    turned = dict(reversed(asked.items()))
+    as_setting = [Macros()._call_text("ai_extract", {}, ("schema", schema)) for schema in (asked, text, turned)]
+    as_option = [Macros()._call_text("ai_complete", {"schema": schema}, None) for schema in (asked, text, turned)]
+    for same, also, other in (as_setting, as_option):
+        assert call_file(same) == call_file(also) != call_file(other)
 
 
 STANDIN = """
