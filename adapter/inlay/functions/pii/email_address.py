@@ -8,6 +8,7 @@ of mails (Message-ID: <…>).
 
 from __future__ import annotations
 
+import itertools
 import re
 import unicodedata
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ _FILES = {
     *("yaml", "yml"),
 }
 _MESSAGE_ID = re.compile(r"(?:message-id|in-reply-to|references)\"?[:=]\s?\"?<?(?:[\w.+$-]{0,40}=)?$", re.IGNORECASE)
+_QUOTED = re.compile(r'"\w(?:[^"\n]*\w)?"')
 _BLOCKS = re.compile(f"[@{MASKS}]")
 _BLOCKS_AFTER = re.compile(f"-*[@{MASKS}]")
 _PATH_AFTER = re.compile(r":(?:[/~]|[A-Za-z][A-Za-z._~-]{0,63}/(?!/))")
@@ -112,7 +114,7 @@ def _trimmed(view: str, start: int, at: int) -> int | None:
 
 def _start_of_quoted(view: str, at: int, lowest: int) -> int | None:
     start = view.rfind('"', max(lowest, at - _LONGEST_LOCAL), at - 1)
-    if start == -1 or start == at - 2 or "\n" in view[start:at]:
+    if start == -1 or not _QUOTED.fullmatch(view, start, at):
         return None
     return None if start and view[start - 1].isalnum() else start
 
@@ -134,6 +136,9 @@ def _end_of_domain(view: str, start: int) -> int | None:
     # 'jo@example.com.Please reply', '…@example.com.2. …', '…@example.com.次に': the last dot ends a sentence.
     while len(labels) > 2 and _begins_a_sentence(view, labels):
         labels.pop()
+    if len(labels) > 1 and not _is_top_level(view[slice(*labels[-1])]):
+        # '…@example.com.10.0.0.1': what has digits and ends in no domain is of another kind.
+        labels = [*labels[:2], *itertools.takewhile(lambda label: not _has_digit(view[slice(*label)]), labels[2:])]
     return labels[-1][1] if len(labels) > 1 and _is_top_level(view[slice(*labels[-1])]) else None
 
 
@@ -162,7 +167,7 @@ def _is_top_level(label: str) -> bool:
 
 def _begins_a_sentence(view: str, labels: list[tuple[int, int]]) -> bool:
     *others, last = (view[start:end] for start, end in labels)
-    if any(char.isdigit() for char in last) and not last.lower().startswith("xn--"):
+    if _has_digit(last):
         return True
     if len(last) > 1 and last.istitle():
         return "".join(others).islower()
@@ -173,6 +178,10 @@ def _in_authority(view: str, start: int, at: int) -> bool:
     """Whether the @ stands between the user and the host of a URL."""
     scheme = view.rfind("://", max(0, start - 256), at)
     return scheme != -1 and not re.search(r"[/?#\s<>\"',;]", view[scheme + 3 : at])
+
+
+def _has_digit(label: str) -> bool:
+    return any(char.isdigit() for char in label) and not label.lower().startswith("xn--")
 
 
 def _is_letter(char: str) -> bool:

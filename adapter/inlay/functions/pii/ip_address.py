@@ -28,7 +28,7 @@ _REQUIREMENT = re.compile(r"(\w+)\]?(?:[=~!<>]=|===)$")
 _HOST_LIKE = re.compile(r"(?:ip|addr|address|host|src|dst)\Z", re.IGNORECASE)
 _COLON_OF_A_WORD = re.compile(r"(?<=[A-Za-z\"'\])]):(?!:)")  # ip:fe80::1
 _WORD = re.compile(f"[{WORD}_]")
-_GOES_ON = re.compile(rf"[{WORD}_]|[.:][{PLACED}]")
+_GOES_ON = re.compile(rf"[{WORD}_]|[.:]+[{PLACED}]")
 _TWO_COLONS = re.compile(":[0-9A-Fa-f]{0,4}:")
 _V6 = re.compile(r"[0-9A-Fa-f:.]++")
 _LOOPBACK_AND_PORT = re.compile(r"::1:\d{2,5}")  # as netstat writes it
