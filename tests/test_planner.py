@@ -69,6 +69,12 @@ GATHERED = {
     f"select count(i) from (select i, {MOOD} x from t union all select i + 1, 'no' from t) where i < 10": 0,
     f"with q as (select i n, 'no' x from t union all (select i, {MOOD} from t union select i, {MOOD} from t)) "
     "select q.n, x from q where n < 10 and x <> 'no' order by n limit 3": 10,
+    f"select i, {MOOD} x from t union all select i + 1, {MOOD} from t where k = 1 limit 10": 10,
+    f"select i, {MOOD} x from t union all select -i, {MOOD} from t where k = 1 order by i limit 10": 10,
+    f"select q.i, x from (select i, {MOOD} x from t union all select 2, 'no') q join small using (i)": 10,
+    f"select i, count(*) n, {SAID} from t where i < 90 group by i order by n, i desc limit 3": 3,
+    f"select q.i, said from (select i, {SAID} as said from t group by i) q join small using (i)": 10,
+    f"select * from (select i, {MOOD} x from t) order by i limit 3": 1_000,
     f"select k, {SAID} from t where i < 30 group by k": 3,
     f"select k, {SAID}, ai_sentiment(max(w)) from t where i < 30 group by all": 4,
     f"select k, {SAID} from t where {MOOD} = 'positive' and i < 30 group by k": 32,

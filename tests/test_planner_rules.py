@@ -29,7 +29,7 @@ def fixtures() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def con() -> Iterator[Any]:
-    with inlay.connect(model="fake", progress="off") as connection:
+    with inlay.connect(model="fake", language_model="fake-generate", progress="off") as connection:
         make_tables(connection, 3_000)
         yield connection
 

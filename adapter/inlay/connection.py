@@ -269,7 +269,7 @@ class Connection(_Holder):
         if (__asked := _late("explained", "explained_statement", __last)) is not None:
             __explanation = self._explained(__asked[0], __params, __asked[1])
             return ExplainRelation(self._held, __explanation, __alias, self._number)
-        if _planned("is_query", __last):
+        if _late("runner", "is_query", __last):
             return PlannedRelation(self._session, self._held, __last, __params, __alias, self._number)
         _planned("execute", self._session, self._held, __last, __params)
         return None

@@ -32,6 +32,7 @@ from inlay.engine.lane import stop_at_exit
 from inlay.errors import ConfigError, InlayError, InterruptedQueryError, NameTakenError, NotAttachedError
 from inlay.foresee import begin_plan, end_plan
 from inlay.json_schema import read_schema
+from inlay.planner.aggregates import call_with_list, of_list
 from inlay.planner.text import find_calls
 from inlay.provenance import column_comments
 from inlay.reference import signature_text
@@ -261,13 +262,20 @@ def _macros(spec: FunctionSpec, prefix: str, head: str) -> list[str]:
     if called in body:
         parameters, _, expression = body.partition(" AS\n")
         call = find_calls(expression, {spec.name})[0].text
-        call = call[call.index(called) :].replace(called, f"system.main.{prefix}{spec.try_name}(")
-        made.append(f"{head.format(name=f'{prefix}{spec.try_name}')}{parameters} AS {call}")
+        call = call[call.index(called) :]
+        for name in (spec.name, spec.try_name):
+            own = call.replace(called, f"system.main.{prefix}{name}(")
+            if name == spec.try_name:
+                made.append(f"{head.format(name=f'{prefix}{name}')}{parameters} AS {own}")
+            if spec.kind == "aggregate":
+                listed = call_with_list(spec, own)
+                made.append(f"{head.format(name=of_list(f'{prefix}{name}'))}{parameters} AS {listed}")
     return made
 
 
 def _names(spec: FunctionSpec, prefix: str) -> list[str]:
-    return [f"{prefix}{spec.name}"] + ([] if spec.is_table else [f"{prefix}{spec.try_name}"])
+    names = [f"{prefix}{spec.name}"] + ([] if spec.is_table else [f"{prefix}{spec.try_name}"])
+    return names + [of_list(name) for name in names if spec.kind == "aggregate"]
 
 
 def _register(con: duckdb.DuckDBPyConnection, session: Session) -> None:

@@ -16,7 +16,7 @@ from inlay.planner.plan import Specs, make_plan
 from inlay.planner.statement import Unplannable
 from inlay.planner.varying_schema import as_json_where_varying
 from inlay.planner.views import expanded
-from inlay.runner import UNBOUND, Prepared, Runner, is_query
+from inlay.runner import UNBOUND, Prepared, Runner
 from inlay.session import Session
 from inlay.views_that_call import views_that_call
 
@@ -67,11 +67,20 @@ def runner_of(
     tables = variables(sql) if tables is None else dict(tables)
     plan = make_plan(sql, specs, lambda text: _column_name(con, text))
     runner = kind(session, con, plan, parameters, tables)
-    if plan.applied and is_query(sql) and runner.shape(plan.statement.plain) != runner.shape(sql):
-        # A rule put a subquery around columns of the same name, which DuckDB tells apart there: tag, tag_1.
+    if plan.applied and not _same_shape(runner, plan.statement.plain, sql):
         plan = make_plan(sql, specs, lambda text: _column_name(con, text), rules=())
         runner = kind(session, con, plan, parameters, tables)
     return runner
+
+
+def _same_shape(runner: Runner, changed: str, sql: str) -> bool:
+    """Whether what the rules made of a statement gives the same columns. It does not where a subquery stands around
+    columns of one name, which DuckDB tells apart there (tag, tag_1), nor where DuckDB does not take it."""
+    shape = runner.shape(sql)
+    try:
+        return runner.shape(changed) == shape
+    except Unplannable:
+        return False
 
 
 def run_all_but_last(session: Session, con: duckdb.DuckDBPyConnection, sql: str) -> str:

@@ -76,6 +76,19 @@ def is_query(sql: str) -> bool:
     return bool(found) and found[0].lower in ("select", "with", "from", "(", "values", "pivot", "unpivot", "table")
 
 
+def query_in(sql: str) -> str | None:
+    """The query of CREATE TABLE … AS and INSERT INTO …, where it stands at the end and without brackets."""
+    found = words(sql)
+    if any(word.lower in ("returning", "conflict") for word in found):
+        return None
+    depth = 0
+    for word in found:
+        depth += (word.text == "(") - (word.text == ")")
+        if depth == 0 and word.lower in ("select", "with", "from"):
+            return sql[word.start :]
+    return None
+
+
 @dataclass
 class _Held:
     """Answers of every call that asks the same. gathered: the queries that its inputs came from."""
@@ -211,10 +224,14 @@ class Runner:
         return True
 
     def shape(self, sql: str) -> list[tuple[str, str]]:
-        """Names and types of the columns of a query. Raises Unplannable where DuckDB does not bind the statement."""
+        """Names and types of the columns of a query, or of that in a statement that makes or fills a table, where it
+        can be told apart. Raises Unplannable where DuckDB does not bind the statement."""
         try:
             if not is_query(sql):
                 self.query(f"EXPLAIN {sql}")
+                with contextlib.suppress(Unplannable, duckdb.Error):
+                    inner = query_in(sql)
+                    return [] if inner is None else self.shape(inner)
                 return []
             relation = self.query(sql)
         except UNBOUND as error:

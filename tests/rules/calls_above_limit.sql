@@ -21,7 +21,32 @@ select count(*) as n from (SELECT * RENAME (_inlay_p1 AS "x") FROM (SELECT * EXC
 -- over groups
 select k, ai_sentiment(max(w)) as x from t group by k order by k limit 2
 -- after
+SELECT * RENAME (_inlay_p1 AS "x") FROM (SELECT * EXCLUDE (_inlay_x0) REPLACE (ai_sentiment(_inlay_x0) AS _inlay_p1) FROM (select k, NULL AS _inlay_p1, max(w) AS _inlay_x0 from t group by k order by k limit 2) AS _inlay_top) AS _inlay_named
+
+-- of groups: the list of their texts is sorted and cut, not what is said of it
+select k, count(*) as n, ai_agg(w, 'what?', max_tokens := 50) as said from t group by all order by n desc, k limit 2
+-- after
+SELECT * RENAME (_inlay_p2 AS "said") FROM (SELECT * EXCLUDE (_inlay_x0) REPLACE (_inlay_ai_agg(_inlay_x0, 'what?', max_tokens := 50) AS _inlay_p2) FROM (select k, count(*) as n, NULL AS _inlay_p2, to_json(list((w) ORDER BY (w)) FILTER (WHERE (w) IS NOT NULL))::VARCHAR AS _inlay_x0 from t group by all order by n desc, k limit 2) AS _inlay_top) AS _inlay_named
+
+-- an aggregate beside the call, and one with a FILTER inside
+select k, ai_complete(max(s) filter (where i > 9)) || ' of ' || count(*) as x from t group by k order by k limit 2
+-- after
+SELECT * RENAME (_inlay_p1 AS "x") FROM (SELECT * EXCLUDE (_inlay_x0, _inlay_x1) REPLACE (ai_complete(_inlay_x0) || ' of ' || _inlay_x1 AS _inlay_p1) FROM (select k, NULL AS _inlay_p1, max(s) filter (where i > 9) AS _inlay_x0, count(*) AS _inlay_x1 from t group by k order by k limit 2) AS _inlay_top) AS _inlay_named
+
+-- a group that is named after a call, and an aggregate that moves all the same
+select ai_sentiment(w) as mood, ai_summarize_agg(w) as said from t group by mood order by mood limit 1
+-- after
+SELECT * RENAME (_inlay_p1 AS "said") FROM (SELECT * EXCLUDE (_inlay_x0) REPLACE (_inlay_ai_summarize_agg(_inlay_x0) AS _inlay_p1) FROM (select ai_sentiment(w) as mood, NULL AS _inlay_p1, to_json(list((w) ORDER BY (w)) FILTER (WHERE (w) IS NOT NULL))::VARCHAR AS _inlay_x0 from t group by mood order by mood limit 1) AS _inlay_top) AS _inlay_named
+
+-- grouped by all, a call is what it is grouped by
+select w, ai_sentiment(w) as mood, count(*) as n from t group by all order by w limit 1
+-- after
 -- as it is
+
+-- over a window
+select i, ai_sentiment(lag(w) over (order by i)) as x from t order by i limit 3
+-- after
+SELECT * RENAME (_inlay_p1 AS "x") FROM (SELECT * EXCLUDE (_inlay_x0) REPLACE (ai_sentiment(_inlay_x0) AS _inlay_p1) FROM (select i, NULL AS _inlay_p1, lag(w) over (order by i) AS _inlay_x0 from t order by i limit 3) AS _inlay_top) AS _inlay_named
 
 -- labels of unicode, a comment inside
 select i, ai_classify(s, ['größer', 'kleiner']) /* the ⅔ */ as c from t order by i limit 3
@@ -35,6 +60,11 @@ select i, ai_sentiment(s) from t limit 10
 
 -- sorted by the answer
 select i, ai_sentiment(s) as x from t order by x, i limit 10
+-- after
+-- as it is
+
+-- sorted by all columns
+select i, ai_sentiment(s) as x from t order by all limit 10
 -- after
 -- as it is
 

@@ -119,9 +119,9 @@ def _room(templates: Templates, instruction: Instruction, ask: Ask, pair: str | 
     room = ask.model.max_tokens - instruction.max_tokens - around - _SCAFFOLD_TOKENS
     if room < _LEAST_ROOM:
         raise CannotServeError(
-            f"model {ask.model.name!r} reads and writes {ask.model.max_tokens:,} tokens; its instruction has {around:,} "
-            f"and the reply may have {instruction.max_tokens:,}, which leaves no room for texts. Give a smaller "
-            "max_tokens, or a model with a larger window."
+            f"model {ask.model.name!r} reads and writes {ask.model.max_tokens:,} tokens; its instruction has "
+            f"{around:,} and the reply may have {instruction.max_tokens:,}, which leaves no room for texts. Give a "
+            "smaller max_tokens, or a model with a larger window."
         )
     return room
 

@@ -22,7 +22,6 @@ from inlay.functions.pii import CATEGORIES, VERSION, Span, find_pii, read_catego
 from inlay.functions.prompt_files import prompt_file
 from inlay.json_schema import validated
 
-
 ValueOf = Callable[[str, list[Span]], Any]
 """What a function gives for a text and its spans, which stand in order and do not overlap."""
 

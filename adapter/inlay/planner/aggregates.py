@@ -1,7 +1,8 @@
 """What an aggregate of ours hands to its function: one text for a group, as its macro makes it of the rows' values.
 
 The macro of `ai_agg(texts, …)` calls a plain function with a list of the group's texts. The planner foresees that list,
-so that groups are answered ahead as rows are; the person's call stays as it is written.
+so that groups are answered ahead as rows are; the person's call stays as it is written. Where a rule moves the call
+away from its group, it becomes one of the macro `_inlay_ai_agg(list, …)`, which takes the list itself.
 """
 
 from __future__ import annotations
@@ -24,6 +25,19 @@ def told(call: Call, arguments: Sequence[str], at: int) -> str:
         (word.start, word.end, f"({arguments[names.index(word.lower)]})") for word in found if word.lower in names
     ]
     return spliced(expression, pieces)
+
+
+def of_list(name: str) -> str:
+    """The macro that takes what an aggregate hands over. name: with its schema."""
+    schema, dot, bare = name.rpartition(".")
+    return f"{schema}{dot}_inlay_{bare.strip(chr(34))}"
+
+
+def call_with_list(spec: FunctionSpec, call: str) -> str:
+    """The macro's call of its function, over what it would hand over."""
+    for argument, (expression, _) in zip(spec.args, _handed_over(spec), strict=True):
+        call = call.replace(expression, argument.name, 1)
+    return call
 
 
 @cache

@@ -56,6 +56,22 @@ def block_at(words: list[Word], at: int) -> Block | None:
     return None
 
 
+def all_united(words: list[Word], block: Block) -> list[Block]:
+    """A block with those that UNION ALL puts together with it, in order, where none of them stands in brackets."""
+    found = [block]
+    while [word.lower for word in words[max(0, found[0].span[0] - 2) : found[0].span[0]]] == ["union", "all"]:
+        before = block_at(words, found[0].span[0] - 3)
+        if before is None or before.span[1] != found[0].span[0] - 2:
+            break
+        found.insert(0, before)
+    while [word.lower for word in words[found[-1].span[1] : found[-1].span[1] + 2]] == ["union", "all"]:
+        after = block_at(words, found[-1].span[1] + 2)
+        if after is None or after.span[0] != found[-1].span[1] + 2:
+            break
+        found.append(after)
+    return found
+
+
 def _close(words: list[Word], left: int) -> int:
     depth = 0
     for i in range(left, len(words)):

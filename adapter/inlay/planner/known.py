@@ -117,7 +117,9 @@ class Known:
     def keep_what_is_known(self, keys: list[exp.Expr], guards: list[exp.Expr]) -> None:
         select = self.select
         of_groups = any(is_of_a_group(key) for key in keys)
-        cuts = all(self.is_known(join.args["on"]) for join in select.args.get("joins") or [] if join.args.get("on"))
+        # What is sorted before it is cut is made for every row; the rules have moved what need not be.
+        joined = [join.args["on"] for join in select.args.get("joins") or [] if join.args.get("on")]
+        cuts = not select.args.get("order") and all(self.is_known(condition) for condition in joined)
         for clause in ("where", "having", "qualify"):
             conditions = self.conditions(clause)
             part = select.args.get(clause)
@@ -170,6 +172,8 @@ class Known:
         """Parts of GROUP BY or ORDER BY. unknown: places in the SELECT list; hidden: names."""
         for part in parts:
             if isinstance(part, exp.Literal) and part.is_int and int(part.this) in unknown:
+                return False
+            if (unknown or hidden) and isinstance(part, exp.Var) and part.name.lower() == "all":
                 return False
             if not self._is_known(part, hidden):
                 return False

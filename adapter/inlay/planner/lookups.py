@@ -58,7 +58,11 @@ def key_places(call: Call) -> tuple[tuple[int, int], ...]:
     """The row values of a call that differ from row to row."""
     takes = zip(range(len(call.arguments)), call.spec.args, strict=False)
     places = [at for at, argument in takes if not argument.is_setting]
-    return tuple((i, at) for i, at in enumerate(places) if not is_constant(parsed(told(call, call.arguments, at))))
+    return tuple(
+        (i, at)
+        for i, at in enumerate(places)
+        if at in call.varies or not is_constant(parsed(told(call, call.arguments, at)))
+    )
 
 
 def stays_a_call(node: exp.Expr) -> bool:

@@ -12,8 +12,8 @@ from sqlglot import exp
 @dataclass(frozen=True)
 class Side:
     """A SELECT that a set operation reads. top: the outermost one. own, columns: the SELECT's names for its columns and
-    the whole's, '' where DuckDB makes one; columns is None where they are the same. keeps_all: UNION ALL all the way up,
-    which reads no column that nothing reads."""
+    the whole's, '' where DuckDB makes one; columns is None where they are the same. keeps_all: UNION ALL all the way
+    up, which reads no column that nothing reads."""
 
     top: exp.SetOperation
     own: list[str]

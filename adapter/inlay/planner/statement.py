@@ -37,6 +37,8 @@ class Call:
     arguments: text of each positional argument. options: text of each named one. With what is written for its row
     values left out, two equal calls ask the same thing (`asks`). gathers: it is an aggregate, a macro that hands its
     function a list of a group's values; written as system.main.ai_agg(…) the function is given that list itself.
+    varies: places of arguments that differ from row to row where a rule has put the call, though they are written as
+    constants.
     """
 
     number: int
@@ -46,6 +48,7 @@ class Call:
     arguments: tuple[str, ...]
     options: Mapping[str, str]
     gathers: bool = False
+    varies: frozenset[int] = frozenset()
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -114,9 +117,13 @@ class Statement:
         written = self.names[number]
         return Call(number, written, spec, detail, tuple(arguments), options, _gathers(spec, written))
 
-    def with_text(self, text: str) -> Statement:
-        """The same calls in another text, which a rule made by moving parts of this one."""
-        return Statement(text, self.calls, self.names)
+    def with_text(self, text: str, moved: Mapping[int, tuple[str, Call]] | None = None) -> Statement:
+        """The same calls in another text, which a rule made by moving parts of this one. moved: (name, call) of those
+        that another function answers there."""
+        moved = moved or {}
+        calls = {**self.calls, **{number: call for number, (_, call) in moved.items()}}
+        names = {**self.names, **{number: name for number, (name, _) in moved.items()}}
+        return Statement(text, calls, names)
 
     def mark(self, number: int) -> str:
         """The name that stands for a call in the text."""
@@ -187,6 +194,11 @@ def number_of(name: str) -> int | None:
 
 def _gathers(spec: FunctionSpec, written: str) -> bool:
     return spec.kind == "aggregate" and not written.lower().startswith("system.")
+
+
+def mark_of(number: int, name: str) -> str:
+    """What stands in the text for a call of this name that gathers nothing."""
+    return _mark(number, len(name), False)
 
 
 def _mark(number: int, length: int, gathers: bool) -> str:

@@ -1,6 +1,6 @@
 """What was written down about batches at a provider, beside the results that they will become.
 
-    batches/<name>.json    see backends/openai_batch_journal.py
+batches/<name>.json    see backends/openai_batch_journal.py
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from inlay.planner.rules.calls_above_joins import calls_above_joins
 from inlay.planner.rules.calls_above_limit import calls_above_limit
+from inlay.planner.rules.calls_above_unions import calls_above_unions
 from inlay.planner.rules.order_predicates import order_predicates
 from inlay.planner.statement import Statement
 
@@ -22,6 +23,7 @@ Rule = Callable[[Statement], "tuple[Statement, str] | None"]
 
 RULES: tuple[Rule, ...] = (
     order_predicates,  # what costs nothing is asked before what costs a model
+    calls_above_unions,  # the same call of every side is made once, around them all
     calls_above_joins,  # of a subquery that is joined, only the rows that the join leaves
     calls_above_limit,  # of a sorted and cut result, only what is left
 )

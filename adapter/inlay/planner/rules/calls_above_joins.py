@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from sqlglot import exp
 
 from inlay.planner.blocks import block_at
 from inlay.planner.known import block_of
-from inlay.planner.rules.moving import may_move, moved, position, quoted
+from inlay.planner.rules.moving import Inputs, Moved, movable, moved, position, quoted
 from inlay.planner.statement import Statement, Unplannable, calls_in
 from inlay.planner.text import spliced
 
@@ -33,21 +34,19 @@ def _one(statement: Statement) -> Statement | None:
             select, clause = block_of(statement.node(number))
         except Unplannable:
             continue
-        if clause != "expressions" or select.args.get("distinct") or select.args.get("group") or not may_move(select):
+        if clause != "expressions" or select.args.get("distinct") or not movable(select):
             continue
-        if any(item.find(exp.AggFunc) and not item.find(exp.Window) for item in select.expressions):
-            continue
-        for reader, name in _readers(select, statement.tree):
-            if _reduces(reader):
+        for reader, name in readers(select, statement.tree):
+            if reduces(reader):
                 changed = _moved(statement, number, select, reader, name)
                 if changed is not None:
                     return changed
     return None
 
 
-def _readers(select: exp.Select, tree: exp.Expr) -> Iterator[tuple[exp.Select, str]]:
-    """The one SELECT that reads this one, and the name by which it does."""
-    parent = select.parent
+def readers(query: exp.Query, tree: exp.Expr) -> Iterator[tuple[exp.Select, str]]:
+    """The one SELECT that reads a query, and the name by which it does."""
+    parent = query.parent
     if isinstance(parent, exp.Subquery) and isinstance(parent.parent, exp.From | exp.Join):
         reader = parent.parent.parent
         if isinstance(reader, exp.Select):
@@ -62,7 +61,7 @@ def _readers(select: exp.Select, tree: exp.Expr) -> Iterator[tuple[exp.Select, s
                 yield reader, tables[0].alias or tables[0].name
 
 
-def _reduces(reader: exp.Select) -> bool:
+def reduces(reader: exp.Select) -> bool:
     """Whether it takes only the first rows, or joins by a condition that holds no call, so that rows may go."""
     if reader.args.get("limit") and reader.args.get("order"):
         return True
@@ -79,11 +78,12 @@ def _moved(statement: Statement, number: int, select: exp.Select, reader: exp.Se
     if block is None or len(block.columns) != len(select.expressions) or not name:
         return None
     pieces: list[tuple[int, int, str]] = []
-    inputs: dict[str, str] = {}
+    inputs, calls = Inputs(), Moved()
     outside: dict[str, str] = {}
+    moves = movable(select)
     for span, item in zip(block.columns, select.expressions, strict=True):
-        if calls_in(item):
-            expression = moved(statement, item, words[span[0]].start, inputs)
+        if item in moves:
+            expression = moved(statement, select, item, words[span[0]].start, inputs, calls)
             if expression is None or item.alias.lower() in outside:
                 return None
             outside[item.alias.lower()] = expression
@@ -96,19 +96,18 @@ def _moved(statement: Statement, number: int, select: exp.Select, reader: exp.Se
     for i, (start, end, new) in enumerate(pieces[1:], 1):
         comma = next(word for word in reversed(words) if word.start < start)
         pieces[i] = (comma.start, end, new)
-    inner = {
-        column: f"{name}.{column}" if name.isidentifier() else f"{quoted(name)}.{column}" for column in inputs.values()
+    relation = name if name.isidentifier() else quoted(name)
+    columns = re.compile(rf"\b(?:{'|'.join(inputs.values())})\b")
+    outside = {
+        alias: f"({columns.sub(lambda found: f'{relation}.{found[0]}', expression)})"
+        for alias, expression in outside.items()
     }
-    for alias, expression in outside.items():
-        for column, qualified in inner.items():
-            expression = expression.replace(column, qualified)
-        outside[alias] = f"({expression})"
     mentions = _mentions(statement, reader, select, name, set(outside))
     if mentions is None:
         return None
     for start, end, column, named in mentions:
         pieces.append((start, end, outside[column] + (f" AS {quoted(named)}" if named else "")))
-    return statement.with_text(spliced(statement.text, pieces))
+    return statement.with_text(spliced(statement.text, pieces), calls)
 
 
 def _mentions(

@@ -6,8 +6,8 @@ from sqlglot import exp
 
 from inlay.planner.blocks import Block, block_at
 from inlay.planner.known import block_of
-from inlay.planner.rules.moving import may_move, moved, quoted
-from inlay.planner.statement import Statement, Unplannable, calls_in
+from inlay.planner.rules.moving import Inputs, Moved, movable, moved, quoted
+from inlay.planner.statement import Statement, Unplannable
 from inlay.planner.text import spliced
 
 
@@ -29,7 +29,7 @@ def _one(statement: Statement) -> Statement | None:
         except Unplannable:
             continue
         cuts = select.args.get("limit") and select.args.get("order") and not select.args.get("distinct")
-        if clause != "expressions" or not cuts or not may_move(select):
+        if clause != "expressions" or not cuts or not movable(select):
             continue
         at = statement.place(number)
         block = block_at(statement.words, at)
@@ -43,12 +43,13 @@ def _one(statement: Statement) -> Statement | None:
 def _wrapped(statement: Statement, block: Block, select: exp.Select) -> Statement | None:
     words = block.words
     pieces: list[tuple[int, int, str]] = []
-    inputs: dict[str, str] = {}
+    inputs, calls = Inputs(), Moved()
     columns: list[tuple[str, str, str]] = []  # name inside, expression outside, name of the result
+    moves = movable(select)
     for place, (span, item) in enumerate(zip(block.columns, select.expressions, strict=True)):
-        if not calls_in(item):
+        if item not in moves:
             continue
-        expression = moved(statement, item, words[span[0]].start, inputs)
+        expression = moved(statement, select, item, words[span[0]].start, inputs, calls)
         if expression is None:
             return None
         name = f"_inlay_p{place}"
@@ -66,4 +67,4 @@ def _wrapped(statement: Statement, block: Block, select: exp.Select) -> Statemen
     head = f"SELECT * RENAME ({rename}) FROM (SELECT *{exclude} REPLACE ({replace}) FROM ("
     start, end = words[block.span[0]].start, words[block.span[1] - 1].end
     pieces = [(start, start, head), *pieces, (end, end, ") AS _inlay_top) AS _inlay_named")]
-    return statement.with_text(spliced(statement.text, pieces))
+    return statement.with_text(spliced(statement.text, pieces), calls)

@@ -2,67 +2,182 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+
 from sqlglot import exp
 
-from inlay.planner.statement import Statement, calls_in
-from inlay.planner.text import spliced
+from inlay.planner.aggregates import of_list, told
+from inlay.planner.blocks import Span
+from inlay.planner.evaluation import is_constant, is_of_a_group, is_volatile
+from inlay.planner.statement import Call, Statement, Unplannable, calls_in, mark_of, number_of, parsed
+from inlay.planner.text import closing, spliced, split
 
 # What has a meaning in its own SELECT alone.
 _STAYS = (exp.AggFunc, exp.Window, exp.Query, exp.Subquery, exp.Lambda, exp.Star, exp.Columns)
 
-
-def may_move(select: exp.Select) -> bool:
-    """Whether nothing in the SELECT is made from its columns with calls, and these from nothing but its rows."""
-    columns = [item for item in select.expressions if calls_in(item)]
-    if any(not isinstance(item, exp.Alias) or item.find(*_STAYS) for item in columns):
-        return False
-    names = {item.alias.lower() for item in columns}
-    places = {i for i, item in enumerate(select.expressions, 1) if calls_in(item)}
-    for clause in ("where", "group", "having", "qualify", "order", "windows"):
-        value = select.args.get(clause)
-        for part in value if isinstance(value, list) else [value]:
-            if part is None:
-                continue
-            if clause in ("order", "group") and (calls_in(part) or _mentions_place(part, places)):
-                return False
-            if any(column.name.lower() in names for column in part.find_all(exp.Column)):
-                return False
-    others = [item for item in select.expressions if not calls_in(item)]
-    return not any(column.name.lower() in names for item in others for column in item.find_all(exp.Column))
+Moved = dict[int, tuple[str, Call]]
+"""Calls that another function answers outside: its name, and the call. See Statement.with_text."""
 
 
-def _mentions_place(part: exp.Expr, places: set[int]) -> bool:
-    """Whether ORDER BY or GROUP BY names one of the columns by its number, or all of them."""
-    if part.args.get("all"):
+class Inputs(dict[str, str]):
+    """What calls are made from, as text of the SELECT → name outside."""
+
+    def name_of(self, text: str) -> str:
+        return self.setdefault(text, f"_inlay_x{len(self)}")
+
+
+def movable(select: exp.Select) -> list[exp.Expr]:
+    """The columns with calls that nothing else in the SELECT is made from."""
+    items, group = select.expressions, select.args.get("group")
+    clauses = [select.args.get(name) for name in ("where", "group", "having", "qualify", "order", "windows")]
+    parts = [part for clause in clauses for part in (clause if isinstance(clause, list) else [clause]) if part]
+    found: list[exp.Expr] = []
+    for place, item in enumerate(items):
+        if not calls_in(item) or not isinstance(item, exp.Alias):
+            continue
+        if any(is_read_by(part, {place: item.alias}) for part in (*parts, *items) if part is not item):
+            continue
+        # What is no value of the group is what it is grouped by.
+        if group is None or is_of_a_group(item) or not (group.args.get("all") or calls_in(group)):
+            found.append(item)
+    return found
+
+
+def is_read_by(part: exp.Expr, columns: Mapping[int, str], has_star: bool = False) -> bool:
+    """Whether a clause, or another column, names one of these columns (place → name). has_star: another is a star, so
+    that a number may stand for any."""
+    names = {name.lower() for name in columns.values()}
+    if any(column.name.lower() in names for column in part.find_all(exp.Column)):
         return True
-    for node in part.expressions:
-        bare = node.this if isinstance(node, exp.Ordered) else node
-        if isinstance(bare, exp.Literal) and bare.is_int and int(bare.this) in places:
-            return True
-        if isinstance(bare, exp.Column) and bare.name.lower() == "all":
-            return True
-    return False
+    if not isinstance(part, exp.Group | exp.Order):
+        return False
+    keys = [key.this if isinstance(key, exp.Ordered) else key for key in part.expressions]
+    if any(isinstance(key, exp.Column | exp.Var) and key.name.lower() == "all" for key in keys):
+        return True
+    numbers = [int(key.this) - 1 for key in keys if isinstance(key, exp.Literal) and key.is_int]
+    return any(has_star or number in columns for number in numbers)
 
 
-def moved(statement: Statement, item: exp.Expr, start: int, inputs: dict[str, str]) -> str | None:
-    """The column's expression over `inputs` (text of a column → name outside), which it adds to. start: where the
-    column begins in the text. None where it cannot be told apart."""
+def moved(
+    statement: Statement, select: exp.Select, item: exp.Expr, start: int, inputs: Inputs, calls: Moved
+) -> str | None:
+    """The column's expression over `inputs`, which it adds to, as it adds to `calls`. start: where the column begins in
+    the text. None where it cannot be told apart."""
+    end = own_end(statement, item, start)
+    if end is None:
+        return None
+    if item.find(*_STAYS) or select.args.get("group"):
+        return over_arguments(statement, item.this, (start, end), inputs.name_of, calls)
+    changes = []
+    for column in item.this.find_all(exp.Column):
+        where = position(column)
+        if where is None:
+            return None
+        name = inputs.name_of(statement.text[where[0] : where[1]])
+        changes.append((where[0] - start, where[1] - start, name))
+    return spliced(statement.text[start:end], changes)
+
+
+def own_end(statement: Statement, item: exp.Expr, start: int) -> int | None:
+    """Where a column's expression ends, before its alias."""
     alias = item.args["alias"]
     if "start" not in alias.meta:
         return None
     before = [word for word in statement.words if start <= word.start < alias.meta["start"]]
     if before and before[-1].lower == "as":
         before.pop()
-    if not before:
+    return before[-1].end if before else None
+
+
+def over_arguments(
+    statement: Statement,
+    tree: exp.Expr,
+    span: Span,
+    name_of: Callable[[str], str],
+    calls: Moved,
+    varying: tuple[type[exp.Expr], ...] = (),
+) -> str | None:
+    """An expression with names for what its calls are told, and for the values of groups and the columns beside them.
+    span: of its characters. name_of: the name for a text of the SELECT. varying: constants that get names as well. None
+    where something of its SELECT is left."""
+    words = statement.words
+    inside = [i for i, word in enumerate(words) if span[0] <= word.start < span[1]]
+    try:
+        pieces = list(_pieces(statement, inside[0], inside[-1] + 1, calls, varying))
+        for column in tree.find_all(exp.Column):
+            where = position(column)
+            if where is None:
+                return None
+            if not any(start <= where[0] and where[1] <= end for start, end, _, _ in pieces):
+                pieces.append((*where, statement.text[where[0] : where[1]], True))
+        named = [(start, end, name_of(text) if is_value else text) for start, end, text, is_value in sorted(pieces)]
+        made = spliced(statement.text[span[0] : span[1]], [(a - span[0], b - span[0], text) for a, b, text in named])
+        found = parsed(made)
+    except Unplannable:
         return None
-    changes = []
-    for column in item.this.find_all(exp.Column):
-        where = position(column)
-        if where is None:
-            return None
-        name = inputs.setdefault(statement.text[where[0] : where[1]], f"_inlay_x{len(inputs)}")
-        changes.append((where[0] - start, where[1] - start, name))
-    return spliced(statement.text[start : before[-1].end], changes)
+    names = {name for _, _, name in named}
+    left = [column for column in found.find_all(exp.Column) if column.name not in names]
+    return None if left or found.find(*_STAYS) else made
+
+
+def _pieces(
+    statement: Statement, first: int, last: int, calls: Moved, varying: tuple[type[exp.Expr], ...]
+) -> Iterator[tuple[int, int, str, bool]]:
+    """(start, end, text in its place, whether that is a value of the SELECT) of what is told to calls, of the names of
+    aggregates, which become others, and of the values of groups beside them. Adds the calls to `calls`."""
+    words = statement.words
+    i = first
+    while i < last:
+        number = number_of(words[i].text)
+        if number is None:
+            after = _end_of_function(statement, i, last)
+            if after is not None:
+                yield words[i].start, words[after - 1].end, _between(statement, i, after), True
+            i = after or i + 1
+            continue
+        close = closing(words, i + 1)
+        call = statement.calls[number]
+        parts = [(i + 2 + left, i + 2 + right) for left, right in split(words[i + 2 : close])]
+        parts = [(left, right) for left, right in parts if words[left + 1].text not in (":=", "=>")]
+        texts = [_between(statement, *part) for part in parts]
+        varies = set()
+        for at, ((left, right), text) in enumerate(zip(parts, texts, strict=True)):
+            if at >= len(call.spec.args) or call.spec.args[at].is_setting:
+                continue
+            value, tree = told(call, texts, at), parsed(text)
+            if calls_in(tree) and not call.gathers:
+                yield from _pieces(statement, left, right, calls, varying)
+            elif not is_constant(parsed(value)) or isinstance(tree, varying):
+                if is_volatile(tree):
+                    raise Unplannable("its values differ from one evaluation to the next")
+                varies.add(at)
+                yield words[left].start, words[right - 1].end, value, True
+        name = of_list(call.written) if call.gathers else statement.names[number]
+        calls[number] = name, replace(call, gathers=False, varies=frozenset(varies))
+        if call.gathers:
+            yield words[i].start, words[i].end, mark_of(number, name), False
+        i = close + 1
+
+
+def _between(statement: Statement, first: int, last: int) -> str:
+    return statement.text[statement.words[first].start : statement.words[last - 1].end]
+
+
+def _end_of_function(statement: Statement, i: int, last: int) -> int | None:
+    """One past the last word of an aggregate or window function that begins here and holds no call."""
+    words = statement.words
+    if i + 1 >= last or words[i + 1].text != "(" or not words[i].text.strip('"').isidentifier():
+        return None
+    end = closing(words, i + 1) + 1
+    while end + 1 < last and words[end].lower in ("filter", "over", "within", "group"):
+        end = closing(words, end + 1) + 1 if words[end + 1].text == "(" else end + (words[end].lower == "within") + 1
+    if any(number_of(word.text) is not None for word in words[i:end]):
+        return None
+    try:
+        return end if parsed(_between(statement, i, end)).find(exp.AggFunc, exp.Window) else None
+    except Unplannable:
+        return None
 
 
 def position(column: exp.Column) -> tuple[int, int] | None:

@@ -1,0 +1,225 @@
+"""The call that the sides of a UNION ALL make in one column, around the whole, where something drops rows there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from sqlglot import exp
+
+from inlay.planner.blocks import Block, all_united, block_at
+from inlay.planner.rules.calls_above_joins import readers, reduces
+from inlay.planner.rules.moving import Moved, is_read_by, movable, over_arguments, own_end, quoted
+from inlay.planner.statement import Statement, calls_in, unmarked
+from inlay.planner.text import spliced
+
+
+def calls_above_unions(statement: Statement) -> tuple[Statement, str] | None:
+    """DuckDB computes the columns of each side before it puts them together, sorts and cuts. So the sides give what
+    their calls are made from; where a join or LIMIT is around the whole, the rules after this one go on from there."""
+    done = 0
+    while (changed := _one(statement)) is not None:
+        statement = changed
+        done += 1
+    return (statement, f"calls of {done} UNION{'s' * (done > 1)} made around all sides") if done else None
+
+
+@dataclass(frozen=True)
+class _Side:
+    """A SELECT of a UNION, in the tree and in the text."""
+
+    select: exp.Select
+    block: Block
+
+
+@dataclass
+class _Column:
+    """A column with the same call in some of the sides. made: the call over names for what it is told; told: these
+    texts by side, None where it makes no call and has a value of its own."""
+
+    place: int
+    made: str = ""
+    said: str = ""
+    told: list[list[str] | None] = field(default_factory=list)
+    calls: Moved = field(default_factory=Moved)
+
+    @property
+    def names(self) -> list[str]:
+        return _names(self.place, max(len(texts or []) for texts in self.told))
+
+    @property
+    def flag(self) -> str | None:
+        """The name of the column that says whether a side makes the call; None where all do."""
+        return f"_inlay_s{self.place}" if None in self.told else None
+
+    def outside(self, name: str) -> str:
+        flag = self.flag
+        return self.made if flag is None else f"CASE WHEN {flag} THEN {self.made} ELSE {name} END"
+
+    def inside(self, side: int) -> str:
+        """What a side gives for it beside its own columns."""
+        texts = self.told[side]
+        if texts is None:
+            given = [f"NULL::VARCHAR AS {name}" for name in self.names]
+        else:
+            # A call is told texts: sides of other types would become one type, and might say something else in it.
+            given = [f'({text}) COLLATE "C" AS {name}' for text, name in zip(texts, self.names, strict=True)]
+        if self.flag is not None:
+            given.append(f"{'FALSE' if texts is None else 'TRUE'} AS {self.flag}")
+        return "".join(f", {part}" for part in given)
+
+
+def _names(place: int, n: int) -> list[str]:
+    return [f"_inlay_x{place}_{i}" for i in range(n)]
+
+
+def _one(statement: Statement) -> Statement | None:
+    for union in statement.tree.find_all(exp.Union):
+        if isinstance(union.parent, exp.SetOperation) or not calls_in(union) or not _drops(union, statement.tree):
+            continue
+        sides = _sides(statement, union)
+        changed = None if sides is None else _around(statement, union, sides)
+        if changed is not None:
+            return changed
+    return None
+
+
+def _drops(union: exp.Union, tree: exp.Expr) -> bool:
+    """Whether rows go after all sides have been put together."""
+    return bool(union.args.get("limit")) or any(
+        reader.args.get("limit") or reduces(reader) for reader, _ in readers(union, tree)
+    )
+
+
+def _sides(statement: Statement, union: exp.Union) -> list[_Side] | None:
+    """The sides in order, where each is a SELECT without brackets."""
+    selects = []
+    for side in _united(union, union):
+        if not isinstance(side, exp.Select) or side.args.get("distinct"):
+            return None
+        selects.append(side)
+    calling = next((calls_in(select)[0] for select in selects if calls_in(select)), None)
+    block = None if calling is None else block_at(statement.words, statement.place(calling))
+    blocks = [] if block is None else all_united(statement.words, block)
+    if len(blocks) != len(selects):
+        return None
+    sides = [_Side(select, block) for select, block in zip(selects, blocks, strict=True)]
+    return sides if all(len(side.block.columns) == len(side.select.expressions) for side in sides) else None
+
+
+def _united(side: exp.Expr, whole: exp.Union) -> Iterator[exp.Expr]:
+    """The sides of UNION ALL; what is another set operation, or sorts and cuts by itself, is a side of its own."""
+    others = ("distinct", "by_name") if side is whole else ("distinct", "by_name", "limit", "order", "offset", "with_")
+    if isinstance(side, exp.Union) and not any(side.args.get(name) for name in others):
+        yield from _united(side.left, whole)
+        yield from _united(side.right, whole)
+    else:
+        yield side
+
+
+def _around(statement: Statement, union: exp.Union, sides: list[_Side]) -> Statement | None:
+    moves = [[item in movable(side.select) for item in side.select.expressions] for side in sides]
+    first = sides[0].select.expressions
+    stars = [[bool(item.find(exp.Star, exp.Columns)) for item in side.select.expressions] for side in sides]
+    # Columns are told by their places: with more than one star they may stand at others.
+    if any(each != stars[0] for each in stars) or sum(stars[0]) > 1:
+        return None
+    columns: list[_Column] = []
+    for place, item in enumerate(first):
+        if any(each[place] for each in moves):
+            found = _column(statement, sides, place, moves) if _name(item) else None
+            if found is None:
+                return None
+            columns.append(found)
+    order = union.args.get("order")
+    moved = {column.place: _name(first[column.place]) for column in columns}
+    if not columns or (order is not None and (calls_in(order) or is_read_by(order, moved, any(stars[0])))):
+        return None
+    words = statement.words
+    pieces: list[tuple[int, int, str]] = []
+    for number, side in enumerate(sides):
+        spans = side.block.columns
+        for column in columns:
+            if moves[number][column.place]:
+                start, end = spans[column.place]
+                alias = side.select.expressions[column.place].alias
+                pieces.append((words[start].start, words[end - 1].end, f"NULL AS {quoted(alias)}"))
+        last = words[spans[-1][1] - 1].end
+        exported = "".join(column.inside(number) for column in columns)
+        if pieces and pieces[-1][1] == last:
+            pieces[-1] = (*pieces[-1][:2], pieces[-1][2] + exported)
+        else:
+            pieces.append((last, last, exported))
+    begin, finish = words[sides[0].block.span[0]].start, words[sides[-1].block.span[1] - 1].end
+    if pieces[-1][1] == finish:  # the last side ends with its columns
+        pieces[-1] = (*pieces[-1][:2], f"{pieces[-1][2]}) AS _inlay_union")
+    else:
+        pieces.append((finish, finish, ") AS _inlay_union"))
+    pieces.append((begin, begin, _head(first, columns)))
+    calls = {number: moved for column in columns for number, moved in column.calls.items()}
+    changed = statement.with_text(spliced(statement.text, pieces), calls)
+    # One call of a column is left of those of its sides.
+    kept = {n: call for n, call in changed.calls.items() if changed.mark(n) in changed.text}
+    return Statement(changed.text, kept, changed.names)
+
+
+def _column(statement: Statement, sides: list[_Side], place: int, moves: list[list[bool]]) -> _Column | None:
+    """None where the sides do not make the same call, or one that stays where it is."""
+    return _with_same_call(statement, sides, place, moves, ()) or _with_same_call(
+        statement, sides, place, moves, (exp.Literal,)
+    )
+
+
+def _with_same_call(
+    statement: Statement,
+    sides: list[_Side],
+    place: int,
+    moves: list[list[bool]],
+    varying: tuple[type[exp.Expr], ...],
+) -> _Column | None:
+    """varying: what differs from side to side, though it is the same for each row of one."""
+    found = _Column(place)
+    for number, side in enumerate(sides):
+        item = side.select.expressions[place]
+        if not moves[number][place]:
+            if calls_in(item):
+                return None
+            found.told.append(None)
+            continue
+        span = side.block.columns[place]
+        texts: list[str] = []
+
+        def name_of(text: str, texts: list[str] = texts) -> str:
+            texts.append(text)
+            return _names(place, len(texts))[-1]
+
+        start = statement.words[span[0]].start
+        end = own_end(statement, item, start)
+        calls = Moved()
+        made = None if end is None else over_arguments(statement, item.this, (start, end), name_of, calls, varying)
+        if made is None or not texts:
+            return None
+        said = unmarked(made, statement.names)
+        if not found.made:
+            found.made, found.said, found.calls = made, said, calls
+        elif said != found.said:
+            return None
+        found.told.append(texts)
+    return found
+
+
+def _head(items: Sequence[exp.Expr], columns: Sequence[_Column]) -> str:
+    """The SELECT around the union: its columns by name where all have one, or else a star."""
+    names = [_name(item) for item in items]
+    made = {column.place: f"{column.outside(quoted(names[column.place]))}" for column in columns}
+    hidden = [name for column in columns for name in (*column.names, *([column.flag] if column.flag else []))]
+    if all(names) and len({name.lower() for name in names}) == len(names):
+        listed = (f"{made.get(i, quoted(name))}{f' AS {quoted(name)}' * (i in made)}" for i, name in enumerate(names))
+        return f"SELECT {', '.join(listed)} FROM ("
+    replaced = (f"{text} AS {quoted(names[place])}" for place, text in made.items())
+    return f"SELECT * EXCLUDE ({', '.join(hidden)}) REPLACE ({', '.join(replaced)}) FROM ("
+
+
+def _name(item: exp.Expr) -> str:
+    """'' where DuckDB makes the name, or the item is several columns."""
+    return item.alias_or_name if isinstance(item, exp.Alias | exp.Column) and not item.find(exp.Star) else ""
