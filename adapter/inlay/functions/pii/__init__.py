@@ -12,7 +12,8 @@ The contract, which stored answers rest on (VERSION):
   its extension with it.
 - Digits of any script and full-width letters are read as ASCII. Invisible characters (zero-width, soft hyphen,
   direction marks) are read over, and are inside a span where they stand between its characters.
-- redact() leaves nothing to find: a text redacted twice is the text redacted once.
+- redact() leaves nothing to find: a text redacted twice is the text redacted once. A placeholder is read as what it
+  replaced.
 - Time grows with the length of a text and not faster, whatever the text.
 """
 

@@ -21,7 +21,7 @@ _LITERAL = re.compile(r"\[(?:IPv6:)?[0-9A-Fa-f:.]{2,45}\]")
 _FILES = {
     *("avif", "bmp", "cjs", "css", "csv", "dll", "exe", "gif", "gz", "htm", "html", "ico", "jpeg", "jpg", "js", "json"),
     *("jsx", "less", "log", "mjs", "pdf", "png", "scss", "svg", "tar", "tgz", "ts", "tsx", "txt", "webp", "whl", "xml"),
-    *("yaml", "yml"),
+    *("class", "jar", "yaml", "yml"),
 }
 _MESSAGE_ID = re.compile(r"(?:message-id|in-reply-to|references)\"?[:=]\s?\"?<?(?:[\w.+$-]{0,40}=)?$", re.IGNORECASE)
 _QUOTED = re.compile(r'"\w(?:[^"\n]*\w)?"')

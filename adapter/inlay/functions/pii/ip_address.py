@@ -49,7 +49,7 @@ def _is_version(view: str, match: re.Match[str]) -> bool:
     if before.endswith("/") and match[0].endswith(".0.0.0"):  # Chrome/120.0.0.0
         return before[-2:-1].isalpha()
     requirement = _REQUIREMENT.search(before)  # flask==1.2.3.4, but not ip.src==1.2.3.4
-    return bool(requirement) and not (requirement and _HOST_LIKE.search(requirement[1]))
+    return requirement is not None and not _HOST_LIKE.search(requirement[1])
 
 
 def _v6(view: str) -> Iterator[tuple[int, int]]:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from inlay.functions.pii.reading import DIGIT, WORD
 
 # First digits → lengths. Ranges are those that the networks publish; a length that a network allows but hardly any
-# issuer uses is left out, since every ninth number or so of any length passes the checksum by chance.
+# issuer uses is left out, since one number in ten passes the checksum by chance.
 _ISSUERS: tuple[tuple[str, tuple[int, ...]], ...] = (
     (r"4", (13, 16, 19)),  # Visa
     (r"5[1-5]|222[1-9]|22[3-9]|2[3-6]|27[01]|2720", (16,)),  # Mastercard
