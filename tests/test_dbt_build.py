@@ -451,7 +451,7 @@ def test_the_example_builds_with_the_real_model(tmp_path: Path) -> None:
     assert run.code == 0, run.output
     assert set(run.statuses().values()) == {"success", "pass"}
     table = account(run.output)
-    assert set(table) == {"ai_classify", "ai_classify_multi", "ai_embed", "ai_sentiment"}
+    assert set(table) == {"ai_classify", "ai_classify_multi", "ai_embed", "ai_redact", "ai_sentiment"}
     assert {row["failed"] for row in table.values()} == {"0"}
     with duckdb.connect(str(project.folder / "larkmoor.duckdb"), read_only=True) as con:
         accuracy = dict(con.execute("select task, accuracy from quality where gold = 'all'").fetchall())

@@ -10,7 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from inlay.errors import ConfigError
@@ -238,6 +238,8 @@ def test_cards_are_found_anywhere_and_broken_ones_nowhere(
     assert find_pii(before + written + after) == expected
     place %= length
     broken = number[:place] + str((int(number[place]) + error) % 10) + number[place + 1 :]
+    # The first three groups may be a whole card of twelve digits, and the fourth its expiry date.
+    assume(luhn_digit(broken[:11]) != broken[11])
     assert find_pii(before + grouped(broken, sizes, separator) + after, ["card"]) == []
 
 

@@ -17,6 +17,7 @@ from inlay.planner.statement import Unplannable
 from inlay.planner.varying_schema import as_json_where_varying
 from inlay.planner.views import expanded
 from inlay.runner import UNBOUND, Prepared, Runner
+from inlay.runner import is_query as is_query
 from inlay.session import Session
 from inlay.views_that_call import views_that_call
 
