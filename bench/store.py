@@ -228,6 +228,7 @@ _CONSTANTS = {
     "ai_classify": "'question'",
     "ai_classify_multi": "['question']",
     "ai_embed": "list_transform(range(384), lambda i: 0.05)::FLOAT[384]",
+    "ai_redact": "'a message'",
     "ai_sentiment": "'positive'",
     "log_account": "",
 }
