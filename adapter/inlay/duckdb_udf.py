@@ -21,6 +21,7 @@ from collections.abc import Callable
 from typing import Any
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 
 from inlay.calls_in_sql import built_with, calls_digest, guarded, scalar_specs
@@ -37,6 +38,8 @@ from inlay.planner.text import find_calls
 from inlay.provenance import column_comments
 from inlay.reference import signature_text
 from inlay.session import Session
+from inlay.store.account import table_of_rows
+from inlay.store.vectors import numbers_array
 from inlay.types import FunctionSpec
 
 _IDENTITY = "_inlay_session"
@@ -391,10 +394,13 @@ def functions_table(session: Session) -> list[dict[str, Any]]:
 def _table(
     number: int, name: str, read: Callable[[Session], list[dict[str, Any]]], returns: str
 ) -> Callable[..., pa.Array]:
-    row_type = _arrow_struct(returns)
+    schema = pa.schema(list(_arrow_struct(returns)))
 
     def table(*args: pa.ChunkedArray) -> pa.Array:
-        return pa.array([read(_session(number, name.lstrip("_")))] * len(args[0]), type=pa.list_(row_type))
+        rows = table_of_rows(read(_session(number, name.lstrip("_"))), schema).to_struct_array().combine_chunks()
+        ends = np.arange(len(args[0]) + 1, dtype=np.int64) * len(rows)
+        every = pa.concat_arrays([rows] * len(args[0]))
+        return pa.ListArray.from_arrays(numbers_array(ends).cast(pa.int32()), every)
 
     return table
 

@@ -42,7 +42,7 @@ from inlay.store.memory import Memory
 from inlay.store.parts import with_inputs
 from inlay.store.results import Store
 from inlay.store.shelf import Shelf
-from inlay.store.vectors import numbers_array
+from inlay.store.vectors import array_numbers, numbers_array, true_places
 from inlay.types import FunctionSpec, ModelRef
 
 _numbers = itertools.count(1)
@@ -658,10 +658,10 @@ def _valid_rows(columns: list[pa.Array]) -> pa.Array:
 def _rows_of_each(inputs: Inputs, valid: pa.Array, counts: pa.Array | None) -> Ints:
     """How many rows stand behind each distinct input. counts: of the rows before they were made distinct."""
     ones = np.ones(valid.true_count, dtype=np.int64)
-    each = ones if counts is None else counts.filter(valid).cast(pa.int64()).to_numpy(zero_copy_only=False)
+    each = ones if counts is None else array_numbers(counts.filter(valid))
     if inputs.inverse is None:
         return np.asarray(each, dtype=np.int64)
-    places = inputs.inverse.to_numpy(zero_copy_only=False)
+    places = array_numbers(inputs.inverse)
     return np.bincount(places, weights=each, minlength=len(inputs)).astype(np.int64)
 
 
@@ -682,9 +682,7 @@ def _spread(answers: pa.Array, inverse: pa.Array | None, valid: pa.Array) -> pa.
     n_valid = len(answers) if inverse is None else len(inverse)
     if n_valid == len(valid):
         return answers if inverse is None else answers.take(inverse)
-    where = np.full(len(valid), -1, dtype=np.int64)
-    where[np.asarray(valid.to_numpy(zero_copy_only=False), dtype=np.bool_)] = (
-        np.arange(n_valid) if inverse is None else inverse.to_numpy(zero_copy_only=False)
-    )
-    places = numbers_array(where)
-    return answers.take(pc.if_else(pc.less(places, 0), None, places))
+    where = np.zeros(len(valid), dtype=np.int64)
+    where[true_places(valid)] = np.arange(n_valid) if inverse is None else array_numbers(inverse)
+    # With numbers of Python's in an expression pyarrow would import pandas: see numbers_array().
+    return answers.take(pc.if_else(valid, numbers_array(where), pa.nulls(len(valid), pa.int64())))

@@ -94,7 +94,7 @@ class Account:
             self._written = time.monotonic()
             said = [{"run": self.run, "invocation": self.invocation, **row} for row in rows()]
             if said:
-                self._publish(f"{LEDGER}/{self.run}.parquet", _table(said, LEDGER_SCHEMA))
+                self._publish(f"{LEDGER}/{self.run}.parquet", table_of_rows(said, LEDGER_SCHEMA))
 
     def failed(self, failures: Sequence[Failure]) -> None:
         if not self._store.writable or not failures:
@@ -104,7 +104,7 @@ class Account:
             self._errors += 1
             number = self._errors
         rows = [{**said, **vars(failure)} for failure in failures]
-        self._publish(f"{ERRORS}/{self.run}-{number:04d}.parquet", _table(rows, ERRORS_SCHEMA))
+        self._publish(f"{ERRORS}/{self.run}-{number:04d}.parquet", table_of_rows(rows, ERRORS_SCHEMA))
 
     def certified(self, rows: Callable[[], Sequence[Mapping[str, Any]]]) -> None:
         """The run's certificates as they stand."""
@@ -112,7 +112,7 @@ class Account:
             return
         with self._lock:
             said = [{"run": self.run, "invocation": self.invocation, **row} for row in rows()]
-            self._publish(f"{CERTIFICATES}/{self.run}.parquet", _table(said, CERTIFICATES_SCHEMA))
+            self._publish(f"{CERTIFICATES}/{self.run}.parquet", table_of_rows(said, CERTIFICATES_SCHEMA))
 
     def _publish(self, name: str, table: pa.Table) -> None:
         sink = pa.BufferOutputStream()
@@ -123,8 +123,10 @@ class Account:
             self._store.failed(error, 0)
 
 
-def _table(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
+def table_of_rows(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
     """Through JSON, because pa.array() imports pandas where it is installed: see numbers_array()."""
+    if not rows:
+        return schema.empty_table()
     said = (json.dumps({name: row[name] for name in schema.names}, ensure_ascii=False) for row in rows)
     lines = "\n".join(said).encode("utf-8", "replace")
     options = pa_json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="error")

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from inlay.store.keys import Keys, array_keys
-from inlay.store.vectors import numbers_array
+from inlay.store.vectors import array_numbers, numbers_array
 
 # Rows of a column that are compared to learn whether texts repeat. Among so many of a thousand different texts, or of
 # fewer, some nearly always do.
@@ -90,10 +90,10 @@ def _distinct(columns: Sequence[pa.Array]) -> tuple[list[pa.Array], pa.Array]:
     # Two columns at a time become one of numbers, none of which is larger than the number of pairs there could be.
     codes = encoded[0].indices.cast(pa.int64())
     for column in encoded[1:]:
-        numbers = codes.to_numpy() * len(column.dictionary) + column.indices.to_numpy()
+        numbers = array_numbers(codes) * len(column.dictionary) + array_numbers(column.indices)
         pairs = numbers_array(numbers).dictionary_encode()
         codes = pairs.indices.cast(pa.int64())
-    inverse = codes.to_numpy()
+    inverse = array_numbers(codes)
     firsts = np.empty(int(inverse.max(initial=-1)) + 1, dtype=np.int64)
     firsts[inverse[::-1]] = np.arange(len(inverse))[::-1]
     where = numbers_array(firsts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from inlay.backends.base import Bools, Floats, Ints
 
@@ -12,6 +13,18 @@ def numbers_array(numbers: Ints) -> pa.Array:
     """int64 as Arrow without a copy. pa.array() would do, but imports pandas, where it is installed, to look whether it
     was given something of its own: half a second at the first call of a process."""
     return pa.Array.from_buffers(pa.int64(), len(numbers), [None, pa.py_buffer(np.ascontiguousarray(numbers))])
+
+
+def array_numbers(array: pa.Array) -> Ints:
+    """Whole numbers without NULL out of Arrow, without a copy where they have 64 bits. Array.to_numpy() would do, but
+    imports pandas as pa.array() does."""
+    whole = array.cast(pa.int64())
+    return np.frombuffer(whole.buffers()[1], dtype=np.int64, count=len(whole), offset=8 * whole.offset)
+
+
+def true_places(flags: pa.Array) -> Ints:
+    """Where a column of booleans is true, in order; for the same reason."""
+    return array_numbers(pc.indices_nonzero(flags))
 
 
 def vector_array(rows: Floats, mask: Bools | None = None) -> pa.Array:
