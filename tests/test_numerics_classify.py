@@ -305,11 +305,23 @@ def test_a_cross_encoder_saved_by_sentence_transformers_is_one(tiny_models: Tiny
         ("ai_similarity('x', 'y', model := 'reranker')", "a cross-encoder", "an embedding model"),
         ("ai_filter('x', 'y', model := 'kinds')", "a classifier with its own labels", "an NLI model"),
         ("ai_filter('x', 'y', model := 'reranker')", "a cross-encoder", "an NLI model"),
-        ("ai_score('x', 'y', model := 'kinds')", "a classifier with its own labels", "an NLI model, a language model or an embedding model"),
+        (
+            "ai_score('x', 'y', model := 'kinds')",
+            "a classifier with its own labels",
+            "an NLI model, a language model or an embedding model",
+        ),
         ("ai_rerank('x', 'y', model := 'vectors')", "an embedding model", "a cross-encoder"),
         ("ai_rerank('x', 'y', model := 'nli')", "an NLI model", "a cross-encoder"),
-        ("ai_classify('x', ['a', 'b'], model := 'reranker')", "a cross-encoder", "an NLI model, a classifier or a language model"),
-        ("ai_classify_multi('x', ['a'], model := 'reranker')", "a cross-encoder", "an NLI model, a classifier or a language model"),
+        (
+            "ai_classify('x', ['a', 'b'], model := 'reranker')",
+            "a cross-encoder",
+            "an NLI model, a classifier or a language model",
+        ),
+        (
+            "ai_classify_multi('x', ['a'], model := 'reranker')",
+            "a cross-encoder",
+            "an NLI model, a classifier or a language model",
+        ),
         ("ai_sentiment('x', model := 'reranker')", "a cross-encoder", "a sentiment classifier"),
     ],
 )

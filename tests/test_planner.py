@@ -75,6 +75,11 @@ GATHERED = {
     f"select i, count(*) n, {SAID} from t where i < 90 group by i order by n, i desc limit 3": 3,
     f"select q.i, said from (select i, {SAID} as said from t group by i) q join small using (i)": 10,
     f"select * from (select i, {MOOD} x from t) order by i limit 3": 1_000,
+    f"select q.i from (select i, {MOOD} x, max(k) k from t group by i, s) q(i, mood) join small using (i)": 0,
+    f"with q as (select i, s, {MOOD} x from t) select a.i, b.s from q a join q b on a.i = b.i + 1 where a.i < 9": 0,
+    f"with q as (select i, {MOOD} as w from t) select q.i, t.w, count(*) from q join t on q.i = t.i group by all": 0,
+    f"select distinct on (k) k, i from (select distinct on (i) i, k, {MOOD} x from t order by i) order by k, i": 0,
+    "select * from (select k, max(s) m from t group by k having ai_sentiment(max(s)) <> 'no') where k = 1": 1,
     f"select k, {SAID} from t where i < 30 group by k": 3,
     f"select k, {SAID}, ai_sentiment(max(w)) from t where i < 30 group by all": 4,
     f"select k, {SAID} from t where {MOOD} = 'positive' and i < 30 group by k": 32,
@@ -145,6 +150,25 @@ def test_rows_are_asked_in_the_order_of_what_their_conditions_drop(con: Any) -> 
     assert (
         same_both_ways(con, sql).gathered < 600
     )  # the sample, and what passes the second condition; written first: 1,000
+
+
+@pytest.mark.parametrize("kind", ["left", "right", "full", "semi", "anti"])
+def test_a_call_in_the_condition_of_a_join_compares_no_row_with_every_other(con: Any, kind: str) -> None:
+    sql = (
+        f"select count(*) from t {kind} join small on t.i = small.i and ai_sentiment(t.s) <> 'positive' "
+        "where ai_filter(t.w, 'x', threshold := -1.0)".replace("where", "where true or" if kind == "right" else "where")
+    )
+    answered = same_both_ways(con, sql)
+    assert answered.planned <= answered.plain
+    prepared = prepare(con._session, con.duckdb, sql)
+    plan = with_tables(con.duckdb, f"explain {prepared.sql}", prepared.tables, prepared.parameters, "execute")
+    assert "NL JOIN" not in str(plan.fetchall()).upper()
+
+
+def test_a_condition_is_asked_of_what_those_before_it_leave_where_a_limit_stops_early(con: Any) -> None:
+    sql = f"select i from t where {MOOD} = 'positive' and ai_sentiment(s || '!') = 'mixed' order by i limit 2"
+    answered = same_both_ways(con, sql)
+    assert 64 < answered.gathered < 128
 
 
 def test_a_filter_before_an_aggregate_is_asked_in_bulk(con: Any, calls: dict[str, int]) -> None:

@@ -326,10 +326,11 @@ class _DryRun(_Watched):
             if number is None:
                 continue
             found = self.answers.get(number)
-            if found is None or found.kept:  # a query of the planner's own would run it, and so a model
+            # A query of the planner's own would run it, and so a model.
+            if found is None or found.kept not in ("", "where"):
                 raise _NotForeseen(f"its rows hang on {_written(self, number)}, which is made as rows come")
         # What was not foreseen is asked of no model here: a lookup that finds nothing gives NULL.
-        known = {number: replace(found, complete=True) for number, found in self.answers.items()}
+        known = {number: replace(found, complete=True, kept="") for number, found in self.answers.items()}
         return with_lookups(text, known, self.names)
 
     def gathered(self, texts: Iterable[str], *given: Any) -> pa.RecordBatchReader:

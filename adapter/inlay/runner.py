@@ -242,8 +242,8 @@ class Runner:
         """Answers rows until enough of them pass. False where the rows came to an end before: all answers are there."""
         first = max(64, 4 * stop.wanted)
         while True:
-            for number in stop.numbers:
-                self.stage(number, [stop.inputs(number, first)])
+            for place, number in enumerate(stop.numbers):
+                self.stage(number, [stop.inputs(number, first, stop.numbers[:place])])
                 # DuckDB computes columns before it cuts: rows beyond the first must not be asked for by the lookup.
                 self.answers[number] = replace(self.answers[number], complete=True)
             seen, passed = self.query(self.looked_up(stop.passed(first))).fetchall()[0]
@@ -298,9 +298,15 @@ class Runner:
             self.tables, self.parameters, self.plan, self.staged, self.reasons,
         )  # fmt: skip
 
+    @property
+    def looked_up_ahead(self) -> list[int]:
+        """Calls whose answers queries of the planner's own may look up: not in ON, see `stays_a_call`."""
+        return [number for number, found in self.answers.items() if found.kept != "on"]
+
     def looked_up(self, text: str) -> str:
         """A query of the planner's own as SQL."""
-        return with_lookups(text, self.answers, self.names)
+        ahead = {number: replace(a, kept="") if a.kept == "where" else a for number, a in self.answers.items()}
+        return with_lookups(text, ahead, self.names)
 
     def query(self, sql: str, parameters: Any = None) -> Any:
         return with_tables(self.con, sql, self.tables, self.parameters if parameters is None else parameters)
@@ -323,7 +329,7 @@ class Runner:
         account = Staged(number)
         every = texts is None
         if texts is None:
-            texts = self.all_pairs.get(number) or gathers(self.plan.statement, number, self.answers)
+            texts = self.all_pairs.get(number) or gathers(self.plan.statement, number, self.looked_up_ahead)
         inputs = self.gathered(texts, held, keys)
         try:
             with cancel.inside(held.connection, (self.session.number, self.statement_number)):

@@ -13,7 +13,7 @@ from sqlglot import exp
 
 from inlay.planner.blocks import block_at
 from inlay.planner.evaluation import conjuncts
-from inlay.planner.gather import KEY, rows_query
+from inlay.planner.gather import KEY, first_rows_query
 from inlay.planner.known import Known, block_of
 from inlay.planner.lookups import key_places
 from inlay.planner.rules.order_predicates import cut
@@ -34,9 +34,10 @@ class EarlyStop:
     numbers: list[int]
     wanted: int
 
-    def inputs(self, number: int, first: int) -> str:
-        """Marked SELECT of the distinct inputs of a call among the first rows that pass what costs nothing."""
-        return rows_query(self.statement, number, self.numbers, first)
+    def inputs(self, number: int, first: int, answered: Collection[int]) -> str:
+        """Marked SELECT of the distinct inputs of a call among the first rows that pass what costs nothing, and the
+        conditions of what is answered."""
+        return first_rows_query(self.statement, number, first, answered)
 
     def passed(self, first: int) -> str:
         """Marked SELECT of (rows, rows that pass) among the first."""
@@ -89,6 +90,8 @@ def early_stops(statement: Statement, stages: Collection[int]) -> Iterator[Early
         if any(select.args.get(name) for name in ("distinct", "group", "having", "qualify", "sample")):
             continue
         if any(item.find(exp.AggFunc, exp.Window) for item in select.expressions):
+            continue
+        if any(calls_in(join) for join in select.args.get("joins") or []):
             continue
         order = select.args.get("order")
         if order is not None:

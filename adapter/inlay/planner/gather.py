@@ -11,8 +11,9 @@ from collections.abc import Callable, Collection, Iterator
 from sqlglot import exp
 
 from inlay.planner.aggregates import told
-from inlay.planner.evaluation import is_of_a_group, may_raise
+from inlay.planner.evaluation import conjuncts, is_of_a_group, may_raise
 from inlay.planner.known import Known, block_of, with_ctes
+from inlay.planner.reads import is_read, reader_of
 from inlay.planner.set_operations import side_of
 from inlay.planner.statement import Statement, Unplannable, calls_in, node_of, parsed, written
 
@@ -22,11 +23,7 @@ KEY = "_inlay_k"
 ROWS = "_inlay_n"
 """How many rows have the input."""
 
-_CORE = "_inlay_core"
-
-
-class _Unread(Unplannable):
-    """Nothing reads the column that the call makes: DuckDB does not make it."""
+_CORE, _PASSED = "_inlay_core", "_inlay_passed"
 
 
 def gathers(statement: Statement, number: int, staged: Collection[int]) -> Iterator[str]:
@@ -34,31 +31,18 @@ def gathers(statement: Statement, number: int, staged: Collection[int]) -> Itera
     bind those before. `staged` are calls whose answers may be looked up meanwhile."""
     node = statement.node(number)
     select, clause = block_of(node)
-    if not _is_read(node, statement.tree):
-        raise _Unread("nothing reads the CTE in which it stands")
+    if not is_read(node, statement.tree):
+        raise Unplannable("nothing reads what it would give")
     of_groups = any(is_of_a_group(argument) for argument in arguments_of(node, statement, number))
     narrows = clause in ("expressions", "having", "qualify", "order") or (clause == "where" and _is_plain(select))
     if narrows and not _above(node, exp.AggFunc):
         try:
             yield _narrow(statement, number, staged)
-        except _Unread:
-            raise
         except Unplannable:
             if of_groups:
                 raise
     if not of_groups:  # whose values are of all rows, where nothing is left of the groups
         yield rows_query(statement, number, staged)
-
-
-def _is_read(node: exp.Expr, tree: exp.Expr) -> bool:
-    """Whether every CTE around a call is named somewhere."""
-    cte = node.find_ancestor(exp.CTE)
-    while isinstance(cte, exp.CTE):
-        name = cte.alias.lower()
-        if not any(table.name.lower() == name for table in tree.find_all(exp.Table)):
-            return False
-        cte = cte.find_ancestor(exp.CTE)
-    return True
 
 
 def _above(node: exp.Expr, kind: type[exp.Expr]) -> bool:
@@ -87,18 +71,32 @@ def _keys(arguments: list[exp.Expr]) -> list[exp.Expr]:
     return [exp.alias_(argument.copy(), f"{KEY}{i}") for i, argument in enumerate(arguments)]
 
 
-def rows_query(statement: Statement, number: int, staged: Collection[int], first: int | None = None) -> str:
-    """Inputs of the rows that come out of FROM and WHERE; of the first of them alone, in the order of the result."""
+def rows_query(statement: Statement, number: int, staged: Collection[int]) -> str:
+    """Inputs of the rows that come out of FROM and WHERE."""
     tree = statement.tree.copy()
     node = node_of(tree, number)
     select, clause = block_of(node)
-    if first is not None:
-        staged = [other for other in staged if other in _inside(node)]
     block = Known(select, statement, staged)
     block.conjunct_of(node if clause in ("where", "joins") else None)
-    guards = _guards(node, block.is_known) if first is None else []
-    made = block.core(_keys(arguments_of(node, statement, number)), first, guards)
+    made = block.core(_keys(arguments_of(node, statement, number)), None, _guards(node, block.is_known))
     return _distinct(made, select, len(statement.calls[number].texts))
+
+
+def first_rows_query(statement: Statement, number: int, first: int, answered: Collection[int] = ()) -> str:
+    """Inputs of the first of the rows that pass the conditions without calls, in the order of the result: of those that
+    pass the conditions whose calls are answered, too."""
+    tree = statement.tree.copy()
+    node = node_of(tree, number)
+    select, _ = block_of(node)
+    block = Known(select, statement, _inside(node))
+    block.conjunct_of(node)
+    columns = _keys(arguments_of(node, statement, number))
+    asked = [part for part in conjuncts(select.args["where"].this) if calls_in(part)]
+    passed = [part.copy() for part in asked if set(calls_in(part)) <= set(answered) - {number}]
+    if passed:
+        columns.append(exp.alias_(exp.and_(*passed), _PASSED))
+    made = block.core(columns, first)
+    return _distinct(made, select, len(statement.calls[number].texts), f" WHERE {_PASSED}" if passed else "")
 
 
 def _inside(node: exp.Expr) -> list[int]:
@@ -115,27 +113,26 @@ def _narrow(statement: Statement, number: int, staged: Collection[int]) -> str:
     block = Known(select, statement, staged)
     keys = _keys(arguments_of(node, statement, number))
     guards = [] if _groups(select) else _guards(node, block.is_known)
-    names = _names(select, node) if clause == "expressions" else set()
     side = side_of(select)
     block.keep_what_is_known(keys, guards)
     hidden = block.gives_hidden
-    climb = clause == "where" or (clause == "expressions" and not select.args.get("distinct"))
+    is_condition = clause in ("where", "having")
+    climb = is_condition or (clause == "expressions" and not select.args.get("distinct"))
     of_all_rows = True
     while climb:
-        above = _reader(select if side is None else side.top, tree)
-        if above is None or above.args.get("distinct"):
+        found = reader_of(select if side is None else side.top, tree)
+        if found is None or found[0].args.get("distinct"):
             break
+        above = found[0]
         if side is not None:
             of_all_rows = False
             select, hidden = side.alone(select), side.renamed(hidden)
-            names = side.renamed(names) if side.keeps_all else set()
-        names = _passed_on(above, select, names)
         side = side_of(above)
         if not of_all_rows:  # which rows come first, and what stands beside them, is for all sides to say
             for part in ("qualify", "order", "limit", "offset"):
                 above.set(part, None)
         # What a call's own condition drops is not in groups, windows and the first n rows.
-        if _groups(above) or (clause == "where" and not _is_plain(above)):
+        if _groups(above) or (is_condition and not _is_plain(above)):
             for part in ("group", "having", "qualify", "order", "limit", "offset"):
                 above.set(part, None)
             above.set("expressions", [])
@@ -145,34 +142,6 @@ def _narrow(statement: Statement, number: int, staged: Collection[int]) -> str:
         hidden = block.gives_hidden
         select = above
     return _distinct(select, select, len(keys))
-
-
-def _names(select: exp.Select, node: exp.Expr) -> set[str]:
-    """The name of the column that a call stands in."""
-    while node.parent is not None and node.parent is not select:
-        node = node.parent
-    return {node.alias.lower()} if node.alias else set()
-
-
-def _passed_on(above: exp.Select, select: exp.Select, names: set[str]) -> set[str]:
-    """The names under which a SELECT gives on what it reads by these names. Raises where it reads none of them."""
-    passed: set[str] = set()
-    is_read = False
-    for node in above.walk(prune=lambda node: node is select):
-        if node is select:
-            continue
-        star = isinstance(node, exp.Star | exp.Columns) and not isinstance(node.parent, exp.Count)
-        if not star and not (isinstance(node, exp.Column) and node.name.lower() in names):
-            continue
-        is_read = True
-        item = node
-        while item.parent is not None and item.parent is not above:
-            item = item.parent
-        if item.arg_key == "expressions":
-            passed |= names if star else {item.alias_or_name.lower()}
-    if names and not is_read:
-        raise _Unread("nothing reads the column that it makes")
-    return passed
 
 
 def _is_plain(select: exp.Select) -> bool:
@@ -186,22 +155,6 @@ def _is_plain(select: exp.Select) -> bool:
 def _groups(select: exp.Select) -> bool:
     """Whether a row of a SELECT stands for several."""
     return select.args.get("group") is not None or any(is_of_a_group(item) for item in select.expressions)
-
-
-def _reader(query: exp.Query, tree: exp.Expr) -> exp.Select | None:
-    """The one SELECT that reads a query, in its FROM or a JOIN, by the names of its columns."""
-    parent = query.parent
-    alias = parent.args.get("alias") if parent is not None else None
-    if isinstance(alias, exp.TableAlias) and alias.args.get("columns"):
-        return None
-    if isinstance(parent, exp.Subquery) and isinstance(parent.parent, exp.From | exp.Join):
-        return parent.find_ancestor(exp.Select)
-    if isinstance(parent, exp.CTE):
-        name = parent.alias.lower()
-        readers = [table for table in tree.find_all(exp.Table) if table.name.lower() == name]
-        if len(readers) == 1 and isinstance(readers[0].parent, exp.From | exp.Join):
-            return readers[0].find_ancestor(exp.Select)
-    return None
 
 
 def _operands(tree: exp.Expr, kind: type[exp.Expr]) -> list[exp.Expr]:
@@ -242,12 +195,12 @@ def _guards(node: exp.Expr, is_known: Callable[[exp.Expr], bool]) -> list[exp.Ex
     return found
 
 
-def _distinct(made: exp.Select, place: exp.Select, n_keys: int) -> str:
+def _distinct(made: exp.Select, place: exp.Select, n_keys: int, where: str = "") -> str:
     """The query around `made`, with the CTEs that can be seen at `place`."""
     body = made.copy()
     body.set("with_", None)
     if not body.expressions:
         raise Unplannable("nothing is left to gather")
     keys = ", ".join(f"{KEY}{i}" for i in range(n_keys))
-    text = f"SELECT {keys}, count(*) AS {ROWS} FROM ({written(body)}) AS {_CORE} GROUP BY ALL"
+    text = f"SELECT {keys}, count(*) AS {ROWS} FROM ({written(body)}) AS {_CORE}{where} GROUP BY ALL"
     return with_ctes(place, text)

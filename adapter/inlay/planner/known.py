@@ -150,10 +150,8 @@ class Known:
                 items.append(exp.alias_(value, item.alias, quoted=True) if item.alias else value)
         if group is not None and (by_all or not self._are_known(group.expressions, unknown, self.hidden)):
             raise Unplannable("it groups by a call")
-        order = select.args.get("order")
-        by = [ordered.this for ordered in order.expressions] if order is not None else []
-        if not cuts or not self._are_known(by, unknown, self.gives_hidden):
-            select.set("order", None)
+        select.set("order", None)
+        if not cuts:
             select.set("limit", None)
             select.set("offset", None)
         distinct = select.args.get("distinct")
@@ -169,11 +167,9 @@ class Known:
         return conjuncts(condition)
 
     def _are_known(self, parts: list[exp.Expr], unknown: set[int], hidden: Collection[str]) -> bool:
-        """Parts of GROUP BY or ORDER BY. unknown: places in the SELECT list; hidden: names."""
+        """Parts of GROUP BY. unknown: places in the SELECT list; hidden: names."""
         for part in parts:
             if isinstance(part, exp.Literal) and part.is_int and int(part.this) in unknown:
-                return False
-            if (unknown or hidden) and isinstance(part, exp.Var) and part.name.lower() == "all":
                 return False
             if not self._is_known(part, hidden):
                 return False
@@ -205,7 +201,10 @@ def with_ctes(place: exp.Select, text: str) -> str:
         if not isinstance(at, exp.With):
             child = at
         at = at.parent
-    if ctes:
-        word = "WITH RECURSIVE" if recursive else "WITH"
-        text = f"{word} {', '.join(written(cte) for cte in ctes)} {text}"
-    return text
+    read, needed = text.lower(), list[str]()
+    for cte in reversed(ctes):
+        if cte.alias.lower() in read:
+            needed.insert(0, written(cte))
+            read += needed[0].lower()
+    word = "WITH RECURSIVE" if recursive else "WITH"
+    return f"{word} {', '.join(needed)} {text}" if needed else text

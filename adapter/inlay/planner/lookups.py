@@ -4,32 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from sqlglot import exp
 
 from inlay.planner.aggregates import told
 from inlay.planner.blocks import block_at
-from inlay.planner.evaluation import is_constant
+from inlay.planner.evaluation import conjuncts, is_constant
 from inlay.planner.gather import KEY
-from inlay.planner.statement import Call, Statement, Unplannable, calls_in, parsed, replaced, unmarked
+from inlay.planner.statement import Call, Statement, Unplannable, call_at, calls_in, parsed, replaced, unmarked
 from inlay.planner.text import spliced
 
 VALUE = "_inlay_v"
 """The column of answers: a struct with one field `v`, so that an answer of NULL is not taken for none."""
 
 
+Kept = Literal["", "call", "where", "on"]
+"""Why a call is better left a call: not at all, for DuckDB's own sake, for that of a call in ON, or as one there."""
+
+
 @dataclass(frozen=True)
 class Answers:
     """Where a call's answers are: a table with columns _inlay_k0, … and _inlay_v. keys: the row values that are looked
     up by, as (number of the row value, place among the arguments); the others are the same for every row. complete:
-    the statement looks only at rows whose answers are there. kept: it stays a call, which finds its answers known.
-    spent: it stays a call, for rows that come in between; the rules have put the answers to use."""
+    the statement looks only at rows whose answers are there. kept: it stays a call, which finds its answers known;
+    where that is for the sake of a call in ON, queries of the planner's own look it up all the same. spent: it stays a
+    call, for rows that come in between; the rules have put the answers to use."""
 
     table: str
     call: Call
     keys: tuple[tuple[int, int], ...]
     complete: bool = False
-    kept: bool = False
+    kept: Kept = ""
     spent: bool = False
 
 
@@ -65,14 +71,18 @@ def key_places(call: Call) -> tuple[tuple[int, int], ...]:
     )
 
 
-def stays_a_call(node: exp.Expr) -> bool:
+def stays_a_call(node: exp.Expr) -> Kept:
     """Whether a call is better left a call, whose answers are known by then, than made a lookup."""
     select = node.find_ancestor(exp.Select)
     if select is None:
-        return False
+        return ""
+    if _is_in_join(node):
+        return "on"
+    if isinstance(node.find_ancestor(exp.Where, exp.Select), exp.Where) and joins_by_calls(select):
+        return "where"
     # DuckDB joins everything with everything before it flattens a lookup by another lookup's answer.
     if select.args.get("joins") and any(calls_in(argument) for argument in node.expressions):
-        return True
+        return "call"
     # In a grouped SELECT it takes a bare name inside a subquery for the column of that name that the SELECT makes, and
     # not for the one it groups by: it would not bind.
     names = {column.name.lower() for column in node.find_all(exp.Column) if not column.table}
@@ -80,7 +90,30 @@ def stays_a_call(node: exp.Expr) -> bool:
     while item.parent is not None and item.parent is not select:
         item = item.parent
     grouped = select.args.get("group") is not None
-    return grouped and isinstance(item, exp.Alias) and item.alias.lower() in names
+    return "call" if grouped and isinstance(item, exp.Alias) and item.alias.lower() in names else ""
+
+
+def _is_in_join(node: exp.Expr) -> bool:
+    """Whether a call stands in ON, beside an equality that DuckDB joins by, and is not asked of one side's rows, as one
+    in WHERE is. With a lookup there DuckDB compares every row of one side with every row of the other."""
+    join = node.find_ancestor(exp.Join, exp.Select)
+    if not isinstance(join, exp.Join):
+        return False
+    on = join.args.get("on")
+    if on is None or not any(isinstance(part.unnest(), exp.EQ) and not calls_in(part) for part in conjuncts(on)):
+        return False
+    kinds = {str(join.args.get(name)).upper() for name in ("side", "kind", "method") if join.args.get(name)}
+    columns = {(column.table, column.name) for column in node.find_all(exp.Column)}
+    tables = {table for table, _ in columns}
+    return not (kinds <= {"INNER"} and (len(columns) == 1 or (len(tables) == 1 and "" not in tables)))
+
+
+def joins_by_calls(select: exp.Select) -> bool:
+    """Whether calls are left in ON. DuckDB makes these before it looks up what stands in WHERE; with calls in both
+    places, those in WHERE come first."""
+    conditions = [join.args["on"] for join in select.args.get("joins") or [] if join.args.get("on")]
+    nodes = [node for on in conditions for node in on.find_all(exp.Anonymous) if call_at(node) is not None]
+    return any(_is_in_join(node) for node in nodes)
 
 
 def named_columns(statement: Statement, column_name: Callable[[str], str]) -> Statement:

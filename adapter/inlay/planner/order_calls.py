@@ -14,7 +14,7 @@ from sqlglot import exp
 
 from inlay.planner.blocks import block_at
 from inlay.planner.evaluation import conjuncts
-from inlay.planner.gather import arguments_of, rows_query
+from inlay.planner.gather import arguments_of, first_rows_query
 from inlay.planner.known import Known, block_of
 from inlay.planner.rules.order_predicates import cut
 from inlay.planner.statement import Statement, calls_in, node_of, number_of, written
@@ -41,8 +41,7 @@ class Chain:
 
     def inputs(self, number: int) -> str:
         """Marked SELECT of the distinct inputs of a call in the sample."""
-        numbers = [n for link in self.links for n in link]
-        return rows_query(self.statement, number, numbers, SAMPLE_ROWS)
+        return first_rows_query(self.statement, number, SAMPLE_ROWS)
 
     def sample(self) -> str:
         """Marked SELECT, for each row of the sample, of what each condition said and how long its inputs are."""

@@ -9,7 +9,7 @@ from sqlglot import exp
 
 from inlay.planner.evaluation import is_constant, is_volatile
 from inlay.planner.known import block_of
-from inlay.planner.lookups import named_columns
+from inlay.planner.lookups import joins_by_calls, named_columns
 from inlay.planner.rules import RULES, Applied, Rule
 from inlay.planner.statement import Statement, Unplannable, call_at, calls_in, parsed
 from inlay.types import FunctionSpec
@@ -108,7 +108,11 @@ def _visited(tree: exp.Expr) -> Iterator[exp.Expr]:
     args = tree.args
     names = list(args)
     if isinstance(tree, exp.Select):
-        names.sort(key=lambda name: _CLAUSES.index(name) if name in _CLAUSES else -1 if name == "with_" else 99)
+        clauses = list(_CLAUSES)
+        if joins_by_calls(tree):
+            clauses.remove("joins")
+            clauses.insert(clauses.index("where") + 1, "joins")
+        names.sort(key=lambda name: clauses.index(name) if name in clauses else -1 if name == "with_" else 99)
     elif "with_" in args:
         names.sort(key=lambda name: name != "with_")
     for name in names:

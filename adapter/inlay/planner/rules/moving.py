@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from sqlglot import exp
@@ -10,6 +10,7 @@ from sqlglot import exp
 from inlay.planner.aggregates import of_list, told
 from inlay.planner.blocks import Span
 from inlay.planner.evaluation import is_constant, is_of_a_group, is_volatile
+from inlay.planner.reads import is_read_by, parts_of
 from inlay.planner.statement import Call, Statement, Unplannable, calls_in, mark_of, number_of, parsed
 from inlay.planner.text import closing, spliced, split
 
@@ -30,8 +31,7 @@ class Inputs(dict[str, str]):
 def movable(select: exp.Select) -> list[exp.Expr]:
     """The columns with calls that nothing else in the SELECT is made from."""
     items, group = select.expressions, select.args.get("group")
-    clauses = [select.args.get(name) for name in ("where", "group", "having", "qualify", "order", "windows")]
-    parts = [part for clause in clauses for part in (clause if isinstance(clause, list) else [clause]) if part]
+    parts = parts_of(select)
     found: list[exp.Expr] = []
     for place, item in enumerate(items):
         if not calls_in(item) or not isinstance(item, exp.Alias):
@@ -42,21 +42,6 @@ def movable(select: exp.Select) -> list[exp.Expr]:
         if group is None or is_of_a_group(item) or not (group.args.get("all") or calls_in(group)):
             found.append(item)
     return found
-
-
-def is_read_by(part: exp.Expr, columns: Mapping[int, str], has_star: bool = False) -> bool:
-    """Whether a clause, or another column, names one of these columns (place → name). has_star: another is a star, so
-    that a number may stand for any."""
-    names = {name.lower() for name in columns.values()}
-    if any(column.name.lower() in names for column in part.find_all(exp.Column)):
-        return True
-    if not isinstance(part, exp.Group | exp.Order):
-        return False
-    keys = [key.this if isinstance(key, exp.Ordered) else key for key in part.expressions]
-    if any(isinstance(key, exp.Column | exp.Var) and key.name.lower() == "all" for key in keys):
-        return True
-    numbers = [int(key.this) - 1 for key in keys if isinstance(key, exp.Literal) and key.is_int]
-    return any(has_star or number in columns for number in numbers)
 
 
 def moved(

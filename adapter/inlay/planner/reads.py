@@ -1,0 +1,146 @@
+"""Who reads the columns of a query: its own clauses, and the SELECT around it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sqlglot import exp
+
+from inlay.planner.known import block_of
+from inlay.planner.set_operations import side_of
+
+
+def reader_of(query: exp.Query, tree: exp.Expr) -> tuple[exp.Select, str] | None:
+    """The one SELECT that reads a query, in its FROM or a JOIN, by the names of its columns; and its name for it."""
+    found = readers_of(query, tree)
+    return found[0] if found is not None and len(found) == 1 and not _renamed(query) else None
+
+
+def readers_of(query: exp.Query, tree: exp.Expr) -> list[tuple[exp.Select, str]] | None:
+    """All of them; None where it is read in other ways."""
+    parent = query.parent
+    places: list[exp.Expr] = []
+    if isinstance(parent, exp.Subquery):
+        places = [parent]
+    elif isinstance(parent, exp.CTE):
+        name = parent.alias.lower()
+        places = [table for table in tree.find_all(exp.Table) if table.name.lower() == name]
+    found = []
+    for place in places:
+        reader = place.find_ancestor(exp.Select)
+        named = isinstance(place, exp.Table) and isinstance(place.args.get("alias"), exp.TableAlias)
+        if reader is None or not isinstance(place.parent, exp.From | exp.Join):
+            return None
+        if named and place.args["alias"].args.get("columns"):
+            return None
+        found.append((reader, place.alias_or_name))
+    return found or None
+
+
+def _renamed(query: exp.Query) -> list[str]:
+    """Names for the first columns of a query, of its alias: q(a, b)."""
+    alias = query.parent.args.get("alias") if query.parent is not None else None
+    columns = alias.args.get("columns") if isinstance(alias, exp.TableAlias) else None
+    return [column.name for column in columns or []]
+
+
+def is_read_by(part: exp.Expr, columns: Mapping[int, str], has_star: bool = False) -> bool:
+    """Whether a clause, or another column, names one of these columns (place → name) of its own SELECT. has_star:
+    another is a star, so that a number may stand for any."""
+    names = {name.lower() for name in columns.values()}
+    if any(column.name.lower() in names and not column.table for column in part.find_all(exp.Column)):
+        return True
+    if not isinstance(part, exp.Group | exp.Order):
+        return False
+    keys = [key.this if isinstance(key, exp.Ordered) else key for key in part.expressions]
+    if any(isinstance(key, exp.Column | exp.Var) and key.name.lower() == "all" for key in keys):
+        return True
+    numbers = [int(key.this) - 1 for key in keys if isinstance(key, exp.Literal) and key.is_int]
+    return any(has_star or number in columns for number in numbers)
+
+
+def parts_of(select: exp.Select) -> list[exp.Expr]:
+    """What a SELECT says besides its columns and FROM."""
+    names = ("distinct", "where", "group", "having", "qualify", "order", "windows")
+    clauses = [select.args.get(name) for name in names]
+    return [part for clause in clauses for part in (clause if isinstance(clause, list) else [clause]) if part]
+
+
+def is_read(node: exp.Expr, tree: exp.Expr) -> bool:
+    """Whether DuckDB makes a call at all: not where nothing reads the CTE, or the column, in which it stands."""
+    cte = node.find_ancestor(exp.CTE)
+    while isinstance(cte, exp.CTE):
+        name = cte.alias.lower()
+        if not any(table.name.lower() == name for table in tree.find_all(exp.Table)):
+            return False
+        cte = cte.find_ancestor(exp.CTE)
+    select, clause = block_of(node)
+    group = select.args.get("group")
+    distinct = select.args.get("distinct")
+    if clause != "expressions" or (distinct is not None and not distinct.args.get("on")):
+        return True
+    if group is not None and group.args.get("all"):
+        return True
+    item = node
+    while item.parent is not select and item.parent is not None:
+        item = item.parent
+    columns = {select.expressions.index(item): item.alias}
+    others = [other for other in select.expressions if other is not item]
+    if not item.alias or any(is_read_by(part, columns) for part in (*parts_of(select), *others)):
+        return True
+    return _is_read_outside(select, {item.alias.lower()}, tree)
+
+
+def _is_read_outside(select: exp.Select, names: set[str], tree: exp.Expr, inside: tuple[exp.Expr, ...] = ()) -> bool:
+    """Whether the result holds columns of these names, or something else is made from them. inside: the SELECTs below,
+    where this one was asked for."""
+    side = side_of(select)
+    readers = readers_of(select if side is None else side.top, tree)
+    if readers is None or (side is not None and not side.keeps_all) or any(each is select for each in inside):
+        return True
+    names = names if side is None else side.renamed(names)
+    if given := _renamed(select if side is None else side.top):
+        own = [item.alias_or_name.lower() for item in select.expressions]
+        if side is not None or any(item.find(exp.Star, exp.Columns) for item in select.expressions[: len(given)]):
+            return True
+        outside = {**dict(zip(own, own, strict=True)), **dict(zip(own, given, strict=False))}
+        names = {outside[name].lower() for name in names}
+    for reader, alias in readers:
+        passed = _passed_on(reader, select if side is None else side.top, alias.lower(), names)
+        if passed is None or (passed and reader.args.get("distinct")):
+            return True
+        if passed and _is_read_outside(reader, passed, tree, (*inside, select)):
+            return True
+    return False
+
+
+def _passed_on(reader: exp.Select, query: exp.Query, alias: str, names: set[str]) -> set[str] | None:
+    """The names under which a SELECT gives on what it reads of a query by these names, where it does nothing else with
+    it; None where it does."""
+    passed: dict[int, str] = {}
+    has_star = False
+    for node in reader.walk(prune=lambda node: node is query or isinstance(node, exp.With)):
+        if node is query:
+            continue
+        if isinstance(node, exp.Star | exp.Columns):
+            of = node.parent.args.get("table") if isinstance(node.parent, exp.Column) else None
+            is_other = of is not None and of.name.lower() != alias
+            if isinstance(node.parent, exp.Count) or is_other or node.find_ancestor(exp.Select) is not reader:
+                continue
+            if isinstance(node, exp.Columns) or any(node.args.values()):
+                return None
+            has_star = True
+        elif isinstance(node, exp.Column) and node.name.lower() in (*names, alias):
+            if node.table and node.table.lower() != alias:
+                continue
+            item = node.parent if isinstance(node.parent, exp.Alias) else node
+            if item.parent is not reader or item.arg_key != "expressions" or node.name.lower() not in names:
+                return None
+            passed[reader.expressions.index(item)] = item.alias_or_name
+    group = reader.args.get("group")
+    if has_star:
+        passed |= {-1 - i: name for i, name in enumerate(sorted(names))}
+    grouped = group is not None and group.args.get("all")
+    if passed and (grouped or any(is_read_by(part, passed, has_star) for part in parts_of(reader))):
+        return None
+    return {name.lower() for name in passed.values()}
