@@ -194,6 +194,27 @@ def test_the_cheapest_condition_that_drops_most_goes_first() -> None:
     rows = [(True, 10, False, 10, i % 2 == 0, 1) for i in range(20)]
     assert cheapest_first(rows) == [2, 1, 0]
     assert cheapest_first([]) == []
+    # The second drops more, and costs twenty times as much.
+    rows = [[i % 2, 10, i % 10 == 0, 10] for i in range(200)]
+    assert cheapest_first(rows) == [1, 0] and cheapest_first(rows, [1.0, 20.0]) == [0, 1]
+
+
+def test_a_language_model_is_asked_of_what_a_cheaper_condition_leaves(con: Any) -> None:
+    con.execute("create table many as select i, 'text ' || i as s from range(6_000) r(i)")
+    dear = "ai_filter(s, 'it is good', model := 'fake-generate', threshold := 0.62)"
+    cheap = "ai_filter(s, 'it is good', threshold := 0.0)"
+    counts = []
+    for sql in (
+        f"select count(*) from many where {dear} and {cheap}",
+        f"select count(*) from many where {cheap} and {dear}",
+    ):
+        con._session.memory.clear()
+        before = len(con._session.ledger.rows())
+        con.execute(sql).fetchall()
+        asked = {row.model: row.distinct_inputs for row in con._session.ledger.rows()[before:]}
+        counts.append(asked)
+    assert counts[0] == counts[1]
+    assert counts[0]["fake-generate"] < counts[0]["fake"] * 0.8
 
 
 def test_a_failed_row_raises_only_where_the_statement_needs_it(con: Any) -> None:

@@ -21,6 +21,7 @@ from inlay.caller_tables import with_tables
 from inlay.duckdb_arguments import said_options
 from inlay.engine import cancel
 from inlay.errors import InlayError
+from inlay.functions.relative_cost import relative_cost
 from inlay.json_schema import read_schema
 from inlay.planner.early_stop import EarlyStop, early_stops
 from inlay.planner.gather import KEY, ROWS, gathers
@@ -271,7 +272,7 @@ class Runner:
                 self.answers[number] = replace(self.answers[number], complete=True)
         sample = self.query(self.looked_up(chain.sample())).fetchall()
         self.answers = before  # all but the sample is still to be answered
-        order = cheapest_first(sample)
+        order = cheapest_first(sample, [sum(map(self.weight, link)) for link in chain.links])
         arranged = chain.arranged(order) if order != sorted(order) else None
         if arranged is None:
             return
@@ -286,6 +287,12 @@ class Runner:
         self.plan.applied.append(
             Applied("order_calls", f"of {len(chain.links)} conditions with calls, number {order[0] + 1} is asked first")
         )
+
+    def weight(self, number: int) -> float:
+        """What a call's model costs beside others."""
+        call, held = self.plan.statement.calls[number], self.held.get(number)
+        name = (held.options.get("model") if held is not None else None) or self.session.default_model(call.spec)
+        return relative_cost(self.session.model(str(name)))
 
     def prepared(self) -> Prepared:
         if not self.answers:

@@ -111,8 +111,9 @@ def chains(statement: Statement, stages: Collection[int]) -> list[Chain]:
     return found
 
 
-def cheapest_first(sample: Sequence[Sequence[float]]) -> list[int]:
-    """The order of the conditions, from rows of (passed, cost) for each."""
+def cheapest_first(sample: Sequence[Sequence[float]], weights: Sequence[float] | None = None) -> list[int]:
+    """The order of the conditions, from rows of (passed, length of the inputs) for each. weights: what a condition's
+    models cost for inputs of one length."""
     rows = list(sample)
     n_links = len(rows[0]) // 2 if rows else 0
     left, order = list(range(n_links)), list[int]()
@@ -123,7 +124,7 @@ def cheapest_first(sample: Sequence[Sequence[float]]) -> list[int]:
             cost = sum(row[2 * i + 1] for row in rows) / len(rows) if rows else 1.0
             # One row more that passes and one that does not: a share of 0 or 1 in a sample is not one of all rows.
             share = (passed * len(rows) + 1) / (len(rows) + 2)
-            ranks[i] = (cost + 1) / (1 - share)
+            ranks[i] = (cost + 1) * (1.0 if weights is None else weights[i]) / (1 - share)
         best = min(left, key=lambda i: ranks[i])
         order.append(best)
         left.remove(best)
