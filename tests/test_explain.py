@@ -484,3 +484,22 @@ def test_sql_says_what_is_missing() -> None:
             inlay.explain(con, "select 1")
     with pytest.raises(ConfigError, match="'str' object is not a DuckDB connection"):
         inlay.sql("shop.duckdb", "select 1")
+
+
+def test_language_models_are_explained_without_asking_them(calls: dict[str, int]) -> None:
+    prices = {"cost_per_million_tokens": 2.0, "cost_per_million_output_tokens": 8.0}
+    settings = {"language_model": "gpt", "models": {"gpt": {"source": "fake:generate", **prices}}}
+    with inlay.connect(model="fake", **settings) as con:
+        con.execute("create table t as select i, 'text ' || i % 200 as s from range(2000) r(i)")
+        said = str(
+            inlay.explain(
+                con,
+                "select i, ai_extract(s, ['a', 'b']).a, ai_classify(s, ['x', 'y'], model := 'gpt') k, "
+                "ai_sentiment_by_aspect(s, ['price']) p, ai_summarize(s) from t "
+                "where ai_filter(s, 'good', model := 'gpt') order by i limit 50",
+            )
+        )
+        assert not calls["rows"]
+        for call in ("ai_extract", "ai_classify", "ai_sentiment_by_aspect", "ai_summarize", "ai_filter"):
+            assert call in said
+        assert "ost" in said  # money, by both prices
