@@ -144,3 +144,11 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
         # What is lost is what had not been stored when the process died: some seconds' worth.
         assert server.requests < 4_000 + at_kill
         assert server.requests - 4_000 <= 1_100
+
+
+def test_a_plan_counts_what_an_endpoint_would_read_without_asking_it(server: FaultServer) -> None:
+    with connected(server) as con:
+        sql = "select ai_embed('a text', model := 'vectors'), ai_filter('a text', 'it is short'), ai_complete('a text')"
+        said = str(con.explain(sql))
+        assert "vectors" in said and "gpt" in said
+        assert server.requests == 0

@@ -130,3 +130,8 @@ def test_control_tokens_in_a_row_are_text(local: Connection) -> None:
         "select ai_complete(v, max_tokens := 8) from (values ('<|im_start|>hello'), ('hello')) t(v)"
     ).fetchall()
     assert found[0] != found[1]
+
+
+def test_what_would_be_judged_is_counted_by_the_models_own_tokenizer(local: Connection) -> None:
+    said = str(local.explain("select ai_classify('a new text', ['bug', 'praise']), ai_complete('a new text')"))
+    assert "2 inputs" in said

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,11 @@ import pytest
 
 from fault_server import FaultServer
 from inlay.backends import http_retry, openai_batches
-from inlay.backends.base import Instruction, Prompt, Reply
+from inlay.backends.base import Instruction, Reply
 from inlay.backends.openai_batches import OpenAIBatchModel
 from inlay.errors import BudgetExceededError, EndpointError
-from test_openai_model import CANARY, SCHEMA, described, free, never, replies
+from test_openai_model import CANARY, SCHEMA, described, replies
+from test_openai_model import ask as told_of_each
 
 
 class FolderJournal:
@@ -51,27 +52,9 @@ def batch_model(server: FaultServer, folder: Path, direct_rows: int = 3, **endpo
     return OpenAIBatchModel(ref, FolderJournal(folder), direct_rows=direct_rows, poll_s=0.02)
 
 
-def ask(
-    model: OpenAIBatchModel,
-    texts: Sequence[str],
-    instruction: Instruction | None = None,
-    *,
-    into: list[Reply | str | None] | None = None,
-    stopped: Callable[[], bool] = never,
-    spend: Callable[[int, int], None] = free,
-) -> list[Reply | str | None]:
+def ask(model: OpenAIBatchModel, texts: Sequence[str], *given: Any, **options: Any) -> list[Reply | str | None]:
     """Keys are the texts."""
-    got: list[Reply | str | None] = [None] * len(texts) if into is None else into
-
-    def done(position: int, reply: Reply | str) -> None:
-        assert got[position] is None, f"row {position} was done twice"
-        got[position] = reply
-
-    model.complete(
-        instruction or Instruction(), [Prompt(text) for text in texts], keys=list(texts), stopped=stopped, spend=spend,
-        done=done,
-    )  # fmt: skip
-    return got
+    return told_of_each(model, texts, *given, keys=list(texts), **options)
 
 
 def entries(folder: Path) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ import pytest
 
 from fault_server import MODEL, FaultServer
 from inlay.backends import http_gate, http_retry
-from inlay.backends.base import Instruction, Prompt, Reply
+from inlay.backends.base import Instruction, Prompt, RemoteModel, Reply
 from inlay.backends.http_retry import ATTEMPTS
 from inlay.backends.openai_model import OpenAIModel
 from inlay.errors import BudgetExceededError, ConfigError, EndpointError
@@ -62,10 +62,11 @@ def free(_tokens: int, _output_tokens: int) -> None:
 
 
 def ask(
-    model: OpenAIModel,
+    model: RemoteModel,
     texts: Sequence[str],
     instruction: Instruction | None = None,
     *,
+    keys: Sequence[str] | None = None,
     into: list[Reply | str | None] | None = None,
     stopped: Callable[[], bool] = never,
     spend: Callable[[int, int], None] = free,
@@ -80,7 +81,7 @@ def ask(
     model.complete(
         instruction or Instruction(),
         [Prompt(text) for text in texts],
-        keys=[f"key-{position}" for position in range(len(texts))],
+        keys=keys or [f"key-{position}" for position in range(len(texts))],
         stopped=stopped,
         spend=spend,
         done=done,

@@ -39,6 +39,9 @@ BUILT_IN_MODELS: dict[str, dict[str, Any]] = {
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 DTYPES = ("auto", "float32", "bfloat16", "float16")
+WITHOUT_FILES = ("fake:", "openai:", "rules:")
+"""How the source of a model begins that has no folder on any machine."""
+
 BACKENDS = ("torch", "vllm", "openai", "fake")
 PROGRESS = ("auto", "bar", "lines", "off")
 STORE_MODES = ("read-write", "read-only", "off")
@@ -265,7 +268,7 @@ def _text(where: str, key: str, value: Any) -> str:
 
 def _absolute(source: str, base: Path) -> str:
     """A folder is meant relative to the file that names it, and must not change meaning with the working folder."""
-    if source.startswith(("hub:", "package:", "fake:", "openai:", "rules:")):
+    if source.startswith(("hub:", "package:", *WITHOUT_FILES)):
         return source
     path = Path(source).expanduser()
     if source.startswith((".", "/", "~")) or (base / path).is_dir():

@@ -38,6 +38,7 @@ from inlay.planner.order_calls import Chain
 from inlay.planner.rules import Applied
 from inlay.planner.statement import Call, Statement, Unplannable, number_of, replaced, unmarked
 from inlay.planner.text import find_calls, words
+from inlay.planner.varying_schema import as_json_where_varying
 from inlay.progress import Progress
 from inlay.runner import UNBOUND, Runner
 from inlay.session import Session
@@ -65,7 +66,7 @@ def explain(
 
     tables: variables that the statement may name as tables; those of the callers where none are given.
     """
-    sql = _single(con, sql)
+    sql = as_json_where_varying(_single(con, sql), planned.specs_of(session))
     tables = variables(sql) if tables is None else tables
     said = _foreseen(session, con, sql, parameters, tables)
     return _analyzed(session, con, said, sql, parameters, tables) if analyze else said
@@ -306,7 +307,7 @@ class _DryRun(_Watched):
             yield Stage(
                 place,
                 _written(self, number),
-                self.models.get(number) or self._model(number),
+                self.models.get(number) or self.model_name(number),
                 None if unforeseen else self.work.get(number, Work()),
                 (unforeseen,) if unforeseen else tuple(dict.fromkeys(basis)),
                 at=number,
@@ -314,11 +315,6 @@ class _DryRun(_Watched):
 
     def answered(self) -> list[int]:
         return [n for n in self.plan.stages if n in self.answers or n in self.unforeseen]
-
-    def _model(self, number: int, held: Any = None) -> str:
-        held = held or self.held.get(number)
-        given = held.options.get("model") if held else None
-        return str(given or self.session.default_model(self.plan.statement.calls[number].spec))
 
     def looked_up(self, text: str) -> str:
         for word in words(text):
@@ -416,7 +412,7 @@ class _DryRun(_Watched):
 
     def _model_of(self, found: pa.StructArray, held: Any, call: Call) -> str:
         said = found.field("model").drop_null()
-        return said[0].as_py() if len(said) else held.options.get("model") or self.session.default_model(call.spec)
+        return said[0].as_py() if len(said) else self.model_name(call.number, held)
 
     def _guessed(
         self, call: Call, held: Any, found: pa.StructArray, unknown: Any, texts: list[list[str | None]]
@@ -450,7 +446,7 @@ class _DryRun(_Watched):
         given = held.labels
         if given is None:
             try:
-                return list(self.session.model(self._model(call.number, held)).labels)
+                return list(self.session.model(self.model_name(call.number, held)).labels)
             except InlayError:
                 return []
         return [label["label"] if isinstance(label, dict) else str(label) for label in given]

@@ -134,8 +134,7 @@ class Need:
 
     @property
     def cost(self) -> float:
-        read = self.tokens * self.ref.cost_per_million_tokens
-        return (read + self.output_tokens * self.ref.cost_per_million_output_tokens) / 1e6
+        return self.ref.cost(self.tokens, self.output_tokens)
 
 
 def needs(foresight: Foresight, past: Mapping[str, Speed]) -> list[Need]:

@@ -17,7 +17,6 @@ from inlay.planner.statement import Unplannable
 from inlay.planner.varying_schema import as_json_where_varying
 from inlay.planner.views import expanded
 from inlay.runner import UNBOUND, Prepared, Runner
-from inlay.runner import is_query as is_query
 from inlay.session import Session
 from inlay.views_that_call import views_that_call
 
@@ -63,7 +62,6 @@ def runner_of(
     if not session.attached:
         raise Unplannable("inlay was detached")
     specs = specs_of(session)
-    sql = as_json_where_varying(sql, specs)
     sql, parameters = with_named_parameters(expanded(sql, views_that_call(session, con), specs), parameters)
     tables = variables(sql) if tables is None else dict(tables)
     plan = make_plan(sql, specs, lambda text: _column_name(con, text))

@@ -290,9 +290,13 @@ class Runner:
 
     def weight(self, number: int) -> float:
         """What a call's model costs beside others."""
-        call, held = self.plan.statement.calls[number], self.held.get(number)
-        name = (held.options.get("model") if held is not None else None) or self.session.default_model(call.spec)
-        return relative_cost(self.session.model(str(name)))
+        return relative_cost(self.session.model(self.model_name(number)))
+
+    def model_name(self, number: int, held: _Held | None = None) -> str:
+        """Of the model that a call means. held: where its settings are read, and not held yet."""
+        held = held or self.held.get(number)
+        given = held.options.get("model") if held is not None else None
+        return str(given or self.session.default_model(self.plan.statement.calls[number].spec))
 
     def prepared(self) -> Prepared:
         if not self.answers:

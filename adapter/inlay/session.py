@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from inlay.backends.base import Bools, Ints
-from inlay.config import Settings
+from inlay.config import WITHOUT_FILES, Settings
 from inlay.definitions import all_definitions
 from inlay.engine.cancel import Token
 from inlay.engine.foresight import ForeseenGeneration, Foresight
@@ -591,7 +591,7 @@ class Session:
                 "width": None, "max_tokens": entry.max_tokens, "fingerprint": None, "device": None, "status": "here",
                 "is_default": name == self.settings.model,
             }  # fmt: skip
-            if not entry.source.startswith(("fake:", "openai:", "rules:")) and local_folder(entry) is None:
+            if not entry.source.startswith(WITHOUT_FILES) and local_folder(entry) is None:
                 row["status"] = "not on this machine"
             else:
                 try:

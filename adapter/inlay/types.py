@@ -204,6 +204,10 @@ class ModelRef:
     def normalized(self) -> bool:
         return bool(self.head) and self.head[-1] == "normalize"
 
+    def cost(self, tokens: int, output_tokens: int = 0) -> float:
+        """Money for so many tokens read and written."""
+        return (tokens * self.cost_per_million_tokens + output_tokens * self.cost_per_million_output_tokens) / 1e6
+
     def prompt(self, purpose: str) -> str:
         return dict(self.prompts).get(purpose, "")
 

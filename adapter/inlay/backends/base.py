@@ -81,7 +81,7 @@ class Instruction:
     max_tokens: of each reply. temperature 0 is greedy. seed: of sampling; a row's draws depend on the seed and its own
     prompt, not on its neighbours. stop: texts that end a reply, which they are no part of. schema: JSON Schema as
     text; every reply is valid for it, or the row fails. whole: a reply that max_tokens has cut off is no answer, so its
-    row fails; the engine sees to that, backends say how a reply ended.
+    row fails. The engine holds each reply against both; a backend's own care spares replies that would fail.
     """
 
     system: str = ""

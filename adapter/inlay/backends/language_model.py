@@ -20,11 +20,10 @@ from inlay.backends.encoder_decoder import EncoderDecoder
 from inlay.backends.likelihood import likelihoods
 from inlay.backends.memory import told_as_out_of_memory
 from inlay.backends.option_tree import OptionTree, option_tree
-from inlay.backends.pretrained import load_pretrained, quiet
+from inlay.backends.pretrained import load_pretrained, load_tokenizer
 from inlay.backends.replies import Draft, Language
 from inlay.backends.transformers_loop import TransformersLoop
 from inlay.backends.whole_batches import write_batches
-from inlay.errors import ModelError
 from inlay.types import ModelRef
 
 # Tokens of a batch, prompts and replies together. A CPU gains little beyond; a GPU takes what it has room for.
@@ -48,7 +47,7 @@ class TorchLanguageModel:
         self.workers = 1
         config = json.loads((ref.folder / "config.json").read_text(encoding="utf-8"))
         encoder_decoder = bool(config.get("is_encoder_decoder"))
-        tokenizer = _load_tokenizer(ref)
+        tokenizer = load_tokenizer(ref)
         model = load_pretrained(AutoModelForSeq2SeqLM if encoder_decoder else AutoModelForCausalLM, ref, dtype)
         model.to(device)
         self._ends = _ends(model, tokenizer)
@@ -156,25 +155,6 @@ class TorchLanguageModel:
             return compile_constraint(self._tokenizer, self._vocabulary, self._ends, instruction.schema)
         except ValueError as error:
             return str(error)
-
-
-def _load_tokenizer(ref: ModelRef) -> Any:
-    from transformers import AutoTokenizer
-
-    try:
-        with quiet():
-            tokenizer = AutoTokenizer.from_pretrained(str(ref.folder), trust_remote_code=False, local_files_only=True)
-    except (OSError, ValueError, KeyError, ImportError) as error:
-        raise ModelError(f"model {ref.name!r}: the tokenizer in {ref.folder} cannot be loaded: {error}") from error
-    if not hasattr(tokenizer, "backend_tokenizer"):
-        raise ModelError(
-            f"model {ref.name!r}: {ref.folder} has a tokenizer in Python alone ({type(tokenizer).__name__}); inlay "
-            "needs one that the tokenizers library runs. Take a model with a tokenizer.json."
-        )
-    if not tokenizer.backend_tokenizer.encode("a", add_special_tokens=False).ids:
-        # transformers makes an empty one of the model's kind where it finds no files.
-        raise ModelError(f"model {ref.name!r}: the tokenizer in {ref.folder} has no vocabulary. Fetch the model again.")
-    return tokenizer
 
 
 def _ends(model: Any, tokenizer: Any) -> tuple[int, ...]:

@@ -9,11 +9,10 @@ import json
 import re
 from typing import Any
 
-from jsonschema.exceptions import best_match
 from jsonschema.validators import validator_for
-from referencing import Registry
 
 from inlay.backends.http_verdict import shortened
+from inlay.json_schema import compact, error_in, loads
 
 # What OpenAI's strict mode takes; other keywords, or an object with other fields than those it requires, it refuses.
 _STRICT_KEYWORDS = {
@@ -40,24 +39,22 @@ class ReplySchema:
     def __init__(self, text: str) -> None:
         self.text = text
         self.schema = json.loads(text)
-        kind = validator_for(self.schema)
-        kind.check_schema(self.schema)
-        self._validator = kind(self.schema, registry=Registry())  # of its own, which fetches nothing from elsewhere
+        validator_for(self.schema).check_schema(self.schema)
 
     def compact(self, reply: str) -> str:
         """The reply's JSON without white space. Raises NotValid."""
         try:
-            value = _json_in(reply)
+            text, value = _json_in(reply)
         except (ValueError, RecursionError) as error:
             raise NotValid(f"it is not JSON ({error}): {shortened(reply)!r}", is_json=False) from None
         try:
-            wrong = best_match(self._validator.iter_errors(value))
+            wrong = error_in(self.text, value)
         except Exception as error:  # a reference to nowhere, a pattern that is none
             raise NotValid(f"the schema cannot be applied: {error}", is_json=True) from None
         if wrong is not None:
             place = f" at {wrong.json_path}" if wrong.path else ""
             raise NotValid(f"{shortened(wrong.message)}{place}", is_json=True)
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        return compact(text)
 
 
 def strict(schema: Any) -> bool:
@@ -86,21 +83,13 @@ def _strict(schema: Any, level: int) -> bool:
     return all(_strict(each, level + 1) for each in inner)
 
 
-def _json_in(reply: str) -> Any:
-    """The value in a reply that is JSON, or holds it in a ``` fence, perhaps after its thoughts."""
+def _json_in(reply: str) -> tuple[str, Any]:
+    """A reply that is JSON, or holds it in a ``` fence, perhaps after its thoughts: the JSON, and its value."""
     text = reply.rpartition("</think>")[2].strip()
     try:
-        return _value(text)
+        return text, loads(text)
     except ValueError:
         fenced = _FENCE.search(text)
         if fenced is None:
             raise
-        return _value(fenced.group(1))
-
-
-def _value(text: str) -> Any:
-    return json.loads(text, parse_constant=_no_constant)
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")
+        return fenced.group(1), loads(fenced.group(1))

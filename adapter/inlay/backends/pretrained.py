@@ -1,4 +1,4 @@
-"""Weights through transformers: safetensors alone, from the folder alone, and no code of the model's own."""
+"""Weights and tokenizers through transformers: from the folder alone, safetensors alone, no code of the model's own."""
 
 from __future__ import annotations
 
@@ -60,3 +60,24 @@ def quiet() -> Iterator[None]:
         logging.set_verbosity(level)
         if bars:
             logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+
+
+def load_tokenizer(ref: ModelRef) -> Any:
+    """The tokenizer of ref.folder as transformers has it. Raises ModelError for one that does not load, or that the
+    tokenizers library does not run."""
+    from transformers import AutoTokenizer
+
+    try:
+        with quiet():
+            tokenizer = AutoTokenizer.from_pretrained(str(ref.folder), trust_remote_code=False, local_files_only=True)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise ModelError(f"model {ref.name!r}: the tokenizer in {ref.folder} cannot be loaded: {error}") from error
+    if not hasattr(tokenizer, "backend_tokenizer"):
+        raise ModelError(
+            f"model {ref.name!r}: {ref.folder} has a tokenizer in Python alone ({type(tokenizer).__name__}); inlay "
+            "needs one that the tokenizers library runs. Take a model with a tokenizer.json."
+        )
+    if not tokenizer.backend_tokenizer.encode("a", add_special_tokens=False).ids:
+        # transformers makes an empty one of the model's kind where it finds no files.
+        raise ModelError(f"model {ref.name!r}: the tokenizer in {ref.folder} has no vocabulary. Fetch the model again.")
+    return tokenizer

@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inlay.backends.base import BatchFailed, Choices, Done, Encoded, Floats, Instruction, Prompt, Reply, Tokens
-from inlay.errors import CannotServeError, MissingExtraError, ModelError
+from inlay.errors import CannotServeError, MissingExtraError
 from inlay.json_schema.grammar import grammar_of
 from inlay.types import ModelRef
 
@@ -40,13 +40,14 @@ class VLLMModel:
             raise MissingExtraError.package(error.name or "vllm", "vllm", f"model {ref.name!r} on vLLM") from error
         from inlay.backends.chat import ChatPrompts
         from inlay.backends.digests import check_digests
+        from inlay.backends.pretrained import load_tokenizer
 
         check_digests(ref)
         self.ref = ref
         self.device = "vllm"
         self.max_batch_tokens = _MOST_TOKENS
         self.workers = 1
-        tokenizer = _tokenizer(ref)
+        tokenizer = load_tokenizer(ref)
         self._chat = ChatPrompts(ref, tokenizer, _ends(ref, tokenizer), encoder_decoder=False)
         self._vllm = vllm
         self._engine = vllm.LLM(**engine_arguments(ref)).llm_engine
@@ -195,15 +196,6 @@ def _cannot_judge(ref: ModelRef) -> CannotServeError:
         f"Register the same model once more for this, [models.{ref.name}-judge] source = {ref.source!r}, "
         f"backend = 'torch', and call with model := '{ref.name}-judge'."
     )
-
-
-def _tokenizer(ref: ModelRef) -> Any:
-    from transformers import AutoTokenizer
-
-    try:
-        return AutoTokenizer.from_pretrained(str(ref.folder), trust_remote_code=False, local_files_only=True)
-    except (OSError, ValueError, KeyError, ImportError) as error:
-        raise ModelError(f"model {ref.name!r}: the tokenizer in {ref.folder} cannot be loaded: {error}") from error
 
 
 def _ends(ref: ModelRef, tokenizer: Any) -> tuple[int, ...]:

@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from inlay.backends.base import Choices, Instruction, Ints, Prompt, Tokens
-from inlay.backends.load import load_tokenizer
+from inlay.backends.base import Bools, Choices, Instruction, Ints, Prompt
 from inlay.engine.generation import Completions, Generation, completion_keys
 from inlay.engine.inference import TOKENIZE_ROWS, Inference, Outcome, about_model, numbers_keys, row_width
+from inlay.engine.pool import tokenizer_of
 from inlay.store.memory import empty_rows
 from inlay.types import ModelRef
 
@@ -55,6 +55,27 @@ class NeededReplies:
     sample: list[tuple[Instruction, Prompt]] = field(default_factory=list)
 
 
+class FirstAsked:
+    """Which call of a plan asks first for what nobody knows: the one that is to have it computed. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._owners: dict[bytes, int | None] = {}
+        self._lock = threading.Lock()
+
+    def count(self, keys: list[bytes], missing: list[int], owner: int | None) -> tuple[list[int], Bools]:
+        """(places among the missing that are counted now; for every key whether it is known once it is asked)."""
+        known = np.ones(len(keys), dtype=np.bool_)
+        new = []
+        with self._lock:
+            for place in missing:
+                if keys[place] not in self._owners:
+                    self._owners[keys[place]] = owner
+                    new.append(place)
+                # What another call asks for will be known by then.
+                known[place] = self._owners[keys[place]] != owner
+        return new, known
+
+
 class Foresight(Inference):
     """The same questions as Inference, counted instead of computed."""
 
@@ -62,12 +83,11 @@ class Foresight(Inference):
         super().__init__(inference.memory, inference.store, store_vectors=inference.store_vectors)
         self.needed: dict[str, Needed] = {}
         self.replies: dict[str, NeededReplies] = {}
-        self._counted: dict[bytes, int | None] = {}
-        self._tokenizers: dict[str, Any] = {}
+        self._first_asked = FirstAsked()
         self._lock = threading.Lock()
 
     def count_tokens(self, ref: ModelRef, texts: list[str]) -> tuple[Ints, dict[int, str]]:
-        return np.asarray(self._tokenize(ref, texts, None, "").lengths_before), {}
+        return np.asarray(tokenizer_of(ref)(texts, None, "").lengths_before), {}
 
     def run(
         self,
@@ -85,22 +105,12 @@ class Foresight(Inference):
         shelf = self._shelf(ref, question)
         if shelf is not None and missing:
             missing = self._from_store(shelf, keys, missing, rows, None)
-        known = np.ones(len(keys), dtype=np.bool_)
-        known[missing] = False
-        new: dict[bytes, int] = {}
-        with self._lock:
-            for m in missing:
-                if keys[m] not in self._counted:
-                    self._counted[keys[m]] = owner
-                    new[keys[m]] = m
-                # What another call asks for will be known by then.
-                known[m] = self._counted[keys[m]] != owner
+        places, known = self._first_asked.count(keys, missing, owner)
         tokens = 0
-        places = list(new.values())
         for start in range(0, len(places), TOKENIZE_ROWS):
             part = places[start : start + TOKENIZE_ROWS]
             second = None if pairs is None else [pairs[m] for m in part]
-            tokens += int(self._tokenize(ref, [texts[m] for m in part], second, prompt).lengths.sum())
+            tokens += self._tokens(ref, [texts[m] for m in part], second, prompt)
         with self._lock:
             needed = self.needed.setdefault(ref.name, Needed(ref))
             needed.inputs += len(places)
@@ -109,20 +119,32 @@ class Foresight(Inference):
                 needed.sample.append((texts[m], None if pairs is None else pairs[m], prompt))
         return Outcome(rows, dict.fromkeys(missing, NOT_INFERRED), known, tokens, 0)
 
-    def prompt_tokens(self, ref: ModelRef, instruction: Instruction, prompts: Sequence[Prompt]) -> list[int]:
-        """Of each prompt with what stands before it, but for a chat template's own marks."""
-        said = [f"{instruction.system}{prompt.content}" for prompt in prompts]
-        if ref.endpoint is not None and ref.tokenizer is None:
-            return [int(len(text.encode("utf-8", "replace")) * _TOKENS_PER_BYTE) + 1 for text in said]
-        return [int(n) for n in self._tokenize(ref, said, None, "").lengths_before] if said else []
+    def _tokens(self, ref: ModelRef, texts: list[str], pairs: list[str] | None, prompt: str | Choices) -> int:
+        """That the model would read."""
+        if isinstance(prompt, Choices):
+            second: Sequence[str | None] = [None] * len(texts) if pairs is None else pairs
+            asked = [prompt.prompt(text, pair) for text, pair in zip(texts, second, strict=True)]
+            return prompt_tokens(ref, prompt.system, asked)
+        if _counts_nowhere(ref):
+            return _guessed_tokens([f"{prompt}{text}" for text in texts])
+        return int(tokenizer_of(ref)(texts, pairs, prompt).lengths.sum())
 
-    def _tokenize(self, ref: ModelRef, texts: list[str], pairs: list[str] | None, prompt: str | Choices) -> Tokens:
-        with self._lock:
-            if ref.fingerprint not in self._tokenizers:
-                self._tokenizers[ref.fingerprint] = load_tokenizer(ref)
-            tokenize = self._tokenizers[ref.fingerprint]
-        found: Tokens = tokenize(texts, pairs, prompt)
-        return found
+
+def prompt_tokens(ref: ModelRef, system: str, prompts: Sequence[Prompt]) -> int:
+    """Of prompts with what stands before each, but for a chat template's own marks."""
+    said = [f"{system}{prompt.content}" for prompt in prompts]
+    if _counts_nowhere(ref):
+        return _guessed_tokens(said)
+    return int(tokenizer_of(ref)(said, None, "").lengths_before.sum()) if said else 0
+
+
+def _counts_nowhere(ref: ModelRef) -> bool:
+    """Whether the model is behind an endpoint and its tokenizer not at hand."""
+    return ref.endpoint is not None and ref.tokenizer is None
+
+
+def _guessed_tokens(texts: Sequence[str]) -> int:
+    return sum(int(len(text.encode("utf-8", "replace")) * _TOKENS_PER_BYTE) + 1 for text in texts)
 
 
 class ForeseenGeneration(Generation):
@@ -131,7 +153,7 @@ class ForeseenGeneration(Generation):
     def __init__(self, foresight: Foresight) -> None:
         super().__init__(foresight)
         self._foresight = foresight
-        self._counted: dict[bytes, int | None] = {}
+        self._first_asked = FirstAsked()
         self._lock = threading.Lock()
 
     def run(
@@ -149,17 +171,9 @@ class ForeseenGeneration(Generation):
         if self.store is not None and missing:
             shelf = self.store.shelf("completions", question, about_model(ref))
             missing = self._from_store(shelf, keys, missing, texts, None)
-        known = np.ones(len(keys), dtype=np.bool_)
-        known[missing] = False
-        new: dict[bytes, int] = {}
-        with self._lock:
-            for m in missing:
-                if keys[m] not in self._counted:
-                    self._counted[keys[m]] = owner
-                    new[keys[m]] = m
-                known[m] = self._counted[keys[m]] != owner
-        asked = [prompts[m] for m in new.values()]
-        tokens = sum(self._foresight.prompt_tokens(ref, instruction, asked))
+        new, known = self._first_asked.count(keys, missing, owner)
+        asked = [prompts[m] for m in new]
+        tokens = prompt_tokens(ref, instruction.system, asked)
         with self._lock:
             needed = self._foresight.replies.setdefault(ref.name, NeededReplies(ref))
             needed.prompts += len(asked)

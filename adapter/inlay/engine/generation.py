@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -20,13 +20,18 @@ from inlay.engine.cancel import Token
 from inlay.engine.each_once import answer_each_once, distinct_keys
 from inlay.engine.finished import finished_by
 from inlay.engine.inference import Inference, Told, about_model
+from inlay.engine.limits import Reserved
 from inlay.engine.pool import remote_model, text_lane
 from inlay.engine.text_lane import TextJob
 from inlay.errors import BudgetExceededError
+from inlay.json_schema import validated
 from inlay.store.keys import input_keys, signature
 from inlay.store.parts import with_inputs
 from inlay.store.shelf import Shelf
 from inlay.types import ModelRef
+
+Finished = tuple[int, Reply | str]
+"""A prompt's position, and its reply or why there is none."""
 
 # Prompts handed to a model in this process at a time.
 SLICE_ROWS = 2_048
@@ -114,7 +119,7 @@ class Generation:
 
     def _keep(
         self,
-        replies: Iterator[list[tuple[int, Reply | str]]],
+        replies: Iterator[list[Finished]],
         instruction: Instruction,
         places: list[int],
         keys: list[bytes],
@@ -134,11 +139,7 @@ class Generation:
                     found.tokens += reply.tokens
                     found.output_tokens += reply.output_tokens
                     found.truncated += reply.truncated
-                    if instruction.whole and not reply.ended:
-                        reply = (
-                            f"the reply was cut after {reply.output_tokens:,} tokens, before it was complete; "
-                            f"max_tokens is {instruction.max_tokens:,}"
-                        )
+                    reply = _as_asked(instruction, reply)
                 if isinstance(reply, str):
                     found.errors[places[position]] = reply
                     continue
@@ -163,8 +164,8 @@ class Generation:
         keys: Sequence[bytes],
         cancel: Token,
         found: Completions,
-    ) -> Iterator[list[tuple[int, Reply | str]]]:
-        """(position among the prompts, its reply or why there is none), some at a time as they are finished."""
+    ) -> Iterator[list[Finished]]:
+        """Some at a time, as they are finished."""
         began = time.perf_counter()
         try:
             if ref.endpoint is not None:
@@ -179,73 +180,66 @@ class Generation:
 
     def _local(
         self, ref: ModelRef, instruction: Instruction, prompts: Sequence[Prompt], cancel: Token
-    ) -> Iterator[list[tuple[int, Reply | str]]]:
+    ) -> Iterator[list[Finished]]:
         lane = text_lane(ref)
         start, n_rows = 0, SLICE_ROWS
         while start < len(prompts):
             cancel.check()
             n_rows = min(n_rows, len(prompts) - start)
             encoded = lane.model.encode(instruction, prompts[start : start + n_rows])
-            good = [i for i, row in enumerate(encoded) if not isinstance(row, str)]
-            most = sum(len(row.ids) + instruction.max_tokens for row in encoded if not isinstance(row, str))
-            read = sum(len(row.ids) for row in encoded if not isinstance(row, str))
-            reserved = (most, _cost(ref, read, len(good) * instruction.max_tokens))
-            try:
-                self.limits.spend(len(good), *reserved)
-            except BudgetExceededError:
-                if n_rows == 1:
-                    raise
-                n_rows //= 2  # fewer may do, and their replies may be shorter than they might have been
-                continue
-            refused = [(start + i, row) for i, row in enumerate(encoded) if isinstance(row, str)]
-            if refused:
-                yield list(refused)
-            rows = [row for row in encoded if not isinstance(row, str)]
-            job = TextJob(instruction, rows, [start + i for i in good], cancel)
-            lane.submit(job)
-            used = [0, 0]
-            try:
-                for batch in job.finished.batches(cancel):
-                    for _, reply in batch:
-                        if isinstance(reply, Reply):
-                            used[0] += reply.tokens
-                            used[1] += reply.output_tokens
-                    yield batch
-            finally:
-                self.limits.settle(reserved[0] - sum(used), reserved[1] - _cost(ref, *used))
+            rows = [(start + i, row) for i, row in enumerate(encoded) if not isinstance(row, str)]
+            with Reserved(self.limits, ref) as reserved:
+                try:
+                    reserved.spend(len(rows), sum(len(row.ids) for _, row in rows), len(rows) * instruction.max_tokens)
+                except BudgetExceededError:
+                    if n_rows == 1:
+                        raise
+                    n_rows //= 2  # fewer may do, and their replies may be shorter than they might have been
+                    continue
+                if refused := [(start + i, row) for i, row in enumerate(encoded) if isinstance(row, str)]:
+                    yield list(refused)
+                job = TextJob(instruction, [row for _, row in rows], [position for position, _ in rows], cancel)
+                lane.submit(job)
+                yield from _accounted(job.finished.batches(cancel), reserved)
             start += n_rows
             n_rows = min(SLICE_ROWS, 2 * n_rows)
 
     def _remote(
         self, ref: ModelRef, instruction: Instruction, prompts: Sequence[Prompt], keys: Sequence[bytes], cancel: Token
-    ) -> Iterator[list[tuple[int, Reply | str]]]:
+    ) -> Iterator[list[Finished]]:
         model = remote_model(ref, self.store)
-        reserved: dict[str, float] = {"tokens": 0, "cost": 0.0}
+        reserved = Reserved(self.limits, ref)
 
-        def spend(tokens: int, output_tokens: int) -> None:
-            cost = _cost(ref, tokens, output_tokens)
-            self.limits.spend(1, tokens + output_tokens, cost)
-            reserved["tokens"] += tokens + output_tokens
-            reserved["cost"] += cost
-
-        def work(put: Callable[[tuple[int, Reply | str]], None]) -> None:
+        def work(put: Callable[[Finished], None]) -> None:
             model.complete(
-                instruction, prompts, keys=[key.hex() for key in keys], stopped=lambda: cancel.cancelled, spend=spend,
+                instruction, prompts, keys=[key.hex() for key in keys], stopped=lambda: cancel.cancelled,
+                spend=lambda tokens, written: reserved.spend(1, tokens, written),
                 done=lambda position, reply: put((position, reply)),
             )  # fmt: skip
 
-        finished = finished_by(f"inlay {ref.name}", work)
-        used = [0, 0]
-        try:
-            for batch in finished.batches(cancel):
-                for _, reply in batch:
-                    if isinstance(reply, Reply):
-                        used[0] += reply.tokens
-                        used[1] += reply.output_tokens
-                yield batch
-        finally:
-            # What was reserved and not used is given back.
-            self.limits.settle(reserved["tokens"] - sum(used), reserved["cost"] - _cost(ref, *used))
+        with reserved:
+            yield from _accounted(finished_by(f"inlay {ref.name}", work).batches(cancel), reserved)
+
+
+def _as_asked(instruction: Instruction, reply: Reply) -> Reply | str:
+    """The reply where it is what the instruction asks for, without blanks where that is JSON; else why not."""
+    if instruction.whole and not reply.ended:
+        return (
+            f"the reply was cut after {reply.output_tokens:,} tokens, before it was complete; "
+            f"max_tokens is {instruction.max_tokens:,}"
+        )
+    if instruction.schema is None:
+        return reply
+    text, reason = validated(instruction.schema, reply.text)
+    return f"the reply is not valid for the schema: {reason}" if text is None else replace(reply, text=text)
+
+
+def _accounted(batches: Iterator[list[Finished]], reserved: Reserved) -> Iterator[list[Finished]]:
+    for batch in batches:
+        for _, reply in batch:
+            if isinstance(reply, Reply):
+                reserved.use(reply.tokens, reply.output_tokens)
+        yield batch
 
 
 def completion_keys(
@@ -263,7 +257,3 @@ def completion_keys(
     signed = bytes.fromhex(signature(question))
     columns = [[p.before for p in prompts], [p.text for p in prompts], [p.after for p in prompts]]
     return question, [signed + key for key in input_keys(columns)]
-
-
-def _cost(ref: ModelRef, tokens: int, output_tokens: int) -> float:
-    return (tokens * ref.cost_per_million_tokens + output_tokens * ref.cost_per_million_output_tokens) / 1e6

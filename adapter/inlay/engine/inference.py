@@ -21,7 +21,7 @@ from inlay.engine.cancel import Token
 from inlay.engine.each_once import answer_each_once, distinct_keys
 from inlay.engine.finished import finished_by
 from inlay.engine.lane import Job, Lane, select_rows
-from inlay.engine.limits import Limits
+from inlay.engine.limits import Limits, Reserved
 from inlay.engine.pool import lane_for, remote_embedder, tokenizer_of
 from inlay.errors import BudgetExceededError
 from inlay.store.keys import input_keys, signature
@@ -198,7 +198,11 @@ class Inference:
     ) -> None:
         if ref.endpoint is not None:
             asked = [f"{prompt}{text}" for text in texts]
-            self._compute_remote(ref, asked, keys, places, outcome, cancel, told, owner, shelf)
+            began = time.perf_counter()
+            try:
+                self._compute_remote(ref, asked, keys, places, outcome, cancel, told, owner, shelf)
+            finally:
+                self.limits.took(time.perf_counter() - began)
             return
         outcome.loading_seconds += self.load(ref)
         lane = lane_for(ref)
@@ -257,30 +261,22 @@ class Inference:
     ) -> None:
         """Vectors from an endpoint, kept as they come."""
         embedder = remote_embedder(ref)
-        reserved = [0.0, 0.0]
-        began = time.perf_counter()
-
-        def spend(tokens: int, _output_tokens: int) -> None:
-            cost = tokens / 1e6 * ref.cost_per_million_tokens
-            self.limits.spend(0, tokens, cost)
-            reserved[0] += tokens
-            reserved[1] += cost
+        reserved = Reserved(self.limits, ref)
+        reserved.spend(len(texts), 0)
 
         def work(put: Callable[[tuple[int, Floats | str, int]], None]) -> None:
             embedder.embed(
-                texts, stopped=lambda: cancel.cancelled, spend=spend,
+                texts, stopped=lambda: cancel.cancelled,
+                spend=lambda tokens, written: reserved.spend(0, tokens, written),
                 done=lambda position, row, tokens: put((position, row, tokens)),
             )  # fmt: skip
 
-        self.limits.spend(len(texts), 0, 0.0)
-        finished = finished_by(f"inlay {ref.name}", work)
-        used = 0
-        try:
-            for batch in finished.batches(cancel, TOKENIZE_ROWS):
+        with reserved:
+            for batch in finished_by(f"inlay {ref.name}", work).batches(cancel, TOKENIZE_ROWS):
                 good = [(position, row) for position, row, _ in batch if not isinstance(row, str)]
                 outcome.errors.update({places[position]: row for position, row, _ in batch if isinstance(row, str)})
                 tokens = sum(tokens for _, _, tokens in batch)
-                used += tokens
+                reserved.use(tokens)
                 outcome.tokens += tokens
                 if good:
                     rows = np.stack([row for _, row in good]).astype(np.float32)
@@ -289,9 +285,6 @@ class Inference:
                     self._publish([keys[position] for position, _ in good], rows, inputs, owner, shelf)
                 if told is not None:
                     told(len(batch) / len(texts), tokens)
-        finally:
-            self.limits.settle(reserved[0] - used, reserved[1] - used / 1e6 * ref.cost_per_million_tokens)
-            self.limits.took(time.perf_counter() - began)
 
     def _submit(
         self,
@@ -340,7 +333,7 @@ class Inference:
             tokens = select_rows(tokens, kept)
             positions = [positions[k] for k in kept]
         n_tokens = int(tokens.lengths.sum())
-        self.limits.spend(len(tokens), n_tokens, n_tokens / 1e6 * ref.cost_per_million_tokens)
+        self.limits.spend(len(tokens), n_tokens, ref.cost(n_tokens))
         return [(lane.submit(tokens, cancel, count), positions)]
 
 

@@ -6,6 +6,7 @@ import threading
 
 from inlay.config import Settings
 from inlay.errors import BudgetExceededError
+from inlay.types import ModelRef
 
 
 class Limits:
@@ -46,8 +47,8 @@ class Limits:
             for name, amount in asked.items():
                 self._spent[name] += amount
 
-    def settle(self, tokens: float, cost: float) -> None:
-        """Gives back what was set aside for replies and then not used."""
+    def give_back(self, tokens: float, cost: float) -> None:
+        """What was set aside and then not used."""
         with self._lock:
             self._spent["max_tokens"] -= tokens
             self._spent["max_cost"] -= cost
@@ -62,3 +63,35 @@ class Limits:
         for name, limit in self._limits.items():
             if limit is not None and planned[name] > limit:
                 raise BudgetExceededError.planned(name, limit, planned[name])
+
+
+class Reserved:
+    """What is set aside for one piece of work of a model, whose size shows only when it is done; the rest is given back
+    at the end.
+
+        with Reserved(limits, ref) as reserved:
+            reserved.spend(1, 200, 512)   # what a reply may take at most; raises BudgetExceededError
+            reserved.use(200, 31)         # what it took
+    """
+
+    def __init__(self, limits: Limits, ref: ModelRef) -> None:
+        self._limits = limits
+        self._ref = ref
+        self._tokens = 0
+        self._cost = 0.0
+
+    def spend(self, rows: int, tokens: int, output_tokens: int = 0) -> None:
+        cost = self._ref.cost(tokens, output_tokens)
+        self._limits.spend(rows, tokens + output_tokens, cost)
+        self._tokens += tokens + output_tokens
+        self._cost += cost
+
+    def use(self, tokens: int, output_tokens: int = 0) -> None:
+        self._tokens -= tokens + output_tokens
+        self._cost -= self._ref.cost(tokens, output_tokens)
+
+    def __enter__(self) -> Reserved:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._limits.give_back(self._tokens, self._cost)

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from inlay.backends.base import Prompt
 from inlay.functions.contract import Answers, Ask, Bound, Call
 from inlay.functions.instruction import call_instruction, language_model, option_text
-from inlay.json_schema import read_schema, validated
+from inlay.json_schema import read_schema
 
 
 def bind(call: Call) -> Bound:
@@ -20,12 +20,6 @@ def bind(call: Call) -> Bound:
 
     def answer(columns: list[list[str]], ask: Ask) -> Answers:
         found = ask.complete(instruction, [Prompt(text) for text in columns[0]])
-        values, errors = list(found.texts), dict(found.errors)
-        for i, reply in enumerate(found.texts):
-            if schema is not None and reply is not None:
-                values[i], reason = validated(schema, reply)
-                if reason is not None:
-                    errors[i] = f"the reply is not valid for the schema: {reason}"
-        return Answers(values, errors, found.known)
+        return Answers(found.texts, found.errors, found.known)
 
     return Bound(answer, {"version": 1, "instruction": asdict(instruction)})

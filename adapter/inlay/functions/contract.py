@@ -131,8 +131,7 @@ class Ask:
     @property
     def cost(self) -> float:
         """Of what was read and written so far, by the model's prices."""
-        read = self.tokens * self.model.cost_per_million_tokens
-        return (read + self.output_tokens * self.model.cost_per_million_output_tokens) / 1e6
+        return self.model.cost(self.tokens, self.output_tokens)
 
     def _run(self, texts: list[str], pairs: list[str] | None, prompt: str | Choices, keep: bool = False) -> Outcome:
         outcome = self.inference.run(

@@ -9,7 +9,7 @@ from inlay.errors import ConfigError
 from inlay.functions.contract import Answers, Ask, Bound, Call
 from inlay.functions.instruction import call_instruction, language_model, option_text
 from inlay.functions.prompt_files import prompt_file
-from inlay.json_schema import ReplySchema, read_schema, validated
+from inlay.json_schema import ReplySchema, read_schema
 
 
 def bind(call: Call) -> Bound:
@@ -27,13 +27,7 @@ def bind(call: Call) -> Bound:
 
     def answer(columns: list[list[str]], ask: Ask) -> Answers:
         found = ask.complete(instruction, [filled(user, text) for text in columns[0]])
-        values, errors = list(found.texts), dict(found.errors)
-        for i, reply in enumerate(found.texts):
-            if reply is not None:
-                values[i], reason = validated(schema.text, reply)
-                if reason is not None:
-                    errors[i] = f"the reply is not valid for the schema: {reason}"
-        return Answers(values, errors, found.known)
+        return Answers(found.texts, found.errors, found.known)
 
     return Bound(answer, {"version": 1, "user": user, "instruction": asdict(instruction)})
 

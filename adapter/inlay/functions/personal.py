@@ -18,32 +18,37 @@ from inlay.backends.base import filled
 from inlay.errors import ConfigError
 from inlay.functions.contract import Answers, Ask, Bound, Call
 from inlay.functions.instruction import call_instruction, language_model
-from inlay.functions.pii import CATEGORIES, VERSION, Span, find_pii, read_categories
+from inlay.functions.pii import CATEGORIES, VERSION, Span, find_pii, read_categories, redact, without
 from inlay.functions.prompt_files import prompt_file
-from inlay.json_schema import validated
 
 ValueOf = Callable[[str, list[Span]], Any]
 """What a function gives for a text and its spans, which stand in order and do not overlap."""
 
 
+ByRules = Callable[[str, Sequence[str]], Any]
+"""What a function gives for a text by the rules of these categories alone."""
+
+
 def bind_detect(call: Call) -> Bound:
-    return _bind(call, lambda text, spans: [_row(span) for span in spans])
+    return _bind(call, lambda text, spans: _rows(spans), lambda text, categories: _rows(find_pii(text, categories)))
 
 
 def bind_redact(call: Call) -> Bound:
-    return _bind(call, _redacted)
+    return _bind(call, without, redact)
 
 
-def _bind(call: Call, value_of: ValueOf) -> Bound:
+def _bind(call: Call, value_of: ValueOf, by_rules: ByRules) -> Bound:
     if call.model.task == "rules":
         try:
             known = read_categories(call.function, call.options.get("categories"))
         except ConfigError as error:
             raise ConfigError(f"{error} These need no model; a language model finds others: model := '…'.") from None
-        return Bound(
-            lambda columns, ask: _by_rules(columns[0], known, value_of),
-            {"version": 1, "rules": VERSION, "categories": list(known)},
-        )
+
+        def answer_by_rules(columns: list[list[str]], ask: Ask) -> Answers:
+            values = [by_rules(text, known) for text in columns[0]]
+            return Answers(values, {}, np.zeros(len(values), dtype=np.bool_))
+
+        return Bound(answer_by_rules, {"version": 1, "rules": VERSION, "categories": list(known)})
     categories = _categories(call)
     proven = tuple(name for name in CATEGORIES if name in categories)
     asked = tuple(name for name in categories if name not in CATEGORIES)
@@ -76,10 +81,7 @@ def _bind(call: Call, value_of: ValueOf) -> Bound:
             values.append(None)
             if reply is None:
                 continue
-            checked, reason = validated(schema, reply)
-            spans = None
-            if checked is not None:
-                spans, reason = _spans(text, json.loads(checked)["found"])
+            spans, reason = _spans(text, json.loads(reply)["found"])
             if spans is None:
                 errors[i] = str(reason)
             else:
@@ -88,11 +90,6 @@ def _bind(call: Call, value_of: ValueOf) -> Bound:
 
     basis = {"version": 1, "rules": VERSION, "categories": list(categories), "user": user}
     return Bound(answer, {**basis, "instruction": asdict(instruction)})
-
-
-def _by_rules(texts: list[str], categories: Sequence[str], value_of: ValueOf) -> Answers:
-    values = [value_of(text, find_pii(text, categories)) for text in texts]
-    return Answers(values, {}, np.zeros(len(values), dtype=np.bool_))
 
 
 def _categories(call: Call) -> tuple[str, ...]:
@@ -134,17 +131,9 @@ def _without_overlaps(spans: list[Span]) -> list[Span]:
     return sorted(kept, key=lambda span: span.start)
 
 
-def _redacted(text: str, spans: list[Span]) -> str:
-    pieces: list[str] = []
-    done = 0
-    for span in spans:
-        pieces += (text[done : span.start], f"[{span.category.upper()}]")
-        done = span.end
-    return "".join(pieces) + text[done:]
-
-
-def _row(span: Span) -> dict[str, Any]:
+def _rows(spans: list[Span]) -> list[dict[str, Any]]:
     """As SQL counts: substr(text, start, length) is the piece."""
-    return {
-        "category": span.category, "start": span.start + 1, "length": span.end - span.start, "text": span.text,
-    }  # fmt: skip
+    return [
+        {"category": span.category, "start": span.start + 1, "length": span.end - span.start, "text": span.text}
+        for span in spans
+    ]

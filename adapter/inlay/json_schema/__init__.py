@@ -12,6 +12,6 @@ form, and given its DuckDB type. replies.py holds a reply against it.
 from inlay.json_schema.formats import FORMATS
 from inlay.json_schema.given import read_schema
 from inlay.json_schema.reading import ReplySchema
-from inlay.json_schema.replies import validated
+from inlay.json_schema.replies import compact, error_in, loads, validated
 
-__all__ = ["FORMATS", "ReplySchema", "read_schema", "validated"]
+__all__ = ["FORMATS", "ReplySchema", "compact", "error_in", "loads", "read_schema", "validated"]

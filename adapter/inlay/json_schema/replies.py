@@ -37,7 +37,12 @@ def validated(schema_text: str, reply: str) -> tuple[str | None, str | None]:
     except RecursionError:
         return None, "the reply is nested too deeply to be read"
     problem = _problem(schema_text, value)
-    return (None, problem) if problem else (_BLANKS.sub(r"\1", text), None)
+    return (None, problem) if problem else (compact(text), None)
+
+
+def compact(text: str) -> str:
+    """A JSON text without the blanks outside its strings; nothing else changes, so numbers keep their digits."""
+    return _BLANKS.sub(r"\1", text)
 
 
 def loads(text: str) -> Any:
@@ -48,10 +53,8 @@ def loads(text: str) -> Any:
 
 
 def _problem(schema_text: str, value: Any) -> str | None:
-    from jsonschema.exceptions import best_match
-
     try:
-        error = best_match(_validator(schema_text).iter_errors(value))
+        error = error_in(schema_text, value)
     except RecursionError:
         return "the reply is nested too deeply to be checked"
     if error is not None:
@@ -60,16 +63,26 @@ def _problem(schema_text: str, value: Any) -> str | None:
     return "the reply has half of a surrogate pair in it" if _has_surrogate(value) else None
 
 
+def error_in(schema_text: str, value: Any) -> Any:
+    """What is wrong with a value: the most telling of jsonschema's errors, or None. Raises RecursionError."""
+    from jsonschema.exceptions import best_match
+
+    return best_match(_validator(schema_text).iter_errors(value))
+
+
 @lru_cache(maxsize=64)
 def _validator(schema_text: str) -> Any:
     from jsonschema import Draft202012Validator, FormatChecker
     from jsonschema.validators import extend
+    from referencing import Registry
 
     # A checker of our own: jsonschema's passes every date-time, time and uri unless further packages are installed.
     checker = FormatChecker(formats=())
     for name, pattern in FORMATS.items():
         checker.checks(name)(_matcher(pattern))
-    return extend(Draft202012Validator, {"pattern": _pattern})(json.loads(schema_text), format_checker=checker)
+    kind = extend(Draft202012Validator, {"pattern": _pattern})
+    # The registry is of its own, which fetches nothing from elsewhere.
+    return kind(json.loads(schema_text), format_checker=checker, registry=Registry())
 
 
 def _pattern(validator: Any, pattern: str, value: Any, schema: Any) -> Iterator[Exception]:

@@ -18,6 +18,6 @@ The contract, which stored answers rest on (VERSION):
 """
 
 from inlay.functions.pii.categories import CATEGORIES, read_categories
-from inlay.functions.pii.find import VERSION, Span, find_pii, redact
+from inlay.functions.pii.find import VERSION, Span, find_pii, redact, without
 
-__all__ = ["CATEGORIES", "VERSION", "Span", "find_pii", "read_categories", "redact"]
+__all__ = ["CATEGORIES", "VERSION", "Span", "find_pii", "read_categories", "redact", "without"]
