@@ -16,6 +16,7 @@ import pytest
 
 import inlay
 from fault_server import WIDTH, FaultServer, vector
+from inlay.backends import openai_batches
 from inlay.connection import Connection
 from inlay.errors import BudgetExceededError, EndpointError
 
@@ -152,3 +153,21 @@ def test_a_plan_counts_what_an_endpoint_would_read_without_asking_it(server: Fau
         said = str(con.explain(sql))
         assert "vectors" in said and "gpt" in said
         assert server.requests == 0
+
+
+def test_a_long_job_goes_through_the_providers_batches_and_is_paid_for_once(
+    server: FaultServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        openai_batches.OpenAIBatchModel.__init__, "__kwdefaults__", {"direct_rows": 100, "poll_s": 0.05}
+    )
+    sql = "select count(*) filter (where ai_complete('text ' || i) = 'echo: text ' || i) from range(300) r(i)"
+    options = {"models": models(server, batch=True), "store": str(tmp_path / "store")}
+    with connected(server, **options) as con:
+        assert con.execute(sql).fetchall() == [(300,)]
+        assert con.execute("select max(device) from inlay_ledger()").fetchall()[0][0].endswith(" batch")
+    assert max(server.attempts.values()) == 1 and sum(server.attempts.values()) == 300
+    with connected(server, **options) as con:
+        assert con.execute(sql).fetchall() == [(300,)]
+    assert sum(server.attempts.values()) == 300
+    assert list((tmp_path / "store" / "batches").iterdir())

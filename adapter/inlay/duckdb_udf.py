@@ -266,13 +266,17 @@ def _macros(spec: FunctionSpec, prefix: str, head: str) -> list[str]:
         parameters, _, expression = body.partition(" AS\n")
         call = find_calls(expression, {spec.name})[0].text
         call = call[call.index(called) :]
-        for name in (spec.name, spec.try_name):
-            own = call.replace(called, f"system.main.{prefix}{name}(")
-            if name == spec.try_name:
-                made.append(f"{head.format(name=f'{prefix}{name}')}{parameters} AS {own}")
-            if spec.kind == "aggregate":
-                listed = call_with_list(spec, own)
-                made.append(f"{head.format(name=of_list(f'{prefix}{name}'))}{parameters} AS {listed}")
+        calls = {
+            f"{prefix}{name}": call.replace(called, f"system.main.{prefix}{name}(")
+            for name in (spec.name, spec.try_name)
+        }
+        twin = f"{prefix}{spec.try_name}"
+        made.append(f"{head.format(name=twin)}{parameters} AS {calls[twin]}")
+        if spec.kind == "aggregate":
+            made += [
+                f"{head.format(name=of_list(name))}{parameters} AS {call_with_list(spec, own)}"
+                for name, own in calls.items()
+            ]
     return made
 
 

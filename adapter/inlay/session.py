@@ -21,7 +21,7 @@ from inlay.definitions import all_definitions
 from inlay.engine.cancel import Token
 from inlay.engine.foresight import ForeseenGeneration, Foresight
 from inlay.engine.generation import Generation
-from inlay.engine.inference import Inference, Outcome, about_model, numbers_name, numbers_question
+from inlay.engine.inference import Inference, Outcome, Told, about_model, numbers_name, numbers_question
 from inlay.engine.limits import Limits
 from inlay.engine.pool import loaded_models
 from inlay.errors import ConfigError, InlayError, NotAttachedError, RowsFailedError, UnknownModelError
@@ -230,21 +230,14 @@ class Session:
                 for start in range(0, len(texts), VECTORS_AT_A_TIME):
                     part = texts.slice(start, VECTORS_AT_A_TIME)
                     with self.progress.working(f"{function} {call.model.name}", n_texts) as told:
-                        ask = Ask(
-                            self.inference, self.generation, call.model, Token(), told, entry.number,
-                            planning=self.planning,
-                        )  # fmt: skip
+                        ask = self._asking(call.model, told, entry)
                         parts.append(ask.vectors(part.to_pylist(), purpose))
                     self.ledger.count(
                         entry,
                         inputs.keys[start : start + VECTORS_AT_A_TIME],
                         parts[-1].known,
                         {} if self.planning else parts[-1].errors,
-                        tokens=ask.tokens,
-                        output_tokens=ask.output_tokens,
-                        truncated=ask.truncated,
-                        cost=ask.cost,
-                        loading_seconds=ask.loading_seconds,
+                        **ask.spent(),
                     )
                 outcomes.append(_joined(parts, call.model.width))
         finally:
@@ -293,7 +286,7 @@ class Session:
         asked = inputs if not len(stored) else inputs.take(missing)
         texts = [column.to_pylist() for column in asked.columns]
         with self.progress.working(f"{call.function} {call.model.name}", n_rows) as told:
-            ask = Ask(self.inference, self.generation, call.model, Token(), told, entry.number, planning=self.planning)
+            ask = self._asking(call.model, told, entry)
             answers = bound.answer(texts, ask)
         errors = {int(missing[i]): reason for i, reason in answers.errors.items()}
         known[missing] = answers.known
@@ -311,11 +304,7 @@ class Session:
             inputs.keys,
             known,
             {} if self.planning else errors,
-            tokens=ask.tokens,
-            output_tokens=ask.output_tokens,
-            truncated=ask.truncated,
-            cost=ask.cost,
-            loading_seconds=ask.loading_seconds,
+            **ask.spent(),
         )
         answered = _in_order([table, made.select(schema.names)], np.concatenate([stored, missing]))
         return Found(answered, errors, known)
@@ -347,7 +336,7 @@ class Session:
         line = self.ledger.begin(entry.statement, call.function, proxy, said, int(counts.sum()), entry.node)
         try:
             with self.progress.working(f"{call.function} {proxy.name}", int(counts.sum())) as told:
-                ask = Ask(self.inference, self.generation, proxy, Token(), told, line.number)
+                ask = self._asking(proxy, told, line)
                 routed = bound.cascade(
                     [column.to_pylist() for column in inputs.columns],
                     ask,
@@ -361,10 +350,7 @@ class Session:
                 inputs.keys,
                 routed.known,
                 {},
-                tokens=ask.tokens,
-                truncated=ask.truncated,
-                cost=ask.cost,
-                loading_seconds=ask.loading_seconds,
+                **ask.spent(),
             )
         finally:
             self.ledger.end(line, loaded_models().get(proxy.fingerprint, "") if line.tokens or line.inferred else "")
@@ -384,6 +370,9 @@ class Session:
         table = _in_order([found.table for _, found in parts], np.concatenate([places for places, _ in parts]))
         names = pa.array([proxy.name, call.model.name]).take(numbers_array(routed.asked.astype(np.int64)))
         return Found(table, errors, known, names)
+
+    def _asking(self, model: ModelRef, told: Told, entry: Entry) -> Ask:
+        return Ask(self.inference, self.generation, model, Token(), told, entry.number, planning=self.planning)
 
     def _stored(
         self, spec: FunctionSpec, call: Call, bound: Bound, inputs: Inputs, entry: Entry, schema: pa.Schema

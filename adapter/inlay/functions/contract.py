@@ -128,10 +128,12 @@ class Ask:
         self.loading_seconds += found.loading_seconds
         return found
 
-    @property
-    def cost(self) -> float:
-        """Of what was read and written so far, by the model's prices."""
-        return self.model.cost(self.tokens, self.output_tokens)
+    def spent(self) -> dict[str, Any]:
+        """What was asked so far, for the ledger."""
+        return {
+            "tokens": self.tokens, "output_tokens": self.output_tokens, "truncated": self.truncated,
+            "cost": self.model.cost(self.tokens, self.output_tokens), "loading_seconds": self.loading_seconds,
+        }  # fmt: skip
 
     def _run(self, texts: list[str], pairs: list[str] | None, prompt: str | Choices, keep: bool = False) -> Outcome:
         outcome = self.inference.run(
