@@ -205,7 +205,7 @@ def _run(cascade: Any, columns: list[list[str]], gold: list[Any], seed: int) -> 
 
     keys = key_matrix(input_keys(columns))
     routed = cascade(
-        columns, Ask(_session.inference, cascade.proxy, Token()), exact,
+        columns, Ask(_session.inference, _session.generation, cascade.proxy, Token()), exact,
         ids=np.ascontiguousarray(keys[:, :8]).view(np.uint64)[:, 0],
         counts=np.ones(len(keys), dtype=np.int64), seed=seed,
     )  # fmt: skip

@@ -6,19 +6,25 @@ account. Rows are all different, the worst case, and come from range() or from a
 take no memory. A process keeps results up to memory_mb (512); until that is full, growth is the budget being used.
 
 over_rows   count(ai_classify(…)) and a table made of a small value, fake model
-embed       a table of vectors made from short texts, in a database file. Memory depends on the width of a model and not
-            on its weights, so long runs use one layer of the default model's shape, 384 wide, with random weights
+embed       a table of vectors made from short texts, in a database file, beside one that DuckDB makes alone of as many
+            equal vectors: what it holds of a table is bounded by its own memory_limit, a share of the machine unless
+            set. Memory depends on the width of a model and not on its weights, so long runs use one layer of the
+            default model's shape, 384 wide, with random weights
+caches      the same over the default model, in turn with oneDNN's caches bounded to 16, as inlay does, and to 1,024,
+            which is their own bound: what the smaller one costs and saves
 """
 
 from __future__ import annotations
 
 import multiprocessing
+import os
 import shutil
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -33,6 +39,10 @@ _CTAS = (
 )
 _SIMILAR = "create table v as select i, ai_count_tokens('row ' || i, model := 'fake') as n from range({n}) r(i)"
 _EMBED = "create table v as select ai_embed(body) as vector from '{folder}/t.parquet'"
+_ALONE = (
+    "create table v as select [(x * i)::float for x in range(384)] as vector "
+    "from (select length(body) as i from '{folder}/t.parquet')"
+)
 
 
 def over_rows(short: bool) -> None:
@@ -59,11 +69,39 @@ def embed(short: bool) -> None:
             pq.write_table(pa.table({"body": texts}), f"{folder}/t.parquet", row_group_size=20_480)
             del texts
             model = _one_layer(f"{folder}/model") if not short else None
-            rss_mb, cpu_s, wall_s = _child(_EMBED.format(folder=folder), 512, f"{folder}/v.duckdb", model)
-        found.append({"rows": n, "rss_mb": rss_mb, "cpu_s": cpu_s})
-        rows.append(_line("table of ai_embed", n, rss_mb, cpu_s, wall_s))
+            for limit in ("500MB", None):
+                for name, statement in (("DuckDB alone", _ALONE), ("ai_embed", _EMBED)):
+                    database = f"{folder}/{name}{limit}.duckdb"
+                    rss_mb, cpu_s, wall_s = _child(statement.format(folder=folder), 512, database, model, limit)
+                    Path(database).unlink()
+                    said = f"{name}, memory_limit {limit or 'not set'}"
+                    found.append({"statement": said, "rows": n, "rss_mb": rss_mb, "cpu_s": cpu_s})
+                    rows.append(_line(said, n, rss_mb, cpu_s, wall_s))
     print(table(["statement", "rows", "greatest MB", "CPU µs a row", "wall s"], rows))
     save("memory.embed", {"lines": found})
+
+
+def caches(short: bool) -> None:
+    texts = {"short": 2_000, "mixed": 500} if short else {"short": 8_000, "mixed": 2_000}
+    found: dict[str, list[tuple[float, float, float]]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for kind, n in texts.items():
+            Path(f"{folder}/{kind}").mkdir()
+            pq.write_table(pa.table({"body": make_texts(kind, n)}), f"{folder}/{kind}/t.parquet")
+        for _ in range(1 if short else 5):
+            for kind in texts:
+                for bound in (16, 1_024):
+                    for name in ("LRU_CACHE_CAPACITY", "ONEDNN_PRIMITIVE_CACHE_CAPACITY"):
+                        os.environ[name] = str(bound)  # the child process inherits it
+                    measured = _child(_EMBED.format(folder=f"{folder}/{kind}"), 512, ":memory:")
+                    found.setdefault(f"{kind} {bound}", []).append(measured)
+    rows = []
+    for kind, n in texts.items():
+        pairs = list(zip(found[f"{kind} 16"], found[f"{kind} 1024"], strict=True))
+        rss, cpu, wall = (np.median([few[i] / many[i] for few, many in pairs]) for i in range(3))
+        rows.append([f"{n:,} {kind} texts", f"{rss:.2f}", f"{cpu:.2f}", f"{wall:.2f}"])
+    print(table(["16 over 1,024, median", "greatest MB", "CPU", "wall"], rows))
+    save("memory.caches", {"rounds": found})
 
 
 def _line(name: str, n: int, rss_mb: float, cpu_s: float, wall_s: float) -> list[str]:
@@ -82,16 +120,22 @@ def _one_layer(folder: str) -> str:
     return folder
 
 
-def _child(statement: str, memory_mb: int, database: str, model: str | None = None) -> tuple[float, float, float]:
+def _child(
+    statement: str, memory_mb: int, database: str, model: str | None = None, limit: str | None = None
+) -> tuple[float, float, float]:
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_measure, (statement, memory_mb, database, model))
+        return pool.apply(_measure, (statement, memory_mb, database, model, limit))
 
 
-def _measure(statement: str, memory_mb: int, database: str, model: str | None) -> tuple[float, float, float]:
+def _measure(
+    statement: str, memory_mb: int, database: str, model: str | None, limit: str | None
+) -> tuple[float, float, float]:
     """(greatest resident MB, CPU seconds, wall seconds) of one statement in this fresh process."""
     import inlay
 
     con: Any = inlay.connect(database, progress="off", memory_mb=memory_mb, model=model)
+    if limit is not None:
+        con.execute(f"set memory_limit = '{limit}'")
     if "ai_embed" in statement:
         con.sql("select ai_embed('the model is loaded by this')").fetchall()
     wall, cpu = time.perf_counter(), time.process_time()
@@ -103,4 +147,4 @@ def _measure(statement: str, memory_mb: int, database: str, model: str | None) -
     return peak_kb / 1000, *seconds
 
 
-PARTS = {"over_rows": over_rows, "embed": embed}
+PARTS = {"over_rows": over_rows, "embed": embed, "caches": caches}

@@ -252,3 +252,11 @@ def test_enough_rows_or_an_error_and_never_too_few(con: Any) -> None:
 )
 def test_parameters_however_they_are_written(con: Any, sql: str, given: Any) -> None:
     assert con.execute(sql, given).fetchall() == con.duckdb.execute(sql, given).fetchall() == [(7,)]
+
+
+def test_vectors_that_stream_are_inferred_once() -> None:
+    with inlay.connect(model="fake", progress="off", memory_mb=24) as con:
+        con.execute("create table v as select ai_embed('text ' || i) as e from range(95000) t(i)")
+        assert con.execute('select sum("rows"), sum(inferred), sum(known) from inlay_ledger()').fetchall() == [
+            (95_000 + 24_576, 95_000, 24_576)
+        ]

@@ -34,12 +34,17 @@ from inlay.planner.statement import Call, Unplannable
 from inlay.planner.text import words
 from inlay.semantic_join import joined
 from inlay.session import Session
+from inlay.store.memory import ENTRY_BYTES
 
 GATHER_ROWS = 8_192
 """Inputs that are answered at a time, and so at most lost if the process is killed."""
 
 HELD_BYTES = 256_000_000
-"""Answers of one call that are held for a lookup. Larger ones, which are vectors, stream through the plain path."""
+"""Answers of one call that are held for a lookup. Larger ones stream through the plain path."""
+
+HELD_VECTOR_BYTES = 64_000_000
+"""The same of vectors: they are as large as what is kept of the model's work anyway, so that the plain path finds there
+what was answered ahead."""
 
 _tables = itertools.count(1)
 
@@ -210,8 +215,8 @@ class Runner:
         same = self.same(call)
         held = self.held[number] = _Held(f"_inlay_a{next(_tables)}", *self.settings(call))
         n_bytes = sum(column.nbytes for column in rows) + answers.nbytes
-        others = (other for other in self.plan.stages if other != number)
-        if n_bytes <= HELD_BYTES and any(self.same(self.plan.statement.calls[other]) == same for other in others):
+        others = [self.plan.statement.calls[other] for other in self.plan.stages if other != number]
+        if not self.too_large(call, len(answers), n_bytes) and any(self.same(other) == same for other in others):
             self.shared[same] = held
             held.add(rows, answers)
             self.tables[held.table] = held.arrow(key_places(call))
@@ -399,8 +404,16 @@ class Runner:
             rows = [column.filter(good) for column in rows]
             answer = (answer if call.detail else answer.field("value")).filter(good)
         held.add(rows, answer, call.gathers)
-        if held.n_bytes > HELD_BYTES:
-            raise Unplannable(f"its answers are larger than {HELD_BYTES:,} bytes, so they stream")
+        if self.too_large(call, sum(map(len, held.values)), held.n_bytes):
+            raise Unplannable(f"its answers stream: they are larger than {held.n_bytes / 1e6:.0f} MB")
+
+    def too_large(self, call: Call, n_rows: int, n_bytes: int) -> bool:
+        """Whether answers are not held for a lookup. Vectors are not where they are more than a quarter of what is kept
+        of the model's work: of more, the plain path, whose threads add to it, would have some inferred again."""
+        if call.spec.returns != "FLOAT[]":
+            return n_bytes > HELD_BYTES
+        kept = n_bytes + ENTRY_BYTES * n_rows
+        return n_bytes > HELD_VECTOR_BYTES or kept > self.session.memory.budget_bytes // 4
 
     def ask(
         self,

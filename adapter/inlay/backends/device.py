@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import threading
 
-import torch
+# oneDNN and what torch wraps around it keep 1,024 products each, and in each thread, by the exact size of the batch. No
+# batch is like another here: the caches grew to 0.6 GB in a million rows, scattered through the heap, and were of no
+# use (docs/benchmarks.md). Both are read when torch first multiplies.
+for _cache in ("LRU_CACHE_CAPACITY", "ONEDNN_PRIMITIVE_CACHE_CAPACITY"):
+    os.environ.setdefault(_cache, "16")
 
-from inlay.errors import ConfigError
+import torch  # noqa: E402
+
+from inlay.errors import ConfigError  # noqa: E402
 
 
 def choose_devices(asked: str) -> list[torch.device]:

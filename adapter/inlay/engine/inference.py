@@ -155,7 +155,7 @@ class Inference:
         )  # fmt: skip
         where = distinct.where
         return Outcome(
-            rows[where],
+            rows if len(rows) == len(where) else rows[where],
             {i: outcome.errors[int(w)] for i, w in enumerate(where) if int(w) in outcome.errors},
             known[where],
             outcome.tokens,
@@ -228,12 +228,13 @@ class Inference:
             good = [i for i in range(len(positions)) if i not in job.errors]
             for i, reason in job.errors.items():
                 outcome.errors[places[positions[i]]] = reason
-            outcome.rows[[places[positions[i]] for i in good]] = job.rows[good]
+            answered = job.rows[good] if job.errors else job.rows
+            outcome.rows[[places[positions[i]] for i in good]] = answered
             outcome.tokens += int(job.tokens.lengths.sum())
             outcome.truncated += int((job.tokens.lengths_before > job.tokens.lengths).sum())
             columns = [texts] if pairs is None else [texts, pairs]
             inputs = [[column[positions[i]] for i in good] for column in columns] if self.store_inputs else []
-            self._publish([keys[positions[i]] for i in good], job.rows[good], inputs, owner, shelf)
+            self._publish([keys[positions[i]] for i in good], answered, inputs, owner, shelf)
         self.limits.took(time.perf_counter() - began)
         if refused is not None:
             raise refused

@@ -23,6 +23,7 @@ from inlay.engine.batches import cut_batches
 from inlay.engine.cancel import Token, calls_running, interrupt
 from inlay.engine.token_budget import TokenBudget
 from inlay.errors import InterruptedQueryError
+from inlay.store.memory import empty_rows
 
 # Rows merged and sorted by length at a time. More rows give more even batches, but later first answers and a
 # later stop on Ctrl-C; above some thousands the gain is below one per cent (docs/benchmarks.md).
@@ -47,7 +48,7 @@ class Job:
     done: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
-        self.rows = np.zeros((len(self.tokens), self.width), dtype=np.float32)
+        self.rows = empty_rows(len(self.tokens), self.width)
 
     def wait(self) -> None:
         """Returns when every row has an answer or an error; raises InterruptedQueryError when cancelled."""

@@ -6,6 +6,7 @@ finishes its own claims before it waits for anyone else's, so waiting never goes
 
 from __future__ import annotations
 
+import mmap
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ Rows = Floats | list[Any]
 """What was computed for as many keys: a matrix of numbers, or a list of texts."""
 
 # What a key, its place and the dictionary slot cost beside the numbers themselves, measured with tracemalloc.
-_ENTRY_BYTES = 250
+ENTRY_BYTES = 250
 
 
 @dataclass
@@ -32,7 +33,7 @@ class _Block:
     @property
     def bytes(self) -> int:
         held = self.rows.nbytes if isinstance(self.rows, np.ndarray) else sum(map(len, self.rows))
-        return held + _ENTRY_BYTES * len(self.keys)
+        return held + ENTRY_BYTES * len(self.keys)
 
 
 class Memory:
@@ -141,5 +142,14 @@ class Memory:
         return len(self._index)
 
 
+# From this size on, rows get pages of their own instead of a place in the C library's heap.
+_OWN_PAGES_BYTES = 1 << 20
+
+
 def empty_rows(n: int, width: int) -> Floats:
-    return np.zeros((n, width), dtype=np.float32)
+    """Zeros. Rows outlive what was allocated around them by far; in the heap, every such island keeps the space
+    between it and the next from going back to the system (docs/benchmarks.md)."""
+    n_bytes = 4 * n * width
+    if n_bytes < _OWN_PAGES_BYTES:
+        return np.zeros((n, width), dtype=np.float32)
+    return np.frombuffer(mmap.mmap(-1, n_bytes), dtype=np.float32).reshape(n, width)
