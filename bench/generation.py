@@ -8,11 +8,14 @@ replies    tokens written per second: transformers' generate() in batches of 32,
            length, against inlay; prompts behind one instruction, as the functions of SQL have them, and bare prompts
 scoring    rows judged per second: answers of one token against a full forward pass for each prompt, answers of several
            tokens against a full pass for each prompt and answer, both sorted and in batches of 32
+statements pairs of text and statement judged per second, where each of some statements is asked of each text: every
+           pair read for itself, behind the common instruction, against every text read once
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -116,6 +119,40 @@ def scoring(short: bool) -> None:
     save("generation.scoring", found)
 
 
+def statements(short: bool) -> None:
+    from inlay.backends.base import Choices
+    from inlay.engine.lane import select_rows
+
+    with _loaded() as (ours, _):
+        found, lines = {}, []
+        for kind, n_statements in (("mixed", 2), ("mixed", 7), ("long", 7), ("long", 20)):
+            texts = make_texts(kind, 16 if short else 64)
+            choices = Choices(SYSTEM, "{text}\n\nStatement: {pair}\n\nDoes it hold? Answer yes or no.", ("a", "b"))
+            said = [f"The customer asks about {word}." for word in _TOPICS[:n_statements]]
+            tokens = ours.tokenize([t for t in texts for _ in said], said * len(texts), choices)
+
+            def mine(n: int, tokens: Any, alike: bool) -> int:
+                some = select_rows(tokens, np.arange(n))
+                each = some if alike else dataclasses.replace(some, alike=None)
+                return sum(len(ours.run(batch)) for batch in _batches(each, n, ours.max_batch_tokens))
+
+            ways: dict[str, Way] = {
+                "each pair for itself": lambda n, t=tokens: mine(n, t, False),  # type: ignore[misc]
+                "each text once": lambda n, t=tokens: mine(n, t, True),  # type: ignore[misc]
+            }
+            rates, _ = _take_turns(ways, len(tokens), 2 if short else 5)
+            name = f"{n_statements} statements, {kind} texts"
+            lines += _lines(name, rates)
+            found[name] = rates
+    print(table(["way", "pairs/s", "× first", "× second"], lines))
+    save("generation.statements", found)
+
+
+_TOPICS = (
+    "delivery", "a refund", "a broken part", "the price", "an invoice", "the manual", "a new account", "opening hours",
+    "a discount", "the warranty", "a missing parcel", "an order by phone", "another colour", "the newsletter",
+    "a visit", "spare parts", "a repair", "the website", "a password", "the weather",
+)  # fmt: skip
 _LONG = ("refund request", "praise for the product", "question about delivery", "something else")
 
 
@@ -198,9 +235,11 @@ def _texts(n: int) -> list[str]:
 
 def _batches(tokens: Any, n: int, max_batch_tokens: int) -> list[Any]:
     from inlay.engine.batches import cut_batches
+
+    alike = None if tokens.alike is None else tokens.alike[:n]
     from inlay.engine.lane import select_rows
 
-    return [select_rows(tokens, rows) for rows in cut_batches(tokens.lengths[:n], max_batch_tokens)]
+    return [select_rows(tokens, rows) for rows in cut_batches(tokens.lengths[:n], max_batch_tokens, alike)]
 
 
 @contextlib.contextmanager
@@ -256,4 +295,4 @@ def _make_model(folder: Path) -> None:
     model.save_pretrained(folder)
 
 
-PARTS = {"replies": replies, "scoring": scoring}
+PARTS = {"replies": replies, "scoring": scoring, "statements": statements}

@@ -13,14 +13,16 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
+import inlay
 from inlay.backends import likelihood
 from inlay.backends.base import Choices, OutOfMemory, Prompt, Tokens
-from inlay.backends.causal import common_beginning
+from inlay.backends.causal import CausalReader, common_beginning
 from inlay.backends.language_model import TorchLanguageModel
 from inlay.backends.load import load_backend
 from inlay.backends.option_tree import option_tree
+from inlay.engine.batches import cut_batches
 from inlay.engine.cancel import Token
-from inlay.engine.lane import Lane
+from inlay.engine.lane import Lane, joined, select_rows
 from tiny_language_models import TinyLanguageModels
 from tiny_models import SENTENCES, TEXTS, words
 
@@ -154,6 +156,51 @@ def test_pairs_stand_in_their_place(language_models: TinyLanguageModels, family:
     close(model.run(tokens), expected(language_models, family, rows_of(tokens), options))
 
 
+@pytest.mark.parametrize("family", [*FAMILIES[:6], "bloom", "t5"])
+@pytest.mark.parametrize("read_tokens", [None, 40])
+def test_a_text_is_read_once_whatever_is_asked_of_it(
+    language_models: TinyLanguageModels, family: str, read_tokens: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = loaded(language_models, family)
+    reader = model._reader
+    if reader is not None and read_tokens is not None:
+        monkeypatch.setattr(reader, "read_tokens", read_tokens)
+    choices = Choices(SYSTEM, "<text-{tag}>\n{text}\n</text-{tag}>\n\n{pair}\n\nyes or no?", ("yes", "not at all"))
+    # Many of one text, few of another, one of most; the last ones differ in nothing but the statement's last word.
+    asked = [(BODIES[0], pair) for pair in SENTENCES] + [(BODIES[1], pair) for pair in SENTENCES[:2]]
+    asked += [(text, SENTENCES[3]) for text in BODIES[2:6]] + [(BODIES[6], f"{SENTENCES[0]} {end}") for end in "ab"]
+    order = np.random.default_rng(3).permutation(len(asked))
+    tokens = model.tokenize([asked[i][0] for i in order], [asked[i][1] for i in order], choices)
+    read = []
+    for name in ("read_alike", "read"):
+        if reader is not None:
+            own = getattr(reader, name)
+            monkeypatch.setattr(
+                reader, name, lambda *given, name=name, own=own: (read.append((name, len(given[1]))), own(*given))[1]
+            )
+    batches = cut_batches(tokens.lengths, 10**6, tokens.alike)
+    assert len(batches) == 1
+    found = np.empty((len(asked), 2), dtype=np.float32)
+    found[batches[0]] = model.run(select_rows(tokens, batches[0]))
+    close(found, expected(language_models, family, rows_of(tokens), model._chat.options(choices)))
+    if family in ("llama", "qwen3", "gpt2"):
+        assert read == [("read_alike", len(asked)), ("read", 7)]
+
+
+def test_rows_of_one_text_stand_together_in_a_batch(language_models: TinyLanguageModels) -> None:
+    model = loaded(language_models, "llama")
+    choices = Choices(SYSTEM, "{text}\n\n{pair}", ("yes", "no"))
+    texts, pairs = (list(each) for each in zip(*((t, p) for p in SENTENCES for t in BODIES[:8]), strict=True))
+    parts = [model.tokenize(texts[at : at + 16], pairs[at : at + 16], choices) for at in range(0, len(texts), 16)]
+    tokens = joined(parts)
+    assert tokens.alike is not None
+    # Equal numbers in two parts are two texts, or one that was handed over twice; within a part one number, one text.
+    assert len(np.unique(tokens.alike)) == sum(len(np.unique(part.alike)) for part in parts)  # type: ignore[arg-type]
+    for batch in cut_batches(tokens.lengths, 10**6, tokens.alike):
+        numbers = tokens.alike[batch]
+        assert len(np.unique(numbers)) == 1 + np.count_nonzero(np.diff(numbers))
+
+
 @pytest.mark.parametrize("family", ["llama", "t5"])
 def test_few_logits_at_a_time_give_the_same(
     language_models: TinyLanguageModels, family: str, monkeypatch: pytest.MonkeyPatch
@@ -270,3 +317,33 @@ def test_common_beginnings() -> None:
     assert of([1, 2, 3, 4], [1, 2, 9, 4], [1, 2, 3]) == 2
     assert of([1, 2], [3, 2]) == 0
     assert of([1], [1, 2, 3]) == 0
+
+
+def test_a_join_over_statements_reads_each_text_once(
+    language_models: TinyLanguageModels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = {"judge": {"source": str(language_models.folder("llama")), "task": "generate"}}
+    pairs = [(text, said) for text in BODIES[:12] for said in SENTENCES[:5]]
+    with inlay.connect(models=models, progress="off", memory_mb=0) as con:
+        shares = [
+            detail["confidence"] if detail["value"] else 1 - detail["confidence"]
+            for pair in pairs
+            for (detail,) in con.execute("select try_ai_filter($1, $2, model := 'judge')", list(pair)).fetchall()
+        ]
+    # A threshold that no pair is near to, with a good many on either side.
+    ordered = np.sort(shares)[10:-10]
+    widest = int(np.diff(ordered).argmax())
+    threshold = float(ordered[widest : widest + 2].mean())
+    read: list[int] = []
+    own = CausalReader.read
+    monkeypatch.setattr(
+        CausalReader, "read", lambda reader, cache, rows, *more: (read.append(len(rows)), own(reader, cache, rows, *more))
+    )
+    with inlay.connect(models=models, progress="off") as con:
+        con.execute("create table t as select unnest($1) as body", [list(BODIES[:12])])
+        con.execute("create table s as select unnest($1) as said", [list(SENTENCES[:5])])
+        condition = f"ai_filter(body, said, model := 'judge', threshold := {threshold})"
+        found = con.sql(f"select body, said from t join s on {condition}").fetchall()
+    assert set(found) == {pair for pair, share in zip(pairs, shares, strict=True) if share >= threshold}
+    # Once more where two batches share a text.
+    assert 12 <= sum(read) < 12 + len(read) < 20

@@ -246,7 +246,8 @@ def pairs_by_answers(asks: Asks, join: JoinByCall, values: tuple[pa.Array, pa.Ar
     names = [f"_inlay_v{next(_tables)}" for _ in values]
     asks.tables.update({name: pa.table({VALUE: side}) for name, side in zip(names, values, strict=True)})
     asks.all_pairs[join.number] = [
-        f"SELECT l.{VALUE} AS {KEY}0, r.{VALUE} AS {KEY}1, 1 AS {ROWS} FROM {names[0]} AS l, {names[1]} AS r"
+        # In order, since what is asked of one text is best asked together.
+        f"SELECT l.{VALUE} AS {KEY}0, r.{VALUE} AS {KEY}1, 1 AS {ROWS} FROM {names[0]} AS l, {names[1]} AS r ORDER BY 1"
     ]
     asks.stage(join.number)
     if asks.held[join.number].failed:

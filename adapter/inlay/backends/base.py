@@ -26,7 +26,8 @@ class Tokens:
     ids: int32, all tokens. offsets: int64 of length n + 1; text i is ids[offsets[i]:offsets[i + 1]].
     types: token type ids like ids, or None when the model takes none or all are 0.
     lengths_before: tokens of each text before any cut. prompt_tokens: how many of each text belong to the prompt
-    and stay out of pooling (0 for most models). choices: what a language model is asked of these texts.
+    and stay out of pooling (0 for most models). choices: what a language model is asked of these texts. alike: a number
+    for each row; rows of the same one hold the same text, and are best read together. None where each has its own.
     """
 
     ids: npt.NDArray[np.int32]
@@ -35,6 +36,7 @@ class Tokens:
     lengths_before: Ints
     prompt_tokens: int = 0
     choices: Choices | None = None
+    alike: Ints | None = None
 
     @property
     def lengths(self) -> Ints:
@@ -210,16 +212,16 @@ def _pieces(template: str) -> tuple[tuple[str, str | None], ...]:
 
 
 def filled(template: str, text: str, pair: str | None = None) -> Prompt:
-    """The template with a row's values in the places of {text} and {pair}. In that of {tag} stands a digest of both,
-    for marks around a row's text that no text can close by itself, since it would have to hold its own digest.
+    """The template with a row's values in the places of {text} and {pair}. In that of {tag} stands a digest of the
+    text, for marks around it that no text can close by itself, since it would have to hold its own digest. Of the text
+    alone: so all that is asked of one text begins alike up to the end of it.
 
     >>> filled("Is {pair} said here? {text} Answer:", "a {pair} b", "c")
     Prompt(text='a {pair} b', before='Is c said here? ', after=' Answer:')
     """
     values = {"pair": "" if pair is None else pair}
     if "{tag}" in template:
-        said = f"{text}\0{pair}".encode("utf-8", "surrogatepass")
-        values["tag"] = hashlib.sha256(said).hexdigest()[:8]
+        values["tag"] = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
     parts = ["", ""]
     side = 0
     for literal, name in _pieces(template):

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from transformers.cache_utils import DynamicCache, DynamicLayer, DynamicSlidingWindowLayer
 
+from inlay.backends.base import Ints
 from inlay.backends.control_tokens import Ids
 from inlay.backends.row_cache import Prefix, RowCache
 
@@ -71,6 +72,35 @@ class CausalReader:
                 cache.clear_behind(places, known + width)
             start += n_rows
 
+    def read_alike(self, cache: RowCache, rows: Sequence[Ids], prefix: Prefix, groups: Sequence[Ints]) -> None:
+        """The same for rows that begin alike in groups: what those of a group have in common is read once."""
+        beginnings = [common_beginning([rows[i] for i in group]) for group in groups]
+        common = self.cache()
+        common.reserve(len(groups), 1 + max(beginnings))
+        heads = [rows[group[0]][: n + 1] for group, n in zip(groups, beginnings, strict=True)]
+        self.read(common, heads, prefix)
+        whose = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
+        known = np.array(beginnings)[whose]
+        rest = [row[n:-1] for row, n in zip(rows, known, strict=True)]
+        cache.reserve(len(rows), max(beginnings) + max(map(len, rest)))
+        # A beginning is copied as wide as the longest: what shorter ones hold behind their own is written over.
+        cache.copy(common, torch.from_numpy(whose).to(self.device), max(beginnings))
+        start = 0
+        while start < len(rows):
+            width, end = len(rest[start]), start + 1
+            while end < len(rows) and (1 + end - start) * max(width, len(rest[end])) <= self.read_tokens:
+                width = max(width, len(rest[end]))
+                end += 1
+            if width:
+                ids = np.zeros((end - start, width), dtype=np.int64)
+                for i, more in enumerate(rest[start:end]):
+                    ids[i, : len(more)] = more
+                tokens, at = (torch.from_numpy(each).to(self.device) for each in (ids, known[start:end]))
+                sees = torch.ones((width, width), dtype=torch.bool, device=self.device).tril()
+                # Without the head, as in _read().
+                self._go_on(self.model.base_model, cache, slice(start, end), tokens, at, sees)
+            start = end
+
     def _read(self, cache: RowCache, places: slice, ids: Any, known: int) -> None:
         n_rows, width = ids.shape
         tokens = torch.from_numpy(ids.astype(np.int64)).to(self.device)
@@ -92,19 +122,24 @@ class CausalReader:
         tokens: [rows, tokens], the first of each row's in slot at[row]. sees: bool [tokens, tokens], which of them each
         looks at beside all that stands before; it stands where its distance to the first says. None: one token a row.
         """
-        n_tokens = tokens.shape[1]
         if sees is None:
             sees = torch.ones((1, 1), dtype=torch.bool, device=self.device)
+        return self._go_on(self.model, cache, rows, tokens, at, sees).logits  # type: ignore[no-any-return]
+
+    def _go_on(
+        self, model: Any, cache: RowCache, rows: slice, tokens: torch.Tensor, at: torch.Tensor, sees: torch.Tensor
+    ) -> Any:
+        """A pass of `model`, whole or without its head, over tokens behind what the rows hold; see step()."""
+        n_tokens = tokens.shape[1]
         n_slots = cache.step(rows, at, n_tokens)
         depth = sees.sum(dim=1) - 1
         behind = torch.arange(n_slots, device=self.device)[None] - at[:, None]
         visible = sees[:, behind.clamp(0, n_tokens - 1)].transpose(0, 1) & (behind < n_tokens)[:, None]
         mask = torch.where(visible, 0.0, torch.finfo(self.model.dtype).min).to(self.model.dtype)
-        found = self.model(
+        return model(
             input_ids=tokens, position_ids=at[:, None] + depth, attention_mask=mask[:, None], past_key_values=cache,
             use_cache=True,
         )  # fmt: skip
-        return found.logits  # type: ignore[no-any-return]
 
 
 def common_beginning(rows: Sequence[Ids]) -> int:

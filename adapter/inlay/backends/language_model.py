@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from inlay.backends.base import Choices, Done, Encoded, Floats, Instruction, Prompt, Tokens
+from inlay.backends.base import Choices, Done, Encoded, Floats, Instruction, Ints, Prompt, Tokens
 from inlay.backends.causal import CausalReader, reader_of
 from inlay.backends.chat import ChatPrompts
 from inlay.backends.decoding import PADDED, Writer
@@ -116,7 +116,8 @@ class TorchLanguageModel:
         offsets = np.zeros(len(asked) + 1, dtype=np.int64)
         np.cumsum([len(ids) for ids, _ in asked], out=offsets[1:])
         ids = np.concatenate([ids for ids, _ in asked]) if asked else np.zeros(0, dtype=np.int32)
-        return Tokens(ids, offsets, None, np.array([n for _, n in asked], dtype=np.int64), choices=prompt)
+        before = np.array([n for _, n in asked], dtype=np.int64)
+        return Tokens(ids, offsets, None, before, choices=prompt, alike=None if pairs is None else _alike(texts))
 
     @torch.inference_mode()
     def run(self, tokens: Tokens) -> Floats:
@@ -128,7 +129,8 @@ class TorchLanguageModel:
         others = [i for i, row in enumerate(rows) if not self._is_read_by_row(len(row) + tree.depth)]
         with told_as_out_of_memory(self._device):
             if by_row and self._reader is not None:
-                found[by_row] = likelihoods(self._reader, [rows[i] for i in by_row], tree).cpu().numpy()
+                alike = None if tokens.alike is None else tokens.alike[by_row]
+                found[by_row] = likelihoods(self._reader, [rows[i] for i in by_row], tree, alike).cpu().numpy()
             if others:
                 found[others] = self._other.likelihoods([rows[i] for i in others], tree).cpu().numpy()
         return found
@@ -155,6 +157,11 @@ class TorchLanguageModel:
             return compile_constraint(self._tokenizer, self._vocabulary, self._ends, instruction.schema)
         except ValueError as error:
             return str(error)
+
+
+def _alike(texts: Sequence[str]) -> Ints:
+    places: dict[str, int] = {}
+    return np.array([places.setdefault(text, len(places)) for text in texts], dtype=np.int64)
 
 
 def _ends(model: Any, tokenizer: Any) -> tuple[int, ...]:

@@ -1,7 +1,8 @@
 """How likely each of some given answers is, for many prompts at once.
 
-What the prompts begin with alike is read once; what follows in each is read once, whatever the number of answers; and
-the answers' tokens are read together, as a tree behind the prompt of which each node sees its own way from the root.
+What the prompts begin with alike is read once; so is a text of which several things are asked, up to where they differ;
+what follows in each is read once, whatever the number of answers; and the answers' tokens are read together, as a tree
+behind the prompt of which each node sees its own way from the root.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from inlay.backends.base import Ints
 from inlay.backends.causal import CausalReader
 from inlay.backends.control_tokens import Ids
 from inlay.backends.option_tree import OptionTree
@@ -19,14 +21,19 @@ from inlay.backends.option_tree import OptionTree
 LOGITS = 1 << 26
 
 
-def likelihoods(reader: CausalReader, rows: Sequence[Ids], tree: OptionTree) -> torch.Tensor:
+def likelihoods(reader: CausalReader, rows: Sequence[Ids], tree: OptionTree, alike: Ints | None = None) -> torch.Tensor:
     """float32 [rows, options]: the summed log-probability of each option's tokens behind each prompt, over the whole
-    vocabulary. Rows are best sorted by length."""
+    vocabulary. Rows are best sorted by length. alike: a number for each row; rows that follow each other with the same
+    one hold the same text."""
     prefix = reader.prefix(rows)
     cache = reader.cache()
     n_nodes = 1 + len(tree.tokens)
     cache.reserve(len(rows), max(len(row) for row in rows) + n_nodes)
-    reader.read(cache, rows, prefix)
+    groups = [] if alike is None else np.split(np.arange(len(rows)), 1 + np.flatnonzero(np.diff(alike)))
+    if len(groups) < len(rows) and groups:
+        reader.read_alike(cache, rows, prefix, groups)
+    else:
+        reader.read(cache, rows, prefix)
     sees = torch.from_numpy(tree.sees).to(reader.device)
     tokens = torch.tensor([[int(row[-1]), *tree.tokens] for row in rows], device=reader.device)
     at = torch.tensor([len(row) - 1 for row in rows], device=reader.device)

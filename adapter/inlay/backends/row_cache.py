@@ -58,6 +58,11 @@ class RowCache(Cache):
         for layer, (keys, values) in zip(self._own, prefix, strict=True):
             layer.put(rows, keys, values)
 
+    def copy(self, other: RowCache, source: torch.Tensor, n_tokens: int) -> None:
+        """The first rows begin as these rows of another table, by as many tokens."""
+        for layer, theirs in zip(self._own, other._own, strict=True):
+            layer.put(slice(0, len(source)), theirs.keys[source, :, :n_tokens], theirs.values[source, :, :n_tokens])
+
     def beginning(self, n_tokens: int) -> Prefix:
         """The first tokens of row 0."""
         return [(layer.keys[:1, :, :n_tokens].clone(), layer.values[:1, :, :n_tokens].clone()) for layer in self._own]

@@ -135,6 +135,8 @@ class Inference:
             return missing if shelf is None else self._from_store(shelf, distinct.keys, missing, rows, owner)
 
         def compute(places: list[int]) -> None:
+            if pairs is not None and isinstance(prompt, Choices):  # what is asked of one text is best read together
+                places.sort(key=lambda place: texts[distinct.first[place]])
             self._compute(
                 ref,
                 [texts[distinct.first[m]] for m in places],

@@ -192,8 +192,8 @@ class Lane:
         lengths = np.concatenate([job.tokens.lengths for job in jobs])
         owner = np.repeat(np.arange(len(jobs)), [len(job.tokens) for job in jobs])
         place = np.concatenate([np.arange(len(job.tokens)) for job in jobs])
-        tokens = jobs[0].tokens if len(jobs) == 1 else _joined([job.tokens for job in jobs])
-        window = _Window(jobs, tokens, owner, place, deque(cut_batches(lengths, self.budget.max_tokens)))
+        tokens = jobs[0].tokens if len(jobs) == 1 else joined([job.tokens for job in jobs])
+        window = _Window(jobs, tokens, owner, place, deque(cut_batches(lengths, self.budget.max_tokens, tokens.alike)))
         helpers = min(self.backend.workers, len(window.pending)) - 1
         for _ in range(helpers):
             self._windows.put(window)
@@ -237,7 +237,7 @@ class Lane:
                 window.answer(rows, answers)
 
 
-def _joined(parts: list[Tokens]) -> Tokens:
+def joined(parts: list[Tokens]) -> Tokens:
     starts = np.cumsum([0] + [len(part.ids) for part in parts])
     return Tokens(
         ids=np.concatenate([part.ids for part in parts]),
@@ -248,7 +248,20 @@ def _joined(parts: list[Tokens]) -> Tokens:
         lengths_before=np.concatenate([part.lengths_before for part in parts]),
         prompt_tokens=parts[0].prompt_tokens,
         choices=parts[0].choices,
+        alike=_alike(parts),
     )
+
+
+def _alike(parts: list[Tokens]) -> Ints | None:
+    """Numbers of their own for the rows of each part."""
+    if all(part.alike is None for part in parts):
+        return None
+    numbers, first = [], 0
+    for part in parts:
+        own = np.arange(len(part)) if part.alike is None else part.alike
+        numbers.append(own + first)
+        first += int(own.max()) + 1
+    return np.concatenate(numbers)
 
 
 def select_rows(tokens: Tokens, rows: Ints) -> Tokens:
@@ -263,4 +276,5 @@ def select_rows(tokens: Tokens, rows: Ints) -> Tokens:
         lengths_before=tokens.lengths_before[rows],
         prompt_tokens=tokens.prompt_tokens,
         choices=tokens.choices,
+        alike=None if tokens.alike is None else tokens.alike[rows],
     )
