@@ -7,10 +7,14 @@ target that holds with probability 0.95 may fail in some five of them.
 
 intents     SNIPS, 2,095 requests of 7 intents: each intent as a predicate of ai_filter, in turn
 topics      banking77, 3,075 questions of 77 intents: four predicates that several intents meet; harder for the proxy
+pairs       a join of texts and statements: each of 7 intents of SNIPS, 4 topics and all 77 intents of banking77 asked
+            of each text in one call, with targets for all pairs together
 labels      ai_classify on both
 invented    scores and answers drawn at random, probability 0.8, 1,000 trials: from a proxy that is right to one that is
             always wrong, and one whose errors are just more than the target allows
 size        the same for a proxy that is nearly always right, and 500 to 100,000 inputs of which 3 in 10 are TRUE
+join        the same for the 4,000,000 pairs of 2,000 by 2,000 texts, of which 2,000 are TRUE, with scores 4 or 6
+            standard deviations above those of the others
 
 The first three need INLAY_BENCH_DATA, a folder with snips_train_300perintent.parquet (Coucke et al. 2018, CC0) and
 banking77_train_40perclass.parquet (PolyAI's task-specific-datasets, CC-BY-4.0); they are left out without it.
@@ -78,6 +82,36 @@ def topics(short: bool) -> None:
         _filters("topics", "banking77, 4 predicates in turn", texts, questions, short)
 
 
+def pairs(short: bool) -> None:
+    texts, gold = _labelled("snips_train_300perintent.parquet")
+    others, intent = _labelled("banking77_train_40perclass.parquet")
+    if not texts or not others:
+        return
+    named = {f"The customer asks about {name.replace('_', ' ')}.": intent == name for name in np.unique(intent)}
+    sets: dict[str, tuple[list[str], Mapping[str, Bools]]] = {
+        "SNIPS, 7 statements": (texts, {said: gold == name for name, said in SNIPS.items()}),
+        "banking77, 4 statements": (others, {said: np.char.find(intent, w) >= 0 for w, said in BANKING.items()}),
+        "banking77, 77 statements": (others, named),
+    }
+    lines, found = [], {}
+    for name, (bodies, questions) in sets.items():
+        columns = [[text for text in bodies for _ in questions], list(questions) * len(bodies)]
+        true = np.stack(list(questions.values()), axis=1).reshape(-1)
+        for targets in TARGETS:
+            if "recall" not in targets:
+                continue
+            trials = []
+            for seed in range(3 if short else 20):
+                cascade = filter_cascade(_call("ai_filter", targets))
+                assert cascade is not None
+                routed, asked = _run(cascade, columns, true, seed)
+                given = np.where(routed.asked, true, np.array([bool(value) for value in routed.values]))
+                trials.append({"asked": asked, **_quality(given, true)})
+            lines.append(_line(f"{name}, {len(true):,} pairs", targets, trials))
+            found[f"{name} {targets}"] = trials
+    _show("pairs", lines, found)
+
+
 def labels(short: bool) -> None:
     lines, found = [], {}
     for name, file in (("SNIPS", "snips_train_300perintent"), ("banking77", "banking77_train_40perclass")):
@@ -130,6 +164,28 @@ def size(short: bool) -> None:
             lines.append(_line(f"{n:,} inputs", targets, trials))
             found[f"{n} {targets}"] = trials
     _show("size", lines, found)
+
+
+def join(short: bool) -> None:
+    lines, found = [], {}
+    for apart in (6, 4):
+        for targets in TARGETS:
+            if "recall" not in targets:
+                continue
+            trials = []
+            for seed in range(1 if short else 10):
+                rng = np.random.default_rng(seed)
+                true = np.zeros(4_000_000, dtype=np.int64)
+                true[rng.choice(len(true), 2_000, replace=False)] = 1
+                scores = rng.normal(0, 1, len(true)) + apart * true
+                decided = filtered(
+                    scores, lambda places, true=true: true[places], seed=seed, split=apart / 2, **targets
+                )
+                given = np.where(decided.asked, true == 1, decided.accepted)
+                trials.append({"asked": float(decided.asked.mean()), **_quality(given, true == 1)})
+            lines.append(_line(f"TRUE {apart} deviations higher", targets, trials))
+            found[f"{apart} {targets}"] = trials
+    _show("join", lines, found)
 
 
 def _right(rng: np.random.Generator, n: int) -> tuple[Any, Ints]:
@@ -195,7 +251,7 @@ def _call(function: str, options: Mapping[str, Any], names: Sequence[str] | None
     return Call(function, exact, options, names, proxy)
 
 
-def _run(cascade: Any, columns: list[list[str]], gold: list[Any], seed: int) -> tuple[Routed, float]:
+def _run(cascade: Any, columns: list[list[str]], gold: Any, seed: int) -> tuple[Routed, float]:
     assert _session is not None
     asked = []
 
@@ -239,7 +295,7 @@ def _line(over: str, targets: Mapping[str, float], trials: Sequence[Mapping[str,
         over,
         ", ".join(f"{name} {target}" for name, target in targets.items()),
         f"{sum(holds)} of {len(trials)}",
-        f"{np.mean(asked):.0%} ({min(asked):.0%}–{max(asked):.0%})",
+        f"{np.mean(asked):.1%} ({min(asked):.1%}–{max(asked):.1%})",
         least,
     ]
 
@@ -249,4 +305,12 @@ def _show(part: str, lines: list[list[str]], found: Mapping[str, Any]) -> None:
     save(f"cascade.{part}", {"trials": dict(found)})
 
 
-PARTS = {"intents": intents, "topics": topics, "labels": labels, "invented": invented, "size": size}
+PARTS = {
+    "intents": intents,
+    "topics": topics,
+    "pairs": pairs,
+    "labels": labels,
+    "invented": invented,
+    "size": size,
+    "join": join,
+}

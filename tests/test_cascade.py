@@ -15,6 +15,7 @@ import inlay
 from inlay.connection import Connection
 from inlay.duckdb_udf import find_session
 from inlay.errors import CannotServeError, ConfigError, InlayError, UnknownModelError
+from inlay.functions.cascade import _Pairs, separation
 from inlay.functions.guarantee import Certificate, Tail, classified, filtered, log_evidence
 from inlay.functions.head import fit_head, likeness
 from inlay.session import Session
@@ -389,13 +390,34 @@ def test_the_caller_may_say_how_many_rows_an_input_stands_for(con: Connection) -
     assert con.sql('select "rows", inputs from inlay_certificates()').fetchall() == [(1_200, 600)]
 
 
-def test_each_predicate_has_a_certificate(con: Connection) -> None:
-    columns = [pa.array(TEXTS + TEXTS), pa.array([PREDICATE] * 600 + ["the parcel was late"] * 600)]
+def test_all_statements_of_a_call_are_one_question(con: Connection) -> None:
+    statements = [PREDICATE, "the parcel was late", "the lamp is broken"]
+    columns = [pa.array([text for text in TEXTS for _ in statements]), pa.array(statements * len(TEXTS))]
+    exact = session_of(con).answer("ai_filter", columns, None, {"model": "judge"}).to_pylist()
     options = {"model": "judge", "recall": 0.6, "precision": 0.6}
     rows = session_of(con).answer("ai_filter", columns, None, options, whole=True).to_pylist()
-    assert rows[:600] == filter_of(con, whole=True, recall=0.6, precision=0.6)
-    told = con.sql("select question, inputs from inlay_certificates()").fetchall()
-    assert told[:2] == [(PREDICATE, 600), ("the parcel was late", 600)]
+    ((question, inputs, asked),) = con.sql("select question, inputs, asked from inlay_certificates()").fetchall()
+    assert (question, inputs) == ("3 statements", 1_800)
+    assert asked < 1_800
+    hits = sum(a and b for a, b in zip(rows, exact, strict=True))
+    assert hits >= 0.6 * sum(exact) and hits >= 0.6 * sum(rows)
+
+
+def test_a_text_that_is_asked_much_looks_as_if_it_were_classified() -> None:
+    # Two texts, three statements: of text 1 all cosines are high, and only one stands out.
+    pairs = _Pairs(
+        np.eye(2, 4, dtype=np.float32), np.eye(3, 4, dtype=np.float32), np.repeat([0, 1], 3), np.tile(range(3), 2)
+    )
+    looks = pairs.looks(np.array([0.1, 0.2, 0.5, 0.7, 0.7, 0.8]))
+    assert looks[2] == looks.max() and looks[5] > looks[3:5].max() and looks[3] > looks[1]
+    each = _Pairs(pairs.texts, pairs.statements[:2], np.array([0, 1]), np.array([0, 1]))
+    np.testing.assert_allclose(each.looks(np.array([0.1, 0.3])), [-1, 1])
+
+
+def test_separation_is_the_share_of_pairs_in_order() -> None:
+    scores, is_true = np.array([0.1, 0.4, 0.35, 0.8]), np.array([False, False, True, True])
+    assert separation(scores, is_true) == 0.75
+    assert separation(-scores, is_true) == 0.25
 
 
 def test_certificates_survive_the_process(con: Connection, tiny_models: TinyModels) -> None:

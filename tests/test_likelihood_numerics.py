@@ -337,7 +337,9 @@ def test_a_join_over_statements_reads_each_text_once(
     read: list[int] = []
     own = CausalReader.read
     monkeypatch.setattr(
-        CausalReader, "read", lambda reader, cache, rows, *more: (read.append(len(rows)), own(reader, cache, rows, *more))
+        CausalReader,
+        "read",
+        lambda reader, cache, rows, *more: (read.append(len(rows)), own(reader, cache, rows, *more)),
     )
     with inlay.connect(models=models, progress="off") as con:
         con.execute("create table t as select unnest($1) as body", [list(BODIES[:12])])

@@ -7,7 +7,7 @@ inputs the exact model is asked.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,8 +16,8 @@ import numpy as np
 from inlay.backends.base import Bools, Floats, Ints
 from inlay.errors import ConfigError
 from inlay.functions.contract import Ask, AskInputs, Call, Cascade, Routed, softmax
-from inlay.functions.guarantee import FAILED, AskExact, Decided, Ids, classified, filtered, mixed
-from inlay.functions.head import fit_head
+from inlay.functions.guarantee import FAILED, AskExact, Decided, Ids, Numbers, classified, filtered, mixed
+from inlay.functions.head import Head, fit_head
 from inlay.functions.labels import Labels
 from inlay.types import ModelRef
 
@@ -31,8 +31,18 @@ LEAST_INPUTS = 128
 # 10 left the most inputs to the proxy on banking77 and on SNIPS.
 _SHARPNESS = 10.0
 
-# The cosine to a predicate, in standard deviations, as one more feature beside a unit vector.
+# The cosine to a statement, in standard deviations, as one more feature beside a unit vector.
 _COSINE_WEIGHT = 0.5
+
+# The same of cosines to several statements, where their shares stand beside the cosine itself.
+_LABEL_SHARPNESS = 20.0
+
+# Of fewer values a mean and a deviation say little.
+_FEW = 32
+
+# A head of more examples takes seconds to fit and, over millions of pairs, minutes to apply.
+_MOST_EXAMPLES = 1_024
+_PAIRS_AT_A_TIME = 20_000
 
 
 @dataclass(frozen=True)
@@ -109,7 +119,8 @@ def label_cascade(call: Call, labels: Labels) -> Cascade | None:
 
 @dataclass(frozen=True)
 class _FilterCascade:
-    """Each predicate is a question of its own: its own head, thresholds and certificate."""
+    """All texts and statements of a call are one question: a join over many statements has few TRUE pairs for each, and
+    a sample for each would be nearly all of them."""
 
     proxy: ModelRef
     targets: Targets
@@ -117,50 +128,130 @@ class _FilterCascade:
     def __call__(
         self, columns: list[list[str]], ask: Ask, exact: AskInputs, *, ids: Ids, counts: Ints, seed: int
     ) -> Routed:
-        texts, predicates = columns
-        read, said = ask.vectors(texts), ask.vectors(predicates, "query")
-        cosines = np.einsum("ij,ij->i", read.rows, said.rows).astype(np.float64)
-        cosines[[*read.errors, *said.errors]] = np.nan
-        asked = np.zeros(len(texts), dtype=np.bool_)
-        values: list[Any] = [None] * len(texts)
-        certificates = []
-        for predicate in dict.fromkeys(predicates):
-            places = np.array([i for i, other in enumerate(predicates) if other == predicate], dtype=np.int64)
+        texts, statements = (distinct_texts(column) for column in columns)
+        read, said = ask.vectors(texts.names), ask.vectors(statements.names, "query")
+        pairs = _Pairs(read.rows, said.rows, texts.where, statements.where)
+        cosines = pairs.cosines()
+        cosines[np.isin(texts.where, list(read.errors)) | np.isin(statements.where, list(said.errors))] = np.nan
 
-            def answers(some: Ints, places: Ints = places) -> Ints:
-                return np.array([FAILED if yes is None else int(yes) for yes in exact(places[some])], dtype=np.int64)
+        def answers(some: Ints) -> Ints:
+            return np.array([FAILED if yes is None else int(yes) for yes in exact(some)], dtype=np.int64)
 
-            part = _Part(read.rows[places], ids[places], counts[places], seed, answers)
-            decided = self._decide(part, cosines[places])
-            asked[places] = decided.asked
-            for place, accepted in zip(places, decided.accepted, strict=True):
-                values[place] = bool(accepted)
-            certificates.append((predicate, decided.certificate))
-        return Routed(asked, values, read.known & said.known, certificates)
+        decided = self._decide(_Part(ids, counts, seed, answers), pairs, cosines)
+        names = statements.names
+        question = names[0] if len(names) == 1 else f"{len(names):,} statements"
+        known = read.known[texts.where] & said.known[statements.where]
+        values: list[Any] = decided.accepted.tolist()
+        return Routed(decided.asked, values, known, [(question, decided.certificate)])
 
-    def _decide(self, part: _Part, cosines: Floats) -> Decided:
+    def _decide(self, part: _Part, pairs: _Pairs, cosines: Numbers) -> Decided:
         finite = np.isfinite(cosines)
-        scores, split = np.asarray(cosines, dtype=np.float64), np.inf
-        known = None
-        if finite.sum() >= LEAST_INPUTS:
-            top = finite & (cosines >= np.quantile(cosines[finite], 0.8))
-            places = part.examples(_n_examples(int(finite.sum()), 2), finite, top)
+        n, split, known = int(finite.sum()), np.inf, None
+        scores = np.full(len(cosines), np.nan)
+        if n >= LEAST_INPUTS:
+            looks = pairs.looks(np.where(finite, cosines, 0.0))
+            several = pairs.n_statements > 1
+            # Of many statements, few are likely to hold for one text.
+            share = min(0.2, 2 / pairs.n_statements) if several else 0.2
+            likely = finite & (looks >= np.quantile(looks[finite], 1 - share))
+            n_examples = min(n // 10, _MOST_EXAMPLES) if several else _n_examples(n, 2)
+            places = part.examples(n_examples, finite, likely)
             known = places, part.exact(places)
-            good = places[known[1] != FAILED]
-            wanted = known[1][known[1] != FAILED, None].astype(np.float32)
-            if len(np.unique(wanted)) == 2:
-                spread = (cosines - cosines[finite].mean()) / max(float(cosines[finite].std()), 1e-6)
-                features = np.concatenate([part.vectors, _COSINE_WEIGHT * spread[:, None]], axis=1).astype(np.float32)
-                head = fit_head(features[good], wanted)
-                scores = np.where(finite, head.scores(np.nan_to_num(features))[:, 0], np.nan).astype(np.float64)
-                split = _split(head.left_out[:, 0], wanted[:, 0] == 1)
-        else:
-            scores = np.full(len(cosines), np.nan)
+            good = known[1] != FAILED
+            if len(np.unique(known[1][good])) == 2:
+                places, wanted = places[good], known[1][good] == 1
+                head = fit_head(pairs.features(places, looks), wanted[:, None].astype(np.float32))
+                # Where TRUE is rare, the head has seen few of them, and those among likely ones: it must get half of
+                # what the cosines alone put in the wrong order right, or it knows less than they do.
+                order = looks[places]
+                wrong, wrong_by_head = 1 - separation(order, wanted), 1 - separation(head.left_out[:, 0], wanted)
+                if several and wrong_by_head > wrong / 2:
+                    scores, split = np.where(finite, looks, np.nan), _split(order, wanted)
+                else:
+                    found = pairs.scores(head, looks)
+                    scores, split = np.where(finite, found, np.nan), _split(head.left_out[:, 0], wanted)
+            else:
+                scores = np.where(finite, cosines, np.nan)
         return filtered(
             scores, part.exact, recall=self.targets.recall, precision=self.targets.precision,
             probability=self.targets.probability, split=split, known=known, counts=part.counts, ids=part.ids,
             seed=part.seed,
         )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Distinct:
+    """names: each text once. where: the place of every row's."""
+
+    names: list[str]
+    where: Ints
+
+
+def distinct_texts(column: list[str]) -> _Distinct:
+    places: dict[str, int] = {}
+    where = np.fromiter((places.setdefault(text, len(places)) for text in column), dtype=np.int64, count=len(column))
+    return _Distinct(list(places), where)
+
+
+@dataclass(frozen=True)
+class _Pairs:
+    """Pairs of a text and a statement. texts, statements: their vectors. text, statement: of each pair, which ones."""
+
+    texts: Floats
+    statements: Floats
+    text: Ints
+    statement: Ints
+
+    @property
+    def n_statements(self) -> int:
+        return len(self.statements)
+
+    def _slices(self) -> Iterator[slice]:
+        return (slice(start, start + _PAIRS_AT_A_TIME) for start in range(0, len(self.text), _PAIRS_AT_A_TIME))
+
+    def cosines(self) -> Numbers:
+        found = np.empty(len(self.text), dtype=np.float64)
+        for part in self._slices():
+            found[part] = np.einsum("ij,ij->i", self.texts[self.text[part]], self.statements[self.statement[part]])
+        return found
+
+    def looks(self, cosines: Numbers) -> Numbers:
+        """How a pair looks by its cosine alone, in standard deviations: where several statements are asked of one text,
+        by its share among these, as if the text were classified; else among all pairs of its statement."""
+        if len(self.text) == len(self.texts):
+            return _in_deviations(cosines, self.statement)
+        weights = np.exp(_LABEL_SHARPNESS * cosines)
+        share = np.log(weights / np.bincount(self.text, weights=weights)[self.text])
+        return _in_deviations(share, np.zeros_like(self.text))
+
+    def features(self, places: Ints | slice, looks: Numbers) -> Floats:
+        parts: list[Any] = [self.texts[self.text[places]], _COSINE_WEIGHT * looks[places, None]]
+        if self.n_statements > 1:
+            parts.append(self.statements[self.statement[places]])
+        return np.concatenate(parts, axis=1).astype(np.float32)
+
+    def scores(self, head: Head, looks: Numbers) -> Numbers:
+        return np.concatenate([head.scores(self.features(part, looks))[:, 0] for part in self._slices()]).astype(
+            np.float64
+        )
+
+
+def _in_deviations(values: Numbers, groups: Ints) -> Numbers:
+    """Of each value, how many standard deviations it is above the mean of its group; of groups of a few, of all."""
+    n = np.bincount(groups)
+    mean = np.bincount(groups, weights=values) / np.maximum(n, 1)
+    square = np.bincount(groups, weights=(values - mean[groups]) ** 2)
+    few = n < _FEW
+    mean[few], deviation = values.mean(), np.sqrt(square / np.maximum(n, 1))
+    deviation[few] = values.std()
+    return np.asarray((values - mean[groups]) / np.maximum(deviation, 1e-6)[groups])
+
+
+def separation(scores: Numbers | Floats, is_true: Bools) -> float:
+    """The chance that a TRUE one has a higher score than a FALSE one (the area under the ROC curve)."""
+    ranks = np.argsort(np.argsort(scores, kind="stable"), kind="stable")
+    n_true = int(is_true.sum())
+    return float((ranks[is_true].sum() - n_true * (n_true - 1) / 2) / max(1, n_true * (len(scores) - n_true)))
 
 
 @dataclass(frozen=True)
@@ -183,7 +274,7 @@ class _LabelCascade:
         prior = softmax(np.float32(_SHARPNESS) * (read.rows @ label_vectors(self.labels, self.proxy.template, ask).T))
         finite = np.ones(len(columns[0]), dtype=np.bool_)
         finite[list(read.errors)] = False
-        part = _Part(read.rows, ids, counts, seed, answers)
+        part = _Part(ids, counts, seed, answers)
         known, shares = None, prior
         if enough := int(finite.sum()) >= LEAST_INPUTS:
             places = part.examples(_n_examples(int(finite.sum()), len(codes)), finite)
@@ -192,8 +283,8 @@ class _LabelCascade:
             if good.any():
                 wanted = np.zeros((int(good.sum()), len(codes)), dtype=np.float32)
                 wanted[np.arange(len(wanted)), known[1][good]] = 1
-                head = fit_head(part.vectors[places[good]], wanted, prior[places[good]])
-                shares = head.scores(part.vectors, prior)
+                head = fit_head(read.rows[places[good]], wanted, prior[places[good]])
+                shares = head.scores(read.rows, prior)
         guesses = np.asarray(shares.argmax(axis=1), dtype=np.int64)
         ordered = np.partition(shares, -2, axis=1)
         margins = np.where(finite & enough, ordered[:, -1] - ordered[:, -2], np.nan).astype(np.float64)
@@ -209,7 +300,6 @@ class _LabelCascade:
 class _Part:
     """The inputs of one question, and the exact model for them."""
 
-    vectors: Floats
     ids: Ids
     counts: Ints
     seed: int
@@ -229,7 +319,7 @@ class _Part:
 
 
 def _n_examples(n: int, n_answers: int) -> int:
-    return min(n // 10, max(128, 4 * n_answers, n // 50), 1024)
+    return min(n // 10, max(128, 4 * n_answers, n // 50), _MOST_EXAMPLES)
 
 
 def _split(scores: Floats, is_true: Bools) -> float:

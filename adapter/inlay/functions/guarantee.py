@@ -65,8 +65,9 @@ METHOD = "prior-posterior-ratio martingale, nested sets"
 
 _UNASKED = -2
 
-# Nested sets of one tail: from a tenth of the rows to all of them, by fortieths.
-_SHARES = np.arange(4, 41) / 40
+# Nested sets of one tail: from a tenth of the rows to all of them, by fortieths, and finer at last, since in a join
+# nearly all rows are FALSE.
+_SHARES = np.concatenate([np.arange(4, 40) / 40, [0.98, 0.985, 0.99, 0.995, 1.0]])
 
 # At least so many rows are drawn at a time; the first look is at a share of all, but at no more than so many.
 _DRAW_ROWS = 32
