@@ -6,6 +6,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -13,23 +14,25 @@ from inlay.backends.base import Bools, Ints
 from inlay.engine.cancel import Token
 from inlay.store.memory import Memory, Rows
 
+Key = TypeVar("Key", bytes, str)
+
 
 @dataclass(frozen=True)
-class Distinct:
+class Distinct(Generic[Key]):
     """keys: each of them once, in the order in which they come first. first: where that is. where: of every input, the
     place of its key."""
 
-    keys: list[bytes]
+    keys: list[Key]
     first: Ints
     where: Ints
 
 
-def distinct_keys(keys: list[bytes]) -> Distinct:
+def distinct_keys(keys: list[Key]) -> Distinct[Key]:
     """
     >>> distinct_keys([b"a", b"b", b"a"]).where.tolist()
     [0, 1, 0]
     """
-    places: dict[bytes, int] = {}
+    places: dict[Key, int] = {}
     where = np.fromiter((places.setdefault(key, len(places)) for key in keys), dtype=np.int64, count=len(keys))
     first = np.zeros(len(places), dtype=np.int64)
     first[where[::-1]] = np.arange(len(keys))[::-1]

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from inlay.backends.base import Bools, Floats, Ints
+from inlay.engine.each_once import distinct_keys
 from inlay.errors import ConfigError
 from inlay.functions.contract import Ask, AskInputs, Call, Cascade, Routed, softmax
 from inlay.functions.guarantee import FAILED, AskExact, Decided, Ids, Numbers, classified, filtered, mixed
@@ -128,8 +129,8 @@ class _FilterCascade:
     def __call__(
         self, columns: list[list[str]], ask: Ask, exact: AskInputs, *, ids: Ids, counts: Ints, seed: int
     ) -> Routed:
-        texts, statements = (distinct_texts(column) for column in columns)
-        read, said = ask.vectors(texts.names), ask.vectors(statements.names, "query")
+        texts, statements = (distinct_keys(column) for column in columns)
+        read, said = ask.vectors(texts.keys), ask.vectors(statements.keys, "query")
         pairs = _Pairs(read.rows, said.rows, texts.where, statements.where)
         cosines = pairs.cosines()
         cosines[np.isin(texts.where, list(read.errors)) | np.isin(statements.where, list(said.errors))] = np.nan
@@ -138,7 +139,7 @@ class _FilterCascade:
             return np.array([FAILED if yes is None else int(yes) for yes in exact(some)], dtype=np.int64)
 
         decided = self._decide(_Part(ids, counts, seed, answers), pairs, cosines)
-        names = statements.names
+        names = statements.keys
         question = names[0] if len(names) == 1 else f"{len(names):,} statements"
         known = read.known[texts.where] & said.known[statements.where]
         values: list[Any] = decided.accepted.tolist()
@@ -163,34 +164,17 @@ class _FilterCascade:
                 head = fit_head(pairs.features(places, looks), wanted[:, None].astype(np.float32))
                 # Where TRUE is rare, the head has seen few of them, and those among likely ones: it must get half of
                 # what the cosines alone put in the wrong order right, or it knows less than they do.
-                order = looks[places]
-                wrong, wrong_by_head = 1 - separation(order, wanted), 1 - separation(head.left_out[:, 0], wanted)
-                if several and wrong_by_head > wrong / 2:
-                    scores, split = np.where(finite, looks, np.nan), _split(order, wanted)
+                alone, by_head = looks[places], head.left_out[:, 0]
+                if several and 1 - separation(by_head, wanted) > (1 - separation(alone, wanted)) / 2:
+                    split = _split(alone, wanted)
                 else:
-                    found = pairs.scores(head, looks)
-                    scores, split = np.where(finite, found, np.nan), _split(head.left_out[:, 0], wanted)
-            else:
-                scores = np.where(finite, cosines, np.nan)
+                    looks, split = pairs.scores(head, looks), _split(by_head, wanted)
+            scores = np.where(finite, looks, np.nan)
         return filtered(
             scores, part.exact, recall=self.targets.recall, precision=self.targets.precision,
             probability=self.targets.probability, split=split, known=known, counts=part.counts, ids=part.ids,
             seed=part.seed,
         )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class _Distinct:
-    """names: each text once. where: the place of every row's."""
-
-    names: list[str]
-    where: Ints
-
-
-def distinct_texts(column: list[str]) -> _Distinct:
-    places: dict[str, int] = {}
-    where = np.fromiter((places.setdefault(text, len(places)) for text in column), dtype=np.int64, count=len(column))
-    return _Distinct(list(places), where)
 
 
 @dataclass(frozen=True)
