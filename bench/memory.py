@@ -5,7 +5,8 @@ deterministic model without weights, so that what is measured is everything else
 account. Rows are all different, the worst case, and come from range() or from a Parquet file, so the texts themselves
 take no memory. A process keeps results up to memory_mb (512); until that is full, growth is the budget being used.
 
-over_rows   count(ai_classify(…)) and a table made of a small value, fake model
+over_rows   count(ai_classify(…)) and tables made of small values, fake model, where statements are planned
+            (inlay.connect) and on a plain connection (inlay.attach), where they are answered chunk by chunk
 embed       a table of vectors made from short texts, in a database file, beside one that DuckDB makes alone of as many
             equal vectors: what it holds of a table is bounded by its own memory_limit, a share of the machine unless
             set. Memory depends on the width of a model and not on its weights, so long runs use one layer of the
@@ -49,14 +50,15 @@ def over_rows(short: bool) -> None:
     sizes = (20_000, 100_000, 200_000) if short else (100_000, 1_000_000, 5_000_000)
     statements = {"count(ai_classify)": _COUNT, "table of ai_classify": _CTAS, "table of ai_count_tokens": _SIMILAR}
     rows, found = [], []
-    for memory_mb in (64, 512):
-        for name, statement in statements.items():
+    for name, statement in statements.items():
+        for way, memory_mb in (("plain", 64), ("planned", 64), ("planned", 512)):
             if memory_mb == 512 and statement is not _COUNT:
                 continue
             for n in sizes:
-                rss_mb, cpu_s, wall_s = _child(statement.format(n=n), memory_mb, ":memory:")
-                found.append({"statement": name, "memory_mb": memory_mb, "rows": n, "rss_mb": rss_mb, "cpu_s": cpu_s})
-                rows.append(_line(f"{name}, memory_mb {memory_mb}", n, rss_mb, cpu_s, wall_s))
+                rss_mb, cpu_s, wall_s = _child(statement.format(n=n), memory_mb, ":memory:", plain=way == "plain")
+                said = f"{name}, {way}, memory_mb {memory_mb}"
+                found.append({"statement": said, "rows": n, "rss_mb": rss_mb, "cpu_s": cpu_s})
+                rows.append(_line(said, n, rss_mb, cpu_s, wall_s))
     print(table(["statement", "rows", "greatest MB", "CPU µs a row", "wall s"], rows))
     save("memory.over_rows", {"lines": found})
 
@@ -121,19 +123,29 @@ def _one_layer(folder: str) -> str:
 
 
 def _child(
-    statement: str, memory_mb: int, database: str, model: str | None = None, limit: str | None = None
+    statement: str,
+    memory_mb: int,
+    database: str,
+    model: str | None = None,
+    limit: str | None = None,
+    plain: bool = False,
 ) -> tuple[float, float, float]:
     with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_measure, (statement, memory_mb, database, model, limit))
+        return pool.apply(_measure, (statement, memory_mb, database, model, limit, plain))
 
 
 def _measure(
-    statement: str, memory_mb: int, database: str, model: str | None, limit: str | None
+    statement: str, memory_mb: int, database: str, model: str | None, limit: str | None, plain: bool
 ) -> tuple[float, float, float]:
     """(greatest resident MB, CPU seconds, wall seconds) of one statement in this fresh process."""
+    import duckdb
+
     import inlay
 
-    con: Any = inlay.connect(database, progress="off", memory_mb=memory_mb, model=model)
+    options: dict[str, Any] = {"progress": "off", "memory_mb": memory_mb, "model": model}
+    con: Any = duckdb.connect(database) if plain else inlay.connect(database, **options)
+    if plain:
+        inlay.attach(con, **options)
     if limit is not None:
         con.execute(f"set memory_limit = '{limit}'")
     if "ai_embed" in statement:
