@@ -9,6 +9,7 @@ import duckdb
 import pytest
 
 import inlay
+from inlay import runner
 from inlay.caller_tables import with_tables
 from inlay.planned import prepare
 from inlay.planner.order_calls import cheapest_first
@@ -260,3 +261,31 @@ def test_vectors_that_stream_are_inferred_once() -> None:
         assert con.execute('select sum("rows"), sum(inferred), sum(known) from inlay_ledger()').fetchall() == [
             (95_000 + 24_576, 95_000, 24_576)
         ]
+
+
+@pytest.mark.parametrize(
+    ("sql", "streams"),
+    [
+        ("select i, ai_sentiment('x' || i) from t", True),
+        ("select k, count(ai_sentiment('x' || i)) from t where w <> 'w3' group by k", True),
+        ("create table streamed as select ai_sentiment('x' || i) as mood from t", True),
+        ("select ai_sentiment('x' || i) from t where i < 900", False),
+        ("select ai_sentiment(s) from t", False),
+        ("select ai_sentiment('x' || i) from t limit 10", False),
+        ("select ai_sentiment('x' || i) from (select * from t limit 10)", False),
+        ("select ai_sentiment('x' || t.i) from t join small using (i)", False),
+        ("select i from t where ai_sentiment('x' || i) = 'positive'", False),
+        ("select ai_sentiment('x' || i), ai_sentiment('y' || i) from t", False),
+        ("select ai_sentiment('x' || i), row_number() over () from t qualify row_number() over () < 4", False),
+    ],
+)
+def test_many_different_inputs_are_answered_as_rows_come_where_none_can_be_spared(
+    con: Any, monkeypatch: pytest.MonkeyPatch, sql: str, streams: bool
+) -> None:
+    monkeypatch.setattr(runner, "STREAM_ROWS", 1_000)
+    monkeypatch.setattr(runner, "STREAM_BYTES", 100_000)
+    prepared = prepare(con._session, con.duckdb, sql)
+    said = [reason for reason in prepared.reasons.values() if "as the rows come" in reason]
+    assert bool(said) == streams == (not prepared.staged), prepared.reasons
+    if sql.startswith("select") and "limit" not in sql:
+        same_both_ways(con, sql)

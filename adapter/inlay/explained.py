@@ -258,6 +258,8 @@ class _NotForeseen(Unplannable):
 class _Watched(Runner):
     """shown: the statement without the checks that stopping early puts into it, which say nothing to people."""
 
+    streams = False  # so that what each call needs is counted, however it is answered
+
     def __init__(self, *given: Any) -> None:
         super().__init__(*given)
         self._unguarded: Statement | None = None

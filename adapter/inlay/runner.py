@@ -24,7 +24,7 @@ from inlay.errors import InlayError
 from inlay.functions.relative_cost import relative_cost
 from inlay.json_schema import read_schema
 from inlay.planner.early_stop import EarlyStop, early_stops
-from inlay.planner.gather import KEY, ROWS, gathers
+from inlay.planner.gather import KEY, ROWS, gathers, inputs_query
 from inlay.planner.join_by_call import calls_before, join_by_call
 from inlay.planner.lookups import VALUE, Answers, key_places, stays_a_call, with_lookups
 from inlay.planner.order_calls import WORTH_ROWS, Chain, chains, cheapest_first
@@ -45,6 +45,13 @@ HELD_BYTES = 256_000_000
 HELD_VECTOR_BYTES = 64_000_000
 """The same of vectors: they are as large as what is kept of the model's work anyway, so that the plain path finds there
 what was answered ahead."""
+
+STREAM_ROWS = 500_000
+STREAM_BYTES = 128_000_000
+"""Of the only call of a statement, this many rows whose inputs take so much, nearly all of them different, are answered
+chunk by chunk: there is nothing to spare by asking ahead, and no end to what would be held."""
+
+_ANSWER_BYTES = 100  # of an input, beside its text: its answer, and its place in DuckDB's tables
 
 _tables = itertools.count(1)
 
@@ -130,7 +137,10 @@ class _Held:
 
 
 class Runner:
-    """Answers the calls of one planned statement, stage by stage."""
+    """Answers the calls of one planned statement, stage by stage. streams: whether calls may be left to the statement
+    itself, chunk by chunk."""
+
+    streams = True
 
     def __init__(
         self,
@@ -345,6 +355,7 @@ class Runner:
         account = Staged(number)
         every = texts is None
         if texts is None:
+            self.check_size(number, held)
             texts = self.all_pairs.get(number) or gathers(self.plan.statement, number, self.looked_up_ahead)
         inputs = self.gathered(texts, held, keys)
         try:
@@ -370,6 +381,29 @@ class Runner:
         self.answers[number] = Answers(held.table, call, keys, kept=kept)
         account.seconds = time.perf_counter() - began
         self.staged.append(account)
+
+    def check_size(self, number: int, held: _Held) -> None:
+        """Raises Unplannable where a call is better answered chunk by chunk. Not with a store, which is asked in bulk,
+        nor with targets."""
+        call = self.plan.statement.calls[number]
+        if not self.streams or self.plan.stages != [number] or number in self.all_pairs or call.gathers:
+            return
+        if self.session.store is not None or self.session.has_targets(call.spec.name, held.options):
+            return
+        try:
+            rows = inputs_query(self.plan.statement, number)
+            (n_rows,) = self.query(f"SELECT count(*) FROM ({rows})").fetchall()[0]
+            if n_rows < STREAM_ROWS:
+                return
+            keys = [f"{KEY}{i}" for i in range(len(call.texts))]
+            n_bytes = " + ".join(f"coalesce(strlen({key}), 0)" for key in keys)
+            n_bytes, n_distinct = self.query(
+                f"SELECT sum({n_bytes})::BIGINT, approx_count_distinct(hash({', '.join(keys)})) FROM ({rows})"
+            ).fetchall()[0]
+        except (Unplannable, *UNBOUND):
+            return
+        if n_distinct > 0.8 * n_rows and n_bytes + _ANSWER_BYTES * n_rows > STREAM_BYTES:
+            raise Unplannable(f"its {n_rows:,} inputs are nearly all different, so they are answered as the rows come")
 
     def typed(self, call: Call, held: _Held, keys: tuple[tuple[int, int], ...]) -> pa.Table:
         """The answers as the call gives them: JSON as the STRUCT that its macro makes of it."""

@@ -82,6 +82,28 @@ def rows_query(statement: Statement, number: int, staged: Collection[int]) -> st
     return _distinct(made, select, len(statement.calls[number].texts))
 
 
+def inputs_query(statement: Statement, number: int) -> str:
+    """SELECT of the inputs of a call, row by row, where DuckDB itself asks the call of no other rows than the statement
+    needs: a column over one table. Raises Unplannable elsewhere."""
+    tree = statement.tree.copy()
+    node = node_of(tree, number)
+    select, clause = block_of(node)
+    reduces = ("with_", "joins", "laterals", "having", "qualify", "limit", "offset", "distinct", "windows", "pivots")
+    is_whole = select.parent is None or isinstance(select.parent, exp.Create | exp.Insert)
+    from_ = select.args.get("from_")
+    if (
+        clause != "expressions"
+        or not is_whole
+        or from_ is None
+        or not isinstance(from_.this, exp.Table)
+        or any(select.args.get(part) for part in reduces)
+        or select.find(exp.Window)
+    ):
+        raise Unplannable("other rows may be left out")
+    block = Known(select, statement, ())
+    return written(block.core(_keys(arguments_of(node, statement, number)), None, _guards(node, block.is_known)))
+
+
 def first_rows_query(statement: Statement, number: int, first: int, answered: Collection[int] = ()) -> str:
     """Inputs of the first of the rows that pass the conditions without calls, in the order of the result: of those that
     pass the conditions whose calls are answered, too."""
