@@ -19,9 +19,10 @@ from inlay.engine.batches import cut_batches
 from inlay.engine.cancel import Token
 from inlay.engine.distinct import EXACT_LIMIT, DistinctCounter
 from inlay.engine.inference import Inference
+from inlay.ledger import Ledger
 from inlay.models.describe import describe
 from inlay.session import Session
-from inlay.store.keys import input_keys, signature
+from inlay.store.keys import input_keys, key_matrix, signature
 from inlay.store.memory import Memory
 
 FAILING = st.sampled_from([FAIL, NEVER_FITS, f"before {FAIL}", f"{OOM} fits alone"])
@@ -140,6 +141,20 @@ def test_batches_hold_every_row_once_within_the_budget(lengths: list[int], budge
     for batch in batches:
         padded = max(lengths[row] for row in batch) * len(batch)
         assert padded <= budget or len(batch) == 1
+
+
+def test_what_is_known_inferred_and_failed_adds_up_to_the_distinct_inputs() -> None:
+    ledger = Ledger()
+    for n, may_differ in ((EXACT_LIMIT, 0.0), (5 * EXACT_LIMIT, 0.002)):
+        entry = ledger.begin(n, "ai_x", describe(read_settings(environment={}).models["fake"]), "", n)
+        for start in range(0, n, 10_000):
+            keys = key_matrix(input_keys([[str(i) for i in range(start, start + 10_000)]]))
+            known = np.arange(10_000) < 2_500
+            ledger.count(entry, keys, known, {9_999: "broken"} if start == 0 else {})
+        (row,) = ledger.rows(n)
+        assert row.failed == 1
+        assert row.known + row.inferred + row.failed == row.distinct_inputs
+        assert abs(row.known - n / 4) <= may_differ * n and abs(row.inferred - 0.75 * n) <= 1 + may_differ * n
 
 
 def test_distinct_inputs_are_counted_exactly_then_within_a_thousandth() -> None:

@@ -60,6 +60,14 @@ class Entry:
     began: float = 0.0
     last: float = 0.0
 
+    def known_and_inferred(self) -> tuple[int, int]:
+        """Both together with the failed are the distinct inputs. Where those are estimated, a new input that falls on
+        the place of an earlier one was taken for it; such are shared out."""
+        counted = self.known + self.inferred
+        total = max(counted, len(self.distinct) - self.failed)
+        known = round(self.known * total / counted) if counted else 0
+        return known, total - known if counted else 0
+
 
 class Ledger:
     """Thread-safe; keeps the latest STATEMENTS_KEPT calls and ERRORS_KEPT errors."""
@@ -149,8 +157,8 @@ class Ledger:
                     model=entry.model,
                     rows=entry.rows,
                     distinct_inputs=len(entry.distinct),
-                    known=entry.known,
-                    inferred=entry.inferred,
+                    known=known,
+                    inferred=inferred,
                     failed=entry.failed,
                     truncated=entry.truncated,
                     tokens=entry.tokens,
@@ -161,6 +169,7 @@ class Ledger:
                     cost=entry.cost,
                 )
                 for entry in self._entries.values()
+                for known, inferred in [entry.known_and_inferred()]
                 if statement is None or entry.statement == statement
             ]
 
