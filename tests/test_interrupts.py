@@ -370,3 +370,16 @@ def test_a_query_in_a_daemon_thread_does_not_crash_the_end_of_the_process(run_sc
         "while not began(): time.sleep(0.01)"
     )
     assert stderr == ""
+
+
+def test_ctrl_c_is_heard_where_the_call_ends_in_another_error(run_script: Run) -> None:
+    lines, _ = run_script(
+        "from inlay.engine import cancel\nfrom inlay.errors import InterruptedQueryError\n"
+        "try:\n"
+        "    with cancel.inside(None, None):\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n"
+        "        raise ValueError('it is to be done in another way')\n"
+        "except InterruptedQueryError as error:\n"
+        "    print(repr(error.__cause__))"
+    )
+    assert lines == ["ValueError('it is to be done in another way')"]

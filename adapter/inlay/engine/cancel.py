@@ -98,8 +98,14 @@ def inside(connection: int | None, statement: Hashable | None) -> Iterator[None]
         _main_calls += 1
         _main_inside = _main_calls
     mine = _main_inside
+    cause: Exception | None = None
     try:
         yield
+    except Exception as error:
+        # Whatever ended the call, a statement that goes on in another way would not hear of the Ctrl-C.
+        if not on_main or _put_off != mine or isinstance(error, InterruptedQueryError):
+            raise
+        cause = error
     finally:
         _this_thread.work = before[0]
         if before[0] is None:
@@ -109,7 +115,7 @@ def inside(connection: int | None, statement: Hashable | None) -> Iterator[None]
     if on_main and _put_off == mine:
         # The call had its answers before it looked at the count again. If it was the statement's last, nobody else
         # will tell the person who pressed Ctrl-C.
-        raise InterruptedQueryError("interrupted by Ctrl-C; finished rows are kept.")
+        raise InterruptedQueryError("interrupted by Ctrl-C; finished rows are kept.") from cause
 
 
 def calls_running() -> int:
