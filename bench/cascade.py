@@ -16,7 +16,7 @@ size        the same for a proxy that is nearly always right, and 500 to 100,000
 join        the same for the 4,000,000 pairs of 2,000 by 2,000 texts, of which 2,000 are TRUE, with scores 4 or 6
             standard deviations above those of the others
 
-The first three need INLAY_BENCH_DATA, a folder with snips_train_300perintent.parquet (Coucke et al. 2018, CC0) and
+The first four need INLAY_BENCH_DATA, a folder with snips_train_300perintent.parquet (Coucke et al. 2018, CC0) and
 banking77_train_40perclass.parquet (PolyAI's task-specific-datasets, CC-BY-4.0); they are left out without it.
 """
 
@@ -141,11 +141,7 @@ def invented(short: bool) -> None:
             for seed in range(100 if short else 1_000):
                 rng = np.random.default_rng(seed)
                 scores, true = make(rng, 500)
-                decided = filtered(
-                    scores, lambda places, true=true: true[places], probability=0.8, seed=seed, **targets
-                )
-                given = np.where(decided.asked, true == 1, decided.accepted)
-                trials.append({"asked": float(decided.asked.mean()), **_quality(given, true == 1)})
+                trials.append(_trial(scores, true, targets, probability=0.8, seed=seed))
             lines.append(_line(name, targets, trials))
             found[f"{name} {targets}"] = trials
     _show("invented", lines, found)
@@ -158,9 +154,7 @@ def size(short: bool) -> None:
             trials = []
             for seed in range(3 if short else 20):
                 scores, true = _right(np.random.default_rng(seed), n)
-                decided = filtered(scores, lambda places, true=true: true[places], seed=seed, **targets)
-                given = np.where(decided.asked, true == 1, decided.accepted)
-                trials.append({"asked": float(decided.asked.mean()), **_quality(given, true == 1)})
+                trials.append(_trial(scores, true, targets, seed=seed))
             lines.append(_line(f"{n:,} inputs", targets, trials))
             found[f"{n} {targets}"] = trials
     _show("size", lines, found)
@@ -178,14 +172,16 @@ def join(short: bool) -> None:
                 true = np.zeros(4_000_000, dtype=np.int64)
                 true[rng.choice(len(true), 2_000, replace=False)] = 1
                 scores = rng.normal(0, 1, len(true)) + apart * true
-                decided = filtered(
-                    scores, lambda places, true=true: true[places], seed=seed, split=apart / 2, **targets
-                )
-                given = np.where(decided.asked, true == 1, decided.accepted)
-                trials.append({"asked": float(decided.asked.mean()), **_quality(given, true == 1)})
+                trials.append(_trial(scores, true, targets, split=apart / 2, seed=seed))
             lines.append(_line(f"TRUE {apart} deviations higher", targets, trials))
             found[f"{apart} {targets}"] = trials
     _show("join", lines, found)
+
+
+def _trial(scores: Any, true: Ints, targets: Mapping[str, float], **options: Any) -> dict[str, float]:
+    decided = filtered(scores, lambda places: true[places], **targets, **options)
+    given = np.where(decided.asked, true == 1, decided.accepted)
+    return {"asked": float(decided.asked.mean()), **_quality(given, true == 1)}
 
 
 def _right(rng: np.random.Generator, n: int) -> tuple[Any, Ints]:

@@ -121,7 +121,6 @@ def scoring(short: bool) -> None:
 
 def statements(short: bool) -> None:
     from inlay.backends.base import Choices
-    from inlay.engine.lane import select_rows
 
     with _loaded() as (ours, _):
         found, lines = {}, []
@@ -131,14 +130,13 @@ def statements(short: bool) -> None:
             said = [f"The customer asks about {word}." for word in _TOPICS[:n_statements]]
             tokens = ours.tokenize([t for t in texts for _ in said], said * len(texts), choices)
 
-            def mine(n: int, tokens: Any, alike: bool) -> int:
-                some = select_rows(tokens, np.arange(n))
-                each = some if alike else dataclasses.replace(some, alike=None)
-                return sum(len(ours.run(batch)) for batch in _batches(each, n, ours.max_batch_tokens))
+            def mine(n: int, tokens: Any) -> int:
+                return sum(len(ours.run(batch)) for batch in _batches(tokens, n, ours.max_batch_tokens))
 
+            each = dataclasses.replace(tokens, alike=None)
             ways: dict[str, Way] = {
-                "each pair for itself": lambda n, t=tokens: mine(n, t, False),  # type: ignore[misc]
-                "each text once": lambda n, t=tokens: mine(n, t, True),  # type: ignore[misc]
+                "each pair for itself": lambda n, t=each: mine(n, t),  # type: ignore[misc]
+                "each text once": lambda n, t=tokens: mine(n, t),  # type: ignore[misc]
             }
             rates, _ = _take_turns(ways, len(tokens), 2 if short else 5)
             name = f"{n_statements} statements, {kind} texts"
@@ -235,10 +233,9 @@ def _texts(n: int) -> list[str]:
 
 def _batches(tokens: Any, n: int, max_batch_tokens: int) -> list[Any]:
     from inlay.engine.batches import cut_batches
-
-    alike = None if tokens.alike is None else tokens.alike[:n]
     from inlay.engine.lane import select_rows
 
+    alike = None if tokens.alike is None else tokens.alike[:n]
     return [select_rows(tokens, rows) for rows in cut_batches(tokens.lengths[:n], max_batch_tokens, alike)]
 
 

@@ -24,6 +24,7 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pyarrow as pa
@@ -33,6 +34,7 @@ from bench.encoders import model_folder
 from bench.report import save, table
 from bench.texts import make_texts
 
+_CACHES = ("LRU_CACHE_CAPACITY", "ONEDNN_PRIMITIVE_CACHE_CAPACITY")
 _LABELS = "['a', 'b', 'c']"
 _COUNT = f"select count(ai_classify('row ' || i, {_LABELS}, model := 'fake')) from range({{n}}) r(i)"
 _CTAS = (
@@ -51,12 +53,15 @@ def over_rows(short: bool) -> None:
     statements = {"count(ai_classify)": _COUNT, "table of ai_classify": _CTAS, "table of ai_count_tokens": _SIMILAR}
     rows, found = [], []
     for name, statement in statements.items():
-        for way, memory_mb in (("plain", 64), ("planned", 64), ("planned", 512)):
-            if memory_mb == 512 and statement is not _COUNT:
-                continue
+        ways: list[tuple[str, int, str | None]] = [("plain", 64, None), ("planned", 64, None)]
+        if statement is _COUNT:
+            ways += [("planned", 64, "100MB"), ("planned", 512, None)]
+        for way, memory_mb, limit in ways:
             for n in sizes:
-                rss_mb, cpu_s, wall_s = _child(statement.format(n=n), memory_mb, ":memory:", plain=way == "plain")
-                said = f"{name}, {way}, memory_mb {memory_mb}"
+                rss_mb, cpu_s, wall_s = _child(
+                    statement.format(n=n), memory_mb, ":memory:", limit=limit, plain=way == "plain"
+                )
+                said = f"{name}, {way}, memory_mb {memory_mb}" + (f", memory_limit {limit}" if limit else "")
                 found.append({"statement": said, "rows": n, "rss_mb": rss_mb, "cpu_s": cpu_s})
                 rows.append(_line(said, n, rss_mb, cpu_s, wall_s))
     print(table(["statement", "rows", "greatest MB", "CPU µs a row", "wall s"], rows))
@@ -93,9 +98,9 @@ def caches(short: bool) -> None:
         for _ in range(1 if short else 5):
             for kind in texts:
                 for bound in (16, 1_024):
-                    for name in ("LRU_CACHE_CAPACITY", "ONEDNN_PRIMITIVE_CACHE_CAPACITY"):
-                        os.environ[name] = str(bound)  # the child process inherits it
-                    measured = _child(_EMBED.format(folder=f"{folder}/{kind}"), 512, ":memory:")
+                    # Of the child process, which inherits them, and not of what runs after this.
+                    with patch.dict(os.environ, dict.fromkeys(_CACHES, str(bound))):
+                        measured = _child(_EMBED.format(folder=f"{folder}/{kind}"), 512, ":memory:")
                     found.setdefault(f"{kind} {bound}", []).append(measured)
     rows = []
     for kind, n in texts.items():

@@ -64,9 +64,11 @@ class Entry:
         """Both together with the failed are the distinct inputs. Where those are estimated, a new input that falls on
         the place of an earlier one was taken for it; such are shared out."""
         counted = self.known + self.inferred
+        if not counted:
+            return 0, 0
         total = max(counted, len(self.distinct) - self.failed)
-        known = round(self.known * total / counted) if counted else 0
-        return known, total - known if counted else 0
+        known = round(self.known * total / counted)
+        return known, total - known
 
 
 class Ledger:

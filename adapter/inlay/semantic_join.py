@@ -246,8 +246,9 @@ def pairs_by_answers(asks: Asks, join: JoinByCall, values: tuple[pa.Array, pa.Ar
     names = [f"_inlay_v{next(_tables)}" for _ in values]
     asks.tables.update({name: pa.table({VALUE: side}) for name, side in zip(names, values, strict=True)})
     asks.all_pairs[join.number] = [
-        # In order, since what is asked of one text is best asked together.
-        f"SELECT l.{VALUE} AS {KEY}0, r.{VALUE} AS {KEY}1, 1 AS {ROWS} FROM {names[0]} AS l, {names[1]} AS r ORDER BY 1"
+        # Text by text, which a cross product is not: what is asked of one text is best asked together.
+        f"SELECT l.{VALUE} AS {KEY}0, unnest((SELECT list({VALUE}) FROM {names[1]})) AS {KEY}1, 1 AS {ROWS} "
+        f"FROM {names[0]} AS l"
     ]
     asks.stage(join.number)
     if asks.held[join.number].failed:

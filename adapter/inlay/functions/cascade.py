@@ -35,8 +35,9 @@ _SHARPNESS = 10.0
 # The cosine to a statement, in standard deviations, as one more feature beside a unit vector.
 _COSINE_WEIGHT = 0.5
 
-# The same of cosines to several statements, where their shares stand beside the cosine itself.
-_LABEL_SHARPNESS = 20.0
+# The same for the share of one statement among several. Of 10 and 20, 20 put more pairs in the right order on SNIPS and
+# on all of banking77.
+_STATEMENT_SHARPNESS = 20.0
 
 # Of fewer values a mean and a deviation say little.
 _FEW = 32
@@ -153,7 +154,7 @@ class _FilterCascade:
             looks = pairs.looks(np.where(finite, cosines, 0.0))
             several = pairs.n_statements > 1
             # Of many statements, few are likely to hold for one text.
-            share = min(0.2, 2 / pairs.n_statements) if several else 0.2
+            share = min(0.2, 2 / pairs.n_statements)
             likely = finite & (looks >= np.quantile(looks[finite], 1 - share))
             n_examples = min(n // 10, _MOST_EXAMPLES) if several else _n_examples(n, 2)
             places = part.examples(n_examples, finite, likely)
@@ -204,7 +205,7 @@ class _Pairs:
         by its share among these, as if the text were classified; else among all pairs of its statement."""
         if len(self.text) == len(self.texts):
             return _in_deviations(cosines, self.statement)
-        weights = np.exp(_LABEL_SHARPNESS * cosines)
+        weights = np.exp(_STATEMENT_SHARPNESS * cosines)
         share = np.log(weights / np.bincount(self.text, weights=weights)[self.text])
         return _in_deviations(share, np.zeros_like(self.text))
 
