@@ -114,6 +114,7 @@ class Lane:
         self._idle = threading.Event()
         self._idle.set()
         self._lock = threading.Lock()
+        self._all_started = threading.Barrier(max(1, backend.workers))
         self._windows: SimpleQueue[_Window] = SimpleQueue()
         working.add(self)
 
@@ -137,8 +138,14 @@ class Lane:
             self._wake.notify()
         return job
 
-    def _help(self) -> None:
+    def _start_worker(self) -> None:
         self.backend.start_worker()
+        # A worker that starts sets for a moment how many cores others multiply on, and with that the last bits of what
+        # they are computing.
+        self._all_started.wait()
+
+    def _help(self) -> None:
+        self._start_worker()
         while True:
             window = self._windows.get()
             try:
@@ -151,7 +158,7 @@ class Lane:
 
     def _serve(self) -> None:
         if self.backend.workers > 1:
-            self.backend.start_worker()
+            self._start_worker()
         while True:
             self._serve_window()
 
