@@ -32,14 +32,14 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from bench.report import save, table
-from inlay.backends.base import Bools, Ints
-from inlay.config import read_settings
+from inlay.arrays import Bools, Ints
 from inlay.engine.cancel import Token
-from inlay.functions.cascade import filter_cascade, label_cascade
+from inlay.execution.session import Session
+from inlay.functions.cascade.cascade import filter_cascade, label_cascade
+from inlay.functions.cascade.guarantee import filtered
 from inlay.functions.contract import Ask, Call, Routed
-from inlay.functions.guarantee import filtered
 from inlay.functions.labels import read_labels
-from inlay.session import Session
+from inlay.settings.read import read_settings
 from inlay.store.keys import input_keys, key_matrix
 
 TRIALS = 100

@@ -31,7 +31,7 @@ def replies(short: bool) -> None:
     jsonschema; one that is not finished is cut at 400 tokens."""
     import torch
 
-    from small_tokenizers import CAN_WRITE, made
+    from support.small_tokenizers import CAN_WRITE, made
 
     torch.set_num_threads(1)
     found: dict[str, Counter[str]] = {}
@@ -45,9 +45,9 @@ def replies(short: bool) -> None:
 
 
 def _written(tokenizer: Any, n_schemas: int) -> Counter[str]:
-    from inlay.backends.constrained import Constraint, compile_constraint
+    from inlay.backends.constrained.decoding_mask import Constraint, compile_constraint
     from inlay.json_schema import read_schema, validated
-    from random_schemas import random_schema, write
+    from support.random_schemas import random_schema, write
 
     counts: Counter[str] = Counter(schemas=n_schemas)
     for start in range(0, n_schemas, _AT_ONCE):
@@ -74,7 +74,7 @@ def masks(short: bool) -> None:
     of one schema. Beside it, what the choice of the likeliest token takes, which every step pays in any case."""
     import torch
 
-    from inlay.backends.constrained import compile_constraint, fill_masks
+    from inlay.backends.constrained.decoding_mask import compile_constraint, fill_masks
     from inlay.json_schema import read_schema
 
     schema = read_schema("ai_extract", _ORDER).text
@@ -117,7 +117,7 @@ def _wide_tokenizer(size: int) -> Any:
     from tokenizers import Tokenizer
     from transformers import PreTrainedTokenizerFast
 
-    from small_tokenizers import byte_level
+    from support.small_tokenizers import byte_level
 
     draw = np.random.default_rng(0)
     file = json.loads(byte_level().backend_tokenizer.to_str())

@@ -18,8 +18,8 @@ import pyarrow as pa
 
 from bench.side_by_side import Vectors
 from bench.texts import make_texts
-from inlay.config import read_settings
 from inlay.models.locate import find_folder
+from inlay.settings.read import read_settings
 
 MODEL = "minilm"
 
@@ -88,7 +88,7 @@ class InlayEngine:
         from inlay.backends import run_attention
         from inlay.engine import lane
         from inlay.engine.pool import lane_for
-        from inlay.session import Session
+        from inlay.execution.session import Session
 
         self._options = options
         self.note = ""
@@ -102,7 +102,7 @@ class InlayEngine:
 
     def ready(self, texts: list[str]) -> None:
         from inlay.engine.cancel import Token
-        from inlay.session import Session
+        from inlay.execution.session import Session
 
         self._session = Session(read_settings(self._options))
         self._ref = self._session.model(MODEL)

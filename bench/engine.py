@@ -85,11 +85,11 @@ def _profile(name: str, n_rows: int) -> dict[str, float]:
     from torch.profiler import ProfilerActivity
     from torch.profiler import profile as recorded
 
-    from inlay.config import read_settings
     from inlay.engine.batches import cut_batches
     from inlay.engine.lane import select_rows
     from inlay.engine.pool import lane_for
-    from inlay.session import Session
+    from inlay.execution.session import Session
+    from inlay.settings.read import read_settings
     from inlay.store.keys import input_keys
 
     backend = lane_for(Session(read_settings({})).model(MODEL)).backend

@@ -248,7 +248,7 @@ def _loaded() -> Iterator[tuple[Any, Any]]:
 
     from inlay.backends.load import load_backend
     from inlay.models.describe import describe
-    from inlay.types import ModelSettings
+    from inlay.settings.schema import ModelSettings
 
     logging.set_verbosity_error()
     logging.disable_progress_bar()

@@ -43,7 +43,7 @@ class _Made(Sequence[Any]):
 
 def inlay_replies(base_url: str, texts: Sequence[str], settings: dict[str, Any], schema: str | None = None) -> int:
     from inlay.backends.base import Instruction, Prompt, Reply
-    from inlay.backends.openai_model import OpenAIModel
+    from inlay.backends.openai.model import OpenAIModel
 
     answered = 0
 
@@ -67,7 +67,7 @@ def inlay_with_schema(base_url: str, texts: Sequence[str], settings: dict[str, A
 
 
 def inlay_vectors(base_url: str, texts: Sequence[str], settings: dict[str, Any]) -> int:
-    from inlay.backends.openai_embeddings import OpenAIEmbedder
+    from inlay.backends.openai.embeddings import OpenAIEmbedder
 
     answered = 0
 
@@ -141,7 +141,7 @@ def _messages(text: str) -> Any:
 
 
 def _described(base_url: str, task: Any, settings: dict[str, Any]) -> Any:
-    from inlay.types import Endpoint, ModelRef
+    from inlay.models.ref import Endpoint, ModelRef
 
     endpoint = Endpoint(base_url, "m", **{"concurrency": CONCURRENCY} | settings)
     return ModelRef(

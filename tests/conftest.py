@@ -14,7 +14,7 @@ import pytest
 
 import inlay
 from inlay.backends.fake import CALLS
-from inlay.connection import Connection
+from inlay.client.connection import Connection
 
 
 def pytest_report_header() -> str:

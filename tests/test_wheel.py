@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from support.paths import REPOSITORY
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("dist")
     # hatchling is here already; an isolated build would fetch it again.
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(out), str(ROOT)]
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(out), str(REPOSITORY)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return next(out.glob("*.whl"))
@@ -28,7 +28,9 @@ def test_only_inlay_at_top_level_and_every_definition_inside(wheel: Path) -> Non
     assert {name for name in top if not name.endswith(".dist-info")} == {"inlay"}
     for folder, inside in (("udfs", "inlay/_udfs"), ("macros", "inlay/_dbt")):
         expected = {
-            f"{inside}/{path.relative_to(ROOT / folder)}" for path in (ROOT / folder).rglob("*") if path.is_file()
+            f"{inside}/{path.relative_to(REPOSITORY / folder)}"
+            for path in (REPOSITORY / folder).rglob("*")
+            if path.is_file()
         }
         assert expected <= set(names)
     assert "inlay/py.typed" in names

@@ -14,19 +14,19 @@ __version__ = "0.1.0"
 __all__ = ["Connection", "Explanation", "InlayError", "attach", "connect", "detach", "explain", "sql"]
 
 if TYPE_CHECKING:
-    from inlay.connection import Connection, connect, explain, sql
-    from inlay.duckdb_udf import attach, detach
+    from inlay.client.attach import attach, detach
+    from inlay.client.connection import Connection, connect, explain, sql
     from inlay.errors import InlayError
-    from inlay.explanation import Explanation
+    from inlay.explanation.report import Explanation
 
 _HOMES = {
-    "Connection": "inlay.connection",
-    "connect": "inlay.connection",
-    "explain": "inlay.connection",
-    "sql": "inlay.connection",
-    "Explanation": "inlay.explanation",
-    "attach": "inlay.duckdb_udf",
-    "detach": "inlay.duckdb_udf",
+    "Connection": "inlay.client.connection",
+    "connect": "inlay.client.connection",
+    "explain": "inlay.client.connection",
+    "sql": "inlay.client.connection",
+    "Explanation": "inlay.explanation.report",
+    "attach": "inlay.client.attach",
+    "detach": "inlay.client.attach",
     "InlayError": "inlay.errors",
     "load_ipython_extension": "inlay.notebook",
     "unload_ipython_extension": "inlay.notebook",

@@ -18,11 +18,11 @@ import duckdb
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_cell_magic, magics_class, needs_local_scope, no_var_expand
 
-from inlay.connection import ExplainRelation, Relation, explain, sql
-from inlay.duckdb_udf import find_session, native_connection
+from inlay.client.attach import find_session, native_connection
+from inlay.client.connection import ExplainRelation, Relation, explain, sql
 from inlay.errors import InlayError
-from inlay.planner.text import words
-from inlay.runner import is_query
+from inlay.execution.runner import is_query
+from inlay.parsing.tokens import words
 
 _FLAGS = ("--explain", "--analyze", "--df")
 

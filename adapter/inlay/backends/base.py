@@ -12,11 +12,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from inlay.types import ModelRef
-
-Floats = npt.NDArray[np.float32]
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
+from inlay.arrays import Floats, Ints
+from inlay.models.ref import ModelRef
 
 
 @dataclass

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from inlay.errors import DigestError
-from inlay.types import ModelRef
+from inlay.models.ref import ModelRef
 
 
 def check_digests(ref: ModelRef) -> None:

@@ -17,19 +17,9 @@ from typing import Any
 
 import numpy as np
 
-from inlay.backends.base import (
-    BatchFailed,
-    Choices,
-    Done,
-    Encoded,
-    Floats,
-    Instruction,
-    OutOfMemory,
-    Prompt,
-    Reply,
-    Tokens,
-)
-from inlay.types import ModelRef
+from inlay.arrays import Floats
+from inlay.backends.base import BatchFailed, Choices, Done, Encoded, Instruction, OutOfMemory, Prompt, Reply, Tokens
+from inlay.models.ref import ModelRef
 
 FAIL, OOM, NEVER_FITS, SLOW = "<<fail>>", "<<oom>>", "<<never fits>>", "<<slow>>"
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from inlay.backends.base import Backend, Embedder, RemoteModel, Tokens
 from inlay.backends.sharded import ShardedBackend, ShardedLanguageModel
 from inlay.errors import CannotServeError, MissingExtraError
-from inlay.types import ModelRef
+from inlay.models.ref import ModelRef
 
 if TYPE_CHECKING:
-    from inlay.backends.openai_batch_journal import BatchJournal
+    from inlay.backends.openai.batch_journal import BatchJournal
 
 
 def load_tokenizer(ref: ModelRef) -> Callable[[list[str], list[str] | None, str], Tokens]:
@@ -48,7 +48,7 @@ def load_backend(ref: ModelRef) -> Backend:
         return _load_language_model(ref)
     try:
         from inlay.backends.device import choose_devices
-        from inlay.backends.torch_encoder import TorchEncoder
+        from inlay.backends.encoders.torch_encoder import TorchEncoder
     except ImportError as error:
         raise MissingExtraError.package(error.name or "torch", "torch", f"model {ref.name!r}") from error
     copies = [TorchEncoder(ref, device) for device in choose_devices(ref.device)]
@@ -57,8 +57,8 @@ def load_backend(ref: ModelRef) -> Backend:
 
 def _load_language_model(ref: ModelRef) -> Backend:
     try:
+        from inlay.backends.decoders.language_model import TorchLanguageModel
         from inlay.backends.device import choose_devices
-        from inlay.backends.language_model import TorchLanguageModel
     except ImportError as error:
         raise MissingExtraError.package(error.name or "transformers", "torch", f"model {ref.name!r}") from error
     copies = [TorchLanguageModel(ref, device) for device in choose_devices(ref.device)]
@@ -80,8 +80,8 @@ def load_remote(ref: ModelRef, journal: BatchJournal | None) -> RemoteModel:
     """What speaks to the endpoint of a language model. Nothing is asked of it yet. journal: where batches at the
     provider are written down. Raises CannotServeError for a model that takes batches where there is none."""
     try:
-        from inlay.backends.openai_batches import OpenAIBatchModel
-        from inlay.backends.openai_model import OpenAIModel
+        from inlay.backends.openai.batches import OpenAIBatchModel
+        from inlay.backends.openai.model import OpenAIModel
     except ImportError as error:
         raise MissingExtraError.package(error.name or "aiohttp", "http", f"model {ref.name!r}") from error
     if ref.endpoint is None or not ref.endpoint.batch:
@@ -97,7 +97,7 @@ def load_remote(ref: ModelRef, journal: BatchJournal | None) -> RemoteModel:
 def load_embedder(ref: ModelRef) -> Embedder:
     """The same for an embedding model behind an endpoint."""
     try:
-        from inlay.backends.openai_embeddings import OpenAIEmbedder
+        from inlay.backends.openai.embeddings import OpenAIEmbedder
     except ImportError as error:
         raise MissingExtraError.package(error.name or "aiohttp", "http", f"model {ref.name!r}") from error
     return OpenAIEmbedder(ref)

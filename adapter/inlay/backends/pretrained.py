@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from inlay.errors import ModelError
-from inlay.types import ModelRef
+from inlay.models.ref import ModelRef
 
 
 def load_pretrained(

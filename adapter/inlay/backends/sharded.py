@@ -7,18 +7,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import cast
 
-from inlay.backends.base import (
-    Backend,
-    BatchFailed,
-    Choices,
-    Done,
-    Encoded,
-    Floats,
-    Instruction,
-    LanguageModel,
-    Prompt,
-    Tokens,
-)
+from inlay.arrays import Floats
+from inlay.backends.base import Backend, BatchFailed, Choices, Done, Encoded, Instruction, LanguageModel, Prompt, Tokens
 
 
 class ShardedBackend:

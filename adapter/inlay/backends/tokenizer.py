@@ -11,7 +11,7 @@ import numpy as np
 from tokenizers import Tokenizer, normalizers
 
 from inlay.backends.base import Tokens
-from inlay.types import ModelRef
+from inlay.models.ref import ModelRef
 
 
 class TextTokenizer:

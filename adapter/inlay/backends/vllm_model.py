@@ -22,10 +22,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from inlay.backends.base import BatchFailed, Choices, Done, Encoded, Floats, Instruction, Prompt, Reply, Tokens
+from inlay.arrays import Floats
+from inlay.backends.base import BatchFailed, Choices, Done, Encoded, Instruction, Prompt, Reply, Tokens
 from inlay.errors import CannotServeError, MissingExtraError
 from inlay.json_schema.grammar import grammar_of
-from inlay.types import ModelRef
+from inlay.models.ref import ModelRef
 
 _MOST_TOKENS = 1 << 20  # of a batch, as the engine's budget reads it; vLLM cuts its own
 
@@ -38,7 +39,7 @@ class VLLMModel:
             import vllm
         except ImportError as error:
             raise MissingExtraError.package(error.name or "vllm", "vllm", f"model {ref.name!r} on vLLM") from error
-        from inlay.backends.chat import ChatPrompts
+        from inlay.backends.chat.template import ChatPrompts
         from inlay.backends.digests import check_digests
         from inlay.backends.pretrained import load_tokenizer
 

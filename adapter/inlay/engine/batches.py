@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from inlay.backends.base import Ints
+from inlay.arrays import Ints
 
 
 def cut_batches(lengths: Ints, max_batch_tokens: int, alike: Ints | None = None) -> list[Ints]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from inlay.backends.base import Bools
+from inlay.arrays import Bools
 from inlay.store.keys import Keys, key_matrix
 
 EXACT_LIMIT = 100_000

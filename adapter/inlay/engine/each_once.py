@@ -10,9 +10,9 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from inlay.backends.base import Bools, Ints
+from inlay.arrays import Bools, Ints
 from inlay.engine.cancel import Token
-from inlay.store.memory import Memory, Rows
+from inlay.engine.result_cache import Memory, Rows
 
 Key = TypeVar("Key", bytes, str)
 

@@ -15,12 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from inlay.backends.base import Bools, Choices, Instruction, Ints, Prompt
+from inlay.arrays import Bools, Ints
+from inlay.backends.base import Choices, Instruction, Prompt
 from inlay.engine.generation import Completions, Generation, completion_keys
 from inlay.engine.inference import TOKENIZE_ROWS, Inference, Outcome, about_model, numbers_keys, row_width
 from inlay.engine.pool import tokenizer_of
-from inlay.store.memory import empty_rows
-from inlay.types import ModelRef
+from inlay.engine.result_cache import empty_rows
+from inlay.models.ref import ModelRef
 
 NOT_INFERRED = "not inferred yet"
 

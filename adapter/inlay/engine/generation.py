@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from inlay.backends.base import Bools, Instruction, Prompt, Reply
+from inlay.arrays import Bools
+from inlay.backends.base import Instruction, Prompt, Reply
 from inlay.engine.cancel import Token
 from inlay.engine.each_once import answer_each_once, distinct_keys
 from inlay.engine.finished import finished_by
@@ -25,10 +26,10 @@ from inlay.engine.pool import remote_model, text_lane
 from inlay.engine.text_lane import TextJob
 from inlay.errors import BudgetExceededError
 from inlay.json_schema import validated
+from inlay.models.ref import ModelRef
 from inlay.store.keys import input_keys, signature
 from inlay.store.parts import with_inputs
 from inlay.store.shelf import Shelf
-from inlay.types import ModelRef
 
 Finished = tuple[int, Reply | str]
 """A prompt's position, and its reply or why there is none."""

@@ -16,21 +16,21 @@ import numpy as np
 import pyarrow as pa
 
 from inlay import __version__
-from inlay.backends.base import Bools, Choices, Floats, Ints, Tokens
+from inlay.arrays import Bools, Floats, Ints, vector_array, vector_rows
+from inlay.backends.base import Choices, Tokens
 from inlay.engine.cancel import Token
 from inlay.engine.each_once import answer_each_once, distinct_keys
 from inlay.engine.finished import finished_by
 from inlay.engine.lane import Job, Lane, select_rows
 from inlay.engine.limits import Limits, Reserved
 from inlay.engine.pool import lane_for, remote_embedder, tokenizer_of
+from inlay.engine.result_cache import Memory, empty_rows
 from inlay.errors import BudgetExceededError
+from inlay.models.ref import ModelRef
 from inlay.store.keys import input_keys, signature
-from inlay.store.memory import Memory, empty_rows
 from inlay.store.parts import with_inputs
 from inlay.store.results import Store
 from inlay.store.shelf import Shelf
-from inlay.store.vectors import vector_array, vector_rows
-from inlay.types import ModelRef
 
 Told = Callable[[float, int], None]
 """told(share, tokens): a share of what was asked is done."""

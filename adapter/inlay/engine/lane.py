@@ -18,12 +18,13 @@ from typing import Protocol
 
 import numpy as np
 
-from inlay.backends.base import Backend, Floats, Ints, OutOfMemory, Tokens
+from inlay.arrays import Floats, Ints
+from inlay.backends.base import Backend, OutOfMemory, Tokens
 from inlay.engine.batches import cut_batches
 from inlay.engine.cancel import Token, calls_running, interrupt
+from inlay.engine.result_cache import empty_rows
 from inlay.engine.token_budget import TokenBudget
 from inlay.errors import InterruptedQueryError
-from inlay.store.memory import empty_rows
 
 # Rows merged and sorted by length at a time. More rows give more even batches, but later first answers and a
 # later stop on Ctrl-C; above some thousands the gain is below one per cent (docs/benchmarks.md).

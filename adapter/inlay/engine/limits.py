@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 
-from inlay.config import Settings
 from inlay.errors import BudgetExceededError
-from inlay.types import ModelRef
+from inlay.models.ref import ModelRef
+from inlay.settings.read import Settings
 
 
 class Limits:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from inlay.backends.base import Bools, Floats, Ints
+from inlay.arrays import Bools, Floats, Ints
 
 BLOCK_BYTES = 64_000_000
 _SIDE = 4_096

@@ -10,9 +10,9 @@ from inlay.backends.base import Embedder, LanguageModel, RemoteModel, Tokens
 from inlay.backends.load import load_backend, load_embedder, load_remote, load_tokenizer
 from inlay.engine.lane import Lane
 from inlay.engine.text_lane import TextLane
+from inlay.models.ref import ModelRef
 from inlay.store.batch_journal import StoredJournal
 from inlay.store.results import Store
-from inlay.types import ModelRef
 
 Key = tuple[object, ...]
 T = TypeVar("T")

@@ -7,10 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 import pyarrow as pa
 
-from inlay.backends.base import Bools
+from inlay.arrays import Bools, vector_array
 from inlay.functions.contract import Answers
-from inlay.store.vectors import vector_array
-from inlay.types import FunctionSpec
+from inlay.functions.spec import FunctionSpec
 
 # The SQL types that a definition may return, as DuckDB reads them from Arrow.
 _TYPES: dict[str, pa.DataType] = {

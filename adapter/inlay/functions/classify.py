@@ -16,15 +16,15 @@ from typing import Any
 
 import numpy as np
 
-from inlay.backends.base import Bools, Floats
+from inlay.arrays import Bools, Floats
 from inlay.errors import CannotServeError, ConfigError
-from inlay.functions.cascade import label_cascade
+from inlay.functions.cascade.cascade import label_cascade
 from inlay.functions.contract import Answers, Ask, Bound, Call, sigmoid, softmax
 from inlay.functions.entailment import entailment_columns, logits_by_statement
 from inlay.functions.judged import Judge, Judged
 from inlay.functions.labels import Labels, check_template, read_labels, spelled_out
 from inlay.functions.prompt_files import prompt_file
-from inlay.types import ModelRef
+from inlay.models.ref import ModelRef
 
 # Around a label's name, where neither the call nor the model's settings give a template. For embedding models the
 # mean over several neutral sentences stands for the name (prompt ensembling, Radford et al. 2021, section 3.1.4):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from inlay.backends.base import Bools, Floats
+from inlay.arrays import Bools, Floats
 from inlay.errors import ConfigError
 from inlay.functions.classify import LabelScorer, call_labels, call_template, label_basis
 from inlay.functions.contract import Answers, Ask, Bound, Call

@@ -8,13 +8,14 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from inlay.backends.base import Bools, Choices, Floats, Instruction, Ints, Prompt
+from inlay.arrays import Bools, Floats, Ints
+from inlay.backends.base import Choices, Instruction, Prompt
 from inlay.engine.cancel import Token
 from inlay.engine.generation import Completions, Generation
 from inlay.engine.inference import Inference, Outcome, Told
 from inlay.errors import CannotServeError, ConfigError
-from inlay.functions.guarantee import Certificate, Ids
-from inlay.types import ModelRef
+from inlay.functions.cascade.guarantee import Certificate, Ids
+from inlay.models.ref import ModelRef
 
 MADE_FOR = {
     "embed": "an embedding model",

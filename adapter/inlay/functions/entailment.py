@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from inlay.backends.base import Bools, Floats
+from inlay.arrays import Bools, Floats
 from inlay.errors import CannotServeError
 from inlay.functions.contract import Ask, softmax
-from inlay.types import ModelRef
+from inlay.models.ref import ModelRef
 
 
 def entailment_columns(model: ModelRef) -> tuple[int, int]:

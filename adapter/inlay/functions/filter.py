@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from inlay.errors import ConfigError
-from inlay.functions.cascade import filter_cascade
+from inlay.functions.cascade.cascade import filter_cascade
 from inlay.functions.contract import Answers, Ask, Bound, Call, Closeness
 from inlay.functions.judged import YES_NO, Judge, gives_likelihoods, yes_scores
 from inlay.functions.prompt_files import prompt_file

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from inlay.backends.base import Bools, Instruction, filled
+from inlay.arrays import Bools
+from inlay.backends.base import Instruction, filled
 from inlay.errors import CannotServeError
 from inlay.functions.contract import Ask
 

@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from inlay.backends.base import Bools, Choices, Floats, Instruction, filled
+from inlay.arrays import Bools, Floats
+from inlay.backends.base import Choices, Instruction, filled
 from inlay.functions.contract import Ask, softmax
 from inlay.functions.prompt_files import PromptFile
-from inlay.types import ModelRef
+from inlay.models.ref import ModelRef
 
 YES_NO = ("yes", "no")
 

@@ -18,8 +18,8 @@ from inlay.backends.base import filled
 from inlay.errors import ConfigError
 from inlay.functions.contract import Answers, Ask, Bound, Call
 from inlay.functions.instruction import call_instruction, language_model
-from inlay.functions.pii import CATEGORIES, VERSION, Span, find_pii, read_categories, redact, without
 from inlay.functions.prompt_files import prompt_file
+from inlay.pii import CATEGORIES, VERSION, Span, find_pii, read_categories, redact, without
 
 ValueOf = Callable[[str, list[Span]], Any]
 """What a function gives for a text and its spans, which stand in order and do not overlap."""

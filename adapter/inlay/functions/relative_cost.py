@@ -8,7 +8,7 @@ of it. Which of two conditions comes first changes what is asked, and never an a
 from __future__ import annotations
 
 from inlay.functions.judged import gives_likelihoods
-from inlay.types import ModelRef
+from inlay.models.ref import ModelRef
 
 _BY_TASK = {"rules": 0.01, "embed": 1.0, "classify": 2.0, "nli": 2.0, "rerank": 2.0}
 _LIKELIHOOD = 20.0

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from inlay.backends.base import Bools, Floats
+from inlay.arrays import Bools, Floats
 from inlay.functions.contract import Answers, Ask, Bound, Call, Closeness, cosines, numbers
 from inlay.functions.entailment import entailment_columns, entailment_probability
 from inlay.functions.judged import YES_NO, Judge, gives_likelihoods, replies_of_schema, yes_scores

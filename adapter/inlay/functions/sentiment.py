@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from inlay.backends.base import Floats
+from inlay.arrays import Floats
 from inlay.errors import CannotServeError
 from inlay.functions.classify import LabelScorer, choose_best, chosen
 from inlay.functions.contract import Answers, Ask, Bound, Call

@@ -15,7 +15,9 @@ from inlay.errors import CannotServeError, DigestError, ModelError, ModelNotFoun
 from inlay.models.endpoint import PREFIX, describe_endpoint
 from inlay.models.fingerprint import model_fingerprint, weight_digests
 from inlay.models.locate import find_folder
-from inlay.types import ModelRef, ModelSettings, Projection, Task
+from inlay.models.ref import ModelRef, Projection
+from inlay.settings.schema import ModelSettings
+from inlay.types import Task
 
 # Names of sentence-transformers' older boolean switches, in the order in which it joins several poolings.
 _POOLING_SWITCHES = {

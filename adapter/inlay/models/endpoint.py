@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 
 from inlay.errors import ConfigError
 from inlay.models.locate import find_folder
-from inlay.types import Endpoint, ModelRef, ModelSettings
+from inlay.models.ref import Endpoint, ModelRef
+from inlay.settings.schema import ModelSettings
 
 PREFIX = "openai:"
 FORM = "endpoint/1"

@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 
 from inlay.errors import MissingExtraError, ModelNotFoundError
-from inlay.types import ModelSettings
+from inlay.settings.schema import ModelSettings
 
 # Weights only as safetensors, never pickles; the rest is small text that describes them.
 HUB_FILES = ["*.json", "*.jinja", "*.safetensors", "*.txt", "*.model", "*/config.json", "*/*.safetensors"]

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 
-from inlay.planner.statement import Call, Unplannable
-from inlay.planner.text import Word, closing, spliced, split, words
-from inlay.types import FunctionSpec
+from inlay.functions.spec import FunctionSpec
+from inlay.parsing.statement import Call, Unplannable
+from inlay.parsing.tokens import Word, closing, spliced, split, words
 
 
 def told(call: Call, arguments: Sequence[str], at: int) -> str:

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from inlay.planner.blocks import block_at
+from inlay.parsing.blocks import block_at
+from inlay.parsing.statement import Statement, Unplannable, calls_in, node_of, number_of, replaced, written
+from inlay.parsing.tokens import Word, spliced
 from inlay.planner.evaluation import conjuncts
 from inlay.planner.gather import KEY, first_rows_query
 from inlay.planner.known import Known, block_of
 from inlay.planner.lookups import key_places
 from inlay.planner.rules.order_predicates import cut
-from inlay.planner.statement import Statement, Unplannable, calls_in, node_of, number_of, replaced, written
-from inlay.planner.text import Word, spliced
 
 MOST_ROWS = 10_000
 """A larger LIMIT is asked for as any other statement is."""

@@ -10,12 +10,12 @@ from collections.abc import Callable, Collection, Iterator
 
 from sqlglot import exp
 
+from inlay.parsing.statement import Statement, Unplannable, calls_in, node_of, parsed, written
 from inlay.planner.aggregates import told
 from inlay.planner.evaluation import conjuncts, is_of_a_group, may_raise
 from inlay.planner.known import Known, block_of, with_ctes
 from inlay.planner.reads import is_read, reader_of
 from inlay.planner.set_operations import side_of
-from inlay.planner.statement import Statement, Unplannable, calls_in, node_of, parsed, written
 
 KEY = "_inlay_k"
 """Columns of a gathered input: _inlay_k0, _inlay_k1, … in the order of the call's row values."""

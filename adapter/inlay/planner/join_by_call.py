@@ -13,12 +13,12 @@ from dataclasses import dataclass, replace
 
 from sqlglot import exp
 
-from inlay.planner.blocks import Block, Span, block_at
+from inlay.parsing.blocks import Block, Span, block_at
+from inlay.parsing.statement import Statement, Unplannable, calls_in, node_of, number_of, parsed, replaced
+from inlay.parsing.tokens import Word, closing, spliced
 from inlay.planner.evaluation import is_constant, is_volatile, may_raise
 from inlay.planner.gather import KEY
 from inlay.planner.known import Known, block_of
-from inlay.planner.statement import Statement, Unplannable, calls_in, node_of, number_of, parsed, replaced
-from inlay.planner.text import Word, closing, spliced
 
 VALUE = "_inlay_k"
 """The one column of the tables of distinct values."""

@@ -6,8 +6,8 @@ from collections.abc import Collection
 
 from sqlglot import exp
 
+from inlay.parsing.statement import Statement, Unplannable, calls_in, written
 from inlay.planner.evaluation import conjuncts, is_of_a_group, may_raise
-from inlay.planner.statement import Statement, Unplannable, calls_in, written
 
 
 def block_of(node: exp.Expr) -> tuple[exp.Select, str]:

@@ -8,12 +8,12 @@ from typing import Literal
 
 from sqlglot import exp
 
+from inlay.parsing.blocks import block_at
+from inlay.parsing.statement import Call, Statement, Unplannable, call_at, calls_in, parsed, replaced, unmarked
+from inlay.parsing.tokens import spliced
 from inlay.planner.aggregates import told
-from inlay.planner.blocks import block_at
 from inlay.planner.evaluation import conjuncts, is_constant
 from inlay.planner.gather import KEY
-from inlay.planner.statement import Call, Statement, Unplannable, call_at, calls_in, parsed, replaced, unmarked
-from inlay.planner.text import spliced
 
 VALUE = "_inlay_v"
 """The column of answers: a struct with one field `v`, so that an answer of NULL is not taken for none."""

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from inlay.planner.blocks import block_at
+from inlay.parsing.blocks import block_at
+from inlay.parsing.statement import Statement, calls_in, node_of, number_of, written
+from inlay.parsing.tokens import spliced
 from inlay.planner.evaluation import conjuncts
 from inlay.planner.gather import arguments_of, first_rows_query
 from inlay.planner.known import Known, block_of
 from inlay.planner.rules.order_predicates import cut
-from inlay.planner.statement import Statement, calls_in, node_of, number_of, written
-from inlay.planner.text import spliced
 
 SAMPLE_ROWS = 256
 

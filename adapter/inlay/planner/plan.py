@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
+from inlay.functions.spec import FunctionSpec
+from inlay.parsing.statement import Statement, Unplannable, call_at, calls_in, parsed
 from inlay.planner.evaluation import is_constant, is_volatile
 from inlay.planner.known import block_of
 from inlay.planner.lookups import joins_by_calls, named_columns
 from inlay.planner.rules import RULES, Applied, Rule
-from inlay.planner.statement import Statement, Unplannable, call_at, calls_in, parsed
-from inlay.types import FunctionSpec
 
 Specs = Mapping[str, tuple[FunctionSpec, bool]]
 """Lower-case SQL name → (definition, whether it is the try_ twin)."""

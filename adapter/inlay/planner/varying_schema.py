@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from inlay.functions.spec import FunctionSpec
+from inlay.parsing.statement import Statement, Unplannable, parsed
+from inlay.parsing.tokens import spliced
 from inlay.planner.evaluation import is_constant
-from inlay.planner.statement import Statement, Unplannable, parsed
-from inlay.planner.text import spliced
-from inlay.types import FunctionSpec
 
 JSON = "_json"
 """What the name of the twin ends in."""

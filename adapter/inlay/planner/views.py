@@ -7,9 +7,9 @@ from collections.abc import Mapping
 
 from sqlglot import exp
 
+from inlay.parsing.statement import Statement, Unplannable
+from inlay.parsing.tokens import closing, spliced, words
 from inlay.planner.plan import Specs
-from inlay.planner.statement import Statement, Unplannable
-from inlay.planner.text import closing, spliced, words
 
 # Views over views over views: deeper ones are read as they are.
 _DEPTH = 8

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
+from inlay.arrays import numbers_array
 from inlay.store.index import I64
-from inlay.store.vectors import numbers_array
 
 _CACHE_BYTES = 128_000_000
 

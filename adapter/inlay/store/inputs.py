@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from inlay.arrays import array_numbers, numbers_array
 from inlay.store.keys import Keys, array_keys
-from inlay.store.vectors import array_numbers, numbers_array
 
 # Rows of a column that are compared to learn whether texts repeat. Among so many of a thousand different texts, or of
 # fewer, some nearly always do.

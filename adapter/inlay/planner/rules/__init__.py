@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from inlay.parsing.statement import Statement
 from inlay.planner.rules.calls_above_joins import calls_above_joins
 from inlay.planner.rules.calls_above_limit import calls_above_limit
 from inlay.planner.rules.calls_above_unions import calls_above_unions
 from inlay.planner.rules.order_predicates import order_predicates
-from inlay.planner.statement import Statement
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 from sqlglot import exp
 
-from inlay.planner.blocks import block_at
+from inlay.parsing.blocks import block_at
+from inlay.parsing.statement import Statement, Unplannable, calls_in
+from inlay.parsing.tokens import spliced
 from inlay.planner.known import block_of
 from inlay.planner.rules.moving import Inputs, Moved, movable, moved, position, quoted
-from inlay.planner.statement import Statement, Unplannable, calls_in
-from inlay.planner.text import spliced
 
 
 def calls_above_joins(statement: Statement) -> tuple[Statement, str] | None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from inlay.planner.blocks import Block, block_at
+from inlay.parsing.blocks import Block, block_at
+from inlay.parsing.statement import Statement, Unplannable
+from inlay.parsing.tokens import spliced
 from inlay.planner.known import block_of
 from inlay.planner.rules.moving import Inputs, Moved, movable, moved, quoted
-from inlay.planner.statement import Statement, Unplannable
-from inlay.planner.text import spliced
 
 
 def calls_above_limit(statement: Statement) -> tuple[Statement, str] | None:

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 
 from sqlglot import exp
 
-from inlay.planner.blocks import Block, all_united, block_at
+from inlay.parsing.blocks import Block, all_united, block_at
+from inlay.parsing.statement import Statement, calls_in, unmarked
+from inlay.parsing.tokens import spliced
 from inlay.planner.reads import is_read_by
 from inlay.planner.rules.calls_above_joins import readers, reduces
 from inlay.planner.rules.moving import Moved, movable, over_arguments, own_end, quoted
-from inlay.planner.statement import Statement, calls_in, unmarked
-from inlay.planner.text import spliced
 
 
 def calls_above_unions(statement: Statement) -> tuple[Statement, str] | None:

@@ -7,12 +7,12 @@ from dataclasses import replace
 
 from sqlglot import exp
 
+from inlay.parsing.blocks import Span
+from inlay.parsing.statement import Call, Statement, Unplannable, calls_in, mark_of, number_of, parsed
+from inlay.parsing.tokens import closing, spliced, split
 from inlay.planner.aggregates import of_list, told
-from inlay.planner.blocks import Span
 from inlay.planner.evaluation import is_constant, is_of_a_group, is_volatile
 from inlay.planner.reads import is_read_by, parts_of
-from inlay.planner.statement import Call, Statement, Unplannable, calls_in, mark_of, number_of, parsed
-from inlay.planner.text import closing, spliced, split
 
 # What has a meaning in its own SELECT alone.
 _STAYS = (exp.AggFunc, exp.Window, exp.Query, exp.Subquery, exp.Lambda, exp.Star, exp.Columns)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from sqlglot import exp
 
+from inlay.parsing.statement import Statement, Unplannable, number_of, parsed, written
+from inlay.parsing.tokens import Word, spliced
 from inlay.planner.evaluation import may_raise
-from inlay.planner.statement import Statement, Unplannable, number_of, parsed, written
-from inlay.planner.text import Word, spliced
 
 _OPEN, _CLOSE = "([{", ")]}"
 

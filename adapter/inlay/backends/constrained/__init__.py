@@ -1,0 +1,1 @@
+"""What keeps a reply within a grammar, token by token."""

@@ -1,0 +1,182 @@
+"""Language models on torch: replies, and how likely given answers are."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from inlay.arrays import Floats, Ints
+from inlay.backends.base import Choices, Done, Encoded, Instruction, Prompt, Tokens
+from inlay.backends.chat.template import ChatPrompts
+from inlay.backends.decoders.causal import CausalReader, reader_of
+from inlay.backends.decoders.decoding import PADDED, Writer
+from inlay.backends.decoders.encoder_decoder import EncoderDecoder
+from inlay.backends.decoders.likelihood import likelihoods
+from inlay.backends.decoders.option_tree import OptionTree, option_tree
+from inlay.backends.decoders.replies import Draft, Language
+from inlay.backends.decoders.transformers_loop import TransformersLoop
+from inlay.backends.decoders.whole_batches import write_batches
+from inlay.backends.device import choose_dtype, device_name, use_one_core
+from inlay.backends.digests import check_digests
+from inlay.backends.memory import told_as_out_of_memory
+from inlay.backends.pretrained import load_pretrained, load_tokenizer
+from inlay.models.ref import ModelRef
+
+# Tokens of a batch, prompts and replies together. A CPU gains little beyond; a GPU takes what it has room for.
+CPU_BATCH_TOKENS = 8_192
+GPU_BATCH_TOKENS = 131_072
+_CPU_CACHE_BYTES = 2 << 30
+
+
+class TorchLanguageModel:
+    """One model on one device."""
+
+    def __init__(self, ref: ModelRef, device: torch.device) -> None:
+        # Imported here: transformers takes longer to import than anything else in this package.
+        from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, GenerationConfig
+
+        self.ref = ref
+        check_digests(ref)
+        self._device = device
+        dtype = choose_dtype(ref.dtype, device)
+        self.device = device_name(device, dtype)
+        self.workers = 1
+        config = json.loads((ref.folder / "config.json").read_text(encoding="utf-8"))
+        encoder_decoder = bool(config.get("is_encoder_decoder"))
+        tokenizer = load_tokenizer(ref)
+        model = load_pretrained(AutoModelForSeq2SeqLM if encoder_decoder else AutoModelForCausalLM, ref, dtype)
+        model.to(device)
+        self._ends = _ends(model, tokenizer)
+        self._tokenizer = tokenizer
+        self._language = Language(lambda ids: tokenizer.decode(ids, skip_special_tokens=True), frozenset(self._ends))
+        self._chat = ChatPrompts(ref, tokenizer, self._ends, encoder_decoder=encoder_decoder)
+        self._reader = None if encoder_decoder else reader_of(model, device)
+        self._other = EncoderDecoder(model, device) if encoder_decoder else TransformersLoop(model, device)
+        # Of the settings that a model brings for its generation only ends and beginnings are followed; how a token is
+        # chosen is the instruction's affair.
+        model.generation_config = GenerationConfig()  # type: ignore[no-untyped-call]
+        self._vocabulary = int(model.get_output_embeddings().weight.shape[0])
+        self.max_batch_tokens = _batch_tokens(device, self._reader)
+        self._trees: dict[Choices, OptionTree] = {}
+        self._lock = threading.Lock()
+
+    def start_worker(self) -> None:
+        """Called first in each of several worker threads: one core each."""
+        use_one_core()
+
+    def encode(self, instruction: Instruction, prompts: Sequence[Prompt]) -> list[Encoded | str]:
+        refused = self._constraint(instruction)
+        if isinstance(refused, str):
+            return [refused] * len(prompts)
+        return self._chat.encode(instruction.system, prompts, instruction.max_tokens)
+
+    def generate(
+        self,
+        instruction: Instruction,
+        rows: Sequence[Encoded],
+        *,
+        max_batch_tokens: int,
+        stopped: Callable[[], bool],
+        done: Done,
+    ) -> None:
+        """Greedy at temperature 0; above, every token of the vocabulary may be drawn (no top_k, no top_p), and no
+        repetition is punished. A reply's text is what the tokenizer decodes; its white space is left as it is."""
+        constraint = self._constraint(instruction)
+        if isinstance(constraint, str):
+            for place in range(len(rows)):
+                done(place, constraint)
+            return
+        drafts = [
+            Draft(place, row, instruction, self._language, None if constraint is None else constraint.start())
+            for place, row in enumerate(rows)
+        ]
+        by_row = [draft for draft in drafts if self._is_read_by_row(draft.length + draft.may_write)]
+        if by_row and self._reader is not None:
+            Writer(self._reader, by_row, instruction.temperature, max_batch_tokens).write(stopped, done)
+        others = [draft for draft in drafts if not self._is_read_by_row(draft.length + draft.may_write)]
+        write_batches(
+            self._other.write,
+            others,
+            instruction.temperature,
+            self._device,
+            max_batch_tokens=max_batch_tokens,
+            stopped=stopped,
+            done=done,
+        )
+
+    def tokenize(self, texts: list[str], pairs: list[str] | None, prompt: str | Choices) -> Tokens:
+        """Tokens up to where the answer begins, see ChatPrompts.asked()."""
+        if not isinstance(prompt, Choices):
+            raise TypeError("a language model is asked Choices of a text")
+        asked = self._chat.asked(prompt, texts, pairs, self._tree(prompt).depth)
+        offsets = np.zeros(len(asked) + 1, dtype=np.int64)
+        np.cumsum([len(ids) for ids, _ in asked], out=offsets[1:])
+        ids = np.concatenate([ids for ids, _ in asked]) if asked else np.zeros(0, dtype=np.int32)
+        before = np.array([n for _, n in asked], dtype=np.int64)
+        return Tokens(ids, offsets, None, before, choices=prompt, alike=None if pairs is None else _alike(texts))
+
+    @torch.inference_mode()
+    def run(self, tokens: Tokens) -> Floats:
+        assert tokens.choices is not None
+        tree = self._tree(tokens.choices)
+        rows = [tokens.ids[start:end] for start, end in zip(tokens.offsets[:-1], tokens.offsets[1:], strict=True)]
+        found = np.zeros((len(rows), len(tree.options)), dtype=np.float32)
+        by_row = [i for i, row in enumerate(rows) if self._is_read_by_row(len(row) + tree.depth)]
+        others = [i for i, row in enumerate(rows) if not self._is_read_by_row(len(row) + tree.depth)]
+        with told_as_out_of_memory(self._device):
+            if by_row and self._reader is not None:
+                alike = None if tokens.alike is None else tokens.alike[by_row]
+                found[by_row] = likelihoods(self._reader, [rows[i] for i in by_row], tree, alike).cpu().numpy()
+            if others:
+                found[others] = self._other.likelihoods([rows[i] for i in others], tree).cpu().numpy()
+        return found
+
+    def _is_read_by_row(self, n_tokens: int) -> bool:
+        reader = self._reader
+        return reader is not None and (reader.window is None or n_tokens <= reader.window)
+
+    def _tree(self, choices: Choices) -> OptionTree:
+        with self._lock:
+            if choices not in self._trees:
+                if len(self._trees) > 64:
+                    self._trees.clear()
+                self._trees[choices] = option_tree(self._chat.options(choices), self._chat.end)
+            return self._trees[choices]
+
+    def _constraint(self, instruction: Instruction) -> Any:
+        """What every reply must keep to, None for nothing, or why that cannot be had."""
+        if instruction.schema is None:
+            return None
+        from inlay.backends.constrained.decoding_mask import compile_constraint
+
+        try:
+            return compile_constraint(self._tokenizer, self._vocabulary, self._ends, instruction.schema)
+        except ValueError as error:
+            return str(error)
+
+
+def _alike(texts: Sequence[str]) -> Ints:
+    places: dict[str, int] = {}
+    return np.array([places.setdefault(text, len(places)) for text in texts], dtype=np.int64)
+
+
+def _ends(model: Any, tokenizer: Any) -> tuple[int, ...]:
+    """Tokens that end a reply, as transformers' own generate() has them."""
+    for said in (model.generation_config.eos_token_id, getattr(model.config, "eos_token_id", None)):
+        if said is not None:
+            return tuple(said) if isinstance(said, list | tuple) else (int(said),)
+    return () if tokenizer.eos_token_id is None else (int(tokenizer.eos_token_id),)
+
+
+def _batch_tokens(device: torch.device, reader: CausalReader | None) -> int:
+    if device.type != "cuda":
+        return CPU_BATCH_TOKENS if reader is None else min(CPU_BATCH_TOKENS, _CPU_CACHE_BYTES // reader.token_bytes)
+    if reader is None:
+        return GPU_BATCH_TOKENS // 8
+    free, _ = torch.cuda.mem_get_info(device)
+    return max(1, min(GPU_BATCH_TOKENS, free // 2 // (PADDED * reader.token_bytes)))

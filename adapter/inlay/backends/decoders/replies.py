@@ -1,0 +1,104 @@
+"""A reply while it is written: which tokens it has, and when it is over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from inlay.backends.base import Encoded, Instruction, Reply
+from inlay.backends.decoders.sampling import drawn, draws, likeliest
+
+if TYPE_CHECKING:
+    from inlay.backends.constrained.decoding_mask import State
+
+
+@dataclass(frozen=True)
+class Language:
+    """What a model's replies are written in. text: of token ids, without special tokens and with spaces as the model's
+    own tokenizer decodes them; nothing else is cut off. ends: tokens that end a reply."""
+
+    text: Callable[[list[int]], str]
+    ends: frozenset[int]
+
+
+class Draft:
+    """One row's reply. place: of the row among those that generate() was given."""
+
+    def __init__(
+        self, place: int, row: Encoded, instruction: Instruction, language: Language, state: State | None
+    ) -> None:
+        self.place = place
+        self.ids: Any = row.ids
+        self.written: list[int] = []
+        self.state = state
+        self._truncated = row.truncated
+        self._language = language
+        self._max_tokens = instruction.max_tokens
+        # A reply of a schema ends where the schema says so.
+        self._stops = tuple(stop for stop in instruction.stop if stop and state is None)
+        # A token is one byte at least, so a stop text lies within as many of the last tokens; some more, since a
+        # decoder may treat the first one's space in its own way.
+        self._stop_tokens = 8 + max((len(stop.encode()) for stop in self._stops), default=0)
+        self._draws = draws(instruction.seed, row.ids) if instruction.temperature > 0 else None
+        self._ended = False
+
+    @property
+    def tokens(self) -> Any:
+        """Prompt and reply so far, int32."""
+        return np.concatenate([self.ids, np.array(self.written, dtype=np.int32)]) if self.written else self.ids
+
+    @property
+    def length(self) -> int:
+        return len(self.ids) + len(self.written)
+
+    @property
+    def may_write(self) -> int:
+        """Tokens that the reply may still get."""
+        return self._max_tokens - len(self.written)
+
+    def uniform(self) -> float:
+        """The next of the row's own random numbers."""
+        assert self._draws is not None
+        return float(self._draws.random())
+
+    def take(self, token: int) -> bool:
+        """Adds a token; True when the reply is over."""
+        self.written.append(token)
+        if self.state is not None:
+            self.state.advance(token)
+            self._ended = self.state.finished
+        elif token in self._language.ends:
+            self._ended = True
+        elif self._stops:
+            recent = self._language.text(self.written[-self._stop_tokens :])
+            self._ended = any(stop in recent for stop in self._stops)
+        return self._ended or len(self.written) >= self._max_tokens
+
+    def reply(self) -> Reply | str:
+        """The reply, or why the row has none."""
+        if self.state is not None and self.state.problem is not None:
+            return self.state.problem
+        if self.state is not None and not self._ended:
+            return f"the reply was cut at max_tokens = {self._max_tokens} before it was complete"
+        over = self._ended and self.written[-1] in self._language.ends
+        text = self._language.text(self.written[:-1] if over else self.written)
+        cuts = [place for place in (text.find(stop) for stop in self._stops) if place >= 0]
+        return Reply(
+            text[: min(cuts)] if cuts else text, len(self.ids), len(self.written), self._truncated, self._ended
+        )
+
+
+def chosen(drafts: Sequence[Draft], logits: torch.Tensor, temperature: float) -> list[int]:
+    """The next token of each draft. logits: float32 [drafts, vocabulary]; what schemas forbid is set to -inf."""
+    states = [draft.state for draft in drafts]
+    if any(state is not None for state in states):
+        from inlay.backends.constrained.decoding_mask import fill_masks
+
+        fill_masks(states, logits)
+    if temperature <= 0:
+        return likeliest(logits)
+    return drawn(logits, temperature, [draft.uniform() for draft in drafts])

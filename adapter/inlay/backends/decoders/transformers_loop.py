@@ -1,0 +1,93 @@
+"""transformers' own generate() for decoder-only models whose memory is more than keys and values: state-space and
+recurrent layers, windows shorter than a row. It is told each token, so sampling, schemas and ends are ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
+
+from inlay.backends.chat.control_tokens import Ids
+from inlay.backends.decoders.likelihood import summed
+from inlay.backends.decoders.option_tree import OptionTree
+from inlay.backends.decoders.whole_batches import Batch
+
+
+class TransformersLoop:
+    """One such model on one device."""
+
+    def __init__(self, model: Any, device: torch.device) -> None:
+        self._model = model
+        self._device = device
+
+    def write(self, batch: Batch) -> None:
+        """Takes a batch to its end."""
+        rows = [draft.ids for draft in batch.begun]
+        ids = np.zeros((len(rows), max(len(row) for row in rows)), dtype=np.int64)
+        mask = np.zeros_like(ids)
+        for i, row in enumerate(rows):
+            ids[i, -len(row) :] = row
+            mask[i, -len(row) :] = 1
+        self._model.generate(
+            torch.from_numpy(ids).to(self._device),
+            attention_mask=torch.from_numpy(mask).to(self._device),
+            generation_config=GenerationConfig(  # type: ignore[no-untyped-call]
+                max_new_tokens=max(draft.may_write for draft in batch.begun), do_sample=False, pad_token_id=0
+            ),
+            logits_processor=LogitsProcessorList([_Told(batch)]),
+            stopping_criteria=StoppingCriteriaList([_Over(batch)]),
+        )
+
+    @torch.inference_mode()
+    def likelihoods(self, rows: Sequence[Ids], tree: OptionTree) -> torch.Tensor:
+        """As likelihood.py, from a pass for each row, in which every option is one row of a batch."""
+        width = max(1, tree.depth)
+        options = np.zeros((len(tree.options), width - 1), dtype=np.int64)
+        for i, option in enumerate(tree.options):
+            options[i, : max(0, len(option) - 1)] = option[:-1]
+        steps = _steps_of(tree)
+        found = []
+        for row in rows:
+            prompts = np.tile(row.astype(np.int64), (len(options), 1))
+            ids = torch.from_numpy(np.concatenate([prompts, options], axis=1)).to(self._device)
+            logits = self._model(input_ids=ids, use_cache=False, logits_to_keep=width).logits[:, -width:]
+            found.append(summed(logits.reshape(1, -1, logits.shape[-1]), steps))
+        return torch.cat(found)
+
+
+def _steps_of(tree: OptionTree) -> OptionTree:
+    """The same options without sharing: node i * width + t stands before token t of option i."""
+    width = max(1, tree.depth)
+    steps = [
+        (number * width + place, token, number)
+        for number, option in enumerate(tree.options)
+        for place, token in enumerate(option)
+    ]
+    return OptionTree(tree.options, (), tree.sees, np.array(steps, dtype=np.int64).reshape(-1, 3).T)
+
+
+class _Told(LogitsProcessor):
+    """Lets through the one token that was chosen for each row."""
+
+    def __init__(self, batch: Batch) -> None:
+        self._batch = batch
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        tokens = self._batch.take(scores) if self._batch.places else [0] * len(scores)
+        told = torch.full_like(scores, float("-inf"))
+        told[torch.arange(len(scores)), torch.tensor(tokens)] = 0.0
+        return told
+
+
+class _Over(StoppingCriteria):
+    def __init__(self, batch: Batch) -> None:
+        self._batch = batch
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **_: Any) -> torch.Tensor:
+        stopped = self._batch.stopped()
+        over = [stopped or draft is None for draft in self._batch.drafts]
+        return torch.tensor(over, dtype=torch.bool, device=input_ids.device)

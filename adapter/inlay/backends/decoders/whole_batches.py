@@ -1,0 +1,80 @@
+"""Replies in batches whose rows all begin together, for models that cannot be read row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+
+from inlay.backends.base import BatchFailed, Done
+from inlay.backends.decoders.replies import Draft, chosen
+from inlay.backends.memory import told_as_out_of_memory
+
+
+class Batch:
+    """Rows that were begun together. drafts: None in the place of one that is over."""
+
+    def __init__(self, drafts: Sequence[Draft], temperature: float, stopped: Callable[[], bool], done: Done) -> None:
+        self.begun = tuple(drafts)
+        self.drafts: list[Draft | None] = list(drafts)
+        self.stopped = stopped
+        self._temperature = temperature
+        self._done = done
+
+    @property
+    def places(self) -> list[int]:
+        """Of the rows that are under way."""
+        return [i for i, draft in enumerate(self.drafts) if draft is not None]
+
+    def take(self, logits: torch.Tensor) -> list[int]:
+        """The next token of each row, 0 for those that are over. logits: [rows, vocabulary]."""
+        places = self.places
+        under_way = [draft for draft in self.drafts if draft is not None]
+        tokens = [0] * len(self.drafts)
+        found = chosen(under_way, logits[places].float(), self._temperature)
+        for place, draft, token in zip(places, under_way, found, strict=True):
+            tokens[place] = token
+            if draft.take(token):
+                self.drafts[place] = None
+                self._done(draft.place, draft.reply())
+        return tokens
+
+    def close_up(self) -> list[int]:
+        """Leaves those that are over behind; returns the places of the others."""
+        places = self.places
+        self.drafts = [self.drafts[place] for place in places]
+        return places
+
+
+@torch.inference_mode()
+def write_batches(
+    write: Callable[[Batch], None],
+    drafts: Sequence[Draft],
+    temperature: float,
+    device: torch.device,
+    *,
+    max_batch_tokens: int,
+    stopped: Callable[[], bool],
+    done: Done,
+) -> None:
+    """write: takes one batch to its end, or to where batch.stopped() says so. Raises BatchFailed."""
+    for rows in cut_whole_batches(drafts, max_batch_tokens):
+        if stopped():
+            return
+        batch = Batch(rows, temperature, stopped, done)
+        try:
+            with told_as_out_of_memory(device):
+                write(batch)
+        except Exception as error:
+            raise BatchFailed([draft.place for draft in batch.drafts if draft is not None], error) from error
+
+
+def cut_whole_batches(drafts: Sequence[Draft], max_batch_tokens: int) -> Iterator[list[Draft]]:
+    """Longest first; rows times the longest prompt with its reply stay within the budget unless one row is larger."""
+    ordered = sorted(drafts, key=lambda draft: -draft.length)
+    start = 0
+    while start < len(ordered):
+        first = ordered[start]
+        n_rows = max(1, max_batch_tokens // (first.length + first.may_write))
+        yield ordered[start : start + n_rows]
+        start += n_rows

@@ -1,0 +1,1 @@
+"""Requests to a server: connections, limits, retries."""

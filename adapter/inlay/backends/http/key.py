@@ -1,0 +1,43 @@
+"""The key of an endpoint: known by the name of an environment variable, read when a request is sent, shown nowhere."""
+
+from __future__ import annotations
+
+import os
+
+from inlay.errors import EndpointError
+from inlay.models.ref import Endpoint
+
+MASK = "***"
+
+# What is shorter stands in for a key where a server wants any ('EMPTY', 'ollama'); in a reply it may be a word.
+_LEAST_KEY_IN_REPLY = 12
+_LEAST_KEY_IN_ERROR = 4
+
+
+def read_key(endpoint: Endpoint, where: str) -> str | None:
+    """None where the endpoint needs none. Raises EndpointError, without the value, where it is missing or no header
+    could hold it. where: how an error names the model."""
+    name = endpoint.api_key_env
+    if name is None:
+        return None
+    key = os.environ.get(name, "").strip()
+    if not key:
+        raise EndpointError(
+            f"{where}: the environment variable {name} is not set; it holds the server's key. Type: "
+            f"export {name}='…'. Leave api_key_env out of inlay.toml if the server needs none."
+        )
+    if not (key.isascii() and key.isprintable()):
+        raise EndpointError(
+            f"{where}: the environment variable {name} has a line break or a character in it that no key has. "
+            "Copy the key again."
+        )
+    return key
+
+
+def masked(text: str, key: str | None) -> str:
+    """A server's error without the key, should the server have repeated it."""
+    return text.replace(key, MASK) if key is not None and len(key) >= _LEAST_KEY_IN_ERROR else text
+
+
+def masked_reply(text: str, key: str | None) -> str:
+    return text.replace(key, MASK) if key is not None and len(key) >= _LEAST_KEY_IN_REPLY else text

@@ -1,0 +1,110 @@
+"""How a request is put to a server, and how it is put after the server has refused one for its form.
+
+Servers differ in small things: the name of the longest reply, whether they take a seed, a temperature, stop texts or a
+system message, how they are told of a schema. Nothing is asked beforehand: a 400 that names the thing is answered by a
+request without it, and what works is kept for the requests that follow.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from inlay.backends.base import Instruction
+from inlay.backends.openai.schema import ReplySchema, strict
+from inlay.types import Structured
+
+Level = Literal["strict", "json_schema", "json_object", "none"]
+
+_WEAKER: dict[Level, Level] = {"strict": "json_schema", "json_schema": "json_object", "json_object": "none"}
+
+_SCHEMA_WORDS = ("response_format", "json_schema", "json_object", "json mode", "structured output", "guided", "grammar")
+# What chat templates without a system's part raise (Gemma, Mistral).
+_NO_SYSTEM_WORDS = ("system role", "roles must alternate", "only user and assistant roles")
+_REFUSED = re.compile(
+    r"unsupported|not support|only the default|unrecogni[sz]ed|unknown|unexpected|extra |not permitted|not allowed"
+    r"|invalid"
+)
+# Without a seed or a temperature a reply is still a reply; stop texts are cut off here in any case (openai_reply.py).
+_OPTIONAL = ("temperature", "seed", "stop")
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """structured: how the server is told of a schema. left_out: parameters that it does not take."""
+
+    structured: Level = "none"
+    tokens_field: str = "max_tokens"
+    left_out: frozenset[str] = frozenset()
+    system_role: bool = True
+
+
+def first_dialect(structured: Structured, schema: ReplySchema | None) -> Dialect:
+    if schema is None:
+        return Dialect()
+    return Dialect("strict" if structured == "json_schema" and strict(schema.schema) else structured)
+
+
+def adapted(dialect: Dialect, complaint: str) -> Dialect | None:
+    """What to try after this complaint (Verdict.complaint: 'parameter: message'); None where it is about the row.
+
+    >>> adapted(Dialect(), "max_tokens: use 'max_completion_tokens' instead.").tokens_field
+    'max_completion_tokens'
+    """
+    if dialect.tokens_field == "max_tokens" and "max_completion_tokens" in complaint:
+        return replace(dialect, tokens_field="max_completion_tokens")
+    if dialect.structured != "none" and any(word in complaint for word in _SCHEMA_WORDS):
+        return replace(dialect, structured=_WEAKER[dialect.structured])
+    if dialect.system_role and any(words in complaint for words in _NO_SYSTEM_WORDS):
+        return replace(dialect, system_role=False)
+    for name in _OPTIONAL:
+        named = complaint.startswith(f"{name}:") or re.search(rf"['\"`]{name}['\"`]", complaint)
+        if named and name not in dialect.left_out and _REFUSED.search(complaint):
+            return replace(dialect, left_out=dialect.left_out | {name})
+    return None
+
+
+class Form:
+    """Everything of a request but what the user says: made once for a call and a dialect."""
+
+    def __init__(self, model: str, instruction: Instruction, schema: ReplySchema | None, dialect: Dialect) -> None:
+        self.dialect = dialect
+        fields: dict[str, Any] = {
+            "model": model,
+            dialect.tokens_field: instruction.max_tokens,
+            "temperature": instruction.temperature,
+            "seed": instruction.seed,
+        }
+        if instruction.stop:
+            fields["stop"] = list(instruction.stop)
+        for name in dialect.left_out:
+            fields.pop(name, None)
+        system = instruction.system
+        if schema is not None:
+            if dialect.structured == "json_object":
+                fields["response_format"] = {"type": "json_object"}
+            elif dialect.structured != "none":
+                named = {"name": "reply", "strict": dialect.structured == "strict", "schema": schema.schema}
+                fields["response_format"] = {"type": "json_schema", "json_schema": named}
+            if dialect.structured in ("json_object", "none"):
+                system = f"{system}\n\n{asking_for_json(schema)}".strip()
+        self.system = system
+        self._start = json.dumps(fields)[:-1] + ', "messages": ['
+        self._first = _message("system", system) + ", " if system and dialect.system_role else ""
+
+    def body(self, *turns: tuple[str, str]) -> bytes:
+        """(role, what it says), the user first. What it says is a JSON string and nothing else in the request."""
+        if self.system and not self.dialect.system_role:
+            (role, said), *others = turns
+            turns = ((role, f"{self.system}\n\n{said}"), *others)
+        return f"{self._start}{self._first}{', '.join(_message(*turn) for turn in turns)}]}}".encode("ascii")
+
+
+def asking_for_json(schema: ReplySchema) -> str:
+    return f"Reply with one JSON value and nothing else. It must be valid for this JSON Schema: {schema.text}"
+
+
+def _message(role: str, said: str) -> str:
+    return json.dumps({"role": role, "content": said})

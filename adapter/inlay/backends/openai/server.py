@@ -1,0 +1,332 @@
+"""An endpoint as this process knows it: its connections, its limits, and one request with all its attempts.
+
+However many threads ask, no more than endpoint.concurrency requests are under way at once, one gate stands before them
+(http_gate.py) and one budget pays for repeats (http_retry.py). Everything but where() and server_for() runs on the
+loop of http_loop.py.
+
+ask() gives the answer, or a Verdict whose reason is the row's error. It raises EndpointError where no row is to blame:
+
+    the key, the account, the model or the address is refused; the server redirects
+    the server asks for a pause longer than retry_s, or has refused everything for that long
+    too many failures in a row without one answer between them (RetryBudget)
+
+A request refused for its pace (429) is asked again until retry_s after its first attempt, and counts no attempt. What
+may work the next time is sent ATTEMPTS times at most, within retry_s and the budget.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+from yarl import URL
+
+from inlay.backends.http.gate import Gate
+from inlay.backends.http.key import masked, read_key
+from inlay.backends.http.loop import at_close
+from inlay.backends.http.retry import ATTEMPTS, RetryBudget, wait_before_s
+from inlay.backends.http.verdict import BodyTooLarge, Verdict, judged, judged_error
+from inlay.errors import ConfigError, EndpointError
+from inlay.models.ref import Endpoint
+
+CONNECT_S = 5.0
+MOST_BODY_BYTES = 10_000_000
+# An answer with many vectors is longer: 256 of them with 4,096 numbers of 20 characters.
+MOST_VECTOR_BYTES = 64_000_000
+
+# Servers close idle connections after 5 s (uvicorn) and more. A request that goes out on one of them at that moment is
+# lost, so ours are closed earlier.
+_KEEP_ALIVE_S = 4.0
+
+# The longest sleep at the gate: what others give back meanwhile may open it sooner than it was foreseen.
+_GATE_LOOK_S = 0.1
+
+Body = bytes | Callable[[], aiohttp.FormData]
+Answer = dict[str, Any]
+
+
+class Server:
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
+        self.where = where(endpoint)
+        self.gate = Gate(endpoint.requests_per_minute, endpoint.tokens_per_minute, time.monotonic())
+        self.budget = RetryBudget(endpoint.concurrency)
+        self.has_answered = False
+        self._slots = asyncio.Semaphore(endpoint.concurrency)
+        self._at_gate = asyncio.Lock()
+        self._calls = 0
+        self._session: aiohttp.ClientSession | None = None
+
+    def key(self) -> str | None:
+        return read_key(self.endpoint, self.where)
+
+    def url(self, path: str) -> URL:
+        """Of a path below the base URL, whose query (an api-version) stays."""
+        base = URL(self.endpoint.base_url)
+        return base.with_path(f"{base.path.rstrip('/')}/{path}").with_query(base.query)
+
+    @contextlib.contextmanager
+    def call(self) -> Iterator[None]:
+        """Around the work of one caller."""
+        self._calls += 1
+        if self._calls == 1:
+            self.budget.begin()
+            self.gate.begin()
+        try:
+            yield
+        finally:
+            self._calls -= 1
+
+    async def ask(
+        self,
+        url: URL,
+        body: Body | None,
+        *,
+        holds: str,
+        tokens: int = 0,
+        name: str | None = None,
+        attempts: int = ATTEMPTS,
+        most_bytes: int = MOST_BODY_BYTES,
+        timeout_s: float | None = None,
+    ) -> Answer | Verdict:
+        """POSTs the body, or GETs where there is none. holds: a field that every answer has. tokens: what the request
+        may use at most. name: the idempotency key. most_bytes: of the answer. timeout_s: where it is another than the
+        endpoint's."""
+        self.budget.asked()
+        tried = 0
+        first_sent: float | None = None
+        last = ""
+        while True:
+            async with self._slots:
+                await self._pass_gate(tokens)
+                sent = time.monotonic()
+                if first_sent is None:
+                    first_sent = sent
+                elif sent - first_sent > self.endpoint.retry_s:
+                    self.gate.settle(tokens, 0)
+                    return Verdict("refused", f"{last} (asked again for {sent - first_sent:.0f} s; see retry_s)")
+                found = await self._attempt(url, body, holds, name, most_bytes, timeout_s or self.endpoint.timeout_s)
+            if not isinstance(found, Verdict):
+                self.has_answered = True
+                self.gate.answered()
+                self.gate.settle(tokens, _used(found, tokens))
+                self.budget.answered()
+                return found
+            self.gate.settle(tokens, 0)
+            self._give_up_if_hopeless(found)
+            now = time.monotonic()
+            last = found.reason
+            left_s = first_sent + self.endpoint.retry_s - now
+            if found.kind == "refused":
+                if self._refused(now, sent, found) > left_s:
+                    return Verdict("refused", f"{last} (asked again for {now - first_sent:.0f} s; see retry_s)")
+            elif found.kind == "again":
+                tried += 1
+                wait_s = max(wait_before_s(tried + 1), found.wait_s or 0.0)
+                if tried >= attempts or wait_s > left_s or not self.budget.take():
+                    shown = f"{last} ({tried} attempt{'s' if tried > 1 else ''})"
+                    return Verdict("again", shown, complaint=found.complaint)
+                await asyncio.sleep(wait_s)
+            else:
+                return found
+
+    async def lines(self, url: URL) -> AsyncIterator[bytes]:
+        """The lines of a file of any size. Raises aiohttp.ClientError or TimeoutError where it breaks off, and
+        EndpointError where it is refused."""
+        timeout_s = self.endpoint.timeout_s
+        async with self._slots:
+            async with asyncio.timeout(timeout_s):
+                response = await self._opened().get(url, headers=self._headers(None), allow_redirects=False)
+            async with response:
+                if response.status != 200:
+                    content = await _read(response, MOST_BODY_BYTES)
+                    verdict = judged(response.status, response.headers, content, time.time(), self.hide)
+                    if verdict.kind in ("again", "refused"):
+                        raise aiohttp.ClientPayloadError(verdict.reason)
+                    raise self.refusal(verdict)
+                rest = b""
+                while True:
+                    async with asyncio.timeout(timeout_s):
+                        piece = await response.content.readany()
+                    if not piece:
+                        break
+                    *whole, rest = (rest + piece).split(b"\n")
+                    for line in whole:
+                        yield line
+                if rest:
+                    yield rest
+
+    def refusal(self, verdict: Verdict) -> EndpointError:
+        hint = ""
+        if verdict.kind == "absent":
+            hint = " Is base_url right? It often ends in /v1."
+        elif self.endpoint.api_key_env is not None:
+            hint = f" The key is read from the environment variable {self.endpoint.api_key_env}."
+        return EndpointError(f"{self.where}: {verdict.reason}.{hint}")
+
+    async def _pass_gate(self, tokens: int) -> None:
+        """In the order of arrival: the one in front sleeps, the others queue for the lock."""
+        now = time.monotonic()
+        if not self._at_gate.locked() and not self.gate.wait_s(now, tokens):
+            self.gate.take(now, tokens)
+            return
+        async with self._at_gate:
+            while wait_s := self.gate.wait_s(now := time.monotonic(), tokens):
+                await asyncio.sleep(min(wait_s, _GATE_LOOK_S))
+            self.gate.take(now, tokens)
+
+    async def _attempt(
+        self, url: URL, body: Body | None, holds: str, name: str | None, most_bytes: int, timeout_s: float
+    ) -> Answer | Verdict:
+        try:
+            # aiohttp's own limit for all of a request is not used: this one holds for a body that drips, too.
+            async with (
+                asyncio.timeout(timeout_s),
+                self._opened().request(
+                    "GET" if body is None else "POST",
+                    url,
+                    data=body() if callable(body) else body,
+                    headers=self._headers(name, json_body=isinstance(body, bytes)),
+                    allow_redirects=False,
+                ) as response,
+            ):
+                status, headers = response.status, response.headers
+                content = await _read(response, most_bytes)
+        except (aiohttp.ClientError, TimeoutError, OSError, BodyTooLarge) as error:
+            return judged_error(error, timeout_s, self.hide)
+        if 200 <= status < 300:
+            found = _parsed(content)
+            if isinstance(found, dict):
+                if holds in found:
+                    return found
+                status = _status_inside(found)
+        return judged(status, headers, content, time.time(), self.hide)
+
+    def _refused(self, now: float, sent: float, verdict: Verdict) -> float:
+        """Seconds until this server may be asked again."""
+        retry_s = self.endpoint.retry_s
+        wait_s = self.gate.refuse(now, sent, verdict.wait_s)
+        refused_s = self.gate.refused_for_s(now)
+        if (verdict.wait_s or 0.0) > retry_s or refused_s > retry_s:
+            asked = f" and asks for a pause of {verdict.wait_s:,.0f} s" if verdict.wait_s else ""
+            raise EndpointError(
+                f"{self.where}: {verdict.reason}{asked}; nothing was answered for {refused_s:.0f} s. retry_s is "
+                f"{retry_s:g}. Ask again later: finished rows are kept. Lower concurrency or set requests_per_minute "
+                "in inlay.toml if this comes often."
+            )
+        return wait_s
+
+    def _give_up_if_hopeless(self, verdict: Verdict) -> None:
+        if verdict.kind == "endpoint" or (verdict.kind == "absent" and not self.has_answered):
+            raise self.refusal(verdict)
+        if verdict.kind == "again" and self.budget.failed():
+            raise EndpointError(
+                f"{self.where}: {verdict.reason}. So it was with the last {self.budget.give_up_after} requests, and "
+                "the server is given up. Is it running? Ask again when it is: finished rows are kept."
+            )
+
+    def _opened(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=self.endpoint.concurrency, keepalive_timeout=_KEEP_ALIVE_S),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers={"User-Agent": "inlay", "Accept": "application/json"},
+                trust_env=False,
+            )
+            at_close(self._session.close)
+        return self._session
+
+    def _headers(self, name: str | None, *, json_body: bool = False) -> dict[str, str]:
+        headers = {"Content-Type": "application/json"} if json_body else {}
+        key = self.key()
+        if key is not None:
+            headers["Authorization"] = f"Bearer {key}"
+        if name is not None:
+            headers["Idempotency-Key"] = name
+        return headers
+
+    def hide(self, text: str) -> str:
+        """Without the key, which some servers repeat in what they say."""
+        return masked(text, self.key())
+
+
+_servers: dict[tuple[int, Endpoint], Server] = {}
+_lock = threading.Lock()
+
+
+def server_for(endpoint: Endpoint) -> Server:
+    """The one of this process. Raises ConfigError where the address cannot be one."""
+    parts = urlsplit(endpoint.base_url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ConfigError(
+            f"model {endpoint.model!r}: base_url is {endpoint.base_url!r}; write it like 'http://localhost:8000/v1'."
+        )
+    if parts.username is not None or parts.password is not None:
+        raise ConfigError(
+            f"model {endpoint.model!r}: base_url for {parts.hostname} has a user name or a password in it. Put the key "
+            "into an environment variable and name that in api_key_env."
+        )
+    known_by = os.getpid(), endpoint  # a forked child has neither the parent's loop nor its connections
+    with _lock:
+        if known_by not in _servers:
+            _servers[known_by] = Server(endpoint)
+        return _servers[known_by]
+
+
+def where(endpoint: Endpoint) -> str:
+    """How an error names the model and its server: never with a path or a key."""
+    return f"model {endpoint.model!r} at {host(endpoint)}"
+
+
+def host(endpoint: Endpoint) -> str:
+    parts = urlsplit(endpoint.base_url)
+    return f"{parts.hostname}:{parts.port}" if parts.port else str(parts.hostname)
+
+
+async def _read(response: aiohttp.ClientResponse, most_bytes: int) -> bytes:
+    pieces: list[bytes] = []
+    size = 0
+    async for piece in response.content.iter_any():
+        size += len(piece)
+        if size > most_bytes:
+            raise BodyTooLarge(f"the answer has more than {most_bytes:,} bytes and was not read to its end")
+        pieces.append(piece)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _parsed(content: bytes) -> Any:
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _status_inside(found: Answer) -> int:
+    """Some gateways answer 200 and put the status of whom they asked into the body."""
+    error = found.get("error")
+    code = error.get("code") if isinstance(error, dict) else None
+    return code if isinstance(code, int) and 400 <= code < 600 else 200
+
+
+def usage_of(found: Answer) -> tuple[int | None, int | None]:
+    """Tokens read and written, as far as the server says."""
+    usage = found.get("usage")
+    if not isinstance(usage, dict):
+        return None, None
+    counts = (usage.get(name) for name in ("prompt_tokens", "completion_tokens"))
+    read, written = (count if isinstance(count, int) and count >= 0 else None for count in counts)
+    return read, written
+
+
+def _used(found: Answer, expected: int) -> int:
+    read, written = usage_of(found)
+    return expected if read is None else read + (written or 0)

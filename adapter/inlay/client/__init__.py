@@ -1,0 +1,1 @@
+"""DuckDB as its users see it: connections, functions, relations."""

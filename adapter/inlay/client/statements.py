@@ -1,0 +1,41 @@
+"""Statements as a connection is given them: several in one text, and EXPLAIN among them.
+
+What a connection needs for statements that call a model is all here, so that it is imported with the first of them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import duckdb
+
+from inlay.execution.replacement_scan import variables
+from inlay.execution.runner import is_query
+from inlay.execution.session import Session
+from inlay.execution.statement import execute as execute_one
+from inlay.execution.statement import plain_relation, relation
+from inlay.explanation.explain import explain, explain_rows, explained_statement
+
+__all__ = [
+    "execute", "explain", "explain_rows", "explained_statement", "is_query", "plain_relation", "relation",
+    "run_all_but_last", "variables",
+]  # fmt: skip
+
+
+def execute(session: Session, con: duckdb.DuckDBPyConnection, sql: str, parameters: Any = None) -> Any:
+    """What con.execute(sql, parameters) gives: the result of the last statement of the text."""
+    sql = run_all_but_last(session, con, sql)
+    if (explained := explained_statement(sql)) is not None:
+        explanation = explain(session, con, explained[0], parameters, analyze=explained[1])
+        return explain_rows(con, explanation, "execute")
+    return execute_one(session, con, sql, parameters)
+
+
+def run_all_but_last(session: Session, con: duckdb.DuckDBPyConnection, sql: str) -> str:
+    """Of several statements in one text, runs those before the last and gives the last."""
+    statements = [statement.query for statement in con.extract_statements(sql)]
+    if len(statements) < 2:
+        return sql
+    for each in statements[:-1]:
+        execute(session, con, each)
+    return str(statements[-1])

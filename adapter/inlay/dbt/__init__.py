@@ -1,0 +1,1 @@
+"""What runs inside dbt, and ahead of it."""

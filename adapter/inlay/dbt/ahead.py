@@ -1,0 +1,117 @@
+"""Runs statements for what they ask of models, and keeps nothing of the rows: `inlay infer` and `inlay plan`.
+
+A dbt project is rebuilt beside its database: what its models are made from is read from the database, which stays
+untouched; models that call no model become views, the others tables in a database of their own that is thrown away.
+What remains is what the models answered, in the result store.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from inlay.client.attach import set_node
+from inlay.client.connection import Connection
+from inlay.dbt.manifest import Node, needed, read_manifest
+from inlay.errors import ConfigError, InlayError
+from inlay.explanation.call_digests import called_specs
+from inlay.parsing.calls import find_calls, without_texts
+
+_BUILT = "_inlay_built"
+
+Said = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Project:
+    """A compiled dbt project and the DuckDB file that it builds into (None: it has no file)."""
+
+    manifest: Path
+    database: Path | None
+
+
+def run_statements(con: Connection, statements: Sequence[tuple[str, str]]) -> None:
+    """Each statement, for its effect on the store; rows of a query are read and dropped."""
+    for _title, statement in statements:
+        relation = con.sql(statement)
+        if relation is not None:
+            for _ in _batches(relation):
+                pass
+
+
+def _batches(relation: Any) -> Iterator[Any]:
+    """Rows in pieces, so that a large result is never held."""
+    read = relation.to_arrow_reader if hasattr(relation, "to_arrow_reader") else relation.fetch_arrow_reader
+    yield from read(65_536)
+
+
+def run_project(con: Connection, project: Project, functions: Sequence[str], folder: Path, said: Said) -> None:
+    """Runs every node that calls one of `functions`, and what it is made from, in databases inside `folder`.
+
+    Raises ConfigError where something that the project is made from is not in its database yet, and InlayError where
+    a node's SQL fails.
+    """
+    nodes = needed(read_manifest(project.manifest, functions))
+    if project.database is not None and project.database.is_file():
+        con.execute(f"ATTACH '{_quoted(project.database)}' AS {_BUILT} (READ_ONLY)")
+    # The first database of a connection in memory is called memory, and so is that of a dbt target in memory.
+    databases = sorted({node.relation[0] for node in nodes if node.relation} - {"memory"})
+    for number, name in enumerate(databases):
+        con.execute(f"ATTACH '{_quoted(folder / f'{number}.duckdb')}' AS {_identifier(name)}")
+    if databases:
+        con.execute(f"USE {_identifier(databases[0])}")
+    for node in nodes:
+        _run_node(con, project, node, said)
+
+
+def _run_node(con: Connection, project: Project, node: Node, said: Said) -> None:
+    if node.sql == "":
+        return
+    set_node(con.duckdb, node.id)
+    if node.relation is None:
+        said(node.name)
+        for _ in _batches(con.sql(str(node.sql))):
+            pass
+        return
+    database, schema, name = (_identifier(part) for part in node.relation)
+    con.execute(f"CREATE SCHEMA IF NOT EXISTS {database}.{schema}")
+    if node.sql is None:
+        try:
+            con.execute(f"CREATE VIEW {database}.{schema}.{name} AS FROM {_BUILT}.{schema}.{name}")
+        except duckdb.Error as error:
+            raise ConfigError(
+                f"{node.name} ({'.'.join(node.relation)}) is not in {project.database or 'any database'}: {error}. "
+                "It is read from there, not computed. Type first: dbt seed, or build it."
+            ) from error
+        return
+    kind = "TABLE" if node.calls_models else "VIEW"
+    if node.calls_models:
+        said(node.name)
+    try:
+        con.execute(f"CREATE {kind} {database}.{schema}.{name} AS {node.sql}")
+    except duckdb.Error as error:
+        raise InlayError(f"{node.name} ({node.id}) cannot be run: {error}") from error
+    if node.calls_models:
+        _make_calls_known(con, node.sql)
+
+
+def _make_calls_known(con: Connection, sql: str) -> None:
+    """DuckDB makes no call where no row comes; the stored form must find it all the same."""
+    specs = called_specs(con._session)
+    for call in find_calls(sql, specs):
+        # Labels that are a column mean nothing here; the stored form has no such calls.
+        with con._session.unaccounted(), contextlib.suppress(duckdb.Error, InlayError):
+            con.execute(f"SELECT {without_texts(call, specs[call.function])}").fetchall()
+
+
+def _identifier(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("'", "''")

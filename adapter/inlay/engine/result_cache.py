@@ -1,0 +1,155 @@
+"""What this process has computed, by key, within a budget of bytes: the least recently used goes first.
+
+Threads that need the same missing key do not both compute it: the first claims it, the others wait. Each claimer
+finishes its own claims before it waits for anyone else's, so waiting never goes in a circle.
+"""
+
+from __future__ import annotations
+
+import mmap
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from inlay.arrays import Floats
+
+Rows = Floats | list[Any]
+"""What was computed for as many keys: a matrix of numbers, or a list of texts."""
+
+# What a key, its place and the dictionary slot cost beside the numbers themselves, measured with tracemalloc.
+ENTRY_BYTES = 250
+
+
+@dataclass
+class _Block:
+    number: int
+    keys: list[bytes]
+    rows: Rows
+    owner: int | None
+
+    @property
+    def bytes(self) -> int:
+        held = self.rows.nbytes if isinstance(self.rows, np.ndarray) else sum(map(len, self.rows))
+        return held + ENTRY_BYTES * len(self.keys)
+
+
+class Memory:
+    """Rows of float32, of one width per signature, and a language model's texts.
+
+    owner: a number for the call of a statement that computed a row. What a call computed itself, in another thread
+    or an earlier chunk, was not known before it began.
+    """
+
+    def __init__(self, budget_bytes: int) -> None:
+        self.budget_bytes = budget_bytes
+        self._lock = threading.Lock()
+        self._index: dict[bytes, tuple[_Block, int]] = {}
+        self._blocks: OrderedDict[int, _Block] = OrderedDict()
+        self._claimed: dict[bytes, threading.Event] = {}
+        self._bytes = 0
+        self._next = 0
+        self._owners: set[int | None] = set()
+
+    def lookup(self, keys: list[bytes], into: Rows, owner: int | None) -> tuple[list[int], list[int]]:
+        """Copies each row that is here to its place in `into`.
+
+        Returns the positions that are not here, and those that are but that the owner itself computed.
+        """
+        missing: list[int] = []
+        own: list[int] = []
+        with self._lock:
+            for position, key in enumerate(keys):
+                found = self._index.get(key)
+                if found is None:
+                    missing.append(position)
+                else:
+                    block, row = found
+                    into[position] = block.rows[row]
+                    self._blocks.move_to_end(block.number)
+                    if owner is not None and block.owner == owner:
+                        own.append(position)
+        return missing, own
+
+    def has_rows_of(self, owner: int) -> bool:
+        """Whether this owner computed any."""
+        return owner in self._owners
+
+    def owned(self, keys: list[bytes], owner: int) -> list[int]:
+        """Positions of those that are here and that the owner itself computed."""
+        with self._lock:
+            found = [self._index.get(key) for key in keys]
+        return [position for position, held in enumerate(found) if held is not None and held[0].owner == owner]
+
+    def claim(self, keys: list[bytes]) -> tuple[list[int], dict[int, threading.Event]]:
+        """(positions that the caller must now compute and release, positions that another thread is computing)."""
+        mine: list[int] = []
+        others: dict[int, threading.Event] = {}
+        event = threading.Event()
+        with self._lock:
+            for position, key in enumerate(keys):
+                waiting = self._claimed.get(key)
+                if waiting is not None:
+                    others[position] = waiting
+                elif key in self._index:
+                    done = threading.Event()
+                    done.set()
+                    others[position] = done
+                else:
+                    self._claimed[key] = event
+                    mine.append(position)
+        return mine, others
+
+    def publish(self, keys: list[bytes], rows: Rows, owner: int | None) -> None:
+        if not keys:
+            return
+        with self._lock:
+            self._next += 1
+            block = _Block(self._next, keys, rows, owner)
+            self._owners.add(owner)
+            self._blocks[block.number] = block
+            self._bytes += block.bytes
+            for row, key in enumerate(keys):
+                self._index[key] = (block, row)
+            while self._bytes > self.budget_bytes and len(self._blocks) > 1:
+                _, oldest = self._blocks.popitem(last=False)
+                self._bytes -= oldest.bytes
+                for key in oldest.keys:
+                    held = self._index.get(key)
+                    if held and held[0] is oldest:
+                        del self._index[key]
+
+    def release(self, keys: list[bytes]) -> None:
+        """Ends claims, computed or not, and wakes whoever waits for them."""
+        events: set[threading.Event] = set()
+        with self._lock:
+            for key in keys:
+                event = self._claimed.pop(key, None)
+                if event:
+                    events.add(event)
+        for event in events:
+            event.set()
+
+    def clear(self) -> None:
+        with self._lock:
+            self._index.clear()
+            self._blocks.clear()
+            self._bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+
+# From this size on, rows get pages of their own instead of a place in the C library's heap.
+_OWN_PAGES_BYTES = 1 << 20
+
+
+def empty_rows(n: int, width: int) -> Floats:
+    """Zeros. Rows outlive what was allocated around them by far; in the heap, every such island keeps the space
+    between it and the next from going back to the system (docs/benchmarks.md)."""
+    n_bytes = 4 * n * width
+    if n_bytes < _OWN_PAGES_BYTES:
+        return np.zeros((n, width), dtype=np.float32)
+    return np.frombuffer(mmap.mmap(-1, n_bytes), dtype=np.float32).reshape(n, width)

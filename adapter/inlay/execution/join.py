@@ -1,0 +1,274 @@
+"""Joins whose condition is a call: the pairs that fulfil it, found ahead.
+
+Where the answer is made of the cosine of two vectors, each distinct value of both sides is embedded once and a blocked
+matrix product gives the pairs; the function's own computation decides each of them. Any other call is asked once for
+each distinct pair, in bulk, within its targets where it has some.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from inlay.arrays import Bools, Floats, Ints, numbers_array
+from inlay.engine import cancel
+from inlay.engine.near_pairs import TooManyPairs, near_pairs
+from inlay.execution.session import Session
+from inlay.functions.contract import Closeness, cosines
+from inlay.parsing.statement import Call, Statement, Unplannable
+from inlay.planner.early_stop import early_stops
+from inlay.planner.gather import KEY, ROWS
+from inlay.planner.join_by_call import VALUE, JoinByCall
+from inlay.planner.lookups import VALUE as ANSWER
+from inlay.planner.lookups import key_places
+from inlay.planner.plan import Plan
+
+MOST_PAIRS = 16_000_000
+"""Pairs that are held: 8 bytes each, and 12 while they are found."""
+
+FEW_ROWS = 4
+"""Where an equality beside the call leaves fewer pairs of rows than this many times the distinct values of both sides,
+the pairs are asked for and not the values."""
+
+NEAR = 1e-5
+"""A score this close to the bound is looked up as the statement would: what is stored may differ in its last bits."""
+
+_tables = itertools.count(1)
+
+
+class Asks(Protocol):
+    """What of a running statement a join needs."""
+
+    session: Session
+    plan: Plan
+    tables: dict[str, Any]
+    all_pairs: dict[int, list[str]]
+    statement_number: int
+
+    @property
+    def held(self) -> Mapping[int, Any]: ...
+    def query(self, sql: str, parameters: Any = None) -> Any: ...
+    def looked_up(self, text: str) -> str: ...
+    def stage(self, number: int) -> None: ...
+    def hold(self, number: int, rows: list[pa.Array], answers: pa.Array) -> None: ...
+
+
+def joined(asks: Asks, join: JoinByCall, settings: tuple[Any, dict[str, Any], int | None]) -> tuple[Statement, str]:
+    """The statement with the call's join made one by pairs, and what was done. settings: labels, options and the
+    connection's number. Raises Unplannable where the call is better asked as it stands."""
+    call = join.statement.calls[join.number]
+    if key_places(call) != ((0, 0), (1, 1)):
+        raise Unplannable("a value of the join is the same for every row")
+    closeness = asks.session.closeness(call.spec.name, settings[0], settings[1])
+    if join.compared is not None and join.compared[0] not in (">", ">="):
+        closeness = None
+    if closeness is None and (join.crossing != () or _stops_early(asks, join)):
+        raise Unplannable("fewer pairs are asked for than all")
+    join, values = distinct_values(asks, join)
+    n_values = sum(map(len, values))
+    if few_rows(asks, join, n_values):
+        raise Unplannable("its other conditions leave few pairs")
+    if closeness is not None:
+        pairs = pairs_by_vectors(asks, call, join, closeness, values, *settings)
+        if pairs.answers is not None:
+            asks.hold(join.number, pairs.texts(), pairs.answers)
+        asked = f"{len(values[0]):,} and {len(values[1]):,} distinct values are asked for, not their pairs"
+    else:
+        pairs = pairs_by_answers(asks, join, values)
+        asked = f"{len(values[0]):,} times {len(values[1]):,} distinct pairs are asked for"
+    found = f"{len(pairs.at[0]):,} pairs join"
+    if pairs.assumed:
+        found = "one pair is assumed for each value of the larger side"
+    return with_pairs(asks, join, pairs), f"{asked}; {found}"
+
+
+def _stops_early(asks: Asks, join: JoinByCall) -> bool:
+    return any(join.number in stop.numbers for stop in early_stops(join.statement, asks.plan.stages))
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Distinct values of both sides of a call, in its order, and which pairs of them fulfil the condition. answers: to
+    these pairs, where they are at hand. assumed: no model has said so."""
+
+    values: tuple[pa.Array, pa.Array]
+    at: tuple[Ints, Ints]
+    answers: pa.Array | None = None
+    assumed: bool = False
+
+    @property
+    def table(self) -> pa.Table:
+        """As DuckDB joins by it; texts are there once, however many pairs they are in."""
+        columns = [
+            pa.DictionaryArray.from_arrays(numbers_array(at).cast(pa.int32()), values)
+            for at, values in zip(self.at, self.values, strict=True)
+        ]
+        return pa.table({f"{KEY}{i}": column for i, column in enumerate(columns)})
+
+    def texts(self) -> list[pa.Array]:
+        return [values.take(numbers_array(at)) for at, values in zip(self.at, self.values, strict=True)]
+
+
+def distinct_values(asks: Asks, join: JoinByCall) -> tuple[JoinByCall, tuple[pa.Array, pa.Array]]:
+    """The values of both sides, in the order of the call; and the join as it was gathered."""
+    first = asks.looked_up(join.with_ctes(join.values_of(0)))
+    if join.alone is not None and "CROSS_PRODUCT" in str(asks.query(f"EXPLAIN {first}").fetchall()):
+        join = join.from_one_relation()
+        first = asks.looked_up(join.with_ctes(join.values_of(0)))
+    second = asks.looked_up(join.with_ctes(join.values_of(1)))
+    found = tuple(_column(asks.query(sql)) for sql in (first, second))
+    return join, (found[1], found[0]) if join.swapped else (found[0], found[1])
+
+
+def _column(relation: Any) -> pa.Array:
+    table = relation.to_arrow_table() if hasattr(relation, "to_arrow_table") else relation.fetch_arrow_table()
+    column = table.column(0).combine_chunks()
+    found = column if isinstance(column, pa.Array) else pa.concat_arrays(column.chunks)
+    if not pa.types.is_string(found.type):
+        raise Unplannable(f"its input is of type {found.type}, not VARCHAR")
+    return found
+
+
+def few_rows(asks: Asks, join: JoinByCall, n_values: int) -> bool:
+    """Whether the other conditions of the join leave so few pairs of rows that these are better asked for."""
+    if not join.equal:
+        return False
+    if join.crossing is None:
+        raise Unplannable("it is joined by columns of the same name, too")
+    n_rows: int = asks.query(asks.looked_up(join.with_ctes(join.rows()))).fetchall()[0][0]
+    return n_rows < FEW_ROWS * n_values
+
+
+def pairs_by_vectors(
+    asks: Asks,
+    call: Call,
+    join: JoinByCall,
+    closeness: Closeness,
+    values: tuple[pa.Array, pa.Array],
+    labels: Any,
+    options: dict[str, Any],
+    connection: int | None,
+) -> Pairs:
+    """The pairs whose score passes the bound, as the function computes it."""
+    session = asks.session
+    bound, strictly = _bound(asks, join, closeness)
+    with cancel.inside(connection, (session.number, asks.statement_number)):
+        token = cancel.Token()
+        sides = session.vectors(
+            call.spec.name, values, labels, options,
+            statement=asks.statement_number, n_rows=sum(map(len, values)),
+        )  # fmt: skip
+        failed = any(side.errors for side in sides)
+        if failed and not session.planning and session.on_error(call.spec.name, options) == "raise":
+            raise Unplannable("a value got no answer, and the statement is to stop where it meets it")
+        if failed and session.planning:
+            places = np.arange(max(map(len, values)) if all(map(len, values)) else 0)
+            at = tuple(places % max(1, len(side)) for side in values)
+            score = _doubles(np.full(len(places), bound)) if closeness.least is None else pa.repeat(True, len(places))
+            return Pairs(values, (at[0], at[1]), score, assumed=True)
+        rows = []
+        for side in sides:
+            if not np.isfinite(side.rows).all():
+                raise Unplannable("a vector is not finite")
+            rows.append(side.rows)
+        good = [np.setdiff1d(np.arange(len(side.rows)), list(side.errors)) for side in sides]
+
+        def keep(scores: Floats) -> Bools:
+            numbers = closeness.score(scores).astype(np.float64)
+            return np.asarray(numbers > bound if strictly else numbers >= bound, dtype=np.bool_)
+
+        # What is stored may say otherwise of a pair just below the bound, so those are found too.
+        def nearly(scores: Floats) -> Bools:
+            return np.asarray(closeness.score(scores).astype(np.float64) >= bound - NEAR, dtype=np.bool_)
+
+        try:
+            left, right, found = near_pairs(
+                rows[0][good[0]], rows[1][good[1]], closeness.cosine(bound - NEAR), cosines, nearly,
+                most=MOST_PAIRS, check=token.check,
+            )  # fmt: skip
+        except TooManyPairs:
+            raise Unplannable(f"more than {MOST_PAIRS:,} pairs fulfil it") from None
+        left, right = good[0][left], good[1][right]
+        scores = closeness.score(found).astype(np.float64)
+        kept = keep(found)
+        close = np.flatnonzero(np.abs(scores - bound) <= NEAR)
+        if len(close) and session.store is not None:
+            texts = [side.take(numbers_array(at[close])) for side, at in zip(values, (left, right), strict=True)]
+            said = session.answer(
+                call.spec.name, texts, labels, options, statement=asks.statement_number, n_rows=0
+            ).to_pylist()
+            if closeness.least is None:
+                scores[close] = [math.nan if score is None else score for score in said]
+                kept[close] = scores[close] > bound if strictly else scores[close] >= bound
+            else:
+                kept[close] = [bool(answer) for answer in said]
+    left, right, scores = left[kept], right[kept], scores[kept]
+    answers = _doubles(scores) if closeness.least is None else pa.repeat(True, len(scores))
+    return Pairs(values, (left, right), answers)
+
+
+def _doubles(numbers: Any) -> pa.Array:
+    return pa.Array.from_buffers(pa.float64(), len(numbers), [None, pa.py_buffer(np.ascontiguousarray(numbers))])
+
+
+def _bound(asks: Asks, join: JoinByCall, closeness: Closeness) -> tuple[float, bool]:
+    """(the bound, whether a score must be above it)."""
+    if join.compared is None:
+        if closeness.least is None:
+            raise Unplannable("its answer is no condition")
+        return closeness.least, False
+    if closeness.least is not None:
+        raise Unplannable("its answer is compared")
+    operator, text = join.compared
+    if operator not in (">", ">="):
+        raise Unplannable("it asks for pairs that are far from each other")
+    try:
+        value = asks.query(f"SELECT ({text})::DOUBLE").fetchall()[0][0]
+    except duckdb.Error as error:
+        raise Unplannable(f"its bound cannot be read alone: {str(error).splitlines()[0]}") from None
+    if value is None or not math.isfinite(value):
+        raise Unplannable("its bound is no number")
+    return float(value), operator == ">"
+
+
+def pairs_by_answers(asks: Asks, join: JoinByCall, values: tuple[pa.Array, pa.Array]) -> Pairs:
+    """The pairs whose answer fulfils the condition, all of them asked."""
+    if len(values[0]) * len(values[1]) > MOST_PAIRS:
+        raise Unplannable(f"there are more than {MOST_PAIRS:,} distinct pairs")
+    names = [f"_inlay_v{next(_tables)}" for _ in values]
+    asks.tables.update({name: pa.table({VALUE: side}) for name, side in zip(names, values, strict=True)})
+    asks.all_pairs[join.number] = [
+        # Text by text, which a cross product is not: what is asked of one text is best asked together.
+        f"SELECT l.{VALUE} AS {KEY}0, unnest((SELECT list({VALUE}) FROM {names[1]})) AS {KEY}1, 1 AS {ROWS} "
+        f"FROM {names[0]} AS l"
+    ]
+    asks.stage(join.number)
+    if asks.held[join.number].failed:
+        raise Unplannable("a pair got no answer, and the statement is to stop where it meets it")
+    answer = f"({ANSWER}).v"
+    condition = answer if join.compared is None else f"{answer} {join.compared[0]} ({join.compared[1]})"
+    relation = asks.query(f"SELECT {KEY}0, {KEY}1 FROM {asks.held[join.number].table} WHERE {condition}")
+    found = relation.to_arrow_table() if hasattr(relation, "to_arrow_table") else relation.fetch_arrow_table()
+    at = []
+    for i, side in enumerate(values):
+        places = {text: place for place, text in enumerate(side.to_pylist())}
+        at.append(np.array([places[text] for text in found.column(i).to_pylist()], dtype=np.int64))
+    return Pairs(values, (at[0], at[1]))
+
+
+def with_pairs(asks: Asks, join: JoinByCall, pairs: Pairs) -> Statement:
+    """The statement joined by the pairs. Raises Unplannable where DuckDB does not take it."""
+    number = next(_tables)
+    sides = pairs.values[::-1] if join.swapped else pairs.values
+    names = [f"_inlay_p{number}", f"_inlay_l{number}", f"_inlay_r{number}"]
+    made = [pairs.table, *(pa.table({VALUE: side}) for side in sides)]
+    statement = join.joined(*names)
+    asks.tables.update(zip(names, made, strict=True))
+    return statement

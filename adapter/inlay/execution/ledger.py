@@ -1,0 +1,211 @@
+"""The account of a session: what each call of each statement did, and which inputs got no answer."""
+
+from __future__ import annotations
+
+import itertools
+import platform
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from inlay.arrays import Bools
+from inlay.engine.distinct import DistinctCounter
+from inlay.execution.records import LedgerRow, RowError
+from inlay.functions.cascade.guarantee import Certificate
+from inlay.models.ref import ModelRef
+from inlay.store.account import now_text
+from inlay.store.keys import Keys
+
+ERRORS_KEPT = 10_000
+STATEMENTS_KEPT = 10_000
+EXCERPT = 200
+
+# A plain call through a cursor without macros cannot say which statement it belongs to; calls this close together
+# are taken for one.
+SAME_STATEMENT_S = 1.0
+
+
+_entries = itertools.count(1)
+
+
+@dataclass
+class Entry:
+    """One call of one statement, still being added to. seconds: time during which at least one of its chunks was
+    being answered."""
+
+    statement: int
+    function: str
+    model: str
+    number: int
+    node: str = ""
+    fingerprint: str = ""
+    started_at: str = ""
+    loading_seconds: float = 0.0
+    cost: float = 0.0
+    device: str = ""
+    rows: int = 0
+    known: int = 0
+    inferred: int = 0
+    failed: int = 0
+    truncated: int = 0
+    tokens: int = 0
+    output_tokens: int = 0
+    seconds: float = 0.0
+    distinct: DistinctCounter = field(default_factory=DistinctCounter)
+    running: int = 0
+    began: float = 0.0
+    last: float = 0.0
+
+    def known_and_inferred(self) -> tuple[int, int]:
+        """Both together with the failed are the distinct inputs. Where those are estimated, a new input that falls on
+        the place of an earlier one was taken for it; such are shared out."""
+        counted = self.known + self.inferred
+        if not counted:
+            return 0, 0
+        total = max(counted, len(self.distinct) - self.failed)
+        known = round(self.known * total / counted)
+        return known, total - known
+
+
+class Ledger:
+    """Thread-safe; keeps the latest STATEMENTS_KEPT calls and ERRORS_KEPT errors."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._entries: dict[tuple[int, str, str, str], Entry] = {}
+        self._errors: deque[RowError] = deque(maxlen=ERRORS_KEPT)
+        self._certificates: deque[tuple[Entry, dict[str, Any]]] = deque(maxlen=STATEMENTS_KEPT)
+        self._unnamed = -1
+
+    def begin(
+        self, statement: int | None, function: str, model: ModelRef, call: str, n_rows: int, node: str = ""
+    ) -> Entry:
+        """statement None: the caller could not tell; `call` tells apart two calls of one function. node: the dbt node
+        that asks."""
+        now = time.monotonic()
+        with self._lock:
+            if statement is None:
+                latest = self._entries.get((self._unnamed, function, model.name, call))
+                if latest is None or (not latest.running and now - latest.last > SAME_STATEMENT_S):
+                    self._unnamed -= 1
+                statement = self._unnamed
+            key = (statement, function, model.name, call)
+            entry = self._entries.get(key)
+            if entry is None:
+                entry = self._entries[key] = Entry(
+                    statement, function, model.name, next(_entries), node, model.fingerprint, now_text()
+                )
+                while len(self._entries) > STATEMENTS_KEPT:
+                    del self._entries[next(iter(self._entries))]
+            if not entry.running:
+                entry.began = now
+            entry.running += 1
+            entry.rows += n_rows
+        return entry
+
+    def count(
+        self,
+        entry: Entry,
+        keys: Keys,
+        known: Bools,
+        failed: Mapping[int, str],
+        *,
+        tokens: int = 0,
+        output_tokens: int = 0,
+        truncated: int = 0,
+        cost: float = 0.0,
+        loading_seconds: float = 0.0,
+    ) -> None:
+        """Adds the distinct inputs of one chunk; an input that this statement has had before is not counted again."""
+        with self._lock:
+            new = entry.distinct.add(keys)
+            bad = np.zeros(len(new), dtype=np.bool_)
+            bad[list(failed)] = True
+            entry.failed += int(np.count_nonzero(new & bad))
+            entry.known += int(np.count_nonzero(new & ~bad & known))
+            entry.inferred += int(np.count_nonzero(new & ~bad & ~known))
+            entry.tokens += tokens
+            entry.output_tokens += output_tokens
+            entry.truncated += truncated
+            entry.cost += cost
+            entry.loading_seconds += loading_seconds
+
+    def end(self, entry: Entry, device: str) -> None:
+        now = time.monotonic()
+        with self._lock:
+            entry.device = device or entry.device
+            entry.running -= 1
+            entry.last = now
+            if not entry.running:
+                entry.seconds += now - entry.began
+
+    def fail(self, function: str, model: str, text: str, error: str) -> None:
+        with self._lock:
+            self._errors.append(RowError(function, model, text[:EXCERPT], error))
+
+    def rows(self, statement: int | None = None) -> list[LedgerRow]:
+        """Statements in the order in which they began, numbered from 1. statement: of the one that began with this
+        number alone."""
+        with self._lock:
+            numbers: dict[int, int] = {}
+            return [
+                LedgerRow(
+                    statement=numbers.setdefault(entry.statement, len(numbers) + 1),
+                    function=entry.function,
+                    model=entry.model,
+                    rows=entry.rows,
+                    distinct_inputs=len(entry.distinct),
+                    known=known,
+                    inferred=inferred,
+                    failed=entry.failed,
+                    truncated=entry.truncated,
+                    tokens=entry.tokens,
+                    output_tokens=entry.output_tokens,
+                    seconds=round(entry.seconds, 3),
+                    device=entry.device,
+                    node=entry.node,
+                    cost=entry.cost,
+                )
+                for entry in self._entries.values()
+                for known, inferred in [entry.known_and_inferred()]
+                if statement is None or entry.statement == statement
+            ]
+
+    def account_rows(self) -> list[dict[str, Any]]:
+        """What a result store keeps of each call."""
+        with self._lock:
+            entries = list(self._entries.values())
+        host = platform.node()
+        return [
+            {
+                **vars(row), "started_at": entry.started_at, "fingerprint": entry.fingerprint,
+                "loading_seconds": round(entry.loading_seconds, 3), "host": host,
+            }
+            for row, entry in zip(self.rows(), entries, strict=False)
+        ]  # fmt: skip
+
+    def certify(self, entry: Entry, proxy: str, question: str, certificate: Certificate) -> None:
+        """Adds what a cascade promised for one question of a call."""
+        about = {
+            "decided_at": now_text(), "node": entry.node, "function": entry.function, "question": question,
+            "model": entry.model, "proxy": proxy,
+        }  # fmt: skip
+        with self._lock:
+            self._certificates.append((entry, {**about, **vars(certificate)}))
+
+    def certificate_rows(self) -> list[dict[str, Any]]:
+        """Oldest first; statements have the numbers of rows()."""
+        with self._lock:
+            numbers: dict[int, int] = {}
+            for entry in self._entries.values():
+                numbers.setdefault(entry.statement, len(numbers) + 1)
+            return [{"statement": numbers.get(entry.statement), **row} for entry, row in self._certificates]
+
+    def errors(self) -> list[RowError]:
+        with self._lock:
+            return list(self._errors)

@@ -1,0 +1,80 @@
+"""Statements that name variables of the calling code as tables, and parameters, for a DuckDB connection that is called
+from in here."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import sys
+from collections.abc import Mapping
+from types import FrameType
+from typing import Any
+
+import duckdb
+
+from inlay.parsing.tokens import spliced, words
+
+
+def with_tables(
+    con: duckdb.DuckDBPyConnection,
+    sql: str,
+    tables: Mapping[str, Any],
+    parameters: Any,
+    method: str = "sql",
+    options: Mapping[str, Any] | None = None,
+) -> Any:
+    """DuckDB looks for tables named in SQL among the variables of the code that calls it: here these, and no others of
+    this package."""
+    parameters = _used(sql, parameters)
+    given = [sql]
+    named = dict(options or {})
+    if parameters is not None:
+        if method == "execute":
+            given.append(parameters)
+        else:
+            named["params"] = parameters
+    scope = {"_inlay_call": getattr(con, method), "_inlay_given": given, "_inlay_named": named, **tables}
+    return eval("_inlay_call(*_inlay_given, **_inlay_named)", scope)
+
+
+def variables(sql: str) -> dict[str, Any]:
+    """Variables of the caller's that the statement may name as tables."""
+    wanted = {word.text.strip('"') for word in words(sql) if word.text.strip('"').isidentifier()}
+    found: dict[str, Any] = {}
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and wanted:
+        if str(frame.f_globals.get("__package__")).partition(".")[0] != "inlay":
+            for scope in (frame.f_locals, frame.f_globals):
+                for name in wanted & scope.keys():
+                    found[name] = scope[name]
+                wanted -= found.keys()
+        frame = frame.f_back
+    return found
+
+
+def with_named_parameters(sql: str, parameters: Any) -> tuple[str, Any]:
+    """Parameters by name, so that each query may take those that it mentions."""
+    if parameters is None or isinstance(parameters, dict):
+        return sql, parameters
+    values = list(parameters)
+    pieces = []
+    place = itertools.count(1)
+    tokens = words(sql)
+    for word, after in itertools.zip_longest(tokens, tokens[1:]):
+        if word.text not in ("?", "$"):
+            continue
+        # $1 and ?1 are two words each.
+        if after is not None and after.start == word.end and after.text.isdigit():
+            pieces.append((word.start, after.end, f"$inlay_{after.text}"))
+        elif word.text == "?":
+            pieces.append((word.start, word.end, f"$inlay_{next(place)}"))
+    return spliced(sql, pieces), {f"inlay_{i}": value for i, value in enumerate(values, 1)}
+
+
+def _used(sql: str, parameters: Any) -> Any:
+    if not isinstance(parameters, dict):
+        return parameters
+    # A column's name in quotes may hold what looks like a parameter.
+    bare = " ".join(word.text for word in words(sql) if word.text[0] not in "'\"")
+    mentioned = set(re.findall(r"\$ ?(\w+)", bare))
+    return {name: value for name, value in parameters.items() if name in mentioned} or None

@@ -1,0 +1,130 @@
+"""Runs a planned statement: has its calls answered, and then has DuckDB run the person's statement with its calls as
+lookups. Where that cannot be bound, the person's own statement runs, and says what is wrong with it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import duckdb
+
+from inlay.execution.replacement_scan import variables, with_named_parameters, with_tables
+from inlay.execution.runner import UNBOUND, Prepared, Runner
+from inlay.execution.session import Session
+from inlay.execution.views import views_that_call
+from inlay.parsing.statement import Unplannable
+from inlay.planner.plan import Specs, make_plan
+from inlay.planner.varying_schema import as_json_where_varying
+from inlay.planner.views import expanded
+
+R = TypeVar("R", bound="Runner")
+
+_CREATES_VIEW = re.compile(r"\s*CREATE\s+(OR\s+REPLACE\s+)?VIEW\b", re.IGNORECASE)
+
+
+def specs_of(session: Session) -> Specs:
+    prefix = session.settings.prefix
+    return {
+        (prefix + name).lower(): (spec, name == spec.try_name)
+        for spec in session.specs.values()
+        if not spec.is_table
+        for name in (spec.name, spec.try_name)
+    }
+
+
+def prepare(
+    session: Session,
+    con: duckdb.DuckDBPyConnection,
+    sql: str,
+    parameters: Any = None,
+    tables: Mapping[str, Any] | None = None,
+) -> Prepared:
+    """Plans a statement and answers its calls. Raises Unplannable where it is to run as it is, what a model raises,
+    and what DuckDB raises for the person's own expressions. tables: as of runner_of()."""
+    runner = runner_of(Runner, session, con, sql, parameters, tables)
+    runner.run()
+    return runner.prepared()
+
+
+def runner_of(
+    kind: type[R],
+    session: Session,
+    con: duckdb.DuckDBPyConnection,
+    sql: str,
+    parameters: Any,
+    tables: Mapping[str, Any] | None = None,
+) -> R:
+    """What answers the calls of a statement. Raises Unplannable where it is to run as it is. tables: variables that it
+    may name as tables; those of the callers where none are given."""
+    if not session.attached:
+        raise Unplannable("inlay was detached")
+    specs = specs_of(session)
+    sql, parameters = with_named_parameters(expanded(sql, views_that_call(session, con), specs), parameters)
+    tables = variables(sql) if tables is None else dict(tables)
+    plan = make_plan(sql, specs, lambda text: _column_name(con, text))
+    runner = kind(session, con, plan, parameters, tables)
+    if plan.applied and not _same_shape(runner, plan.statement.plain, sql):
+        plan = make_plan(sql, specs, lambda text: _column_name(con, text), rules=())
+        runner = kind(session, con, plan, parameters, tables)
+    return runner
+
+
+def _same_shape(runner: Runner, changed: str, sql: str) -> bool:
+    """Whether what the rules made of a statement gives the same columns. It does not where a subquery stands around
+    columns of one name, which DuckDB tells apart there (tag, tag_1), nor where DuckDB does not take it."""
+    shape = runner.shape(sql)
+    try:
+        return runner.shape(changed) == shape
+    except Unplannable:
+        return False
+
+
+def execute(session: Session, con: duckdb.DuckDBPyConnection, sql: str, parameters: Any = None) -> Any:
+    """What con.execute(sql, parameters) gives for one statement, planned where it can be."""
+    result = _planned_or_plain(session, con, sql, parameters, "execute", {})
+    if _CREATES_VIEW.match(sql):
+        views_that_call(session, con)
+    return result
+
+
+def relation(
+    session: Session, con: duckdb.DuckDBPyConnection, sql: str, parameters: Any, alias: str, tables: Mapping[str, Any]
+) -> Any:
+    """What con.sql(sql) gives, its calls answered by now."""
+    return _planned_or_plain(session, con, sql, parameters, "sql", {"alias": alias}, tables)
+
+
+def plain_relation(
+    session: Session, con: duckdb.DuckDBPyConnection, sql: str, parameters: Any, alias: str, tables: Mapping[str, Any]
+) -> Any:
+    """What con.sql(sql) gives, with the calls made as rows come."""
+    return with_tables(con, as_json_where_varying(sql, specs_of(session)), tables, parameters, "sql", {"alias": alias})
+
+
+def _planned_or_plain(
+    session: Session,
+    con: duckdb.DuckDBPyConnection,
+    sql: str,
+    parameters: Any,
+    method: str,
+    options: dict[str, Any],
+    tables: Mapping[str, Any] | None = None,
+) -> Any:
+    sql = as_json_where_varying(sql, specs_of(session))
+    tables = variables(sql) if tables is None else tables
+    try:
+        prepared = prepare(session, con, sql, parameters, tables)
+        return with_tables(con, prepared.sql, prepared.tables, prepared.parameters, method, options)
+    except (Unplannable, *UNBOUND):
+        # The person's own text: it runs, or DuckDB says what is wrong with it.
+        return with_tables(con, sql, tables, parameters, method, options)
+
+
+def _column_name(con: duckdb.DuckDBPyConnection, text: str) -> str:
+    """What DuckDB calls a column that was given no name: the expression as its parser writes it."""
+    said = con.sql(
+        "SELECT json_deserialize_sql(json_serialize_sql($text))", params={"text": f"SELECT {text}"}
+    ).fetchall()[0][0]
+    return re.sub(r"\$inlay_(\d+)", r"$\1", str(said).removeprefix("SELECT "))

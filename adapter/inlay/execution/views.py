@@ -1,0 +1,26 @@
+"""Which views of a database call a model: statements that read them are planned as if they made the calls."""
+
+from __future__ import annotations
+
+import duckdb
+
+from inlay.execution.session import Session
+from inlay.parsing.tokens import words
+
+
+def views_that_call(session: Session, con: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """Lower-case name → CREATE VIEW, of the views of the current schema that call a model, by themselves or through
+    others. The session remembers their names."""
+    rows = con.execute(
+        "SELECT lower(view_name), sql FROM duckdb_views() WHERE NOT internal AND database_name = current_database() "
+        "AND schema_name = current_schema()"
+    ).fetchall()
+    found = {name: sql for name, sql in rows if session.calls(sql)}
+    while more := {
+        name: sql
+        for name, sql in rows
+        if name not in found and found.keys() & {word.lower.strip('"') for word in words(sql)}
+    }:
+        found |= more
+    session.plan_views(found)
+    return found

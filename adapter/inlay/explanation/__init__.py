@@ -1,0 +1,1 @@
+"""What a statement will ask of models, and what it will cost."""

@@ -1,0 +1,82 @@
+"""What a statement's calls say.
+
+For the dbt materialization inlay_incremental, which must know whether a model's calls changed since it was last built,
+and in append mode call nothing for rows that are there already.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+from inlay.errors import ConfigError, InlayError
+from inlay.execution.session import Session
+from inlay.functions.spec import FunctionSpec
+from inlay.parsing.calls import CallText, find_calls
+from inlay.parsing.tokens import closing, split, words
+
+_NODES = "nodes"
+
+
+def called_specs(session: Session) -> dict[str, FunctionSpec]:
+    """The same with the aggregates."""
+    return _specs(session, [spec for spec in session.specs.values() if not spec.is_table])
+
+
+def scalar_specs(session: Session) -> dict[str, FunctionSpec]:
+    """Lower-case names as they are called in this session, those of the try_ twins too, and what they mean."""
+    return _specs(session, [spec for spec in session.specs.values() if spec.is_scalar])
+
+
+def _specs(session: Session, specs: list[FunctionSpec]) -> dict[str, FunctionSpec]:
+    prefix = session.settings.prefix
+    return {(prefix + name).lower(): spec for spec in specs for name in (spec.name, spec.try_name)}
+
+
+def configured_model(session: Session, call: CallText) -> str:
+    """The name of the model that a call means: its own, its function's, or the default."""
+    tokens = words(call.text)
+    bracket = next(i for i, word in enumerate(tokens) if word.text == "(")
+    inside = tokens[bracket + 1 : closing(tokens, bracket)]
+    for first, last in split(inside):
+        said = [word.text for word in inside[first:last]]
+        if len(said) == 3 and said[0].lower() == "model" and said[1] in (":=", "=>") and said[2].startswith("'"):
+            return said[2][1:-1].replace("''", "'")
+    return session.default_model(called_specs(session)[call.function])
+
+
+def calls_digest(session: Session, sql: str) -> str:
+    """Changes when a call in the statement, or the model behind it, does; not with anything else in the statement, nor
+    with white space and comments."""
+    specs = called_specs(session)
+    said = []
+    calls = find_calls(sql, specs)
+    while calls:
+        call = calls.pop()
+        tokens = words(call.text)
+        bracket = next(word.start for word in tokens if word.text == "(")
+        calls += find_calls(call.text[bracket:], specs)
+        configured = dict(session.settings.functions.get(specs[call.function].name, {}))
+        name = configured_model(session, call)
+        try:
+            ref = session.model(name)
+            model = [ref.fingerprint, ref.dtype, ref.too_long, list(ref.prompts), ref.template]
+        except InlayError:
+            model = [name]  # the call itself will say what is wrong
+        said.append([" ".join(word.text for word in tokens), configured, model])
+    return hashlib.sha256(json.dumps(sorted(said, key=str), default=str, sort_keys=True).encode()).hexdigest()
+
+
+def built_with(session: Session, relation: str, digest: str | None) -> str | None:
+    """The digest that a relation was last built with; a new one is recorded. Raises ConfigError without a store."""
+    if session.store is None:
+        raise ConfigError(
+            "materialized='inlay_incremental' needs a result store, which tells what is known. Name one in the "
+            "plugin's config of the profile, {store: .inlay}, or in inlay.toml: store = '.inlay'."
+        )
+    name = f"{_NODES}/{hashlib.sha256(relation.encode()).hexdigest()[:32]}.json"
+    folder = session.store.folder
+    before = json.loads(folder.read(name))["calls"] if folder.exists(name) else None
+    if digest is not None and digest != before and session.store.writable:
+        folder.publish(name, json.dumps({"relation": relation, "calls": digest}, indent=1).encode())
+    return before

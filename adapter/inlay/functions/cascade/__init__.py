@@ -1,0 +1,1 @@
+"""Answers within targets, most of them by a cheaper model."""

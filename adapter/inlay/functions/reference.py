@@ -1,0 +1,55 @@
+"""The function reference of docs/, written from the definitions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from inlay.functions.spec import Argument, FunctionSpec
+
+
+def signature_text(spec: FunctionSpec) -> str:
+    """ai_classify(text, labels := NULL, model := NULL, …)"""
+    parts = [a.name if a.default is None else f"{a.name} := {a.default}" for a in (*spec.args, *spec.options)]
+    return f"{spec.name}({', '.join(parts)})"
+
+
+def reference_page(specs: Iterable[FunctionSpec]) -> str:
+    """The whole page as Markdown; `inlay functions --markdown` prints it, and a test fails when docs/ differs."""
+    specs = list(specs)
+    lines = [
+        "# SQL functions",
+        "",
+        "Written from `udfs/` by `inlay functions --markdown > docs/functions.md`; edit there.",
+        "",
+        "Every function `ai_x` has a twin `try_ai_x` with the same arguments. It gives a struct of the value, the",
+        "error of a row that got no answer, the confidence, the model's name and whether the answer was known.",
+        "",
+        "| function | gives | |",
+        "|---|---|---|",
+        *(f"| [`{spec.name}`](#{spec.name}) | `{spec.gives}` | {_cell(spec.summary)} |" for spec in specs),
+        "",
+    ]
+    for spec in specs:
+        lines += [f"## {spec.name}", "", spec.summary, "", "```sql", signature_text(spec), spec.example, "```", ""]
+        if spec.args or spec.options:
+            lines += ["| argument | type | default | |", "|---|---|---|---|"]
+            lines += [_row(argument) for argument in (*spec.args, *spec.options)]
+            lines += [""]
+        lines += [
+            f"- gives `{spec.gives}`" + ("" if spec.is_table else f"; `{spec.try_name}` gives `{spec.try_returns}`")
+        ]
+        if not spec.is_table:
+            lines += [f"- nulls: {spec.nulls}", f"- cost: {spec.cost}"]
+        if spec.errors:
+            lines += [f"- errors: {', '.join(f'`{error}`' for error in spec.errors)}"]
+        lines += [""]
+    return "\n".join(lines)
+
+
+def _row(argument: Argument) -> str:
+    default = "required" if argument.default is None else f"`{argument.default}`"
+    return f"| `{argument.name}` | `{argument.type}` | {default} | {_cell(argument.note)} |"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")

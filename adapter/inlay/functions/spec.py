@@ -1,0 +1,98 @@
+"""A SQL function described: one file of udfs/, read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+SETTINGS = frozenset({"labels", "schema", "aspects"})
+"""Names of positional arguments that say how every row is to be answered. All others are row values."""
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One argument of a SQL function. `default` is SQL text, or None for a required argument."""
+
+    name: str
+    type: str
+    note: str
+    default: str | None = None
+
+    @property
+    def is_setting(self) -> bool:
+        return self.name in SETTINGS
+
+
+@dataclass(frozen=True)
+class FunctionSpec:
+    """One file of udfs/: what a SQL function takes, gives and costs, and the macro that defines it.
+
+    typed: the answer is JSON, which the macro turns into a STRUCT of the schema's fields. default_model: the model
+    where a call names none. language_model: only a language model answers, so that of the settings is meant.
+    """
+
+    name: str
+    summary: str
+    args: tuple[Argument, ...]
+    options: tuple[Argument, ...]
+    returns: str
+    nulls: str
+    pure: bool
+    cost: str
+    errors: tuple[str, ...]
+    example: str
+    kind: Literal["scalar", "aggregate", "table"]
+    macro: str
+    path: Path
+    scores: bool = False
+    typed: bool = False
+    default_model: str | None = None
+    language_model: bool = False
+
+    @property
+    def is_scalar(self) -> bool:
+        return self.kind == "scalar"
+
+    @property
+    def is_table(self) -> bool:
+        return self.kind == "table"
+
+    @property
+    def setting(self) -> str | None:
+        """The name of the argument that says how every row is to be answered, where there is one."""
+        return next((argument.name for argument in self.args if argument.is_setting), None)
+
+    @property
+    def gives(self) -> str:
+        """What a person gets: `returns`, or for typed functions what their macro makes of it."""
+        return "STRUCT" if self.typed else self.returns
+
+    @property
+    def try_name(self) -> str:
+        return f"try_{self.name}"
+
+    @property
+    def try_returns(self) -> str:
+        scores = ", scores MAP(VARCHAR, DOUBLE)" if self.scores else ""
+        return f"STRUCT(value {self.returns}, error VARCHAR, confidence DOUBLE{scores}, model VARCHAR, cached BOOLEAN)"
+
+
+def named_options(spec: FunctionSpec, given: Any) -> dict[str, Any]:
+    """Options by name, from the struct or map that stood last. Through a macro, what a bare cursor writes last stands
+    in the place of the first option."""
+    said = dict(given or {})
+    if spec.options and _are_options(spec, said.get(spec.options[0].name)):
+        said |= dict(said.pop(spec.options[0].name))
+    return said
+
+
+def _are_options(spec: FunctionSpec, given: Any) -> bool:
+    """Whether a value is a struct or map of options, and not what an option may hold."""
+    if isinstance(given, list) and given and all(isinstance(pair, tuple) and len(pair) == 2 for pair in given):
+        given = dict(given)
+    if not isinstance(given, dict):
+        return False
+    # An option that takes a struct itself is told from options by the names inside.
+    takes_struct = "STRUCT" in spec.options[0].type
+    return not takes_struct or set(given) <= {option.name for option in spec.options}

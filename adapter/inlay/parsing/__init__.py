@@ -1,0 +1,1 @@
+"""SQL text: words, calls, statements."""

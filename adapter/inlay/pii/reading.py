@@ -1,0 +1,74 @@
+"""A text as the rules read it, and the way back to its own positions.
+
+The rules are written for ASCII digits, spaces and hyphens. Here other ways to write these are turned into them one for
+one, and characters that nobody sees are left out.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+
+from inlay.pii.categories import CATEGORIES
+
+# What stands in place of what is known: letters, so that to the rules nothing that touches one is whole, and letters
+# that no address or number holds (Old Italic). MASK is what earlier rules found: a space or hyphen beside it is a
+# border. A placeholder of a later rule's kind, or the same, was digits when the rule first read them, and is like a
+# digit still: else what was in doubt beside it then would be found now, and a text could be redacted again and again.
+MASK = "\U0001030f"
+PLACEHOLDERS = tuple(chr(0x10300 + i) for i in range(len(CATEGORIES)))
+
+# For character classes. WORD is what a number may not touch: letters of scripts that put no space between words are
+# left out. DIGIT is for what stands beyond a separator.
+MASKS = "\U00010300-\U0001030f"
+WORD = rf"0-9A-Za-z\u00c0-\u024f{MASKS}"
+PLACED = "\U00010300-\U0001030e"
+DIGIT = rf"\d{PLACED}"
+
+_SPACES = "\u00a0\u2000-\u200a\u202f\u205f\u3000"
+_FULL_WIDTH = "０-９Ａ-Ｚａ-ｚ"
+_OTHERWISE_WRITTEN = re.compile(
+    rf"(?![0-9])\d|[{_FULL_WIDTH}＠＋＿{_SPACES}\u2010\u2011]"
+    # A dash is a hyphen between digits only, and a full-width dot between letters or digits: both end sentences too.
+    r"|(?<=[\d() ])[\u2012\u2013\u2212－](?=[\d() ])"
+    rf"|(?<=[0-9A-Za-z{_FULL_WIDTH}])．(?=[0-9A-Za-z{_FULL_WIDTH}])"
+)
+_HYPHENS = "\u2010\u2011\u2012\u2013\u2212"
+# Text inside JSON or a log often has its line breaks escaped: '\njo@example.com' is not the address njo@….
+_ESCAPED = re.compile(r"\\(?:[nrtfb]|u[0-9A-Fa-f]{4})")
+_UNSEEN = re.compile(r"[\u00ad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]|\\(?=/)")
+
+
+def read(text: str) -> tuple[str, Sequence[int]]:
+    """(the text for the rules, the position in the given text of each of its characters)."""
+    view = text
+    if not text.isascii():
+        view = _OTHERWISE_WRITTEN.sub(_plain, view)
+    if "\\" in text:
+        view = _ESCAPED.sub(lambda found: " " * len(found[0]), view)
+    unseen = {found.start() for found in _UNSEEN.finditer(view)}
+    if not unseen:
+        return view, range(len(text))
+    places = [place for place in range(len(text)) if place not in unseen]
+    return "".join([view[place] for place in places]), places
+
+
+def masked(view: str, spans: Iterable[tuple[int, int]]) -> str:
+    """spans: (start, end), in order, not overlapping."""
+    pieces: list[str] = []
+    done = 0
+    for start, end in spans:
+        pieces += (view[done:start], MASK * (end - start))
+        done = end
+    return "".join(pieces) + view[done:] if pieces else view
+
+
+def _plain(found: re.Match[str]) -> str:
+    char = found[0]
+    digit = unicodedata.decimal(char, None)
+    if digit is not None:
+        return str(digit)
+    if char in _HYPHENS:
+        return "-"
+    return unicodedata.normalize("NFKC", char)

@@ -1,0 +1,1 @@
+"""What keeps a result store small and sound."""

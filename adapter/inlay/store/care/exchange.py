@@ -1,0 +1,330 @@
+"""A store's results as a tar file, and back; or from one store into another.
+
+What travels: the marker, manifests, the parts that count, and calls/. What does not: the ledger, the errors, damaged
+parts and those that another part stands for.
+
+Names in a tar are whatever its author wrote. Before anything is taken in, every member must have one of the five forms
+of name that a store has, and be a plain file; names are then built anew from what was recognised. A manifest's question
+must give its signature, a part's bytes its name, and all its pages must read. None of this says that the answers are
+right: take in results only from those whose models you would trust as well.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import tarfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+
+from inlay.errors import ConfigError
+from inlay.store.calls import CALLS
+from inlay.store.care.survey import PART_NAME, SHELF_NAME, ShelfFiles, Wanted, check_store, read_manifest, survey
+from inlay.store.care.verify import check_call, check_part
+from inlay.store.folder import TEMPORARY, Draft, Folder
+from inlay.store.parts import (
+    READ_ERRORS,
+    DamagedPart,
+    Part,
+    describe_part,
+    half_keys,
+    open_part,
+    part_from,
+    part_name,
+    part_names,
+)
+from inlay.store.results import FORM, MARKER, RESULTS
+from inlay.store.shelf import MANIFEST
+
+_CALL_NAME = re.compile(r"[0-9a-f]{32}\.json")
+_FOLDERS = re.compile(rf"\.?/?(?:{RESULTS}(?:/{SHELF_NAME.pattern})?|{CALLS})?/?")
+
+# A manifest or a call of this size would have some hundred thousand labels.
+_MAX_TEXT_BYTES = 16_000_000
+
+
+@dataclass(frozen=True)
+class Item:
+    """One file of a store on its way. shelf is '' for the marker and calls; name has no folder."""
+
+    shelf: str
+    name: str
+    content: bytes | pa.Buffer
+    changed_at: datetime
+
+    @property
+    def path(self) -> str:
+        if self.shelf:
+            return f"{RESULTS}/{self.shelf}/{self.name}"
+        return self.name if self.name == MARKER else f"{CALLS}/{self.name}"
+
+
+@dataclass
+class Sent:
+    shelves: int = 0
+    parts: int = 0
+    rows: int = 0
+    bytes: int = 0
+    left: list[tuple[str, str]] = field(default_factory=list)
+
+
+@dataclass
+class Taken:
+    """refused: (file, why) of what was not as it said. here: parts whose rows the store had already."""
+
+    shelves: int = 0
+    new_shelves: int = 0
+    parts: int = 0
+    rows: int = 0
+    bytes: int = 0
+    here: int = 0
+    calls: int = 0
+    refused: list[tuple[str, str]] = field(default_factory=list)
+
+
+def read_store(store: Folder, sent: Sent, wanted: Wanted | None = None) -> Iterator[Item]:
+    """The files of a store that travel, a manifest before its parts. Counts in `sent` what was given, and what was
+    left out because it is damaged. Raises ConfigError for a folder that is no store."""
+    check_store(store)
+    now = datetime.now(UTC)
+    yield Item("", MARKER, json.dumps({"form": FORM}).encode(), now)
+    shelves = set()
+    for shelf in survey(store, wanted):
+        if shelf.manifest is None:
+            if shelf.parts:
+                sent.left.append((shelf.name, shelf.manifest_error))
+            continue
+        sent.left += [(f"{shelf.name}/{name}", reason) for name, reason in shelf.damaged.items()]
+        began = False
+        for item in _read_parts(shelf, sent):
+            if not began:
+                yield Item(shelf.name, MANIFEST, shelf.folder.read(MANIFEST), shelf.manifest_changed_at or now)
+                began = True
+                sent.shelves += 1
+                shelves.add(shelf.name)
+            yield item
+    for name in store.names(CALLS):
+        try:
+            content = store.read(f"{CALLS}/{name}")
+            if not name.startswith(TEMPORARY) and check_call(content, name)[0] in shelves:
+                yield Item("", name, content, now)
+        except (DamagedPart, FileNotFoundError):
+            continue
+
+
+def _read_parts(shelf: ShelfFiles, sent: Sent) -> Iterator[Item]:
+    behind: dict[str, list[str]] = {}
+    for name, stands in shelf.superseded().items():
+        behind.setdefault(stands.name, []).append(name)
+    by_name = {part.name: part for part in shelf.parts}
+    waiting = [part.name for part in reversed(shelf.live())]
+    while waiting:
+        part = by_name[waiting.pop()]
+        try:
+            with shelf.folder.open(part.name) as file:
+                content = file.read_buffer()
+        except FileNotFoundError:
+            continue  # compacted away meanwhile; the part that replaced it is sent another time
+        if part_name(content) != part.name:
+            sent.left.append((f"{shelf.name}/{part.name}", "its bytes do not give its name"))
+            waiting += behind.get(part.name, [])
+            continue
+        sent.parts += 1
+        sent.rows += part.part.rows
+        sent.bytes += part.bytes
+        yield Item(shelf.name, part.name, content, part.changed_at)
+
+
+def write_tar(target: Draft, items: Iterable[Item]) -> None:
+    with tarfile.open(fileobj=target, mode="w|", format=tarfile.PAX_FORMAT) as tar:  # type: ignore[call-overload]
+        for item in items:
+            member = tarfile.TarInfo(item.path)
+            member.size = len(item.content)
+            member.mtime = int(item.changed_at.timestamp())
+            tar.addfile(member, io.BytesIO(item.content))
+
+
+def read_tar(open_it: Callable[[], Any], where: str) -> Iterator[Item]:
+    """Raises ConfigError, before the first item, when any member has no business in a store."""
+    try:
+        with open_it() as source, tarfile.open(fileobj=source, mode="r:") as tar:
+            known = [(member, *_recognised(member, where)) for member in tar.getmembers()]
+            if not any(name == MARKER for _, _, name in known):
+                raise ConfigError(
+                    f"{where} is no exported store: it has no {MARKER}. Make one with `inlay store export FILE.tar`."
+                )
+            for member, shelf, name in known:
+                content = tar.extractfile(member) if name else None
+                if content is not None:
+                    yield Item(shelf, name, content.read(), datetime.fromtimestamp(member.mtime, UTC))
+    except tarfile.TarError as error:
+        raise ConfigError(
+            f"{where} cannot be read as a tar file: {error}. Only a plain .tar is read; unpack .tar.gz first."
+        ) from error
+
+
+def _recognised(member: tarfile.TarInfo, where: str) -> tuple[str, str]:
+    """(shelf, name) of a member, '' and '' for a folder. Raises ConfigError."""
+    if member.isdir() and _FOLDERS.fullmatch(member.name):
+        return "", ""
+    shelf, name = _named(member.name.removeprefix("./"))
+    if not name or member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or member.issparse():
+        kind = "a link or a special file" if name else "not the name of a file of a store"
+        raise ConfigError(
+            f"{where} has a member {member.name!r}, which is {kind}. Nothing was taken in. Make the file with "
+            "`inlay store export FILE.tar`, which writes results alone."
+        )
+    if not name.endswith(".parquet") and member.size > _MAX_TEXT_BYTES:
+        raise ConfigError(f"{where} has a member {member.name!r} of {member.size:,} bytes. Nothing was taken in.")
+    return shelf, name
+
+
+def _named(path: str) -> tuple[str, str]:
+    """(shelf, name) of a path that a store can have, otherwise '' and ''."""
+    match path.split("/"):
+        case [name] if name == MARKER:
+            return "", name
+        case [folder, name] if folder == CALLS and _CALL_NAME.fullmatch(name):
+            return "", name
+        case [folder, shelf, name] if folder == RESULTS and SHELF_NAME.fullmatch(shelf):
+            if name == MANIFEST or PART_NAME.fullmatch(name):
+                return shelf, name
+    return "", ""
+
+
+def take_in(store: Folder, items: Iterable[Item], wanted: Wanted | None = None) -> Taken:
+    """Stores what is not here yet. Nothing that is here is written over; doing it twice is doing it once. A damaged
+    file is refused, and the others taken. Raises OSError where the store cannot be written to, and ConfigError for
+    items of another form of store."""
+    taken = Taken()
+    manifests: dict[str, Mapping[str, Any] | None] = {}
+    fresh: dict[str, bytes] = {}
+    known: dict[str, set[str]] = {}
+    for item in items:
+        if item.shelf and wanted is not None and not wanted.matches(item.shelf):
+            continue
+        content = bytes(item.content) if item.shelf == "" or item.name == MANIFEST else b""
+        if item.name == MARKER:
+            _check_marker(content)
+        elif not item.shelf:
+            _take_call(store, item.name, content, manifests, taken)
+        elif item.name == MANIFEST:
+            if manifests.get(item.shelf) is None:
+                manifests[item.shelf] = _manifest(store, item, content, fresh, taken)
+        elif manifests.get(item.shelf) is None:
+            reason = "its shelf has no manifest that reads" if item.shelf in manifests else "it comes before a manifest"
+            taken.refused.append((item.path, reason))
+        else:
+            _take_part(store, item, manifests[item.shelf], fresh, known, taken)
+    taken.shelves = len(known)
+    return taken
+
+
+def _check_marker(content: bytes) -> None:
+    try:
+        form = json.loads(content).get("form")
+    except (ValueError, AttributeError):
+        form = None
+    if form != FORM:
+        raise ConfigError(f"what is to be imported has the form {form!r}; this version of inlay reads {FORM!r}.")
+
+
+def _manifest(
+    store: Folder, item: Item, content: bytes, fresh: dict[str, bytes], taken: Taken
+) -> Mapping[str, Any] | None:
+    """The manifest to hold the parts against: the store's own, where it has one."""
+    try:
+        offered = read_manifest(content, item.shelf)
+    except DamagedPart as error:
+        taken.refused.append((item.path, str(error)))
+        return None
+    try:
+        return read_manifest(store.read(item.path), item.shelf)
+    except FileNotFoundError:
+        fresh[item.shelf] = content
+        return offered
+    except DamagedPart as error:
+        taken.refused.append((item.path, f"the store's own manifest is damaged, and is not written over: {error}"))
+        return None
+
+
+def _take_part(
+    store: Folder,
+    item: Item,
+    manifest: Mapping[str, Any] | None,
+    fresh: dict[str, bytes],
+    known: dict[str, set[str]],
+    taken: Taken,
+) -> None:
+    shelf = store.inside(f"{RESULTS}/{item.shelf}")
+    here = known.get(item.shelf)
+    if here is None:
+        here = known[item.shelf] = _names_here(shelf)
+    if item.name in here:
+        taken.here += 1
+        return
+    try:
+        if part_name(item.content) != item.name:
+            raise DamagedPart("its bytes do not give its name")
+        found = check_part(pa.BufferReader(item.content), item.name, item.shelf, manifest)
+        _check_replaced(shelf, item, found.part)
+    except DamagedPart as error:
+        taken.refused.append((item.path, str(error)))
+        return
+    if item.shelf in fresh:
+        shelf.publish(MANIFEST, fresh.pop(item.shelf))
+        taken.new_shelves += 1
+    shelf.publish(item.name, item.content)
+    here.add(item.name)
+    taken.parts += 1
+    taken.rows += found.part.rows
+    taken.bytes += len(item.content)
+
+
+def _check_replaced(shelf: Folder, item: Item, part: Part) -> None:
+    """Readers pass over the parts that another stands for, so it must have what those that are here have. Raises
+    DamagedPart."""
+    for name in part.replaces:
+        if PART_NAME.fullmatch(name) and shelf.exists(name):
+            try:
+                lacks = half_keys(open_part(shelf, name), name) - half_keys(
+                    part_from(pa.BufferReader(item.content), item.name), item.name
+                )
+            except (DamagedPart, FileNotFoundError):
+                continue
+            if lacks:
+                raise DamagedPart(f"it says that it stands for {name}, but lacks {len(lacks):,} of its rows")
+
+
+def _names_here(shelf: Folder) -> set[str]:
+    """Parts whose rows are here: those in the folder, and those that a compacted one among them stands for."""
+    names = set()
+    for name in part_names(shelf):
+        try:
+            names |= {name, *describe_part(name, open_part(shelf, name)).replaces}
+        except (DamagedPart, *READ_ERRORS):
+            continue
+    return names
+
+
+def _take_call(
+    store: Folder, name: str, content: bytes, manifests: Mapping[str, Mapping[str, Any] | None], taken: Taken
+) -> None:
+    try:
+        shelf, columns = check_call(content, name)
+        manifest = manifests.get(shelf)
+        if manifest is None:
+            return  # it leads to a shelf that was not asked for, or was refused
+        if not set(columns) <= set(manifest["columns"]):
+            raise DamagedPart(f"its shelf has no columns {', '.join(columns)}")
+    except DamagedPart as error:
+        taken.refused.append((f"{CALLS}/{name}", str(error)))
+        return
+    if not store.exists(f"{CALLS}/{name}"):
+        store.publish(f"{CALLS}/{name}", content)
+        taken.calls += 1

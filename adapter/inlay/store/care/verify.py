@@ -1,0 +1,224 @@
+"""Does a store still say what was put into it?
+
+Checked, from the outside in: the question in a manifest gives the shelf's signature and its folder's name; the bytes
+of every part give its name; every page of it reads, against its checksum; it says the shelf's signature, and has the
+manifest's columns; keys are 32 bytes; and where the inputs are stored beside their keys, they give the keys again.
+Nothing here can tell a wrong answer of a model from a right one.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from inlay.store.calls import CALLS, call_file
+from inlay.store.care.survey import SHELF_NAME, ShelfFiles, Wanted, survey, why_damaged
+from inlay.store.folder import TEMPORARY, Folder
+from inlay.store.index import U64, halves
+from inlay.store.keys import input_keys
+from inlay.store.parts import (
+    KEY,
+    READ_ERRORS,
+    DamagedPart,
+    Part,
+    check_sums,
+    describe_part,
+    key_bytes,
+    part_from,
+    read_columns,
+)
+
+# Stored beside the answers in some parts of a shelf and not in others.
+INPUTS = "inputs"
+
+_COLUMN = re.compile(r"[a-z][a-z0-9_]*")
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A part that is whole. keys: the first eight bytes of each. derived: rows whose inputs gave their key again."""
+
+    part: Part
+    keys: U64
+    derived: int
+
+
+@dataclass
+class ShelfReport:
+    """findings: (file, what is wrong). damaged: those of the files that are parts no reader should read. twice: rows
+    whose key another row has as well, which is harmless."""
+
+    name: str
+    parts: int = 0
+    rows: int = 0
+    bytes: int = 0
+    derived: int = 0
+    twice: int = 0
+    superseded: int = 0
+    quarantined: int = 0
+    findings: list[tuple[str, str]] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)
+    set_aside: list[str] = field(default_factory=list)
+
+
+def verify_store(store: Folder, wanted: Wanted | None = None, *, quarantine: bool = False) -> Iterator[ShelfReport]:
+    """One report per shelf, and one more named 'calls' about the files there. quarantine: move damaged parts away, so
+    that their rows are inferred again. Raises OSError for a store that does not answer."""
+    for shelf in survey(store, wanted):
+        yield _verify_shelf(shelf, quarantine)
+    if not wanted:
+        yield _verify_calls(store)
+
+
+def _verify_shelf(shelf: ShelfFiles, quarantine: bool) -> ShelfReport:
+    report = ShelfReport(shelf.name, quarantined=len(shelf.quarantined))
+    if shelf.manifest is None and (shelf.parts or shelf.damaged or "there is no" not in shelf.manifest_error):
+        report.findings.append(("", shelf.manifest_error))
+    for name in shelf.unknown:
+        report.findings.append((name, "is no file of a store"))
+    for name, reason in shelf.damaged.items():
+        _check_unreadable(shelf, name, reason, report)
+    superseded = shelf.superseded()
+    keys: list[U64] = []
+    for file in shelf.parts:
+        try:
+            report.bytes += file.bytes
+            if why := why_damaged(shelf.folder, file.name):
+                raise DamagedPart(why)
+            with shelf.folder.open(file.name) as source:
+                found = check_part(source, file.name, shelf.name, shelf.manifest)
+        except FileNotFoundError:
+            continue  # compacted away meanwhile
+        except OSError as error:
+            report.findings.append((file.name, f"cannot be read: {error}"))
+            continue
+        except DamagedPart as error:
+            report.findings.append((file.name, str(error)))
+            report.damaged.append(file.name)
+            continue
+        report.parts += 1
+        report.derived += found.derived
+        if file.name in superseded:
+            report.superseded += 1
+        else:
+            report.rows += found.part.rows
+            keys.append(found.keys)
+    if keys:
+        report.twice = sum(map(len, keys)) - len(np.unique(np.concatenate(keys)))
+    if quarantine:
+        for name in report.damaged:
+            shelf.set_aside(name)
+            report.set_aside.append(name)
+    return report
+
+
+def _check_unreadable(shelf: ShelfFiles, name: str, reason: str, report: ShelfReport) -> None:
+    """A file system that fails for a moment is no damage, so the bytes are asked once more."""
+    try:
+        why = why_damaged(shelf.folder, name)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        report.findings.append((name, f"cannot be read: {error}"))
+        return
+    if why:
+        report.findings.append((name, why))
+        report.damaged.append(name)
+    else:
+        report.findings.append((name, f"did not read at first and does now: {reason}"))
+
+
+def check_part(source: pa.NativeFile, name: str, shelf: str, manifest: Mapping[str, Any] | None) -> Checked:
+    """Reads all of a part, a row group at a time. Its name is the caller's to check. Raises DamagedPart."""
+    file = part_from(source, name)
+    part = describe_part(name, file)
+    expected = str(manifest["signature"]) if manifest else shelf.rpartition("-")[2]
+    if not part.signature.startswith(expected):
+        raise DamagedPart(f"it holds rows of the signature {part.signature[:12]}…, which is not this shelf's")
+    schema = file.schema_arrow
+    if schema.field("key").type != KEY.type:
+        raise DamagedPart(f"its keys are {schema.field('key').type}, not 32 bytes")
+    if manifest:
+        _check_columns(schema, manifest["columns"])
+    check_sums(source, file, name)
+    keys, derived = [], 0
+    for group in range(file.num_row_groups):
+        table = read_columns(file, name, list(schema.names), [group])
+        try:
+            table.validate(full=True)
+        except READ_ERRORS as error:
+            raise DamagedPart(f"its columns are not what they say: {error}") from error
+        if table["key"].null_count:
+            raise DamagedPart(f"{table['key'].null_count} of its rows have no key")
+        found = key_bytes(table["key"])
+        keys.append(halves(found)[0])
+        if INPUTS in schema.names:
+            derived += _derive(found, table[INPUTS].to_pylist())
+    return Checked(part, np.concatenate(keys) if keys else np.zeros(0, dtype=np.uint64), derived)
+
+
+def _check_columns(schema: pa.Schema, columns: Mapping[str, str]) -> None:
+    has = {field.name: _shape(str(field.type)) for field in schema if field.name not in ("key", INPUTS)}
+    said = {name: _shape(str(kind)) for name, kind in columns.items() if name != INPUTS}
+    if has != said:
+        raise DamagedPart(f"it has the columns {has}, but the manifest says {said}")
+    if INPUTS in schema.names and _shape(str(schema.field(INPUTS).type)) != "list<string>":
+        raise DamagedPart(f"its inputs are {schema.field(INPUTS).type}, not a list of texts")
+
+
+def _shape(kind: str) -> str:
+    """A type without the names of its inner fields: what is list<item: float> in memory is list<element: float> when
+    it is read from Parquet."""
+    return re.sub(r"\w+: | \('\w+'\)| not null", "", kind)
+
+
+def _derive(keys: np.ndarray[Any, np.dtype[np.uint8]], inputs: list[list[str] | None]) -> int:
+    """Number of rows whose inputs give their key; rows without inputs are passed over. Raises DamagedPart."""
+    kept = [i for i, row in enumerate(inputs) if row and None not in row]
+    by_width: dict[int, list[int]] = {}
+    for i in kept:
+        by_width.setdefault(len(inputs[i] or ()), []).append(i)
+    for rows in by_width.values():
+        columns = zip(*(inputs[i] or () for i in rows), strict=True)
+        for i, key in zip(rows, input_keys(columns), strict=True):
+            if keys[i].tobytes() != key:
+                raise DamagedPart(f"the inputs of a row do not give its key {keys[i].tobytes().hex()[:12]}…")
+    return len(kept)
+
+
+def _verify_calls(store: Folder) -> ShelfReport:
+    report = ShelfReport(CALLS)
+    for name in store.names(CALLS):
+        if name.startswith(TEMPORARY):
+            continue
+        report.parts += 1
+        try:
+            check_call(store.read(f"{CALLS}/{name}"), name)
+        except FileNotFoundError:
+            continue
+        except DamagedPart as error:
+            report.findings.append((name, str(error)))
+    return report
+
+
+def check_call(content: bytes, name: str) -> tuple[str, list[str]]:
+    """The shelf that a file in calls/ leads to, and the columns that it says are there: both become SQL, so nothing but
+    names is let through. Raises DamagedPart."""
+    try:
+        said = json.loads(content)
+        shelf, columns, named = said["shelf"], said["columns"], call_file(json.dumps(said["call"], sort_keys=True))
+        if not (SHELF_NAME.fullmatch(shelf) and isinstance(said["model"], str)):
+            raise ValueError(f"{shelf!r} is no name of a shelf")
+        if not (isinstance(columns, list) and all(_COLUMN.fullmatch(column) for column in columns)):
+            raise ValueError(f"{columns!r} are no names of columns")
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise DamagedPart(f"it does not say which shelf answers which call: {type(error).__name__}: {error}") from error
+    if named != f"{CALLS}/{name}":
+        raise DamagedPart(f"the call that it holds belongs into {named}")
+    return shelf, columns
