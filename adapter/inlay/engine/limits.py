@@ -12,25 +12,16 @@ from inlay.settings.read import Settings
 class Limits:
     """None is no limit. Counts run over the life of a session: a dbt run, a command, a notebook's kernel."""
 
-    def __init__(
-        self,
-        max_rows: float | None = None,
-        max_tokens: float | None = None,
-        max_seconds: float | None = None,
-        max_cost: float | None = None,
-    ) -> None:
-        self._limits = {
-            "max_rows": max_rows,
-            "max_tokens": max_tokens,
-            "max_seconds": max_seconds,
-            "max_cost": max_cost,
-        }
+    def __init__(self) -> None:
+        self._limits: dict[str, float | None] = dict.fromkeys(("max_rows", "max_tokens", "max_seconds", "max_cost"))
         self._spent = dict.fromkeys(self._limits, 0.0)
         self._lock = threading.Lock()
 
-    @classmethod
-    def of(cls, settings: Settings) -> Limits:
-        return cls(settings.max_rows, settings.max_tokens, settings.max_seconds, settings.max_cost)
+    def limit(self, settings: Settings) -> None:
+        """From here on by these settings. What was spent until now counts."""
+        with self._lock:
+            for name in self._limits:
+                self._limits[name] = getattr(settings, name)
 
     def __bool__(self) -> bool:
         """Whether anything is limited."""

@@ -6,10 +6,9 @@ import threading
 from collections.abc import Callable
 from typing import TypeVar, cast
 
-from inlay.backends.base import Embedder, LanguageModel, RemoteModel, Tokens
+from inlay.backends.base import Embedder, RemoteModel, Tokens
 from inlay.backends.load import load_backend, load_embedder, load_remote, load_tokenizer
 from inlay.engine.lane import Lane
-from inlay.engine.text_lane import TextLane
 from inlay.models.ref import ModelRef
 from inlay.store.batch_journal import StoredJournal
 from inlay.store.results import Store
@@ -18,7 +17,6 @@ Key = tuple[object, ...]
 T = TypeVar("T")
 
 _lanes: dict[Key, Lane] = {}
-_text_lanes: dict[Key, TextLane] = {}
 _remote: dict[Key, RemoteModel | Embedder] = {}
 _tokenizers: dict[Key, Callable[[list[str], list[str] | None, str], Tokens]] = {}
 _loading: dict[Key, threading.Lock] = {}
@@ -28,12 +26,6 @@ _lock = threading.Lock()
 def lane_for(ref: ModelRef) -> Lane:
     """The lane of this model, loading it at the first call; callers of other models are not held up meanwhile."""
     return _once(_lanes, _key(ref), lambda: Lane(load_backend(ref)))
-
-
-def text_lane(ref: ModelRef) -> TextLane:
-    """The lane in which this language model replies; it is loaded once for that and for scoring."""
-    lane = lane_for(ref)
-    return _once(_text_lanes, _key(ref), lambda: TextLane(cast("LanguageModel", lane.backend)))
 
 
 def remote_model(ref: ModelRef, store: Store | None) -> RemoteModel:

@@ -23,6 +23,9 @@ Rows = Floats | list[Any]
 ENTRY_BYTES = 250
 
 
+SIGNATURE_BYTES = 32
+
+
 @dataclass
 class _Block:
     number: int
@@ -36,8 +39,9 @@ class _Block:
         return held + ENTRY_BYTES * len(self.keys)
 
 
-class Memory:
-    """Rows of float32, of one width per signature, and a language model's texts.
+class ResultCache:
+    """Rows of float32, of one width per signature, and a language model's texts. A key is the signature of the question
+    and the key of the input.
 
     owner: a number for the call of a statement that computed a row. What a call computed itself, in another thread
     or an earlier chunk, was not known before it began.
@@ -51,7 +55,7 @@ class Memory:
         self._claimed: dict[bytes, threading.Event] = {}
         self._bytes = 0
         self._next = 0
-        self._owners: set[int | None] = set()
+        self._signatures: set[bytes] = set()
 
     def lookup(self, keys: list[bytes], into: Rows, owner: int | None) -> tuple[list[int], list[int]]:
         """Copies each row that is here to its place in `into`.
@@ -73,15 +77,9 @@ class Memory:
                         own.append(position)
         return missing, own
 
-    def has_rows_of(self, owner: int) -> bool:
-        """Whether this owner computed any."""
-        return owner in self._owners
-
-    def owned(self, keys: list[bytes], owner: int) -> list[int]:
-        """Positions of those that are here and that the owner itself computed."""
-        with self._lock:
-            found = [self._index.get(key) for key in keys]
-        return [position for position, held in enumerate(found) if held is not None and held[0].owner == owner]
+    def has_answers_to(self, signature: bytes) -> bool:
+        """Whether there ever were any under keys that begin with this signature."""
+        return signature in self._signatures
 
     def claim(self, keys: list[bytes]) -> tuple[list[int], dict[int, threading.Event]]:
         """(positions that the caller must now compute and release, positions that another thread is computing)."""
@@ -108,7 +106,7 @@ class Memory:
         with self._lock:
             self._next += 1
             block = _Block(self._next, keys, rows, owner)
-            self._owners.add(owner)
+            self._signatures.add(keys[0][:SIGNATURE_BYTES])
             self._blocks[block.number] = block
             self._bytes += block.bytes
             for row, key in enumerate(keys):
@@ -136,6 +134,7 @@ class Memory:
         with self._lock:
             self._index.clear()
             self._blocks.clear()
+            self._signatures.clear()
             self._bytes = 0
 
     def __len__(self) -> int:

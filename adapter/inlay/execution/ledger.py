@@ -15,6 +15,7 @@ import numpy as np
 
 from inlay.arrays import Bools
 from inlay.engine.distinct import DistinctCounter
+from inlay.engine.resolve import Usage
 from inlay.execution.records import LedgerRow, RowError
 from inlay.functions.cascade.guarantee import Certificate
 from inlay.models.ref import ModelRef
@@ -109,19 +110,10 @@ class Ledger:
         return entry
 
     def count(
-        self,
-        entry: Entry,
-        keys: Keys,
-        known: Bools,
-        failed: Mapping[int, str],
-        *,
-        tokens: int = 0,
-        output_tokens: int = 0,
-        truncated: int = 0,
-        cost: float = 0.0,
-        loading_seconds: float = 0.0,
+        self, entry: Entry, keys: Keys, known: Bools, failed: Mapping[int, str], usage: Usage, model: ModelRef
     ) -> None:
-        """Adds the distinct inputs of one chunk; an input that this statement has had before is not counted again."""
+        """Adds the distinct inputs of one chunk; an input that this statement has had before is not counted again.
+        usage: what they took of the model."""
         with self._lock:
             new = entry.distinct.add(keys)
             bad = np.zeros(len(new), dtype=np.bool_)
@@ -129,11 +121,11 @@ class Ledger:
             entry.failed += int(np.count_nonzero(new & bad))
             entry.known += int(np.count_nonzero(new & ~bad & known))
             entry.inferred += int(np.count_nonzero(new & ~bad & ~known))
-            entry.tokens += tokens
-            entry.output_tokens += output_tokens
-            entry.truncated += truncated
-            entry.cost += cost
-            entry.loading_seconds += loading_seconds
+            entry.tokens += usage.tokens
+            entry.output_tokens += usage.output_tokens
+            entry.truncated += usage.truncated
+            entry.cost += model.cost(usage.tokens, usage.output_tokens)
+            entry.loading_seconds += usage.loading_seconds
 
     def end(self, entry: Entry, device: str) -> None:
         now = time.monotonic()

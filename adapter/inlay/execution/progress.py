@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from inlay.engine.inference import Told
+from inlay.engine.resolve import OnProgress
 
 QUIET_S = 1.0
 LINE_EVERY_S = 5.0
@@ -54,7 +54,7 @@ class Progress:
             self._expected = rows
 
     @contextlib.contextmanager
-    def working(self, what: str, n_rows: int) -> Iterator[Told]:
+    def working(self, what: str, n_rows: int) -> Iterator[OnProgress]:
         """Around one chunk of n_rows; chunks of the same work that follow at once count together."""
         if not self.shown:
             yield lambda share, tokens: None

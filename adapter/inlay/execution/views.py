@@ -15,12 +15,12 @@ def views_that_call(session: Session, con: duckdb.DuckDBPyConnection) -> dict[st
         "SELECT lower(view_name), sql FROM duckdb_views() WHERE NOT internal AND database_name = current_database() "
         "AND schema_name = current_schema()"
     ).fetchall()
-    found = {name: sql for name, sql in rows if session.calls(sql)}
+    found = {name: sql for name, sql in rows if session.mentions.calls(sql)}
     while more := {
         name: sql
         for name, sql in rows
         if name not in found and found.keys() & {word.lower.strip('"') for word in words(sql)}
     }:
         found |= more
-    session.plan_views(found)
+    session.mentions.know_views(found)
     return found

@@ -46,7 +46,7 @@ def call_text(function: str, labels: Any, options: Mapping[str, Any]) -> str:
 def _said(value: Any) -> Any:
     if isinstance(value, Mapping):
         return json.dumps(value, default=str)
-    return float(value) if isinstance(value, int | float | Decimal) else value
+    return float(value) if isinstance(value, int | float | Decimal) and not isinstance(value, bool) else value
 
 
 def call_file(text: str) -> str:

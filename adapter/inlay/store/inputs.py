@@ -1,54 +1,161 @@
-"""The distinct inputs of a call with their keys, out of columns as DuckDB hands them over.
+"""The distinct inputs of a call with their keys: made once, out of columns as DuckDB hands them over, and handed on.
 
-Texts stay in Arrow: of most inputs nothing but the key is ever looked at.
+Values stay in Arrow: of most inputs nothing but the key is ever looked at.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
-from inlay.arrays import array_numbers, numbers_array
-from inlay.store.keys import Keys, array_keys
+from inlay.arrays import Ints, array_numbers, numbers_array
+from inlay.store.codecs import TEXT, Codec
+from inlay.store.keys import Keys, combined_keys, digests_of
 
-# Rows of a column that are compared to learn whether texts repeat. Among so many of a thousand different texts, or of
+# Rows of a column that are compared to learn whether values repeat. Among so many of a thousand different values, or of
 # fewer, some nearly always do.
 _SAMPLE = 128
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """columns: one per argument, of equal length, without NULL. inverse: which of them each row is; None where each row
-    is the one in its place."""
+    """columns: one per argument, of equal length, without NULL. codecs: of each. digests: the SHA-256 of each column's
+    values. keys: of the rows. inverse: which of them each row of the caller's is; None where each is the one in its
+    place. distinct: whether no two have one key, as far as the caller can tell."""
 
-    columns: list[pa.Array]
+    columns: tuple[pa.Array, ...]
+    codecs: tuple[Codec, ...]
+    digests: tuple[Keys, ...]
     keys: Keys
     inverse: pa.Array | None = None
+    distinct: bool = False
+    _values: dict[int, list[Any]] = field(default_factory=dict, compare=False, repr=False)
 
     def __len__(self) -> int:
         return len(self.keys)
 
-    def take(self, positions: npt.NDArray[np.int64]) -> Inputs:
-        where = numbers_array(positions)
-        return Inputs([column.take(where) for column in self.columns], self.keys[positions])
+    def values(self, column: int = 0) -> list[Any]:
+        """One column as Python values; do not change them."""
+        if column not in self._values:
+            self._values[column] = self.columns[column].to_pylist()
+        return self._values[column]
 
-    def row(self, position: int) -> tuple[str, ...]:
+    def take(self, positions: Ints) -> Inputs:
+        """The rows at these positions, each of which stands there once where the inputs are distinct."""
+        where = numbers_array(positions)
+        return Inputs(
+            tuple(column.take(where) for column in self.columns),
+            self.codecs,
+            tuple(digests[positions] for digests in self.digests),
+            self.keys[positions],
+            distinct=self.distinct,
+        )
+
+    def slice(self, start: int, length: int) -> Inputs:
+        rows = slice(start, start + length)
+        return Inputs(
+            tuple(column.slice(start, length) for column in self.columns),
+            self.codecs,
+            tuple(digests[rows] for digests in self.digests),
+            self.keys[rows],
+            distinct=self.distinct,
+        )
+
+    def column(self, number: int) -> Inputs:
+        """One column for itself, under the keys of its own values."""
+        if len(self.columns) == 1:
+            return self
+        digests = self.digests[number]
+        return Inputs((self.columns[number],), (self.codecs[number],), (digests,), digests)
+
+    def row(self, position: int) -> tuple[Any, ...]:
         return tuple(column[position].as_py() for column in self.columns)
 
+    def excerpts(self, position: int) -> tuple[str, ...]:
+        """One row as people read it."""
+        return tuple(codec.excerpt(value) for codec, value in zip(self.codecs, self.row(position), strict=True))
 
-def distinct_inputs(columns: Sequence[pa.Array], *, are_distinct: bool = False) -> Inputs:
-    """Of strings without NULL. are_distinct: the caller says so; where it is not true, more is asked than need be."""
+    def each_once(self) -> tuple[Inputs, Ints | None]:
+        """(the distinct inputs in the order in which they come first; which of them each row is, None where each is
+        the one in its place)."""
+        if self.distinct:
+            return self, None
+        found = _first_of_each(self)
+        return found, None if found.inverse is None else array_numbers(found.inverse)
+
+
+def distinct_inputs(
+    columns: Sequence[pa.Array], codecs: Sequence[Codec] | None = None, *, are_distinct: bool = False
+) -> Inputs:
+    """Of columns without NULL; of texts where no codecs are given. are_distinct: the caller says so; where it is not
+    true, more is asked than need be."""
+    codecs = (TEXT,) * len(columns) if codecs is None else codecs
     if are_distinct or not _repeats(columns):
         # Digests show what repeats faster than texts do, though each has to be made.
-        inputs = Inputs(list(columns), array_keys(columns))
+        inputs = replace(inputs_of(columns, codecs), distinct=are_distinct)
         return inputs if are_distinct else _first_of_each(inputs)
     distinct, inverse = _distinct(columns)
-    return Inputs(distinct, array_keys(distinct), inverse)
+    return replace(inputs_of(distinct, codecs), inverse=inverse, distinct=True)
+
+
+def inputs_of(columns: Sequence[pa.Array], codecs: Sequence[Codec]) -> Inputs:
+    """Row by row, as they stand there. A value that a column of several holds again and again is hashed once."""
+    if len(columns) == 1:
+        digests = digests_of(columns[0], codecs[0])
+        return Inputs(tuple(columns), tuple(codecs), (digests,), digests)
+    each = [_repeated_digests(column, codec) for column, codec in zip(columns, codecs, strict=True)]
+    return Inputs(tuple(columns), tuple(codecs), tuple(each), combined_keys(each))
+
+
+def text_inputs(*columns: Sequence[str]) -> Inputs:
+    """Texts that stand in no column of DuckDB's: labels, criteria, pieces of longer texts."""
+    arrays = [pa.array(column, type=pa.string()) for column in columns]
+    return inputs_of(arrays, (TEXT,) * len(arrays))
+
+
+def beside(*parts: Inputs) -> Inputs:
+    """Rows of several inputs of equal length as one row each: the columns of the first, then those of the next."""
+    digests = tuple(each for part in parts for each in part.digests)
+    return Inputs(
+        tuple(column for part in parts for column in part.columns),
+        tuple(codec for part in parts for codec in part.codecs),
+        digests,
+        combined_keys(digests),
+    )
+
+
+def below(*parts: Inputs) -> Inputs:
+    """Rows of several inputs of one kind, one after the other."""
+    return Inputs(
+        tuple(pa.concat_arrays(columns) for columns in zip(*(part.columns for part in parts), strict=True)),
+        parts[0].codecs,
+        tuple(np.concatenate(digests) for digests in zip(*(part.digests for part in parts), strict=True)),
+        np.concatenate([part.keys for part in parts]),
+    )
+
+
+def each_with_each(left: Inputs, right: Inputs) -> Inputs:
+    """Every row of the left with every row of the right: all pairs of the first row, then all of the second, …"""
+    n, k = len(left), len(right)
+    return beside(left.take(np.repeat(np.arange(n), k)), right.take(np.tile(np.arange(k), n)))
+
+
+def with_inputs(table: pa.Table, inputs: Inputs) -> pa.Table:
+    """The table with what its keys are of: a list per row, of texts, or of the bytes that are hashed where a value is
+    no text."""
+    columns = inputs.columns
+    if not all(codec is TEXT for codec in inputs.codecs):
+        pairs = zip(inputs.columns, inputs.codecs, strict=True)
+        columns = tuple(pa.array(codec.encode(column), type=pa.binary()) for column, codec in pairs)
+    k = len(columns)
+    flat = pa.concat_arrays(columns).take(numbers_array(np.arange(len(inputs) * k).reshape(k, -1).T.reshape(-1)))
+    ends = numbers_array(np.arange(0, (len(inputs) + 1) * k, k)).cast(pa.int32())
+    return table.append_column("inputs", pa.ListArray.from_arrays(ends, flat))
 
 
 def _first_of_each(inputs: Inputs) -> Inputs:
@@ -56,14 +163,21 @@ def _first_of_each(inputs: Inputs) -> Inputs:
     words = inputs.keys.view(np.uint64)
     ordered = np.sort(words[:, 0])
     if not (ordered[1:] == ordered[:-1]).any():
-        return inputs
+        return replace(inputs, distinct=True)
     _, firsts, place = np.unique(words[:, 0], return_index=True, return_inverse=True)
     if (words[firsts, 1][place] != words[:, 1]).any():  # keys that begin alike; comparing all of them takes longer
         _, firsts, place = np.unique(inputs.keys.view("V32")[:, 0], return_index=True, return_inverse=True)
     order = np.argsort(firsts)
     rank = np.empty(len(order), dtype=np.int64)
     rank[order] = np.arange(len(order))
-    return replace(inputs.take(firsts[order]), inverse=numbers_array(rank[place]))
+    return replace(inputs.take(firsts[order]), inverse=numbers_array(rank[place]), distinct=True)
+
+
+def _repeated_digests(column: pa.Array, codec: Codec) -> Keys:
+    if not _repeats([column]):
+        return digests_of(column, codec)
+    (distinct,), inverse = _distinct([column])
+    return digests_of(distinct, codec)[array_numbers(inverse)]
 
 
 def _repeats(columns: Sequence[pa.Array]) -> bool:

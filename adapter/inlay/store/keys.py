@@ -21,6 +21,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from inlay.store.codecs import Codec
+
 FORM = "result/2"
 
 Keys = npt.NDArray[np.uint8]
@@ -28,7 +30,7 @@ Keys = npt.NDArray[np.uint8]
 
 # A loop in Python costs as much again as the digests do; map() over functions of C does not.
 _encode, _sha256 = str.encode, hashlib.sha256
-_digest, _hexdigest = type(_sha256()).digest, type(_sha256()).hexdigest
+_digest = type(_sha256()).digest
 
 # Rows of a column that are Python objects at a time, so that these stay in the processor's cache.
 _SLICE = 2_048
@@ -43,40 +45,51 @@ def signature(parts: Mapping[str, Any]) -> str:
     return hashlib.sha256(canonical(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def input_keys(columns: Iterable[Sequence[str]]) -> list[bytes]:
-    """One 32-byte key per row of `columns`, which hold one text per argument."""
-    return _keys([_encoded(column) for column in columns])
+def input_keys(columns: Iterable[Sequence[str | bytes]]) -> list[bytes]:
+    """One 32-byte key per row of `columns`, which hold one text per argument, or the bytes of other values."""
+    digests = [list(map(_digest, map(_sha256, _encoded(column)))) for column in columns]
+    return digests[0] if len(digests) == 1 else _combined([[each.hex() for each in column] for column in digests])
 
 
-def array_keys(columns: Sequence[pa.Array]) -> Keys:
-    """The same of arrays of strings without NULL."""
-    columns = [column.cast(pa.binary()) for column in columns]
-    made = np.empty((len(columns[0]), 32), dtype=np.uint8)
+def digests_of(column: pa.Array, codec: Codec) -> Keys:
+    """The SHA-256 of each value of a column without NULL."""
+    made = np.empty((len(column), 32), dtype=np.uint8)
     for start in range(0, len(made), _SLICE):
-        part = _keys([column.slice(start, _SLICE).to_pylist() for column in columns])
-        made[start : start + _SLICE] = key_matrix(part)
+        encoded = codec.encode(column.slice(start, _SLICE))
+        made[start : start + _SLICE] = key_matrix(list(map(_digest, map(_sha256, encoded))))
     return made
 
 
-def _keys(columns: Sequence[Sequence[bytes]]) -> list[bytes]:
-    if len(columns) == 1:
-        return list(map(_digest, map(_sha256, columns[0])))
-    rows = zip(*(map(_hexdigest, map(_sha256, column)) for column in columns), strict=True)
-    return list(map(_digest, map(_sha256, map(_encode, map("".join, rows)))))
+def combined_keys(digests: Sequence[Keys]) -> Keys:
+    """The keys of rows of several columns, by the digests of their values."""
+    if len(digests) == 1:
+        return digests[0]
+    made = np.empty((len(digests[0]), 32), dtype=np.uint8)
+    for start in range(0, len(made), _SLICE):
+        columns = [_hexadecimal(each[start : start + _SLICE]) for each in digests]
+        made[start : start + _SLICE] = key_matrix(_combined(columns))
+    return made
+
+
+def _combined(columns: Sequence[Sequence[str]]) -> list[bytes]:
+    rows = map(_encode, map("".join, zip(*columns, strict=True)))
+    return list(map(_digest, map(_sha256, rows)))
+
+
+def _encoded(values: Sequence[str | bytes]) -> list[bytes]:
+    """As UTF-8. What Python calls a surrogate is no character, but has a key of its own."""
+    return [value if isinstance(value, bytes) else value.encode("utf-8", "surrogatepass") for value in values]
+
+
+def _hexadecimal(digests: Keys) -> list[str]:
+    text = np.ascontiguousarray(digests).tobytes().hex()
+    return [text[start : start + 64] for start in range(0, len(text), 64)]
 
 
 def key_matrix(keys: Sequence[bytes] | Keys) -> Keys:
     if isinstance(keys, np.ndarray):
         return keys
     return np.frombuffer(b"".join(keys), dtype=np.uint8).reshape(-1, 32)
-
-
-def _encoded(texts: Sequence[str]) -> list[bytes]:
-    """As UTF-8. What Python calls a surrogate is no character, but has a key of its own."""
-    try:
-        return list(map(_encode, texts))
-    except UnicodeEncodeError:
-        return [text.encode("utf-8", "surrogatepass") for text in texts]
 
 
 def key_sql(arguments: Sequence[str]) -> str:

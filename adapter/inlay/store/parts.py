@@ -406,12 +406,6 @@ def half_keys(file: pq.ParquetFile, where: str) -> frozenset[bytes]:
     return frozenset(halves.view(np.dtype("V16")).reshape(-1).tolist())
 
 
-def with_inputs(table: pa.Table, columns: Sequence[Sequence[str]]) -> pa.Table:
-    """The table with what its keys are of: a list of texts per row, from one list per argument."""
-    rows = [list(row) for row in zip(*columns, strict=True)]
-    return table.append_column("inputs", pa.array(rows, type=pa.list_(pa.string())))
-
-
 def key_column(keys: Sequence[bytes] | Keys) -> pa.Array:
     content = np.ascontiguousarray(key_matrix(keys))
     return pa.Array.from_buffers(pa.binary(32), len(keys), [None, pa.py_buffer(content)])

@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from inlay.errors import ConfigError
 from inlay.store.folder import Folder, open_folder
-from inlay.store.keys import Keys, signature
+from inlay.store.keys import Keys
 from inlay.store.shelf import MANIFEST, Shelf
 
 MARKER = "inlay-store.json"
@@ -72,15 +72,14 @@ class Store:
                 "Name a folder that you may write to, or set store_mode = 'read-only' or 'off'."
             ) from error
 
-    def shelf(self, name: str, question: Mapping[str, Any], about: Mapping[str, Any]) -> Shelf:
-        """The shelf of a question. name: the function, for people who read the folder. about: what its manifest says
-        beside the question."""
-        signed = signature(question)
+    def shelf(self, name: str, signed: str, parts: Mapping[str, Any], about: Mapping[str, Any]) -> Shelf:
+        """The shelf of a question. name: the function, for people who read the folder. signed: the question's
+        signature. parts, about: what its manifest says of the question, and beside it."""
         with self._lock:
             found = self._shelves.get(signed)
             if found is None:
                 folder = self.folder.inside(f"{RESULTS}/{shelf_name(name, signed)}")
-                found = Shelf(folder, signed, question, about, writable=self.writable)
+                found = Shelf(folder, signed, parts, about, writable=self.writable)
                 self._shelves[signed] = found
         return found
 

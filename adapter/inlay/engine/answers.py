@@ -1,0 +1,139 @@
+"""How answers to one question are held: rows of numbers, texts, or columns of a table; each of them knows how it is
+gathered, and how it is stored as Arrow.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+
+from inlay.arrays import Floats, Ints, numbers_array, vector_array, vector_rows
+from inlay.engine.result_cache import empty_rows
+
+Rows = Any
+"""Answers to as many inputs: a float32 matrix, a list of texts or a table, as their codec holds them."""
+
+
+class Gathered(Protocol):
+    """Where the answers to n inputs come together, in any order."""
+
+    def put(self, places: Ints, rows: Rows) -> None: ...
+
+    @property
+    def rows(self) -> Rows:
+        """All of them in the order of the inputs. Of a place that got none, zeros, None or a row of NULL."""
+        ...
+
+
+class AnswerCodec(Protocol):
+    """cached: whether answers are kept in memory too, where they are claimed by who computes them."""
+
+    @property
+    def cached(self) -> bool: ...
+    @property
+    def columns(self) -> list[str]:
+        """Of the stored table, those that are read."""
+        ...
+
+    def gather(self, n: int) -> Gathered: ...
+    def to_table(self, rows: Rows) -> pa.Table: ...
+    def from_table(self, table: pa.Table) -> Rows: ...
+
+
+@dataclass
+class _Filled:
+    rows: Rows
+
+    def put(self, places: Ints, rows: Rows) -> None:
+        self.rows[places] = rows
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """A row of float32 for each input."""
+
+    width: int
+    cached = True
+    columns = ["value"]  # noqa: RUF012
+
+    def gather(self, n: int) -> Gathered:
+        return _Filled(empty_rows(n, self.width))
+
+    def to_table(self, rows: Floats) -> pa.Table:
+        return pa.table({"value": vector_array(rows)})
+
+    def from_table(self, table: pa.Table) -> Floats:
+        return vector_rows(table["value"])
+
+
+class _Texts:
+    def __init__(self, n: int) -> None:
+        self.rows: list[str | None] = [None] * n
+
+    def put(self, places: Ints, rows: list[str]) -> None:
+        for place, text in zip(places.tolist(), rows, strict=True):
+            self.rows[place] = text
+
+
+@dataclass(frozen=True)
+class Texts:
+    """A text for each input."""
+
+    cached = True
+    columns = ["value"]  # noqa: RUF012
+
+    def gather(self, n: int) -> Gathered:
+        return _Texts(n)
+
+    def to_table(self, rows: list[str]) -> pa.Table:
+        return pa.table({"value": pa.array(rows, type=pa.string())})
+
+    def from_table(self, table: pa.Table) -> list[str]:
+        texts: list[str] = table["value"].to_pylist()
+        return texts
+
+
+class _Tables:
+    def __init__(self, schema: pa.Schema, n: int) -> None:
+        self._schema = schema
+        self._n = n
+        self._parts: list[tuple[Ints, pa.Table]] = []
+
+    def put(self, places: Ints, rows: pa.Table) -> None:
+        self._parts.append((places, rows.select(self._schema.names)))
+
+    @property
+    def rows(self) -> pa.Table:
+        places = np.concatenate([np.zeros(0, dtype=np.int64), *(places for places, _ in self._parts)])
+        joined = pa.concat_tables([table for _, table in self._parts] or [self._schema.empty_table()])
+        if len(places) == self._n and (np.diff(places) == 1).all():
+            return joined
+        order = np.full(self._n, -1, dtype=np.int64)
+        order[places] = np.arange(len(places))
+        if len(places) == self._n:
+            return joined.take(numbers_array(order))
+        return joined.take(pa.array(order, mask=order < 0))
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns of a table for each input. schema: of those that the caller wants, `value` first."""
+
+    schema: pa.Schema
+    cached = False
+
+    @property
+    def columns(self) -> list[str]:
+        return list(self.schema.names)
+
+    def gather(self, n: int) -> Gathered:
+        return _Tables(self.schema, n)
+
+    def to_table(self, rows: pa.Table) -> pa.Table:
+        return rows
+
+    def from_table(self, table: pa.Table) -> pa.Table:
+        return table.cast(self.schema)

@@ -1,0 +1,228 @@
+"""One question about many inputs: from memory, from the store, or computed by whoever claims it first, and then kept.
+
+The only place that knows what "known" means: nothing had to be computed for it, and no other thread of the same call
+has just computed it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from inlay.arrays import Bools, Ints
+from inlay.engine.answers import Gathered, Rows
+from inlay.engine.cancel import Token
+from inlay.engine.limits import Limits
+from inlay.engine.question import Question
+from inlay.engine.result_cache import ResultCache
+from inlay.store.inputs import Inputs, with_inputs
+from inlay.store.results import Store
+from inlay.store.shelf import Shelf
+
+OnProgress = Callable[[float, int], None]
+"""on_progress(share, tokens): a further share of what had to be computed is done, for so many tokens."""
+
+
+@dataclass
+class Usage:
+    """What answers took. tokens, output_tokens: read and written. truncated: texts that were cut at the model's limit.
+    loading_seconds: spent on loading the model."""
+
+    tokens: int = 0
+    output_tokens: int = 0
+    truncated: int = 0
+    loading_seconds: float = 0.0
+
+    def add(self, other: Usage) -> None:
+        self.tokens += other.tokens
+        self.output_tokens += other.output_tokens
+        self.truncated += other.truncated
+        self.loading_seconds += other.loading_seconds
+
+
+@dataclass
+class Finished:
+    """Some of the inputs that an executor was given. places: of those that were answered, with `rows` for them. errors:
+    by place, why others were not. pending: places that nobody has asked a model about. known: for every place of the
+    inputs whether it had to be computed, where that is not so of all of them."""
+
+    places: Ints
+    rows: Rows
+    errors: dict[int, str] = field(default_factory=dict)
+    pending: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    known: Bools | None = None
+    usage: Usage = field(default_factory=Usage)
+
+
+class Executor(Protocol):
+    """Answers inputs that nobody knows. claims: whether it computes them, so that no one else should meanwhile."""
+
+    @property
+    def claims(self) -> bool: ...
+
+    def run(self, question: Question, inputs: Inputs, work: Work) -> Iterator[Finished]:
+        """Answers as they come; each input is in one of them. Inputs are distinct. Raises ModelError when the model
+        cannot be loaded or refuses everything, BudgetExceededError before a limit would be passed, after what was
+        finished until then, and InterruptedQueryError when cancelled."""
+        ...
+
+
+@dataclass(frozen=True)
+class Work:
+    """What questions are resolved with. owner: a number for the call of a statement, whose own results are not "known"
+    to it; it tells the store that it need not look for new results at every chunk. keep_numbers: store what models
+    computed, and not only the answers made of it. keep_inputs: store inputs beside their keys."""
+
+    executor: Executor
+    cache: ResultCache
+    store: Store | None = None
+    limits: Limits = field(default_factory=Limits)
+    cancel: Token = field(default_factory=Token)
+    owner: int | None = None
+    on_progress: OnProgress | None = None
+    keep_numbers: bool = True
+    keep_inputs: bool = False
+
+    def progressed(self, share: float, tokens: int) -> None:
+        if self.on_progress is not None:
+            self.on_progress(share, tokens)
+
+    def shelf(self, question: Question) -> Shelf | None:
+        if self.store is None:
+            return None
+        return self.store.shelf(question.name, question.signature, question.parts, question.about)
+
+
+@dataclass
+class Resolved:
+    """One answer for each input, in their order. rows: as the question's codec holds them. errors: by place, why there
+    is none. pending: where no model was asked. known: where nothing had to be computed."""
+
+    rows: Rows
+    errors: dict[int, str]
+    known: Bools
+    pending: Bools
+    usage: Usage
+
+
+def resolve(question: Question, inputs: Inputs, work: Work, *, keep: bool = True) -> Resolved:
+    """Answers to all inputs. keep: whether what is computed goes into the store. Raises what Executor.run raises; what
+    was finished before is kept."""
+    distinct, inverse = inputs.each_once()
+    resolving = _Resolving(question, distinct, work, keep)
+    resolving.run()
+    found = resolving.resolved
+    if inverse is None:
+        return found
+    rows = found.rows[inverse] if isinstance(found.rows, np.ndarray) else [found.rows[w] for w in inverse]
+    errors = {i: found.errors[int(w)] for i, w in enumerate(inverse) if int(w) in found.errors} if found.errors else {}
+    return Resolved(rows, errors, found.known[inverse], found.pending[inverse], found.usage)
+
+
+class _Resolving:
+    """One run of resolve(), over distinct inputs."""
+
+    def __init__(self, question: Question, inputs: Inputs, work: Work, keep: bool) -> None:
+        self.question = question
+        self.inputs = inputs
+        self.work = work
+        self.shelf = work.shelf(question)
+        self.kept_in = self.shelf if keep else None
+        self.gathered: Gathered = question.answers.gather(len(inputs))
+        self.known = np.ones(len(inputs), dtype=np.bool_)
+        self.pending = np.zeros(len(inputs), dtype=np.bool_)
+        self.errors: dict[int, str] = {}
+        self.usage = Usage()
+
+    @property
+    def resolved(self) -> Resolved:
+        return Resolved(self.gathered.rows, self.errors, self.known, self.pending, self.usage)
+
+    def run(self) -> None:
+        missing = self.from_store(self.from_cache(np.arange(len(self.inputs))))
+        if not self.question.answers.cached or not self.work.executor.claims:
+            self.compute(missing)
+            return
+        while len(missing):
+            mine, others = self.work.cache.claim(self.cache_keys(missing))
+            claimed = missing[mine]
+            try:
+                self.compute(claimed)
+            finally:
+                self.work.cache.release(self.cache_keys(claimed))
+            for event in set(others.values()):
+                _await(event, self.work.cancel)
+            # Whatever another thread failed at is tried here once more, so that its error is listed here as well.
+            missing = self.from_cache(missing[list(others)])
+
+    def cache_keys(self, places: Ints) -> list[bytes]:
+        signed = bytes.fromhex(self.question.signature)
+        raw = self.inputs.keys[places].tobytes()
+        return [signed + raw[start : start + 32] for start in range(0, len(raw), 32)]
+
+    def from_cache(self, places: Ints) -> Ints:
+        """Takes what memory has; gives the places that it does not have."""
+        signed = bytes.fromhex(self.question.signature)
+        if not self.question.answers.cached or not len(places) or not self.work.cache.has_answers_to(signed):
+            return places
+        held = self.question.answers.gather(len(places))
+        missing, own = self.work.cache.lookup(self.cache_keys(places), held.rows, self.work.owner)
+        self.known[places[own]] = False
+        if not missing:
+            self.gathered.put(places, held.rows)
+            return places[:0]
+        here = np.setdiff1d(np.arange(len(places)), missing, assume_unique=True)
+        if len(here):
+            rows = held.rows[here] if isinstance(held.rows, np.ndarray) else [held.rows[i] for i in here]
+            self.gathered.put(places[here], rows)
+        return places[missing]
+
+    def from_store(self, places: Ints) -> Ints:
+        """The same of the store."""
+        if self.shelf is None or not len(places):
+            return places
+        self.shelf.refresh(self.work.owner)
+        at, table = self.shelf.find(self.inputs.keys[places], self.question.answers.columns)
+        if table is None:
+            return places
+        self.gathered.put(places[at], self.question.answers.from_table(table))
+        unknown = np.ones(len(places), dtype=np.bool_)
+        unknown[at] = False
+        return places[unknown]
+
+    def compute(self, places: Ints) -> None:
+        if not len(places):
+            return
+        self.known[places] = False
+        asked = self.inputs if len(places) == len(self.inputs) else self.inputs.take(places)
+        for finished in self.work.executor.run(self.question, asked, self.work):
+            self.usage.add(finished.usage)
+            self.errors.update({int(places[i]): reason for i, reason in finished.errors.items()})
+            self.pending[places[finished.pending]] = True
+            if finished.known is not None:
+                self.known[places] = finished.known
+            if len(finished.places):
+                self.gathered.put(places[finished.places], finished.rows)
+                self.publish(asked, places, finished)
+
+    def publish(self, asked: Inputs, places: Ints, finished: Finished) -> None:
+        """To memory and to the store."""
+        question, work = self.question, self.work
+        if question.answers.cached:
+            work.cache.publish(self.cache_keys(places[finished.places]), finished.rows, work.owner)
+        if self.kept_in is None or work.store is None or not work.store.writable:
+            return
+        table = question.answers.to_table(finished.rows)
+        whole = len(finished.places) == len(asked)
+        if work.keep_inputs:
+            table = with_inputs(table, asked if whole else asked.take(finished.places))
+        work.store.publish(self.kept_in, asked.keys[finished.places], table)
+
+
+def _await(event: threading.Event, cancel: Token) -> None:
+    while not event.wait(0.1):
+        cancel.check()

@@ -1,0 +1,164 @@
+"""Calls made ready to answer: options over settings, the model described, everything checked once and not per chunk."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import pyarrow as pa
+
+from inlay.engine.answers import Table
+from inlay.engine.question import Question, numbers_question
+from inlay.errors import ConfigError, UnknownModelError
+from inlay.functions.arrow import answer_schema
+from inlay.functions.cascade.cascade import has_targets
+from inlay.functions.contract import Bound, Call
+from inlay.functions.registry import bind_of
+from inlay.functions.spec import FunctionSpec
+from inlay.json_schema import read_schema
+from inlay.models.describe import describe
+from inlay.models.ref import ModelRef
+from inlay.settings.read import Settings
+from inlay.store.calls import call_text, record_call
+from inlay.store.codecs import Codec, codec_of
+from inlay.store.results import Store
+
+# What the macros add to every call beside the function's own options.
+NOT_OPTIONS = {"statement", "node"}
+
+
+@dataclass(frozen=True)
+class BoundCall:
+    """A call that is ready. text: it, as it is written, in one canonical form; see call_text()."""
+
+    spec: FunctionSpec
+    call: Call
+    bound: Bound
+    on_error: str
+    text: str
+
+    @property
+    def model(self) -> ModelRef:
+        return self.call.model
+
+    @property
+    def codecs(self) -> list[Codec]:
+        """Of the row values."""
+        return [codec_of(argument.type) for argument in self.spec.args if not argument.is_setting]
+
+    @cached_property
+    def question(self) -> Question:
+        """What the answers are stored by: the function's own question, or that of the model's numbers where these are
+        the answer."""
+        if self.bound.basis is None:
+            return numbers_question(self.model, self.bound.prompt)
+        parts = {
+            "function": self.spec.name,
+            "model": self.model.fingerprint,
+            "dtype": self.model.dtype,
+            "too_long": self.model.too_long,
+            "prompts": dict(self.model.prompts),
+            **self.bound.basis,
+        }
+        return Question(self.spec.name, self.model, parts, Table(answer_schema(self.spec)))
+
+    def record(self, store: Store) -> None:
+        """Says in the store which shelf answers this call, so that it can be looked up without Python. As it is
+        written: two ways to write one call are two files that lead to one shelf."""
+        question = self.question
+        stored = self.bound.basis is not None
+        schema = answer_schema(self.spec) if stored else pa.schema([("value", pa.list_(pa.float32()))])
+        shelf = store.shelf(question.name, question.signature, question.parts, question.about)
+        try:
+            shelf.make_readable(schema)
+            structure = read_schema(self.spec.name, self.call.labels).structure if self.spec.typed else None
+            record_call(store.folder, self.text, shelf.name, schema.names, self.model.name, structure)
+        except (OSError, pa.ArrowException) as error:
+            store.failed(error, 0)
+
+
+class Binding:
+    """The models and bound calls of one session, for as long as its settings hold. Thread-safe."""
+
+    def __init__(self, settings: Settings, specs: Mapping[str, FunctionSpec]) -> None:
+        self.settings = settings
+        self.specs = specs
+        self._lock = threading.Lock()
+        self._models: dict[str, ModelRef] = {}
+        self._calls: dict[str, BoundCall] = {}
+
+    def model(self, name: str, function: str | None = None) -> ModelRef:
+        """The described model of a registered name. Raises UnknownModelError, or what describing it raises."""
+        with self._lock:
+            described = self._models.get(name)
+        if described is None:
+            entry = self.settings.models.get(name)
+            if entry is None:
+                error = UnknownModelError.named(name, self.settings.models)
+                raise UnknownModelError(f"{function}: {error}") if function else error
+            described = describe(entry, device=self.settings.device, dtype=self.settings.dtype)
+            with self._lock:
+                self._models[name] = described
+        return described
+
+    def bound(self, function: str, labels: Any, options: Mapping[str, Any]) -> BoundCall:
+        """The checked call. Raises ConfigError or ModelError."""
+        text = call_text(function, labels, options)
+        key = f"{text} {options.get('on_error') or ''}"
+        with self._lock:
+            call = self._calls.get(key)
+        if call is not None:
+            return call
+        call = self._bind(self.specs[function], labels, options, text)
+        with self._lock:
+            return self._calls.setdefault(key, call)
+
+    def _bind(self, spec: FunctionSpec, labels: Any, options: Mapping[str, Any], text: str) -> BoundCall:
+        known = {option.name for option in spec.options} | NOT_OPTIONS
+        given = {name: value for name, value in self.given(spec.name, options).items() if name not in NOT_OPTIONS}
+        for name in (*given, *options):
+            if name not in known:
+                raise ConfigError.unknown_option(spec.name, name, known - NOT_OPTIONS)
+        on_error = self.on_error(spec.name, options)
+        name = given.get("model") or self.default_model(spec)
+        if not isinstance(name, str):
+            raise ConfigError(f"{spec.name}: model is {name!r}; it must be the name of a registered model.")
+        proxy = self._proxy(spec, given) if has_targets(given) else None
+        call = Call(spec.name, self.model(name, spec.name), given, labels, proxy)
+        return BoundCall(spec, call, bind_of(spec.name)(call), on_error, text)
+
+    def default_model(self, spec: FunctionSpec) -> str:
+        """The model of a call that names none."""
+        configured = self.settings.functions.get(spec.name, {}).get("model")
+        if configured is not None:
+            return str(configured)
+        if spec.default_model is not None:
+            return spec.default_model
+        if spec.language_model and self.settings.language_model is not None:
+            return self.settings.language_model
+        return self.settings.model
+
+    def _proxy(self, spec: FunctionSpec, given: Mapping[str, Any]) -> ModelRef:
+        """What stands in for the exact model where it is sure: the model named, or the default."""
+        name = given.get("proxy") or self.settings.model
+        if not isinstance(name, str):
+            raise ConfigError(f"{spec.name}: proxy is {name!r}; it must be the name of a registered embedding model.")
+        return self.model(name, spec.name)
+
+    def given(self, function: str, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Options of a call over those of the configuration."""
+        asked = {name: value for name, value in options.items() if value is not None}
+        return {**self.settings.functions.get(function, {}), **asked}
+
+    def has_targets(self, function: str, options: Mapping[str, Any]) -> bool:
+        """Whether a call is to be answered within targets, which hold over all of its inputs together."""
+        return has_targets(self.given(function, options))
+
+    def on_error(self, function: str, options: Mapping[str, Any]) -> str:
+        asked = options.get("on_error") or self.settings.functions.get(function, {}).get("on_error")
+        if asked not in (None, "null", "raise"):
+            raise ConfigError(f"{function}: on_error is {asked!r}; it must be 'null' or 'raise'.")
+        return asked or self.settings.on_error

@@ -1,0 +1,85 @@
+"""What one statement runs in: who answers, who keeps the account, what may be spent. Immutable, and passed down; a dry
+run is the same statement in another context."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pyarrow as pa
+
+from inlay.engine.cancel import Token
+from inlay.engine.limits import Limits
+from inlay.engine.pool import loaded_models
+from inlay.engine.resolve import Executor, OnProgress, Work
+from inlay.engine.result_cache import ResultCache
+from inlay.execution.ledger import Entry, Ledger
+from inlay.execution.progress import Progress
+from inlay.models.ref import ModelRef
+from inlay.store.account import Account
+from inlay.store.results import Store
+
+if TYPE_CHECKING:
+    from inlay.execution.answering import Answered
+    from inlay.parsing.statement import Call
+
+
+class Guesses(Protocol):
+    """Stands in for answers that are not known, where a statement is only planned."""
+
+    def fill(self, call: Call, labels: Any, options: Mapping[str, Any], answered: Answered) -> pa.StructArray:
+        """The answers in the struct of try_ai_*, with guesses for those that are pending."""
+        ...
+
+
+@dataclass(frozen=True)
+class Context:
+    """executor: answers what nobody knows. guesses: of a dry run, what stands for answers that nobody knows; None
+    leaves them NULL. keep_numbers, keep_inputs: as of Work."""
+
+    executor: Executor
+    ledger: Ledger
+    limits: Limits
+    progress: Progress
+    cache: ResultCache
+    store: Store | None
+    account: Account | None
+    keep_numbers: bool = True
+    keep_inputs: bool = False
+    guesses: Guesses | None = None
+
+    @property
+    def is_dry(self) -> bool:
+        """Whether no model is asked."""
+        return not self.executor.claims
+
+    def dry(self, executor: Executor, guesses: Guesses | None = None) -> Context:
+        """The same where nothing is asked of a model: with an account of its own, of which nothing is kept."""
+        return replace(
+            self, executor=executor, ledger=Ledger(), account=None, progress=Progress("off"), guesses=guesses
+        )
+
+    def unaccounted(self) -> Context:
+        """The same with what is asked in no ledger."""
+        return replace(self, ledger=Ledger(), account=None)
+
+    def work(self, entry: Entry, on_progress: OnProgress) -> Work:
+        return Work(
+            self.executor, self.cache, self.store, self.limits, Token(), entry.number, on_progress,
+            self.keep_numbers, self.keep_inputs,
+        )  # fmt: skip
+
+    @contextlib.contextmanager
+    def entry(
+        self, statement: int | None, function: str, model: ModelRef, call: str, n_rows: int, node: str
+    ) -> Iterator[Entry]:
+        """A line of the ledger, open while the call is answered; see Ledger.begin()."""
+        entry = self.ledger.begin(statement, function, model, call, n_rows, node)
+        try:
+            yield entry
+        finally:
+            self.ledger.end(entry, loaded_models().get(model.fingerprint, "") if entry.tokens or entry.inferred else "")
+            if self.account is not None:
+                self.account.write(self.ledger.account_rows)

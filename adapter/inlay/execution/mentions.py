@@ -1,0 +1,40 @@
+"""Which statements may call one of the functions, told from their text alone: all that every other statement costs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable
+
+from inlay.functions.spec import FunctionSpec
+
+
+class Mentions:
+    def __init__(self, specs: Collection[FunctionSpec], prefix: str) -> None:
+        called = "|".join(re.escape(spec.name) for spec in specs if not spec.is_table)
+        self._calls = re.compile(rf'{prefix}(?:try_)?(?:{called})"?\s*\(', re.IGNORECASE)
+        self._names = re.compile("|".join(re.escape(prefix + spec.name) for spec in specs), re.IGNORECASE)
+        self._views: re.Pattern[str] | None = None
+
+    def calls(self, sql: str) -> bool:
+        """Whether a text may call one of the functions by itself."""
+        return self._calls.search(sql) is not None
+
+    def may_call(self, sql: object) -> bool:
+        """Whether a statement may call one of the functions, by itself or through a view."""
+        return isinstance(sql, str) and (
+            self.calls(sql) or (self._views is not None and self._views.search(sql) is not None)
+        )
+
+    def may_need_macros(self, sql: str) -> bool:
+        """Whether a statement names a function of ours, a table function too, or a view that calls one."""
+        return self._names.search(sql) is not None or self.may_call(sql)
+
+    def know_views(self, names: Iterable[str]) -> None:
+        """These views call one of the functions, and no others do."""
+        views = "|".join(re.escape(name) for name in names)
+        self._views = re.compile(rf"\b(?:{views})\b", re.IGNORECASE) if views else None
+
+    def with_views_of(self, other: Mentions | None) -> Mentions:
+        if other is not None:
+            self._views = other._views
+        return self
