@@ -39,6 +39,7 @@ from inlay.functions.cascade.cascade import filter_cascade, label_cascade
 from inlay.functions.cascade.guarantee import filtered
 from inlay.functions.contract import Ask, Call, Routed
 from inlay.functions.labels import read_labels
+from inlay.models.capabilities import capabilities_of
 from inlay.settings.read import read_settings
 from inlay.store.keys import input_keys, key_matrix
 
@@ -243,7 +244,9 @@ def _call(function: str, options: Mapping[str, Any], names: Sequence[str] | None
         _session = Session(read_settings({"progress": "off"}))
     proxy = _session.model("minilm")
     # Stands for the exact model, whose answers are the gold labels.
-    exact = dataclasses.replace(proxy, name="gold", task="nli", fingerprint="gold")
+    exact = dataclasses.replace(
+        proxy, name="gold", task="nli", capabilities=capabilities_of("nli", "torch"), fingerprint="gold"
+    )
     return Call(function, exact, options, names, proxy)
 
 

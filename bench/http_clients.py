@@ -141,10 +141,11 @@ def _messages(text: str) -> Any:
 
 
 def _described(base_url: str, task: Any, settings: dict[str, Any]) -> Any:
+    from inlay.models.capabilities import capabilities_of
     from inlay.models.ref import Endpoint, ModelRef
 
     endpoint = Endpoint(base_url, "m", **{"concurrency": CONCURRENCY} | settings)
     return ModelRef(
         "m", "openai:m", Path(os.devnull), task, "openai", "", "", WIDTH if task == "embed" else 0, 128_000, "error",
-        "f" * 64, endpoint=endpoint,
+        "f" * 64, endpoint=endpoint, capabilities=capabilities_of(task, "openai", tokenizer=False),
     )  # fmt: skip

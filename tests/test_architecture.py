@@ -77,6 +77,51 @@ def test_modules_of_our_own_are_imported_by_string_in_the_registry_alone() -> No
                 assert called not in ("import_module", "__import__"), path
 
 
+# engine/inference.py: still to ask can().
+COMPARES_KINDS = ("models/", "backends/load.py", "engine/inference.py")
+
+
+def decides_by(node: ast.AST) -> list[ast.expr]:
+    """What a comparison, a match, a look-up or a .get() decides by; the parts of a tuple each for itself."""
+    match node:
+        case ast.Compare(left=left, comparators=others):
+            values = [left, *others]
+        case ast.Match(subject=value) | ast.Subscript(slice=value):
+            values = [value]
+        case ast.Call(func=ast.Attribute(attr="get"), args=[value, *_]):
+            values = [value]
+        case _:
+            return []
+    return [part for value in values for part in (value.elts if isinstance(value, ast.Tuple | ast.List) else [value])]
+
+
+def compared_kinds(code: str) -> list[str]:
+    return [
+        ast.unparse(value)
+        for node in ast.walk(ast.parse(code))
+        for value in decides_by(node)
+        if isinstance(value, ast.Attribute) and value.attr in ("task", "backend")
+    ]
+
+
+def test_a_model_is_asked_what_it_can_do_and_not_what_kind_it_is() -> None:
+    for path in MODULES:
+        if not path.relative_to(PACKAGE).as_posix().startswith(COMPARES_KINDS):
+            assert not compared_kinds(path.read_text(encoding="utf-8")), path
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "ref.task == 'embed'", "'vllm' != call.model.backend", "ref.task in ('embed', 'nli')", "(ref.task, 1) == known",
+        "COSTS[ref.task]", "COSTS.get(ref.task, 1)", "match ref.task:\n    case 'embed': pass",
+    ],
+)  # fmt: skip
+def test_each_way_to_compare_kinds_is_seen(code: str) -> None:
+    assert len(compared_kinds(code)) == 1
+    assert not compared_kinds("print(ref.task, lane.backend.workers > 1, {'task': ref.task})")
+
+
 def test_engine_knows_no_sql_and_backends_no_duckdb() -> None:
     for path in MODULES:
         if room(path) in {"engine", "backends", "functions", "store", "models"}:

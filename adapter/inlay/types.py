@@ -8,6 +8,19 @@ Task = Literal["embed", "classify", "nli", "rerank", "generate", "rules"]
 """What a model was made for: text → vector, text → its own labels, premise and hypothesis → entailment,
 query and document → relevance, prompt → text (a language model). 'rules' is no model: patterns and checksums."""
 
+Capability = Literal[
+    "vectors",  # text → vector: Backend.run, or Embedder.embed behind an endpoint
+    "own_labels",  # text → logits of the model's own labels: Backend.run
+    "entailment",  # premise and hypothesis → logits of entailment, contradiction: Backend.run on pairs
+    "relevance",  # query and document → one logit: Backend.run on pairs
+    "likelihoods",  # prompt and options → log-likelihood of each option: Backend.run on tokens with Choices
+    "replies",  # prompt → text, so every language model: LanguageModel.generate, or RemoteModel.complete
+    "token_counts",  # text → how many tokens the model reads, counted here: load_tokenizer
+    "rules",  # text → personal data by patterns and checksums, without a model: pii.py
+]
+"""What can be asked of a model, and what in backends/ answers it. A function looks for what it needs among these; which
+of them a model has is decided in models/capabilities.py."""
+
 TooLong = Literal["truncate", "error"]
 """What happens to a text of more tokens than the model takes: cut it (and count it in the ledger), or fail that row."""
 

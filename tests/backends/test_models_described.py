@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -22,9 +22,13 @@ import inlay
 from inlay.arrays import Floats
 from inlay.backends.load import load_backend
 from inlay.errors import CannotServeError, ConfigError, DigestError, ModelError, ModelNotFoundError
+from inlay.functions.contract import MADE_FOR
+from inlay.functions.relative_cost import COSTS
 from inlay.models.describe import describe
 from inlay.models.ref import ModelRef
+from inlay.settings.read import BUILT_IN_MODELS, read_settings
 from inlay.settings.schema import ModelSettings
+from inlay.types import Capability
 from support.tiny_models import TinyModels, write_json
 
 pytest_plugins = ("tiny_models",)
@@ -84,8 +88,6 @@ def test_an_installed_package_and_a_copy_of_its_folder_have_the_same_fingerprint
 @pytest.mark.weights
 def test_the_default_model_and_a_copy_of_it_have_the_same_fingerprint(tmp_path: Path) -> None:
     import shutil
-
-    from inlay.settings.read import BUILT_IN_MODELS
 
     ref = described(BUILT_IN_MODELS["minilm"]["source"], sha256=BUILT_IN_MODELS["minilm"]["sha256"])
     copy = Path(shutil.copytree(ref.folder, tmp_path / "copy"))
@@ -556,6 +558,73 @@ def test_a_description_says_what_a_folder_holds(tiny_models: TinyModels) -> None
     nli = described(tiny_models.classifier(("neutral", "entailment", "contradiction"), pairs=True))
     assert (nli.task, nli.labels) == ("nli", ("neutral", "entailment", "contradiction"))
     assert described(tiny_models.classifier(("relevance",), pairs=True)).task == "rerank"
+
+
+# ---- what a model can do
+
+CAPABILITIES: dict[str, set[Capability]] = {
+    "fake": {"vectors", "token_counts"},
+    "fake-classify": {"own_labels", "token_counts"},
+    "fake-nli": {"entailment", "token_counts"},
+    "fake-rerank": {"relevance", "token_counts"},
+    "fake-generate": {"likelihoods", "replies", "token_counts"},
+    "rules": {"rules"},
+    "minilm": {"vectors", "token_counts"},
+}
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.weights if name == "minilm" else ()) for name in BUILT_IN_MODELS]
+)
+def test_what_each_built_in_model_can_do(name: str) -> None:
+    assert describe(read_settings({}).models[name]).capabilities == CAPABILITIES[name]
+
+
+FOLDERS: list[tuple[Callable[[TinyModels], Path], dict[str, Any], set[Capability]]] = [
+    (lambda models: models.sentence("bert"), {}, {"vectors", "token_counts"}),
+    (lambda models: models.encoder("bert"), {"pooling": ("mean",)}, {"vectors", "token_counts"}),
+    (lambda models: models.classifier(KINDS), {}, {"own_labels", "token_counts"}),
+    (lambda models: models.classifier(("entailment", "not_entailment")), {}, {"entailment", "token_counts"}),
+    (lambda models: models.classifier(("relevance",)), {}, {"relevance", "token_counts"}),
+    (lambda models: models.encoder("bert"), {"task": "generate"}, {"likelihoods", "replies", "token_counts"}),
+    (lambda models: models.encoder("bert"), {"task": "generate", "backend": "vllm"}, {"replies", "token_counts"}),
+]
+
+
+@pytest.mark.parametrize(("folder", "settings", "expected"), FOLDERS, ids=range(len(FOLDERS)))
+def test_what_a_model_in_a_folder_can_do(
+    tiny_models: TinyModels,
+    folder: Callable[[TinyModels], Path],
+    settings: dict[str, Any],
+    expected: set[Capability],
+) -> None:
+    assert described(folder(tiny_models), **settings).capabilities == expected
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [({}, {"replies"}), ({"batch": True}, {"replies"}), ({"task": "embed", "width": 8}, {"vectors"})],
+    ids=str,
+)
+def test_what_a_model_behind_an_endpoint_can_do(
+    tiny_models: TinyModels, settings: dict[str, Any], expected: set[Capability]
+) -> None:
+    remote = ModelSettings("remote", "openai:gpt", **ENDPOINT, **settings)
+    assert describe(remote).capabilities == expected
+    counting = dataclasses.replace(remote, tokenizer=str(tiny_models.encoder("bert")))
+    assert describe(counting).capabilities == expected | {"token_counts"}
+
+
+def test_every_way_to_answer_has_a_name_and_a_cost() -> None:
+    ways = set(get_args(Capability)) - {"token_counts"}
+    assert ways == set(COSTS) == set(MADE_FOR) | {"likelihoods"}
+
+
+def test_a_model_answers_in_the_first_way_that_it_can() -> None:
+    ref = describe(ModelSettings("fake-generate", "fake:generate"))
+    assert ref.can("likelihoods") and not ref.can("vectors")
+    assert ref.first({"vectors": 1, "likelihoods": 2, "replies": 3}) == 2
+    assert ref.first({"vectors": 1}) is None
 
 
 def test_a_description_can_be_pickled_and_compared(tiny_models: TinyModels) -> None:

@@ -14,6 +14,7 @@ from inlay.arrays import Floats
 from inlay.backends import http_gate, http_retry
 from inlay.backends.openai.embeddings import OpenAIEmbedder, shared
 from inlay.errors import BudgetExceededError, EndpointError
+from inlay.models.capabilities import capabilities_of
 from support.fault_server import WIDTH, FaultServer, vector
 
 
@@ -31,7 +32,10 @@ def server() -> Iterator[FaultServer]:
 
 
 def embedder(server: FaultServer, pack_texts: int = 256, width: int = WIDTH, **endpoint: Any) -> OpenAIEmbedder:
-    ref = dataclasses.replace(described(server.base_url, **endpoint), task="embed", width=width)
+    capabilities = capabilities_of("embed", "openai", tokenizer=False)
+    ref = dataclasses.replace(
+        described(server.base_url, **endpoint), task="embed", capabilities=capabilities, width=width
+    )
     return OpenAIEmbedder(ref, pack_texts)
 
 

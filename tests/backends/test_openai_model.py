@@ -18,6 +18,7 @@ from inlay.backends.base import Instruction, Prompt, RemoteModel, Reply
 from inlay.backends.http.retry import ATTEMPTS
 from inlay.backends.openai.model import OpenAIModel
 from inlay.errors import BudgetExceededError, ConfigError, EndpointError
+from inlay.models.capabilities import capabilities_of
 from inlay.models.ref import Endpoint, ModelRef
 from support.fault_server import MODEL, FaultServer
 from support.paths import TESTS
@@ -50,7 +51,7 @@ def described(base_url: str, **endpoint: Any) -> ModelRef:
     settings = {"timeout_s": 30.0, "concurrency": 8, "model": MODEL} | endpoint
     return ModelRef(
         "m", "openai:tiny", Path(), "generate", "openai", "", "", 0, 1_000, "error", "f" * 64,
-        endpoint=Endpoint(base_url=base_url, **settings),
+        endpoint=Endpoint(base_url=base_url, **settings), capabilities=capabilities_of("generate", "openai", tokenizer=False),
     )  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from inlay.backends.vllm_model import VLLMModel, engine_arguments, reply_as_fini
 from inlay.errors import CannotServeError, MissingExtraError
 from inlay.json_schema import read_schema
 from inlay.json_schema.grammar import grammar_of
+from inlay.models.capabilities import capabilities_of
 from inlay.models.ref import ModelRef
 
 LARGE = ModelRef(
@@ -29,6 +30,7 @@ LARGE = ModelRef(
     folder=Path("models/large"),
     task="generate",
     backend="vllm",
+    capabilities=capabilities_of("generate", "vllm"),
     architecture="LlamaForCausalLM",
     model_type="llama",
     width=0,

@@ -1,4 +1,7 @@
-"""The contract between the engine and whatever runs a model."""
+"""The contract between the engine and whatever runs a model.
+
+Each protocol says which of a model's capabilities (types.py) it serves.
+"""
 
 from __future__ import annotations
 
@@ -131,8 +134,8 @@ class Encoded:
 
 
 class LanguageModel(Protocol):
-    """A language model that is loaded in this process. It is a Backend too, whose tokenize() takes Choices as the
-    prompt and whose run() gives log-likelihoods of the options.
+    """A language model that is loaded in this process: 'replies'. It is a Backend too, whose tokenize() takes Choices
+    as the prompt and whose run() gives log-likelihoods of the options: 'likelihoods'.
 
     max_batch_tokens: of a batch, prompts and replies together.
     """
@@ -160,7 +163,7 @@ class LanguageModel(Protocol):
 
 
 class RemoteModel(Protocol):
-    """A language model behind an endpoint."""
+    """A language model behind an endpoint: 'replies'."""
 
     ref: ModelRef
     device: str
@@ -184,7 +187,7 @@ class RemoteModel(Protocol):
 
 
 class Embedder(Protocol):
-    """An embedding model behind an endpoint."""
+    """An embedding model behind an endpoint: 'vectors'."""
 
     ref: ModelRef
     device: str
@@ -252,8 +255,8 @@ class Backend(Protocol):
         ...
 
     def run(self, tokens: Tokens) -> Floats:
-        """One row of float32 per text: a vector (embed), logits (classify, nli, rerank), or the log-likelihood of each
-        of the options that tokens.choices gives (generate).
+        """One row of float32 per text: a vector ('vectors'), logits ('own_labels', 'entailment', 'relevance'), or the
+        log-likelihood of each of the options that tokens.choices gives ('likelihoods').
 
         Raises OutOfMemory when a smaller batch may do; any other exception blames at least one row.
         """

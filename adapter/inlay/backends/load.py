@@ -36,6 +36,11 @@ def load_tokenizer(ref: ModelRef) -> Callable[[list[str], list[str] | None, str]
     return TextTokenizer(ref, with_types=False)
 
 
+def needs_torch(ref: ModelRef) -> bool:
+    """Whether answers of the model need torch in this process."""
+    return ref.backend not in ("fake", "openai", "rules")
+
+
 def load_backend(ref: ModelRef) -> Backend:
     """Raises MissingExtraError with the exact install command when the backend's packages are not here."""
     if ref.backend == "fake":

@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
+from inlay.backends.load import needs_torch
 from inlay.errors import InlayError
 from inlay.models.describe import describe
 from inlay.settings.read import Settings, read_settings
@@ -62,7 +63,7 @@ def checks(options: Mapping[str, Any], config: Path | None) -> Iterator[Check]:
         return
     found = f"{ref.name}: {ref.task}, width {ref.width}, {ref.max_tokens} tokens, {ref.architecture}"
     yield Check("model", "✓", f"{found}, fingerprint {ref.fingerprint[:12]}")
-    if torch_here or ref.backend == "fake":
+    if torch_here or not needs_torch(ref):
         yield _first_answer(ref.name, options, config)
 
 

@@ -36,22 +36,31 @@ NLI_TEMPLATE = "This example is {label}."  # transformers' default, with its {} 
 # gives `confidence`. It orders answers by how clear they were; it is not a calibrated probability.
 COSINE_SHARPNESS = 20.0
 
+NEEDS = ("an embedding model, an NLI model, a classifier or a language model", "Name one with model := '…'.")
+"""What a call to classify says of a model of another kind, and what to type; see Call.cannot()."""
+
 
 def bind(call: Call) -> Bound:
+    return call.bound(
+        {"vectors": _by_scores, "entailment": _by_scores, "own_labels": _by_scores, "replies": _by_language_model},
+        *NEEDS,
+    )
+
+
+def _by_scores(call: Call) -> Bound:
     labels = call_labels(call)
-    if call.model.task == "generate":
-        return _by_language_model(call, labels)
     template = call_template(call)
     score = LabelScorer(call.model, labels, template)
 
     def answer(columns: list[list[str]], ask: Ask) -> Answers:
-        return choose_best(labels.names, *score(columns[0], ask), sharpen=call.model.task == "embed")
+        return choose_best(labels.names, *score(columns[0], ask), sharpen=call.model.can("vectors"))
 
     basis = {"version": 1, **label_basis(call.model, labels, template)}
     return Bound(answer, basis, cascade=label_cascade(call, labels))
 
 
-def _by_language_model(call: Call, labels: Labels) -> Bound:
+def _by_language_model(call: Call) -> Bound:
+    labels = call_labels(call)
     if call.options.get("template") is not None:
         raise ConfigError(
             f"{call.function}: template is for embedding and NLI models; {call.model.name!r} is a language model. "
@@ -95,7 +104,7 @@ def choose_best(
 
 def call_labels(call: Call) -> Labels:
     """The labels given, or a classifier's own."""
-    if call.model.task == "classify":
+    if call.model.can("own_labels"):
         own = call.model.labels
         if call.labels is None:
             return Labels(own, (None,) * len(own))
@@ -107,10 +116,6 @@ def call_labels(call: Call) -> Labels:
                 "Leave labels out to use all of its own, or name an embedding or NLI model, which takes any labels."
             )
         return labels
-    if call.model.task == "rerank":
-        raise call.cannot(
-            "an embedding model, an NLI model, a classifier or a language model", "Name one with model := '…'."
-        )
     return read_labels(call.function, call.labels)
 
 
@@ -121,7 +126,7 @@ def call_template(call: Call) -> str | None:
 
 def label_basis(model: ModelRef, labels: Labels, template: str | None) -> dict[str, Any]:
     """What of the labels decides an answer, for the signature."""
-    around = {"embed": template or list(EMBED_TEMPLATES), "nli": template or NLI_TEMPLATE}.get(model.task)
+    around = model.first({"vectors": template or list(EMBED_TEMPLATES), "entailment": template or NLI_TEMPLATE})
     return {"labels": [list(pair) for pair in zip(labels.names, labels.descriptions, strict=True)], "template": around}
 
 
@@ -143,22 +148,22 @@ def _unit(rows: Floats) -> Floats:
 
 
 class LabelScorer:
-    """Scores of texts against labels: ([n, labels], errors, known), by the model's kind."""
+    """Scores of texts against labels: ([n, labels], errors, known), by what the model can do."""
 
     def __init__(self, model: ModelRef, labels: Labels, template: str | None, *, each_for_itself: bool = False) -> None:
         self._model = model
         self._labels = labels
         self._template = template
         self._each_for_itself = each_for_itself
-        if model.task == "nli":
+        if model.can("entailment"):
             entailment_columns(model)
 
     def __call__(self, texts: list[str], ask: Ask) -> tuple[Floats, dict[int, str], Bools]:
-        if self._model.task == "embed":
+        if self._model.can("vectors"):
             anchors = label_vectors(self._labels, self._template, ask)
             outcome = ask.vectors(texts)
             return outcome.rows @ anchors.T, outcome.errors, outcome.known
-        if self._model.task == "nli":
+        if self._model.can("entailment"):
             sentences = self._labels.sentences(self._template or NLI_TEMPLATE)
             logits, errors, known = logits_by_statement(texts, sentences, ask)
             yes, no = entailment_columns(self._model)

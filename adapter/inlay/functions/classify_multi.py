@@ -11,9 +11,9 @@ import numpy as np
 
 from inlay.arrays import Bools, Floats
 from inlay.errors import ConfigError
-from inlay.functions.classify import LabelScorer, call_labels, call_template, label_basis
+from inlay.functions.classify import NEEDS, LabelScorer, call_labels, call_template, label_basis
 from inlay.functions.contract import Answers, Ask, Bound, Call
-from inlay.functions.judged import YES_NO, Judge, gives_likelihoods, replies_of_schema, yes_scores
+from inlay.functions.judged import YES_NO, Judge, replies_of_schema, yes_scores
 from inlay.functions.labels import Labels
 from inlay.functions.prompt_files import prompt_file
 
@@ -21,10 +21,18 @@ DEFAULT_THRESHOLD = 0.5
 
 
 def bind(call: Call) -> Bound:
+    return call.bound(
+        {
+            "likelihoods": _label_by_label, "replies": _in_one_reply, "vectors": _by_scores, "entailment": _by_scores,
+            "own_labels": _by_scores,
+        },
+        *NEEDS,
+    )  # fmt: skip
+
+
+def _by_scores(call: Call) -> Bound:
     labels = call_labels(call)
-    if call.model.task == "generate":
-        return _label_by_label(call, labels) if gives_likelihoods(call.model) else _in_one_reply(call, labels)
-    threshold = call.threshold(None if call.model.task == "embed" else DEFAULT_THRESHOLD)
+    threshold = call.threshold(None if call.model.can("vectors") else DEFAULT_THRESHOLD)
     template = call_template(call)
     score = LabelScorer(call.model, labels, template, each_for_itself=True)
 
@@ -44,7 +52,8 @@ def _above(labels: Labels, threshold: float, scores: Floats, errors: dict[int, s
     return Answers(values, errors, known, labels=labels.names, scores=scores)
 
 
-def _label_by_label(call: Call, labels: Labels) -> Bound:
+def _label_by_label(call: Call) -> Bound:
+    labels = call_labels(call)
     threshold = call.threshold(DEFAULT_THRESHOLD)
     judge = Judge(prompt_file("ai_classify_multi"), YES_NO)
     described = [line.removeprefix("- ") for line in labels.listed().split("\n")]
@@ -61,7 +70,8 @@ def _label_by_label(call: Call, labels: Labels) -> Bound:
     return Bound(answer, {"version": 1, "threshold": threshold, "labels": described, **judge.basis()})
 
 
-def _in_one_reply(call: Call, labels: Labels) -> Bound:
+def _in_one_reply(call: Call) -> Bound:
+    labels = call_labels(call)
     if call.options.get("threshold") is not None:
         raise ConfigError(
             f"{call.function}: threshold is given, but {call.model.name!r} replies with labels and gives no scores. "

@@ -16,15 +16,17 @@ from inlay.engine.inference import Inference, Outcome, Told
 from inlay.errors import CannotServeError, ConfigError
 from inlay.functions.cascade.guarantee import Certificate, Ids
 from inlay.models.ref import ModelRef
+from inlay.types import Capability
 
-MADE_FOR = {
-    "embed": "an embedding model",
-    "classify": "a classifier with its own labels",
-    "nli": "an NLI model",
-    "rerank": "a cross-encoder",
-    "generate": "a language model",
+MADE_FOR: Mapping[Capability, str] = {
+    "vectors": "an embedding model",
+    "own_labels": "a classifier with its own labels",
+    "entailment": "an NLI model",
+    "relevance": "a cross-encoder",
+    "replies": "a language model",
     "rules": "no model but a set of rules",
 }
+"""What a model that can do this is called in an error."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +40,17 @@ class Call:
     labels: Any = None
     proxy: ModelRef | None = None
 
+    def bound(self, ways: Mapping[Capability, Bind], needs: str, then: str) -> Bound:
+        """The call made ready in the first way whose capability its model has. Raises CannotServeError, as cannot(),
+        for a model that has none of them."""
+        way = self.model.first(ways)
+        if way is None:
+            raise self.cannot(needs, then)
+        return way(self)
+
     def cannot(self, needs: str, then: str) -> CannotServeError:
         return CannotServeError(
-            f"{self.function}: model {self.model.name!r} is {MADE_FOR[self.model.task]}; "
+            f"{self.function}: model {self.model.name!r} is {self.model.first(MADE_FOR)}; "
             f"{self.function} needs {needs}. {then}"
         )
 

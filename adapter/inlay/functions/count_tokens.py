@@ -8,7 +8,8 @@ from inlay.functions.contract import Answers, Ask, Bound, Call
 
 
 def bind(call: Call) -> Bound:
-    if call.model.task == "rules":
+    # A model behind an endpoint whose tokenizer is not named is refused where it would be loaded, with what to type.
+    if call.model.can("rules"):
         raise call.cannot("a model that reads tokens", "Name one with model := '…'.")
 
     def answer(columns: list[list[str]], ask: Ask) -> Answers:

@@ -7,7 +7,7 @@ from inlay.functions.contract import Answers, Ask, Bound, Call
 
 
 def bind(call: Call) -> Bound:
-    if call.model.task != "embed":
+    if not call.model.can("vectors"):
         raise call.cannot("an embedding model", "Name one with model := '…'.")
     purpose = call.options.get("task") or "document"
     if purpose not in ("document", "query"):

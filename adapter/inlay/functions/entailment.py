@@ -31,6 +31,12 @@ def entailment_probability(logits: Floats, model: ModelRef) -> Floats:
     return softmax(logits[:, [no, yes]])[:, 1]
 
 
+def statement_entailment(texts: list[str], statements: list[str], ask: Ask) -> tuple[Floats, dict[int, str], Bools]:
+    """The probability that each text entails its own statement, errors by text, and what was known."""
+    outcome = ask.logits(texts, statements)
+    return entailment_probability(outcome.rows, ask.model), outcome.errors, outcome.known
+
+
 def logits_by_statement(texts: list[str], statements: list[str], ask: Ask) -> tuple[Floats, dict[int, str], Bools]:
     """Each text against each statement: logits [n, len(statements), labels], errors by text, and what was known."""
     n, k = len(texts), len(statements)

@@ -7,50 +7,57 @@ precision see cascade.py.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
+from inlay.arrays import Bools
 from inlay.errors import ConfigError
-from inlay.functions.cascade.cascade import filter_cascade
-from inlay.functions.contract import Answers, Ask, Bound, Call, Closeness
-from inlay.functions.judged import YES_NO, Judge, gives_likelihoods, yes_scores
+from inlay.functions.cascade.cascade import call_targets, filter_cascade
+from inlay.functions.contract import Answers, Ask, Bound, Call, Closeness, numbers
+from inlay.functions.entailment import statement_entailment
+from inlay.functions.judged import YES_NO, Judge, yes_scores
 from inlay.functions.prompt_files import prompt_file
-from inlay.functions.score import statement_scores
+from inlay.functions.score import statement_cosines
 
 DEFAULT_THRESHOLD = 0.5
 
 
 def bind(call: Call) -> Bound:
-    if call.model.task == "generate":
-        return _by_language_model(call)
-    if call.model.task not in ("embed", "nli"):
-        raise call.cannot(
-            "an NLI model, a language model, or an embedding model with a threshold", "Name one with model := '…'."
-        )
-    cascade = filter_cascade(call)
-    threshold = call.threshold(None if call.model.task == "embed" else DEFAULT_THRESHOLD)
-
-    def answer(columns: list[list[str]], ask: Ask) -> Answers:
-        scores, errors, known = statement_scores(columns[0], columns[1], ask)
-        held = scores >= np.float32(threshold)
-        sure = np.where(held, scores, 1 - scores) if call.model.task == "nli" else None
-        return Answers(
-            [None if i in errors else bool(h) for i, h in enumerate(held)],
-            errors,
-            known,
-            confidence=None if sure is None else [None if i in errors else float(s) for i, s in enumerate(sure)],
-        )
-
-    near = Closeness(("document", "query"), least=float(np.float32(threshold)))
-    return Bound(
-        answer,
-        {"version": 1, "threshold": threshold},
-        cascade=cascade,
-        closeness=near if call.model.task == "embed" and cascade is None else None,
+    return call.bound(
+        {"replies": _by_language_model, "entailment": _by_entailment, "vectors": _by_cosine},
+        "an NLI model, a language model, or an embedding model with a threshold",
+        "Name one with model := '…'.",
     )
 
 
+def _by_entailment(call: Call) -> Bound:
+    cascade = filter_cascade(call)
+    threshold = call.threshold(DEFAULT_THRESHOLD)
+
+    def answer(columns: list[list[str]], ask: Ask) -> Answers:
+        scores, errors, known = statement_entailment(columns[0], columns[1], ask)
+        held = scores >= np.float32(threshold)
+        sure = np.where(held, scores, 1 - scores)
+        return Answers(_booleans(held, errors), errors, known, confidence=numbers(sure, errors))
+
+    return Bound(answer, {"version": 1, "threshold": threshold}, cascade=cascade)
+
+
+def _by_cosine(call: Call) -> Bound:
+    call_targets(call)  # which are refused: no proxy costs less than an embedding model
+    threshold = call.threshold(None)
+
+    def answer(columns: list[list[str]], ask: Ask) -> Answers:
+        scores, errors, known = statement_cosines(columns[0], columns[1], ask)
+        return Answers(_booleans(scores >= np.float32(threshold), errors), errors, known)
+
+    near = Closeness(("document", "query"), least=float(np.float32(threshold)))
+    return Bound(answer, {"version": 1, "threshold": threshold}, closeness=near)
+
+
 def _by_language_model(call: Call) -> Bound:
-    if not gives_likelihoods(call.model) and call.options.get("threshold") is not None:
+    if not call.model.can("likelihoods") and call.options.get("threshold") is not None:
         raise ConfigError(
             f"{call.function}: threshold is given, but {call.model.name!r} only says yes or no and gives no scores. "
             "Leave threshold out."
@@ -62,7 +69,7 @@ def _by_language_model(call: Call) -> Bound:
         judged = judge(columns[0], columns[1], ask)
         held = yes_scores(judged) >= np.float32(threshold)
         return Answers(
-            [None if i in judged.errors else bool(h) for i, h in enumerate(held)],
+            _booleans(held, judged.errors),
             judged.errors,
             judged.known,
             confidence=None
@@ -71,3 +78,8 @@ def _by_language_model(call: Call) -> Bound:
         )
 
     return Bound(answer, {"version": 1, "threshold": threshold, **judge.basis()}, cascade=filter_cascade(call))
+
+
+def _booleans(held: Bools, errors: Mapping[int, str]) -> list[bool | None]:
+    """Python values, None where the row failed."""
+    return [None if i in errors else bool(holds) for i, holds in enumerate(held)]

@@ -134,7 +134,7 @@ def _notes_tokens(instruction: Instruction, room: int) -> int:
 def count_tokens(texts: Sequence[str], ask: Ask) -> list[int]:
     """By the model's tokenizer; by a generous guess where an endpoint's is not at hand. A text that cannot be tokenised
     counts as one that fits: the model will say what is wrong with it."""
-    if ask.model.endpoint is not None and ask.model.tokenizer is None:
+    if not ask.model.can("token_counts"):
         return [int(len(text.encode("utf-8", "replace")) * _TOKENS_PER_BYTE) + 1 for text in texts]
     counts, _ = ask.inference.count_tokens(ask.model, list(texts))
     return [int(count) for count in counts]

@@ -26,7 +26,7 @@ def call_instruction(call: Call, system: str = "", schema: str | None = None, *,
 
 def language_model(call: Call) -> None:
     """Raises CannotServeError where the call's model is another kind."""
-    if call.model.task != "generate":
+    if not call.model.can("replies"):
         raise call.cannot(
             "a language model",
             "Name one with model := '…', or for all such functions with language_model = '…' in inlay.toml.",

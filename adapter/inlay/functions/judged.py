@@ -18,17 +18,11 @@ from inlay.arrays import Bools, Floats
 from inlay.backends.base import Choices, Instruction, filled
 from inlay.functions.contract import Ask, softmax
 from inlay.functions.prompt_files import PromptFile
-from inlay.models.ref import ModelRef
 
 YES_NO = ("yes", "no")
 
 # Of a reply that is one of the answers, as JSON.
 _REPLY_TOKENS = 128
-
-
-def gives_likelihoods(model: ModelRef) -> bool:
-    """Whether the model says how likely each answer is: one on torch in this process (or a fake one) does."""
-    return model.task == "generate" and model.endpoint is None and model.backend != "vllm"
 
 
 @dataclass(frozen=True)
@@ -59,7 +53,7 @@ class Judge:
         return {"prompt": {"system": self.file.system, "user": self.user}, "options": list(self.options)}
 
     def __call__(self, texts: list[str], pairs: list[str] | None, ask: Ask) -> Judged:
-        if gives_likelihoods(ask.model):
+        if ask.model.can("likelihoods"):
             outcome = ask.likelihoods(Choices(self.file.system, self.user, self.options), texts, pairs)
             scores = softmax(outcome.rows)
             best = [-1 if i in outcome.errors else int(place) for i, place in enumerate(scores.argmax(axis=1))]

@@ -38,7 +38,7 @@ def bind_redact(call: Call) -> Bound:
 
 
 def _bind(call: Call, value_of: ValueOf, by_rules: ByRules) -> Bound:
-    if call.model.task == "rules":
+    if call.model.can("rules"):
         try:
             known = read_categories(call.function, call.options.get("categories"))
         except ConfigError as error:

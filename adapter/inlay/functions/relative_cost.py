@@ -7,16 +7,17 @@ of it. Which of two conditions comes first changes what is asked, and never an a
 
 from __future__ import annotations
 
-from inlay.functions.judged import gives_likelihoods
-from inlay.models.ref import ModelRef
+from collections.abc import Mapping
 
-_BY_TASK = {"rules": 0.01, "embed": 1.0, "classify": 2.0, "nli": 2.0, "rerank": 2.0}
-_LIKELIHOOD = 20.0
-_REPLY = 200.0
+from inlay.models.ref import ModelRef
+from inlay.types import Capability
+
+COSTS: Mapping[Capability, float] = {
+    "rules": 0.01, "vectors": 1.0, "own_labels": 2.0, "entailment": 2.0, "relevance": 2.0, "likelihoods": 20.0,
+    "replies": 200.0,
+}  # fmt: skip
 
 
 def relative_cost(model: ModelRef) -> float:
-    """Per character of the input."""
-    if model.task == "generate":
-        return _LIKELIHOOD if gives_likelihoods(model) else _REPLY
-    return _BY_TASK[model.task]
+    """Per character of the input, by the cheapest thing that the model can be asked for."""
+    return min(cost for capability, cost in COSTS.items() if model.can(capability))

@@ -6,7 +6,7 @@ from inlay.functions.contract import Answers, Ask, Bound, Call, numbers, sigmoid
 
 
 def bind(call: Call) -> Bound:
-    if call.model.task != "rerank":
+    if not call.model.can("relevance"):
         raise call.cannot("a cross-encoder", "Name one with model := '…'; ai_similarity compares texts by embeddings.")
 
     def answer(columns: list[list[str]], ask: Ask) -> Answers:

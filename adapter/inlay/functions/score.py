@@ -11,33 +11,39 @@ import numpy as np
 
 from inlay.arrays import Bools, Floats
 from inlay.functions.contract import Answers, Ask, Bound, Call, Closeness, cosines, numbers
-from inlay.functions.entailment import entailment_columns, entailment_probability
-from inlay.functions.judged import YES_NO, Judge, gives_likelihoods, replies_of_schema, yes_scores
+from inlay.functions.entailment import entailment_columns, statement_entailment
+from inlay.functions.judged import YES_NO, Judge, replies_of_schema, yes_scores
 from inlay.functions.prompt_files import prompt_file
 
 
 def bind(call: Call) -> Bound:
-    if call.model.task == "generate":
-        return _by_likelihood() if gives_likelihoods(call.model) else _by_reply()
-    if call.model.task not in ("embed", "nli"):
-        raise call.cannot(
-            "an NLI model, a language model or an embedding model",
-            "Name one with model := '…'; a cross-encoder serves ai_rerank.",
-        )
-    if call.model.task == "nli":
-        entailment_columns(call.model)
+    return call.bound(
+        {"likelihoods": _by_likelihood, "replies": _by_reply, "entailment": _by_entailment, "vectors": _by_cosine},
+        "an NLI model, a language model or an embedding model",
+        "Name one with model := '…'; a cross-encoder serves ai_rerank.",
+    )
+
+
+def _by_entailment(call: Call) -> Bound:
+    entailment_columns(call.model)
 
     def answer(columns: list[list[str]], ask: Ask) -> Answers:
-        scores, errors, known = statement_scores(columns[0], columns[1], ask)
-        if call.model.task == "embed":
-            scores = _from_cosines(scores)
+        scores, errors, known = statement_entailment(columns[0], columns[1], ask)
         return Answers(numbers(scores, errors), errors, known)
 
+    return Bound(answer, {"version": 1})
+
+
+def _by_cosine(call: Call) -> Bound:
+    def answer(columns: list[list[str]], ask: Ask) -> Answers:
+        found, errors, known = statement_cosines(columns[0], columns[1], ask)
+        return Answers(numbers(_from_cosines(found), errors), errors, known)
+
     near = Closeness(("document", "query"), score=_from_cosines, cosine=lambda score: 2 * score - 1)
-    return Bound(answer, {"version": 1}, closeness=near if call.model.task == "embed" else None)
+    return Bound(answer, {"version": 1}, closeness=near)
 
 
-def _by_likelihood() -> Bound:
+def _by_likelihood(call: Call) -> Bound:
     judge = Judge(prompt_file("ai_score"), YES_NO)
 
     def answer(columns: list[list[str]], ask: Ask) -> Answers:
@@ -47,7 +53,7 @@ def _by_likelihood() -> Bound:
     return Bound(answer, {"version": 1, **judge.basis()})
 
 
-def _by_reply() -> Bound:
+def _by_reply(call: Call) -> Bound:
     file = prompt_file("ai_score", "remote")
     user = file.user_with()
     score = {"type": "number", "minimum": 0, "maximum": 1}
@@ -64,11 +70,8 @@ def _from_cosines(found: Floats) -> Floats:
     return np.asarray((1 + found) / 2, dtype=np.float32)
 
 
-def statement_scores(texts: list[str], statements: list[str], ask: Ask) -> tuple[Floats, dict[int, str], Bools]:
-    """Cosine (embedding model) or entailment probability (NLI model) of each text with its own statement."""
-    if ask.model.task == "nli":
-        outcome = ask.logits(texts, statements)
-        return entailment_probability(outcome.rows, ask.model), outcome.errors, outcome.known
+def statement_cosines(texts: list[str], statements: list[str], ask: Ask) -> tuple[Floats, dict[int, str], Bools]:
+    """The cosine of each text and its own statement, errors by text, and what was known."""
     said = ask.vectors(statements, "query")
     read = ask.vectors(texts)
     return cosines(read.rows, said.rows), {**said.errors, **read.errors}, read.known & said.known

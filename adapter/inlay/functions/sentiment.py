@@ -134,18 +134,17 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
 
 
 def bind(call: Call) -> Bound:
-    if call.model.task == "generate":
-        return _by_language_model()
-    if call.model.task not in ("embed", "nli", "classify"):
-        raise call.cannot(
-            "a sentiment classifier, an NLI model, an embedding model or a language model",
-            "Name one with model := '…'.",
-        )
-    if call.model.task == "classify":
-        return _from_classifier(call)
-    if call.model.task == "nli":
-        return _from_entailment(call)
+    return call.bound(
+        {
+            "own_labels": _from_classifier, "entailment": _from_entailment, "vectors": _from_examples,
+            "replies": _by_language_model,
+        },
+        "a sentiment classifier, an NLI model, an embedding model or a language model",
+        "Name one with model := '…'.",
+    )  # fmt: skip
 
+
+def _from_examples(call: Call) -> Bound:
     def answer(columns: list[list[str]], ask: Ask) -> Answers:
         anchors = np.stack([ask.fixed(list(EXAMPLES[name]), "document").mean(axis=0) for name in SENTIMENTS])
         outcome = ask.vectors(columns[0])
@@ -154,7 +153,7 @@ def bind(call: Call) -> Bound:
     return Bound(answer, {"version": 1, "compared": EXAMPLES})
 
 
-def _by_language_model() -> Bound:
+def _by_language_model(call: Call) -> Bound:
     judge = Judge(prompt_file("ai_sentiment"), SENTIMENTS)
 
     def answer(columns: list[list[str]], ask: Ask) -> Answers:

@@ -20,7 +20,7 @@ ANSWERS = (*SENTIMENTS, "unknown")
 
 
 def bind(call: Call) -> Bound:
-    if call.model.task != "generate":
+    if not call.model.can("replies"):
         raise call.cannot("a language model", "Name one with model := '…'.")
     aspects = read_aspects(call.function, call.labels)
     judge = Judge(prompt_file("ai_sentiment_by_aspect"), ANSWERS)

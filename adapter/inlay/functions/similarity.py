@@ -6,7 +6,7 @@ from inlay.functions.contract import Answers, Ask, Bound, Call, Closeness, cosin
 
 
 def bind(call: Call) -> Bound:
-    if call.model.task != "embed":
+    if not call.model.can("vectors"):
         raise call.cannot("an embedding model", "Name one with model := '…'; a cross-encoder serves ai_rerank.")
 
     def answer(columns: list[list[str]], ask: Ask) -> Answers:

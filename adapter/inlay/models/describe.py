@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from inlay.errors import CannotServeError, DigestError, ModelError, ModelNotFoundError
+from inlay.models.capabilities import capabilities_of
 from inlay.models.endpoint import PREFIX, describe_endpoint
 from inlay.models.fingerprint import model_fingerprint, weight_digests
 from inlay.models.locate import find_folder
@@ -101,13 +102,15 @@ def describe(settings: ModelSettings, *, device: str = "auto", dtype: str = "aut
         **{key: value for key, value in parts.items() if key in ("lowercase", "include_prompt", "multi_label")},
         **(_chat(settings, folder, tokenizer) if task == "generate" else {}),
     }
+    backend = settings.backend or "torch"
     output_cost = settings.cost_per_million_output_tokens
     return ModelRef(
         name=settings.name,
         source=settings.source,
         folder=folder,
         task=task,
-        backend=settings.backend or "torch",
+        backend=backend,
+        capabilities=capabilities_of(task, backend),
         max_output_tokens=settings.max_output_tokens or 512,
         chat_template_options=settings.chat_template_options,
         architecture=next(iter(config.get("architectures") or []), ""),
@@ -296,11 +299,12 @@ def _rules(settings: ModelSettings) -> ModelRef:
     return ModelRef(
         name=settings.name, source=settings.source, folder=Path(), task="rules", backend="rules", architecture="",
         model_type="", width=0, max_tokens=0, too_long="error", fingerprint="rules",
+        capabilities=capabilities_of("rules", "rules", tokenizer=False),
     )  # fmt: skip
 
 
 def _fake(settings: ModelSettings) -> ModelRef:
-    kind = settings.source.partition(":")[2]
+    kind: Any = settings.source.partition(":")[2]
     if kind not in _FAKE_WIDTH:
         raise CannotServeError(f"model {settings.name!r}: fake:{kind} does not exist; use {', '.join(_FAKE_WIDTH)}.")
     limit = settings.max_tokens or (2_048 if kind == "generate" else 512)
@@ -309,8 +313,9 @@ def _fake(settings: ModelSettings) -> ModelRef:
         name=settings.name,
         source=settings.source,
         folder=Path(),
-        task=kind,  # type: ignore[arg-type]
+        task=kind,
         backend="fake",
+        capabilities=capabilities_of(kind, "fake"),
         architecture="fake",
         model_type="fake",
         width=_FAKE_WIDTH[kind],

@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from inlay.errors import ConfigError
+from inlay.models.capabilities import capabilities_of
 from inlay.models.locate import find_folder
 from inlay.models.ref import Endpoint, ModelRef
 from inlay.settings.schema import ModelSettings
@@ -58,6 +59,7 @@ def describe_endpoint(settings: ModelSettings) -> ModelRef:
         folder=Path(),
         task=task,
         backend="openai",
+        capabilities=capabilities_of(task, "openai", tokenizer=settings.tokenizer is not None),
         architecture="",
         model_type=urlsplit(endpoint.base_url).hostname or "",
         width=settings.width or 0,

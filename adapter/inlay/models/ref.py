@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from inlay.types import Structured, Task, TooLong
+from inlay.types import Capability, Structured, Task, TooLong
+
+Way = TypeVar("Way")
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,8 @@ class Projection:
 class ModelRef:
     """A model described: cheap, picklable, enough to plan with. Loading it is the backend's work.
 
+    task: what the model was made for, as users and manifests read it. capabilities: what can be asked of it, which is
+    what decides; see capabilities.py.
     width: length of the vector of an embedding model, or the number of labels of a classifier.
     head: what follows pooling, in order: "normalize", "layernorm:<folder>" or a Projection.
     max_tokens: what the model reads at once; of a language model prompt and reply together. max_output_tokens: of a
@@ -83,6 +88,14 @@ class ModelRef:
     tokenizer: Path | None = None
     weights: tuple[tuple[str, str], ...] = field(default=())
     """(file, SHA-256) of every weight file, checked again when the weights are read."""
+    capabilities: frozenset[Capability] = field(kw_only=True)
+
+    def can(self, capability: Capability) -> bool:
+        return capability in self.capabilities
+
+    def first(self, ways: Mapping[Capability, Way]) -> Way | None:
+        """What stands in `ways` for the first capability that the model has; None where it has none of them."""
+        return next((way for capability, way in ways.items() if self.can(capability)), None)
 
     @property
     def normalized(self) -> bool:

@@ -49,7 +49,7 @@ _ACTIVATIONS = {
 
 def is_lean(ref: ModelRef) -> bool:
     """Whether this forward serves the model: its family, absolute positions, a known activation."""
-    if ref.task != "embed" or ref.model_type not in LEAN:
+    if not ref.can("vectors") or ref.model_type not in LEAN:
         return False
     config = _config(ref)
     return (

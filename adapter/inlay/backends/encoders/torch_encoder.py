@@ -61,7 +61,7 @@ class TorchEncoder:
     @torch.inference_mode()
     def run(self, tokens: Tokens) -> Floats:
         with told_as_out_of_memory(self._device):
-            rows = self._vectors(tokens) if self.ref.task == "embed" else self._logits(tokens)
+            rows = self._vectors(tokens) if self.ref.can("vectors") else self._logits(tokens)
             return rows.float().cpu().numpy()
 
     def _vectors(self, tokens: Tokens) -> torch.Tensor:

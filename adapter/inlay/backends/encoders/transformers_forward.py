@@ -24,7 +24,7 @@ class TransformersForward:
         packing.register()
         self._device = device
         # On a GPU one padded attention call over texts of near-equal length beats many small ones.
-        self._packed = ref.task == "embed" and device.type == "cpu" and _can_be_packed(ref)
+        self._packed = ref.can("vectors") and device.type == "cpu" and _can_be_packed(ref)
         self._model = _load_model(ref, dtype, packing.NAME if self._packed else None).to(device)
         config = self._model.config
         self._pad = config.pad_token_id or 0
@@ -87,12 +87,12 @@ def _can_be_packed(ref: ModelRef) -> bool:
 def _load_model(ref: ModelRef, dtype: torch.dtype, attention: str | None) -> Any:
     from transformers import AutoModel, AutoModelForSequenceClassification
 
-    kind = AutoModel if ref.task == "embed" else AutoModelForSequenceClassification
+    kind = AutoModel if ref.can("vectors") else AutoModelForSequenceClassification
     options: dict[str, Any] = {} if attention is None else {"attn_implementation": attention}
-    if ref.task == "embed" and ref.model_type in ("bert", "roberta", "xlm-roberta", "camembert"):
+    if ref.can("vectors") and ref.model_type in ("bert", "roberta", "xlm-roberta", "camembert"):
         options["add_pooling_layer"] = False
 
     def may_lack(key: str) -> bool:
-        return ref.task == "embed" and key.startswith("pooler.")  # of an embedding model it is never read
+        return ref.can("vectors") and key.startswith("pooler.")  # of an embedding model it is never read
 
     return load_pretrained(kind, ref, dtype, may_lack=may_lack, **options)

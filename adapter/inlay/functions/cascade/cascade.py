@@ -81,12 +81,12 @@ def call_targets(call: Call) -> Targets | None:
             f"{call.function}: {named} is given, but the exact model and the proxy are the same, {call.model.name!r}. "
             "Name the model whose answers you want with model := '…'; an embedding model stands in where it is sure."
         )
-    if call.model.task == "embed":
+    if call.model.can("vectors"):
         raise ConfigError(
             f"{call.function}: {named} is given, but the exact model {call.model.name!r} is an embedding model, which "
             "costs no less than a proxy. Name an NLI model or a classifier with model := '…', or leave targets out."
         )
-    if call.proxy.task != "embed":
+    if not call.proxy.can("vectors"):
         raise ConfigError(
             f"{call.function}: the proxy {call.proxy.name!r} is no embedding model (its task is {call.proxy.task!r}). "
             "Name one with proxy := '…'; without it the default model is taken."
