@@ -27,12 +27,10 @@
             "inlay.plan: there is no compiled SQL in " ~ target_path ~ "/compiled. Type first: dbt compile"
         ) -%}
     {%- endif -%}
-    {%- do run_query("select system.main._inlay_plan_begin(0)") -%}
+    {%- set nodes = [] -%}
     {%- for id, sql in compiled if modules.re.search(call, sql) -%}
-        {%- do run_query("set variable inlay_node = " ~ inlay._sql_string(id)) -%}
-        {%- do run_query("create or replace temp table inlay__planned as " ~ sql) -%}
-        {%- do run_query("drop table inlay__planned") -%}
+        {%- do nodes.append("{'id': " ~ inlay._sql_string(id) ~ ", 'sql': " ~ inlay._sql_string(sql) ~ "}") -%}
     {%- endfor -%}
-    {%- do print(run_query("select system.main._inlay_plan_end(0)").rows[0][0]) -%}
+    {%- do print(run_query("select system.main._inlay_plan([" ~ nodes | join(', ') ~ "])").rows[0][0]) -%}
     {{ return('') }}
 {%- endmacro %}

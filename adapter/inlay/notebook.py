@@ -21,7 +21,7 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class, needs_loca
 from inlay.client.attach import find_session, native_connection
 from inlay.client.connection import ExplainRelation, Relation, explain, sql
 from inlay.errors import InlayError
-from inlay.execution.runner import is_query
+from inlay.parsing.kinds import is_query
 from inlay.parsing.tokens import words
 
 _FLAGS = ("--explain", "--analyze", "--df")

@@ -211,17 +211,17 @@ def _pieces(template: str) -> tuple[tuple[str, str | None], ...]:
     return tuple((literal, name) for literal, name, _, _ in Formatter().parse(template))
 
 
-def filled(template: str, text: str, pair: str | None = None) -> Prompt:
+def filled(template: str, text: str, pair: str | None = None, tag: str | None = None) -> Prompt:
     """The template with a row's values in the places of {text} and {pair}. In that of {tag} stands a digest of the
     text, for marks around it that no text can close by itself, since it would have to hold its own digest. Of the text
-    alone: so all that is asked of one text begins alike up to the end of it.
+    alone: so all that is asked of one text begins alike up to the end of it. tag: that digest, where it is at hand.
 
     >>> filled("Is {pair} said here? {text} Answer:", "a {pair} b", "c")
     Prompt(text='a {pair} b', before='Is c said here? ', after=' Answer:')
     """
     values = {"pair": "" if pair is None else pair}
     if "{tag}" in template:
-        values["tag"] = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+        values["tag"] = tag or hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
     parts = ["", ""]
     side = 0
     for literal, name in _pieces(template):

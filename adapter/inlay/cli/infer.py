@@ -16,7 +16,7 @@ from inlay.errors import ConfigError, InlayError
 
 if TYPE_CHECKING:
     from inlay.engine.limits import Limits
-    from inlay.explanation.cost import Plan
+    from inlay.explanation.plan import Plan
 
 # dbt's own words, in a process of its own: a DuckDB file is not opened twice by one process with two configurations.
 _COMPILE = """
@@ -69,10 +69,10 @@ def _infer(args: argparse.Namespace) -> int:
                 "infer keeps answers in a result store, and none is configured for writing. Name a folder: "
                 "inlay infer --store .inlay, or store = '.inlay' in inlay.toml."
             )
-        if session.inference.limits:
+        if session.limits:
             # Only a limit of time needs to know how fast a model is.
             plan, limits = _planned(args, may_measure=session.settings.max_seconds is not None)
-            plan.hold_against(limits)
+            plan.costs.hold_against(limits)
         work.run(lambda name: print(f"inferring {name}", file=sys.stderr))
         print(account(work.con))
         session.close_account()
@@ -85,7 +85,7 @@ def _infer(args: argparse.Namespace) -> int:
 
 
 def _plan(args: argparse.Namespace) -> int:
-    from inlay.explanation.cost import plan_text
+    from inlay.explanation.plan import plan_text
 
     plan, limits = _planned(args, may_measure=not args.no_measure)
     if args.json:
@@ -94,29 +94,29 @@ def _plan(args: argparse.Namespace) -> int:
                 {
                     "calls": [vars(line) for line in plan.lines],
                     "to_infer": plan.to_infer,
-                    "inputs": plan.inputs,
-                    "tokens": plan.tokens,
-                    "seconds": plan.total_seconds,
-                    "cost": plan.cost,
+                    "inputs": plan.costs.inputs,
+                    "tokens": plan.costs.tokens,
+                    "seconds": plan.costs.seconds,
+                    "cost": plan.costs.cost,
                 },
                 indent=1,
             )
         )
     else:
         print(plan_text(plan))
-    plan.hold_against(limits)
+    plan.costs.hold_against(limits)
     return 0
 
 
 def _planned(args: argparse.Namespace, *, may_measure: bool) -> tuple[Plan, Limits]:
     """The plan, and what it is held against."""
-    from inlay.explanation.cost import plan_of
+    from inlay.explanation.plan import Planning
 
     with _Work(args) as work:
-        inference = work.session.inference
-        foresight = work.session.plan()
-        work.run(lambda name: None)
-        return plan_of(work.session, foresight, inference, may_measure=may_measure), inference.limits
+        planning = Planning(work.session)
+        with work.session.within(work.con._number, planning.context):
+            work.run(lambda name: None)
+        return planning.plan(measure=may_measure), work.session.limits
 
 
 class _Work:

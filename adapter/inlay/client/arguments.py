@@ -10,7 +10,8 @@ import pyarrow.compute as pc
 from inlay.engine import cancel
 from inlay.errors import ConfigError
 from inlay.execution.session import Session
-from inlay.functions.spec import FunctionSpec, named_options
+from inlay.functions.spec import Argument, FunctionSpec, named_options
+from inlay.store.codecs import TEXT, codec_of
 
 DATABASE = "inlay"
 """The attached in-memory database in which macros with named options stand."""
@@ -29,24 +30,25 @@ def answer_call(
     positional, options = _split_arguments(spec, name, arrays)
     given = list(zip(spec.args, positional, strict=False))
     labels = next((array for argument, array in given if argument.is_setting), None)
-    columns = [_texts(name, argument.name, array) for argument, array in given if not argument.is_setting]
+    columns = [_values(name, argument, array) for argument, array in given if not argument.is_setting]
     settings = [array for array in (labels, options) if array is not None]
     results: list[pa.Array] = []
     order: list[pa.Array] = []
     for rows in _rows_of_equal_settings(settings, n_rows):
         first = 0 if rows is None else rows[0].as_py()
-        said = named_options(spec, options[first].as_py() if options is not None else None)
-        statement = said.get("statement")
+        given_options = named_options(spec, options[first].as_py() if options is not None else None)
+        statement, connection = given_options.get("statement"), given_options.pop("connection", None)
         key = None if statement is None else (session.number, statement)
-        with cancel.inside(said.pop("connection", None), key):
+        with cancel.inside(connection, key):
             results.append(
                 session.answer(
                     spec.name,
                     columns if rows is None else [column.take(rows) for column in columns],
                     None if labels is None else labels[first].as_py(),
-                    said,
+                    given_options,
                     statement=statement,
                     detail=detail,
+                    connection=connection,
                 )
             )
         if rows is None:
@@ -90,19 +92,22 @@ def _is_constant(array: pa.Array) -> bool:
     return bool(array.slice(1).equals(array.slice(0, len(array) - 1)))
 
 
-def _texts(name: str, argument: str, array: pa.Array) -> pa.Array:
-    """As strings. NULL stays NULL; numbers and dates read as DuckDB writes them."""
-    kind = array.type
-    if pa.types.is_string(kind):
+def _values(name: str, argument: Argument, array: pa.Array) -> pa.Array:
+    """As the argument's codec holds them. NULL stays NULL; as texts, numbers and dates read as DuckDB writes them."""
+    codec, kind = codec_of(argument.type), array.type
+    if kind == codec.arrow:
         return array
     if pa.types.is_null(kind):
-        return pa.nulls(len(array), pa.string())
-    if pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
-        raise ConfigError(f"{name}: {argument} is of type {kind}; it must be VARCHAR. Cast it: {argument}::VARCHAR.")
+        return pa.nulls(len(array), codec.arrow)
+    if codec is not TEXT or pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        raise ConfigError(
+            f"{name}: {argument.name} is of type {kind}; it must be {codec.sql_type}. "
+            f"Cast it: {argument.name}::{codec.sql_type}."
+        )
     try:
-        return pc.cast(array, pa.string())
+        return pc.cast(array, codec.arrow)
     except pa.ArrowException as error:
-        raise ConfigError(f"{name}: {argument} is of type {kind} and does not read as text: {error}.") from None
+        raise ConfigError(f"{name}: {argument.name} is of type {kind} and does not read as text: {error}.") from None
 
 
 def _plain(array: pa.Array) -> pa.Array:

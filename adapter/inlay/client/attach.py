@@ -31,7 +31,6 @@ from inlay.engine.lane import stop_at_exit
 from inlay.errors import ConfigError, InlayError, InterruptedQueryError, NameTakenError, NotAttachedError
 from inlay.execution.session import Session
 from inlay.explanation.call_digests import built_with, calls_digest, scalar_specs
-from inlay.explanation.cost import begin_plan, end_plan
 from inlay.explanation.lineage import column_comments
 from inlay.functions.definitions import all_definitions
 from inlay.functions.reference import signature_text
@@ -353,14 +352,20 @@ def _structure(session: Session, schema: Any) -> str:
     return read_schema("ai_extract", schema).structure
 
 
+def _plan(session: Session, nodes: list[dict[str, Any]]) -> str:
+    """The plan of compiled dbt models."""
+    from inlay.client.dbt_plan import plan_nodes  # with what explains, which most processes do without
+
+    return plan_nodes(session, _owners[session.number], nodes)
+
+
 # What the macros ask; not for people.
 _TEXT_FUNCTIONS: dict[str, Callable[..., str | None]] = {
     STRUCTURE: _structure,
     "_inlay_calls": calls_digest,
     "_inlay_built_with": built_with,
     "_inlay_column_comments": column_comments,
-    "_inlay_plan_begin": lambda session, _: begin_plan(session),
-    "_inlay_plan_end": lambda session, _: end_plan(session),
+    "_inlay_plan": _plan,
     "_inlay_guarded": lambda session, sql, condition: guarded(sql, condition, scalar_specs(session)),
 }
 
@@ -453,7 +458,7 @@ def _forget_results_of_closed_databases() -> None:
     go on with it, what they ask for is computed again."""
     for number, session in _sessions.items():
         if number not in _owners:
-            session.memory.clear()
+            session.cache.clear()
 
 
 def _close_owner(number: int) -> None:

@@ -236,7 +236,7 @@ class Connection(_Holder):
 
     def execute(self, __query: Any, __parameters: Any = None) -> Any:
         """As DuckDB's own; a statement that calls a model is planned."""
-        if self._session.may_call(__query):
+        if self._session.mentions.may_call(__query):
             return self._call(_statements().execute, self._session, self._held, __query, __parameters)
         if __parameters is None:
             return self._call(self._held.execute, __query)
@@ -244,7 +244,7 @@ class Connection(_Holder):
 
     def sql(self, __query: Any, *, alias: str = "", params: Any = None) -> Any:
         """As DuckDB's own; a statement that calls a model is planned when its relation runs."""
-        if self._session.may_call(__query):
+        if self._session.mentions.may_call(__query):
             return self._call(self._planned_sql, __query, alias, params)
         return self._call(self._held.sql, __query, alias=alias, params=params)
 
@@ -282,9 +282,9 @@ class Connection(_Holder):
     def _before(self, args: tuple[Any, ...]) -> None:
         """Tells the progress display how many rows are to come, where somebody watches."""
         session = self._session
-        if session.progress.shown and args and isinstance(args[0], str) and "ai_" in args[0]:
+        if session.context.progress.shown and args and isinstance(args[0], str) and "ai_" in args[0]:
             functions = tuple(session.settings.prefix + name for name in session.specs if name.startswith("ai_"))
-            session.progress.expect(expected_rows(self._held, args[0], functions))
+            session.context.progress.expect(expected_rows(self._held, args[0], functions))
 
     def interrupt(self) -> None:
         """Stops the statement that this connection is running, from another thread. Its rows under way included:
@@ -330,7 +330,7 @@ def sql(con: Any, query: str, *, alias: str = "", params: Any = None) -> Any:
     Variables of the caller's may be named as tables. Raises NotAttachedError where inlay.attach() was never called.
     """
     attached = _attached(con, "sql")
-    if isinstance(con, Connection) or attached._session.may_call(query):
+    if isinstance(con, Connection) or attached._session.mentions.may_call(query):
         return attached.sql(query, alias=alias, params=params)
     # A plain connection looks for variables in this frame alone.
     return attached._call(

@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 
 from inlay.execution.replacement_scan import variables
-from inlay.execution.runner import is_query
+from inlay.parsing.kinds import is_query
 from inlay.execution.session import Session
 from inlay.execution.statement import execute as execute_one
 from inlay.execution.statement import plain_relation, relation

@@ -105,7 +105,8 @@ def _make_calls_known(con: Connection, sql: str) -> None:
     specs = called_specs(con._session)
     for call in find_calls(sql, specs):
         # Labels that are a column mean nothing here; the stored form has no such calls.
-        with con._session.unaccounted(), contextlib.suppress(duckdb.Error, InlayError):
+        context = con._session.context_of(con._number).unaccounted()
+        with con._session.within(con._number, context), contextlib.suppress(duckdb.Error, InlayError):
             con.execute(f"SELECT {without_texts(call, specs[call.function])}").fetchall()
 
 

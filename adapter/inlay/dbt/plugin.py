@@ -68,13 +68,13 @@ def _plan_what_dbt_runs() -> None:
         session = _sessions.get(self._cursor)
         if session is None or not isinstance(sql, str):
             return plain(self, sql, bindings)
-        named = session.may_need_macros(sql)
+        named = session.mentions.may_need_macros(sql)
         if named and _DEFINES.search(sql):
             _called_by_others.add(session)
         if self._cursor in _without_macros and (named or session in _called_by_others):
             create_macros(self._cursor, session)
             _without_macros.discard(self._cursor)
-        if not session.may_call(sql):
+        if not session.mentions.may_call(sql):
             return plain(self, sql, bindings)
         from inlay.client import statements  # the parser takes a while, and many runs make no call
 
@@ -116,7 +116,7 @@ class Plugin(BasePlugin):
         self.session = attach(conn, **self.options)
         with conn.cursor() as cursor:
             definitions = cursor.execute(_DEFINITIONS).fetchall()
-        if any(self.session.may_need_macros(text) for (text,) in definitions):
+        if any(self.session.mentions.may_need_macros(text) for (text,) in definitions):
             _called_by_others.add(self.session)
         if self.session.account is not None:
             self.session.account.invocation = get_invocation_id()

@@ -1,4 +1,4 @@
-"""Replies asked of a loaded language model: prompts of several callers that are asked the same way, replied to together.
+"""Replies asked of a loaded language model: prompts of several callers that are asked alike, replied to together.
 
 Failures stay with their rows: a batch that runs out of memory is run again within half the tokens, a batch that raises
 is bisected until the failing row is isolated.

@@ -80,8 +80,8 @@ class Answered:
 
 
 def answer(context: Context, call: BoundCall, rows: Rows, *, detail: bool) -> Answered:
-    """Every row's answer; without detail only its value. Raises ModelError before any row is touched, and RowsFailedError
-    when rows failed and the call's on_error is 'raise'."""
+    """Every row's answer; without detail only its value. Raises ModelError before any row is touched, and
+    RowsFailedError when rows failed and the call's on_error is 'raise'."""
     n_rows = len(rows.columns[0]) if rows.n_rows is None else rows.n_rows
     schema = answer_schema(call.spec) if detail else pa.schema([answer_schema(call.spec).field("value")])
     with context.entry(rows.statement, call.spec.name, call.model, call.text, n_rows, rows.node) as entry:
@@ -126,6 +126,7 @@ def _resolved(context: Context, answered: Answered, entry: Entry, schema: pa.Sch
         if call.bound.basis is None:  # its model's numbers are the answer, and are stored as such
             finished = function.answers(inputs)
             table, errors, known = finished.rows, finished.errors, finished.known
+            assert known is not None
             pending = np.zeros(len(inputs), dtype=np.bool_)
             pending[finished.pending] = True
         else:
@@ -165,9 +166,7 @@ class _Function:
         )  # fmt: skip
 
 
-def _within_targets(
-    context: Context, answered: Answered, entry: Entry, schema: pa.Schema, counts: Ints
-) -> Answered:
+def _within_targets(context: Context, answered: Answered, entry: Entry, schema: pa.Schema, counts: Ints) -> Answered:
     """Answers of which some are the proxy's. What the exact model answers is treated as any exact answer, and stored;
     what the proxy answers is stored nowhere. Which inputs are asked does not depend on what is stored, so the same
     inputs get the same answers again."""

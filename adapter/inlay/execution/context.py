@@ -4,7 +4,7 @@ run is the same statement in another context."""
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -29,8 +29,13 @@ if TYPE_CHECKING:
 class Guesses(Protocol):
     """Stands in for answers that are not known, where a statement is only planned."""
 
-    def fill(self, call: Call, labels: Any, options: Mapping[str, Any], answered: Answered) -> pa.StructArray:
-        """The answers in the struct of try_ai_*, with guesses for those that are pending."""
+    def fill(self, call: Call, written: str, table: str, labels: Any, answered: Answered) -> pa.StructArray:
+        """The answers in the struct of try_ai_*, with guesses for those that are pending. written: the call as it
+        stands in the statement. table: that it is looked up in."""
+        ...
+
+    def n_unknown(self, table: str) -> int:
+        """Of the answers in a table, how many are guesses."""
         ...
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import duckdb
@@ -20,7 +20,10 @@ import pyarrow as pa
 from inlay.arrays import Bools, Floats, Ints, numbers_array
 from inlay.engine import cancel
 from inlay.engine.near_pairs import TooManyPairs, near_pairs
+from inlay.execution.answering import Rows, answer
+from inlay.execution.context import Context
 from inlay.execution.session import Session
+from inlay.execution.vectors import side_vectors
 from inlay.functions.contract import Closeness, cosines
 from inlay.parsing.statement import Call, Statement, Unplannable
 from inlay.planner.early_stop import early_stops
@@ -47,6 +50,7 @@ class Asks(Protocol):
     """What of a running statement a join needs."""
 
     session: Session
+    context: Context
     plan: Plan
     tables: dict[str, Any]
     all_pairs: dict[int, list[str]]
@@ -66,7 +70,7 @@ def joined(asks: Asks, join: JoinByCall, settings: tuple[Any, dict[str, Any], in
     call = join.statement.calls[join.number]
     if key_places(call) != ((0, 0), (1, 1)):
         raise Unplannable("a value of the join is the same for every row")
-    closeness = asks.session.closeness(call.spec.name, settings[0], settings[1])
+    closeness = asks.session.bound(call.spec.name, *settings[:2], asks.context).bound.closeness
     if join.compared is not None and join.compared[0] not in (">", ">="):
         closeness = None
     if closeness is None and (join.crossing != () or _stops_early(asks, join)):
@@ -157,22 +161,20 @@ def pairs_by_vectors(
     connection: int | None,
 ) -> Pairs:
     """The pairs whose score passes the bound, as the function computes it."""
-    session = asks.session
+    session, context = asks.session, asks.context
     bound, strictly = _bound(asks, join, closeness)
+    about = Rows([], asks.statement_number, str(options.get("node") or ""))
+    bound_call = session.bound(call.spec.name, labels, options, context)
     with cancel.inside(connection, (session.number, asks.statement_number)):
         token = cancel.Token()
-        sides = session.vectors(
-            call.spec.name, values, labels, options,
-            statement=asks.statement_number, n_rows=sum(map(len, values)),
-        )  # fmt: skip
-        failed = any(side.errors for side in sides)
-        if failed and not session.planning and session.on_error(call.spec.name, options) == "raise":
-            raise Unplannable("a value got no answer, and the statement is to stop where it meets it")
-        if failed and session.planning:
+        sides = side_vectors(context, bound_call, closeness, values, about)
+        if any(side.pending for side in sides):
             places = np.arange(max(map(len, values)) if all(map(len, values)) else 0)
             at = tuple(places % max(1, len(side)) for side in values)
             score = _doubles(np.full(len(places), bound)) if closeness.least is None else pa.repeat(True, len(places))
             return Pairs(values, (at[0], at[1]), score, assumed=True)
+        if any(side.errors for side in sides) and bound_call.on_error == "raise":
+            raise Unplannable("a value got no answer, and the statement is to stop where it meets it")
         rows = []
         for side in sides:
             if not np.isfinite(side.rows).all():
@@ -199,16 +201,15 @@ def pairs_by_vectors(
         scores = closeness.score(found).astype(np.float64)
         kept = keep(found)
         close = np.flatnonzero(np.abs(scores - bound) <= NEAR)
-        if len(close) and session.store is not None:
+        if len(close) and context.store is not None:
             texts = [side.take(numbers_array(at[close])) for side, at in zip(values, (left, right), strict=True)]
-            said = session.answer(
-                call.spec.name, texts, labels, options, statement=asks.statement_number, n_rows=0
-            ).to_pylist()
+            stored = answer(context, bound_call, replace(about, columns=texts, n_rows=0), detail=False)
+            answers_of_close = stored.values().to_pylist()
             if closeness.least is None:
-                scores[close] = [math.nan if score is None else score for score in said]
+                scores[close] = [math.nan if score is None else score for score in answers_of_close]
                 kept[close] = scores[close] > bound if strictly else scores[close] >= bound
             else:
-                kept[close] = [bool(answer) for answer in said]
+                kept[close] = [bool(each) for each in answers_of_close]
     left, right, scores = left[kept], right[kept], scores[kept]
     answers = _doubles(scores) if closeness.least is None else pa.repeat(True, len(scores))
     return Pairs(values, (left, right), answers)
@@ -254,7 +255,7 @@ def pairs_by_answers(asks: Asks, join: JoinByCall, values: tuple[pa.Array, pa.Ar
         raise Unplannable("a pair got no answer, and the statement is to stop where it meets it")
     answer = f"({ANSWER}).v"
     condition = answer if join.compared is None else f"{answer} {join.compared[0]} ({join.compared[1]})"
-    relation = asks.query(f"SELECT {KEY}0, {KEY}1 FROM {asks.held[join.number].table} WHERE {condition}")
+    relation = asks.query(f"SELECT {KEY}0, {KEY}1 FROM {asks.held[join.number].name} WHERE {condition}")
     found = relation.to_arrow_table() if hasattr(relation, "to_arrow_table") else relation.fetch_arrow_table()
     at = []
     for i, side in enumerate(values):

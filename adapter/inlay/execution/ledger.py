@@ -72,6 +72,27 @@ class Entry:
         known = round(self.known * total / counted)
         return known, total - known
 
+    def row(self, statement: int) -> LedgerRow:
+        """As it is now, under this number of the statement."""
+        known, inferred = self.known_and_inferred()
+        return LedgerRow(
+            statement=statement,
+            function=self.function,
+            model=self.model,
+            rows=self.rows,
+            distinct_inputs=len(self.distinct),
+            known=known,
+            inferred=inferred,
+            failed=self.failed,
+            truncated=self.truncated,
+            tokens=self.tokens,
+            output_tokens=self.output_tokens,
+            seconds=round(self.seconds, 3),
+            device=self.device,
+            node=self.node,
+            cost=self.cost,
+        )
+
 
 class Ledger:
     """Thread-safe; keeps the latest STATEMENTS_KEPT calls and ERRORS_KEPT errors."""
@@ -79,6 +100,7 @@ class Ledger:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._entries: dict[tuple[int, str, str, str], Entry] = {}
+        self._of_statement: dict[int, list[Entry]] = {}
         self._errors: deque[RowError] = deque(maxlen=ERRORS_KEPT)
         self._certificates: deque[tuple[Entry, dict[str, Any]]] = deque(maxlen=STATEMENTS_KEPT)
         self._unnamed = -1
@@ -101,8 +123,10 @@ class Ledger:
                 entry = self._entries[key] = Entry(
                     statement, function, model.name, next(_entries), node, model.fingerprint, now_text()
                 )
+                self._of_statement.setdefault(statement, []).append(entry)
                 while len(self._entries) > STATEMENTS_KEPT:
-                    del self._entries[next(iter(self._entries))]
+                    oldest = self._entries.pop(next(iter(self._entries)))
+                    self._of_statement.pop(oldest.statement, None)
             if not entry.running:
                 entry.began = now
             entry.running += 1
@@ -145,28 +169,8 @@ class Ledger:
         number alone."""
         with self._lock:
             numbers: dict[int, int] = {}
-            return [
-                LedgerRow(
-                    statement=numbers.setdefault(entry.statement, len(numbers) + 1),
-                    function=entry.function,
-                    model=entry.model,
-                    rows=entry.rows,
-                    distinct_inputs=len(entry.distinct),
-                    known=known,
-                    inferred=inferred,
-                    failed=entry.failed,
-                    truncated=entry.truncated,
-                    tokens=entry.tokens,
-                    output_tokens=entry.output_tokens,
-                    seconds=round(entry.seconds, 3),
-                    device=entry.device,
-                    node=entry.node,
-                    cost=entry.cost,
-                )
-                for entry in self._entries.values()
-                for known, inferred in [entry.known_and_inferred()]
-                if statement is None or entry.statement == statement
-            ]
+            entries = list(self._entries.values()) if statement is None else self._of_statement.get(statement, [])
+            return [entry.row(numbers.setdefault(entry.statement, len(numbers) + 1)) for entry in entries]
 
     def account_rows(self) -> list[dict[str, Any]]:
         """What a result store keeps of each call."""

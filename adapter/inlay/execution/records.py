@@ -1,7 +1,8 @@
-"""Rows of the ledger and of the list of failed inputs."""
+"""Rows of the ledger and of the list of failed inputs, and what a call did, added up."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -35,3 +36,31 @@ class LedgerRow:
     device: str
     node: str
     cost: float
+
+
+@dataclass(frozen=True)
+class CallWork:
+    """What one call asks. rows reach it; of its distinct inputs some are known, the others are inferred or fail. NULL
+    is among the rows alone."""
+
+    rows: int = 0
+    distinct: int = 0
+    known: int = 0
+    to_infer: int = 0
+    failed: int = 0
+    tokens: int = 0
+    seconds: float = 0.0
+
+    def __add__(self, other: CallWork) -> CallWork:
+        return CallWork(*(a + b for a, b in zip(vars(self).values(), vars(other).values(), strict=True)))
+
+    def __sub__(self, other: CallWork) -> CallWork:
+        return CallWork(*(a - b for a, b in zip(vars(self).values(), vars(other).values(), strict=True)))
+
+    @classmethod
+    def of(cls, rows: Iterable[LedgerRow]) -> CallWork:
+        total = cls()
+        for row in rows:
+            counts = row.rows, row.distinct_inputs, row.known, row.inferred, row.failed, row.tokens
+            total += cls(*counts, row.seconds)
+        return total

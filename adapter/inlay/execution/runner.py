@@ -6,10 +6,9 @@ Nothing here decides what an answer is. Where a query of the planner's own canno
 from __future__ import annotations
 
 import contextlib
-import itertools
 import random
-import time
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,15 +17,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from inlay.engine import cancel
-from inlay.engine.result_cache import ENTRY_BYTES
 from inlay.errors import InlayError
+from inlay.execution.answer_tables import AnswerTable, too_large
+from inlay.execution.answering import Rows
+from inlay.execution.context import Context
 from inlay.execution.join import joined
+from inlay.execution.records import CallWork
 from inlay.execution.replacement_scan import with_tables
 from inlay.execution.session import Session
 from inlay.functions.relative_cost import relative_cost
 from inlay.functions.spec import named_options
 from inlay.json_schema import read_schema
-from inlay.parsing.statement import Call, Unplannable
+from inlay.parsing.kinds import is_query, query_in
+from inlay.parsing.statement import Call, Statement, Unplannable, number_of
 from inlay.parsing.tokens import words
 from inlay.planner.early_stop import EarlyStop, early_stops
 from inlay.planner.gather import KEY, ROWS, gathers, inputs_query
@@ -35,16 +38,10 @@ from inlay.planner.lookups import VALUE, Answers, key_places, stays_a_call, with
 from inlay.planner.order_calls import WORTH_ROWS, Chain, chains, cheapest_first
 from inlay.planner.plan import Plan
 from inlay.planner.rules import Applied
+from inlay.store.codecs import codec_of
 
 GATHER_ROWS = 8_192
 """Inputs that are answered at a time, and so at most lost if the process is killed."""
-
-HELD_BYTES = 256_000_000
-"""Answers of one call that are held for a lookup. Larger ones stream through the plain path."""
-
-HELD_VECTOR_BYTES = 64_000_000
-"""The same of vectors: they are as large as what is kept of the model's work anyway, so that the plain path finds there
-what was answered ahead."""
 
 STREAM_ROWS = 500_000
 STREAM_BYTES = 128_000_000
@@ -53,94 +50,39 @@ chunk by chunk: there is nothing to spare by asking ahead, and no end to what wo
 
 _ANSWER_BYTES = 100  # of an input, beside its text: its answer, and its place in DuckDB's tables
 
-_tables = itertools.count(1)
-
 UNBOUND = (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException, duckdb.NotImplementedException)
 
 
 @dataclass
 class Staged:
-    """What became of one call: rows that reach it, distinct inputs."""
+    """What became of one call. texts: the queries that its inputs came from. reads: of the joins and early stops
+    that it is part of, the calls whose answers decide what is asked. work: by model, what was done for it."""
 
-    number: int
-    rows: int = 0
-    distinct: int = 0
-    seconds: float = 0.0
+    texts: list[str] = field(default_factory=list)
+    reads: set[int] = field(default_factory=set)
+    work: dict[str, CallWork] = field(default_factory=dict)
+
+
+class Unforeseen(Unplannable):
+    """Of a dry run: the rows depend on a call that will only be made as rows come."""
 
 
 @dataclass
 class Prepared:
-    """A statement that is ready to run: SQL, the tables it looks answers up in, and its parameters.
-
-    staged: what was answered ahead. reasons: why other calls were not.
-    """
+    """A statement that is ready to run: SQL, the tables it looks answers up in, and its parameters."""
 
     sql: str
     tables: dict[str, Any]
     parameters: Any
-    plan: Plan | None = None
-    staged: list[Staged] = field(default_factory=list)
-    reasons: dict[int, str] = field(default_factory=dict)
-
-
-def is_query(sql: str) -> bool:
-    """Whether a statement gives rows by itself."""
-    found = words(sql)
-    return bool(found) and found[0].lower in ("select", "with", "from", "(", "values", "pivot", "unpivot", "table")
-
-
-def query_in(sql: str) -> str | None:
-    """The query of CREATE TABLE … AS and INSERT INTO …, where it stands at the end and without brackets."""
-    found = words(sql)
-    if any(word.lower in ("returning", "conflict") for word in found):
-        return None
-    depth = 0
-    for word in found:
-        depth += (word.text == "(") - (word.text == ")")
-        if depth == 0 and word.lower in ("select", "with", "from"):
-            return sql[word.start :]
-    return None
-
-
-@dataclass
-class _Held:
-    """Answers of every call that asks the same. gathered: the queries that its inputs came from."""
-
-    table: str
-    labels: Any
-    options: dict[str, Any]
-    connection: int | None
-    columns: list[list[pa.Array]] = field(default_factory=list)
-    values: list[pa.Array] = field(default_factory=list)
-    gathered: list[str] = field(default_factory=list)
-    n_bytes: int = 0
-    failed: bool = False
-
-    def add(self, rows: list[pa.Array], values: pa.Array, gathers: bool = False) -> None:
-        """gathers: each row holds the texts of a group, which are longer than its answer."""
-        self.columns = self.columns or [[] for _ in rows]
-        for column, found in zip(self.columns, rows, strict=True):
-            column.append(found)
-        self.values.append(values)
-        self.n_bytes += values.nbytes + (sum(column.nbytes for column in rows) if gathers else 0)
-
-    def arrow(self, keys: tuple[tuple[int, int], ...]) -> pa.Table:
-        """As DuckDB looks it up."""
-        made: dict[str, Any] = {
-            f"{KEY}{i}": pa.chunked_array(self.columns[i] if self.columns else [], type=pa.string()) for i, _ in keys
-        }
-        made[VALUE] = pa.chunked_array(
-            [pa.StructArray.from_arrays([value], ["v"]) for value in self.values]
-            or [pa.array([], type=pa.struct([("v", pa.null())]))]
-        )
-        return pa.table(made)
 
 
 class Runner:
     """Answers the calls of one planned statement, stage by stage. streams: whether calls may be left to the statement
-    itself, chunk by chunk."""
+    itself, chunk by chunk.
 
-    streams = True
+    unguarded: the statement without the checks that stopping early puts into it. undecided: calls of which only a run
+    decides which is asked first. unforeseen: of a dry run, calls whose inputs depend on one that is made as rows come.
+    """
 
     def __init__(
         self,
@@ -149,6 +91,9 @@ class Runner:
         plan: Plan,
         parameters: Any,
         variables: dict[str, Any],
+        context: Context,
+        *,
+        streams: bool = True,
     ) -> None:
         self.session = session
         self.con = con
@@ -156,12 +101,18 @@ class Runner:
         self.names = plan.statement.names
         self.parameters = parameters
         self.tables = variables
+        self.context = context
+        self.streams = streams and not context.is_dry
         self.answers: dict[int, Answers] = {}
-        self.shared: dict[tuple[Any, ...], _Held] = {}
-        self.held: dict[int, _Held] = {}
+        self.shared: dict[tuple[Any, ...], AnswerTable] = {}
+        self.held: dict[int, AnswerTable] = {}
         self.all_pairs: dict[int, list[str]] = {}  # the inputs of a call that a join asks for every pair
         self.reasons = dict(plan.reasons)
-        self.staged: list[Staged] = []
+        self.staged: dict[int, Staged] = {}
+        self.unguarded: Statement | None = None
+        self.undecided: set[int] = set()
+        self.unforeseen: dict[int, str] = {}
+        self.working: int | None = None
         self.statement_number = random.getrandbits(62)
 
     def run(self) -> None:
@@ -200,9 +151,10 @@ class Runner:
                     self.stage(other)
         try:
             join = join_by_call(statement, number, set(self.answers), self.binds)
-            changed, note = joined(self, join, self.settings(statement.calls[number]))
+            with self.working_for(number):
+                changed, note = joined(self, join, self.settings(statement.calls[number]))
             keys = key_places(statement.calls[number])
-            self.answers[number] = Answers(self.held[number].table, statement.calls[number], keys, spent=True)
+            self.answers[number] = Answers(self.held[number].name, statement.calls[number], keys, spent=True)
             shapes = [self.shape(with_lookups(s.text, self.answers, self.names)) for s in (statement, changed)]
             if shapes[0] != shapes[1]:
                 raise Unplannable("its columns would change")
@@ -223,13 +175,14 @@ class Runner:
         """Keeps answers for the calls that ask the same as this one, where there are such."""
         call = self.plan.statement.calls[number]
         same = self.same(call)
-        held = self.held[number] = _Held(f"_inlay_a{next(_tables)}", *self.settings(call))
+        held = self.held[number] = self.answer_table(call)
         n_bytes = sum(column.nbytes for column in rows) + answers.nbytes
         others = [self.plan.statement.calls[other] for other in self.plan.stages if other != number]
-        if not self.too_large(call, len(answers), n_bytes) and any(self.same(other) == same for other in others):
+        is_too_large = too_large(call.spec, len(answers), n_bytes, self.context.cache.budget_bytes)
+        if not is_too_large and any(self.same(other) == same for other in others):
             self.shared[same] = held
             held.add(rows, answers)
-            self.tables[held.table] = held.arrow(key_places(call))
+            self.tables[held.name] = held.arrow(key_places(call))
 
     def binds(self, text: str) -> bool:
         """Whether DuckDB takes a query of the planner's own."""
@@ -266,17 +219,23 @@ class Runner:
             if passed >= stop.wanted or seen < first:
                 break
             first *= 4
+        for number in stop.numbers:
+            self.staged[number].reads |= set(stop.numbers)
         # With on_error 'raise', the statement itself must meet the rows that failed.
         if passed >= stop.wanted and not any(self.held[number].failed for number in stop.numbers):
+            self.unguarded = self.plan.statement
             self.plan.statement = stop.guarded(lambda number: self.answers[number].table)
-            self.plan.applied.append(Applied("stop_early", f"{seen:,} rows asked until {passed:,} passed"))
+            note = f"{seen:,} rows asked until {passed:,} passed"
+            if self.context.is_dry:
+                note = f"rows are asked in order until {stop.wanted:,} pass{'es' * (stop.wanted == 1)}"
+            self.plan.applied.append(Applied("stop_early", note))
             return True
         self.answers |= {number: replace(self.answers[number], complete=False) for number in stop.numbers}
         return bool(seen < first)
 
     def order(self, chain: Chain) -> None:
         """Decides which of a WHERE's conditions is asked first."""
-        numbers = [number for link in chain.links for number in link]
+        numbers = {number for link in chain.links for number in link}
         n_rows = self.query(self.looked_up(chain.rows())).fetchall()[0][0]
         if n_rows < WORTH_ROWS:
             return
@@ -287,6 +246,11 @@ class Runner:
                 self.answers[number] = replace(self.answers[number], complete=True)
         sample = self.query(self.looked_up(chain.sample())).fetchall()
         self.answers = before  # all but the sample is still to be answered
+        if self.guessed(numbers):
+            self.undecided = numbers
+            note = f"which of {len(chain.links)} conditions with calls is asked first is decided when it runs"
+            self.plan.applied.append(Applied("order_calls", note))
+            return
         order = cheapest_first(sample, [sum(map(self.weight, link)) for link in chain.links])
         arranged = chain.arranged(order) if order != sorted(order) else None
         if arranged is None:
@@ -303,26 +267,26 @@ class Runner:
             Applied("order_calls", f"of {len(chain.links)} conditions with calls, number {order[0] + 1} is asked first")
         )
 
+    def guessed(self, numbers: Iterable[int]) -> bool:
+        """Whether any of these calls has answers that are guesses."""
+        guesses = self.context.guesses
+        return guesses is not None and any(guesses.n_unknown(self.held[number].name) for number in numbers)
+
     def weight(self, number: int) -> float:
         """What a call's model costs beside others."""
         return relative_cost(self.session.model(self.model_name(number)))
 
-    def model_name(self, number: int, held: _Held | None = None) -> str:
-        """Of the model that a call means. held: where its settings are read, and not held yet."""
-        held = held or self.held.get(number)
+    def model_name(self, number: int) -> str:
+        """Of the model that a call means."""
+        held = self.held.get(number)
         given = held.options.get("model") if held is not None else None
-        return str(given or self.session.default_model(self.plan.statement.calls[number].spec))
+        return str(given or self.session.binding.default_model(self.plan.statement.calls[number].spec))
 
     def prepared(self) -> Prepared:
-        if not self.answers:
-            # Nothing was answered ahead; the rules' text may still ask for less.
-            return Prepared(
-                self.plan.statement.plain, self.tables, self.parameters, self.plan, self.staged, self.reasons
-            )
-        return Prepared(
-            with_lookups(self.plan.statement.text, self.answers, self.names),
-            self.tables, self.parameters, self.plan, self.staged, self.reasons,
-        )  # fmt: skip
+        statement = self.plan.statement
+        # Where nothing was answered ahead, the rules' text may still ask for less.
+        sql = with_lookups(statement.text, self.answers, self.names) if self.answers else statement.plain
+        return Prepared(sql, self.tables, self.parameters)
 
     @property
     def looked_up_ahead(self) -> list[int]:
@@ -330,9 +294,23 @@ class Runner:
         return [number for number, found in self.answers.items() if found.kept != "on"]
 
     def looked_up(self, text: str) -> str:
-        """A query of the planner's own as SQL."""
-        ahead = {number: replace(a, kept="") if a.kept == "where" else a for number, a in self.answers.items()}
-        return with_lookups(text, ahead, self.names)
+        """A query of the planner's own as SQL. Raises Unforeseen where it would have a model run in a dry run."""
+        if not self.context.is_dry:
+            ahead = {number: replace(a, kept="") if a.kept == "where" else a for number, a in self.answers.items()}
+            return with_lookups(text, ahead, self.names)
+        for number in _numbers_in(text):
+            found = self.answers.get(number)
+            if found is None or found.kept not in ("", "where"):
+                raise Unforeseen(f"its rows depend on {self.written(number)}, which is made as rows come")
+        # A lookup that finds nothing gives NULL.
+        complete = {number: replace(found, complete=True, kept="") for number, found in self.answers.items()}
+        return with_lookups(text, complete, self.names)
+
+    def written(self, number: int) -> str:
+        """A call as it stands in the user's statement."""
+        call = self.plan.statement.calls[number]
+        given = [*call.arguments, *(f"{name} := {text}" for name, text in call.options.items())]
+        return self.plan.statement.with_text(f"{call.written}({', '.join(given)})").plain
 
     def query(self, sql: str, parameters: Any = None) -> Any:
         return with_tables(self.con, sql, self.tables, self.parameters if parameters is None else parameters)
@@ -344,26 +322,61 @@ class Runner:
         fixed = tuple(text for at, text in enumerate(call.arguments) if at not in varying)
         return (call.spec.name, call.detail, fixed, tuple(sorted(call.options.items())), len(keys))
 
+    def answer_table(self, call: Call) -> AnswerTable:
+        codecs = [codec_of(argument.type) for argument in call.spec.args if not argument.is_setting]
+        return AnswerTable(*self.settings(call), codecs)
+
+    @contextlib.contextmanager
+    def working_for(self, number: int) -> Iterator[None]:
+        """What is done meanwhile is put down to this call."""
+        staged = self.staged.setdefault(number, Staged())
+        if number == self.working:  # a join that asks every pair
+            yield
+            return
+        before, working = self.work_so_far(), self.working
+        self.working = number
+        try:
+            yield
+        finally:
+            self.working = working
+        for model, work in self.work_so_far().items():
+            if (new := work - before.get(model, CallWork())) != CallWork():
+                staged.work[model] = staged.work.get(model, CallWork()) + new
+
+    def work_so_far(self) -> dict[str, CallWork]:
+        """By model."""
+        rows = defaultdict(list)
+        for row in self.context.ledger.rows(self.statement_number):
+            rows[row.model].append(row)
+        return {model: CallWork.of(each) for model, each in rows.items()}
+
     def stage(self, number: int, texts: Iterable[str] | None = None) -> None:
         """Answers one call's inputs: those of the given queries, or all that reach it. Calls that ask the same of the
         same model share one table of answers."""
+        try:
+            with self.working_for(number):
+                self._stage(number, texts)
+        except Unforeseen as reason:
+            self.unforeseen[number] = str(reason)
+            raise
+        self.unforeseen.pop(number, None)
+
+    def _stage(self, number: int, texts: Iterable[str] | None) -> None:
         call = self.plan.statement.calls[number]
-        began = time.perf_counter()
         keys = key_places(call)
         same = self.same(call)
-        held = self.shared.get(same) or _Held(f"_inlay_a{next(_tables)}", *self.settings(call))
-        account = Staged(number)
+        held = self.shared.get(same) or self.answer_table(call)
         every = texts is None
         if texts is None:
             self.check_size(number, held)
             texts = self.all_pairs.get(number) or gathers(self.plan.statement, number, self.looked_up_ahead)
-        inputs = self.gathered(texts, held, keys)
+        inputs = self.gathered(number, texts, held, keys)
         try:
             with cancel.inside(held.connection, (self.session.number, self.statement_number)):
                 # Targets are met over all the inputs of a call together.
-                whole = every and self.session.has_targets(call.spec.name, held.options)
+                whole = every and self.session.binding.has_targets(call.spec.name, held.options)
                 for batch in inputs.read_all().combine_chunks().to_batches() if whole else inputs:
-                    self.answer(call, held, batch, account, whole)
+                    self.answer(call, held, batch, whole)
         except (InlayError, Unplannable, duckdb.InterruptException):
             raise
         except duckdb.Error as error:
@@ -376,19 +389,17 @@ class Runner:
         finally:
             inputs.close()  # an open reader holds the connection
         self.shared[same] = self.held[number] = held
-        self.tables[held.table] = self.typed(call, held, keys)
+        self.tables[held.name] = self.typed(call, held, keys)
         kept = stays_a_call(self.plan.statement.node(number))
-        self.answers[number] = Answers(held.table, call, keys, kept=kept)
-        account.seconds = time.perf_counter() - began
-        self.staged.append(account)
+        self.answers[number] = Answers(held.name, call, keys, kept=kept)
 
-    def check_size(self, number: int, held: _Held) -> None:
+    def check_size(self, number: int, held: AnswerTable) -> None:
         """Raises Unplannable where a call is better answered chunk by chunk. Not with a store, which is asked in bulk,
         nor with targets."""
         call = self.plan.statement.calls[number]
         if not self.streams or self.plan.stages != [number] or number in self.all_pairs or call.gathers:
             return
-        if self.session.store is not None or self.session.has_targets(call.spec.name, held.options):
+        if self.context.store is not None or self.session.binding.has_targets(call.spec.name, held.options):
             return
         try:
             rows = inputs_query(self.plan.statement, number)
@@ -405,7 +416,7 @@ class Runner:
         if n_distinct > 0.8 * n_rows and n_bytes + _ANSWER_BYTES * n_rows > STREAM_BYTES:
             raise Unplannable(f"its {n_rows:,} inputs are nearly all different, so they are answered as the rows come")
 
-    def typed(self, call: Call, held: _Held, keys: tuple[tuple[int, int], ...]) -> pa.Table:
+    def typed(self, call: Call, held: AnswerTable, keys: tuple[tuple[int, int], ...]) -> pa.Table:
         """The answers as the call gives them: JSON as the STRUCT that its macro makes of it."""
         table = held.arrow(keys)
         if not call.spec.typed or call.detail:
@@ -414,76 +425,63 @@ class Runner:
         columns = ", ".join(f"{KEY}{i}" for i, _ in keys)
         value = f"{{'v': from_json({VALUE}.v::VARCHAR, '{structure}')}} AS {VALUE}"
         relation = with_tables(
-            self.con, f"SELECT {columns}{', ' if columns else ''}{value} FROM {held.table}", {held.table: table}, None
+            self.con, f"SELECT {columns}{', ' if columns else ''}{value} FROM {held.name}", {held.name: table}, None
         )
         read = relation.to_arrow_table if hasattr(relation, "to_arrow_table") else relation.fetch_arrow_table
         return read()
 
-    def answer(self, call: Call, held: _Held, batch: pa.RecordBatch, account: Staged, whole: bool) -> None:
-        rows = [batch.column(f"{KEY}{i}") for i in range(len(call.texts))]
-        for column in rows:
-            if not pa.types.is_string(column.type):
-                raise Unplannable(f"its input is of type {column.type}, not VARCHAR")
+    def answer(self, call: Call, held: AnswerTable, batch: pa.RecordBatch, whole: bool) -> None:
+        """Adds the answers to distinct inputs. whole: these are all that the statement has for the call."""
+        rows = [batch.column(i) for i in range(len(call.texts))]
+        for column, codec in zip(rows, held.codecs, strict=True):
+            if column.type != codec.arrow:
+                raise Unplannable(f"its input is of type {column.type}, not {codec.sql_type}")
         counts = batch.column(ROWS)
-        n_rows = pc.sum(counts).as_py() or 0
-        account.distinct += batch.num_rows
-        account.rows += n_rows
-        raises = self.session.on_error(call.spec.name, held.options) == "raise"
+        raises = self.session.binding.on_error(call.spec.name, held.options) == "raise"
         # Whether the statement needs a row that fails is for the statement to say: it asks once more, and stops there.
         options = {**held.options, "on_error": "null"} if raises else held.options
-        answer = self.ask(call, held, rows, options, call.detail or raises, n_rows, counts if whole else None)
+        detail = call.detail or raises or self.context.is_dry
+        node = str(options.get("node") or "")
+        asked = Rows(rows, self.statement_number, node, pc.sum(counts).as_py() or 0, counts if whole else None)
+        answered = self.session.answered(call.spec.name, held.labels, options, asked, self.context, detail=detail)
+        if self.context.guesses is not None:
+            answer = self.context.guesses.fill(call, self.written(call.number), held.name, held.labels, answered)
+            if call.spec.returns == "FLOAT[]":  # of vectors that nobody knows, the size
+                held.n_bytes += 4 * len(answer) * answered.call.model.width
+        else:
+            answer = answered.details() if detail else answered.values()
         if raises:
             good = answer.field("error").is_null()
             held.failed = held.failed or pc.any(pc.invert(good)).as_py() or False
             rows = [column.filter(good) for column in rows]
-            answer = (answer if call.detail else answer.field("value")).filter(good)
-        held.add(rows, answer, call.gathers)
-        if self.too_large(call, sum(map(len, held.values)), held.n_bytes):
+            answer = answer.filter(good)
+        held.add(rows, answer if call.detail or not detail else answer.field("value"), gathers=call.gathers)
+        if held.is_too_large(call.spec, self.context.cache.budget_bytes):
             raise Unplannable(f"its answers stream: they are larger than {held.n_bytes / 1e6:.0f} MB")
 
-    def too_large(self, call: Call, n_rows: int, n_bytes: int) -> bool:
-        """Whether answers are not held for a lookup. Vectors are not where they are more than a quarter of what is kept
-        of the model's work: of more, the plain path, whose threads add to it, would have some inferred again."""
-        if call.spec.returns != "FLOAT[]":
-            return n_bytes > HELD_BYTES
-        kept = n_bytes + ENTRY_BYTES * n_rows
-        return n_bytes > HELD_VECTOR_BYTES or kept > self.session.memory.budget_bytes // 4
-
-    def ask(
-        self,
-        call: Call,
-        held: _Held,
-        rows: list[pa.Array],
-        options: dict[str, Any],
-        detail: bool,
-        n_rows: int,
-        counts: pa.Array | None,
-    ) -> pa.Array:
-        """The answers to distinct inputs, which stand for n_rows. counts: for how many each, where these are all."""
-        return self.session.answer(
-            call.spec.name, rows, held.labels, options, statement=self.statement_number, detail=detail, n_rows=n_rows,
-            whole=counts is not None, counts=counts,
-        )  # fmt: skip
-
     def is_aborted(self) -> bool:
-        """Whether the error has ended the person's transaction."""
+        """Whether the error has ended the user's transaction."""
         try:
             self.query("SELECT 1").fetchall()
         except duckdb.Error:
             return True
         return False
 
-    def gathered(self, texts: Iterable[str], held: _Held, keys: tuple[tuple[int, int], ...]) -> pa.RecordBatchReader:
+    def gathered(
+        self, number: int, texts: Iterable[str], held: AnswerTable, keys: tuple[tuple[int, int], ...]
+    ) -> pa.RecordBatchReader:
         """The distinct inputs of the first query that DuckDB binds, without those that are held."""
         reason: Exception | None = None
         for text in texts:
+            self.staged[number].texts.append(text)
             sql = self.looked_up(text)
             if sql in held.gathered:
                 return pa.RecordBatchReader.from_batches(pa.schema([]), [])
             held.gathered.append(sql)
-            if held.table in self.tables and keys:
-                on = " AND ".join(f'{held.table}.{KEY}{i} = _inlay_g.{KEY}{i} COLLATE "C"' for i, _ in keys)
-                sql = f"SELECT * FROM ({sql}) AS _inlay_g ANTI JOIN {held.table} ON {on}"
+            if held.name in self.tables and keys:
+                collate = [' COLLATE "C"' if codec.sql_type == "VARCHAR" else "" for codec in held.codecs]
+                on = " AND ".join(f"{held.name}.{KEY}{i} = _inlay_g.{KEY}{i}{collate[i]}" for i, _ in keys)
+                sql = f"SELECT * FROM ({sql}) AS _inlay_g ANTI JOIN {held.name} ON {on}"
             try:
                 relation = self.query(sql)
             except UNBOUND as error:
@@ -503,10 +501,15 @@ class Runner:
         except UNBOUND as error:
             raise Unplannable(f"its settings cannot be read alone: {_first_line(error)}") from None
         table = relation.to_arrow_table() if hasattr(relation, "to_arrow_table") else relation.fetch_arrow_table()
-        said = table.to_pylist()[0]
-        connection, node = said.pop("_inlay_connection"), said.pop("_inlay_node")
-        labels = said.pop(call.spec.setting, None) if call.spec.setting else None
-        return labels, {**named_options(call.spec, said), "node": node}, connection
+        options = table.to_pylist()[0]
+        connection, node = options.pop("_inlay_connection"), options.pop("_inlay_node")
+        labels = options.pop(call.spec.setting, None) if call.spec.setting else None
+        return labels, {**named_options(call.spec, options), "node": node}, connection
+
+
+def _numbers_in(text: str) -> Iterator[int]:
+    """Calls that a text of the planner's own makes."""
+    return (number for word in words(text) if (number := number_of(word.text)) is not None)
 
 
 def _first_line(error: Exception | None) -> str:

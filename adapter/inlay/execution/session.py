@@ -48,7 +48,7 @@ class Session:
         self.store: Store | None = None
         self.account: Account | None = None
         self._opened: tuple[str | None, str] = (None, "")
-        self._contexts: dict[int, Context] = {}
+        self.contexts: dict[int, Context] = {}  # of connections that have one of their own
         self._recorded: set[str] = set()
         self.configure(settings)
 
@@ -73,20 +73,20 @@ class Session:
         )  # fmt: skip
 
     def context_of(self, connection: int | None) -> Context:
-        return self.context if connection is None else self._contexts.get(connection, self.context)
+        return self.context if connection is None else self.contexts.get(connection, self.context)
 
     @contextlib.contextmanager
     def within(self, connection: int, context: Context) -> Iterator[None]:
         """What this one connection runs meanwhile runs in another context; others notice nothing."""
-        before = self._contexts.get(connection)
-        self._contexts[connection] = context
+        before = self.contexts.get(connection)
+        self.contexts[connection] = context
         try:
             yield
         finally:
             if before is None:
-                del self._contexts[connection]
+                del self.contexts[connection]
             else:
-                self._contexts[connection] = before
+                self.contexts[connection] = before
 
     def model(self, name: str, function: str | None = None) -> ModelRef:
         """The described model of a registered name. Raises UnknownModelError, or what describing it raises."""

@@ -1,15 +1,16 @@
-"""Runs a planned statement: has its calls answered, and then has DuckDB run the person's statement with its calls as
-lookups. Where that cannot be bound, the person's own statement runs, and says what is wrong with it.
+"""Runs a planned statement: has its calls answered, and then has DuckDB run the user's statement with its calls as
+lookups. Where that cannot be bound, the user's own statement runs, and says what is wrong with it.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 import duckdb
 
+from inlay.execution.context import Context
 from inlay.execution.replacement_scan import variables, with_named_parameters, with_tables
 from inlay.execution.runner import UNBOUND, Prepared, Runner
 from inlay.execution.session import Session
@@ -18,8 +19,6 @@ from inlay.parsing.statement import Unplannable
 from inlay.planner.plan import Specs, make_plan
 from inlay.planner.varying_schema import as_json_where_varying
 from inlay.planner.views import expanded
-
-R = TypeVar("R", bound="Runner")
 
 _CREATES_VIEW = re.compile(r"\s*CREATE\s+(OR\s+REPLACE\s+)?VIEW\b", re.IGNORECASE)
 
@@ -40,35 +39,46 @@ def prepare(
     sql: str,
     parameters: Any = None,
     tables: Mapping[str, Any] | None = None,
+    context: Context | None = None,
 ) -> Prepared:
     """Plans a statement and answers its calls. Raises Unplannable where it is to run as it is, what a model raises,
-    and what DuckDB raises for the person's own expressions. tables: as of runner_of()."""
-    runner = runner_of(Runner, session, con, sql, parameters, tables)
+    and what DuckDB raises for the user's own expressions. tables, context: as of runner_of()."""
+    runner = runner_of(session, con, sql, parameters, tables, context)
     runner.run()
     return runner.prepared()
 
 
 def runner_of(
-    kind: type[R],
     session: Session,
     con: duckdb.DuckDBPyConnection,
     sql: str,
     parameters: Any,
     tables: Mapping[str, Any] | None = None,
-) -> R:
+    context: Context | None = None,
+    *,
+    streams: bool = True,
+) -> Runner:
     """What answers the calls of a statement. Raises Unplannable where it is to run as it is. tables: variables that it
-    may name as tables; those of the callers where none are given."""
+    may name as tables; those of the callers where none are given. context: the connection's own where none is given."""
     if not session.attached:
         raise Unplannable("inlay was detached")
     specs = specs_of(session)
+    if context is None:
+        context = session.context_of(known_connection(con) if session.contexts else None)
     sql, parameters = with_named_parameters(expanded(sql, views_that_call(session, con), specs), parameters)
     tables = variables(sql) if tables is None else dict(tables)
     plan = make_plan(sql, specs, lambda text: _column_name(con, text))
-    runner = kind(session, con, plan, parameters, tables)
+    runner = Runner(session, con, plan, parameters, tables, context, streams=streams)
     if plan.applied and not _same_shape(runner, plan.statement.plain, sql):
         plan = make_plan(sql, specs, lambda text: _column_name(con, text), rules=())
-        runner = kind(session, con, plan, parameters, tables)
+        runner = Runner(session, con, plan, parameters, tables, context, streams=streams)
     return runner
+
+
+def known_connection(con: duckdb.DuckDBPyConnection) -> int | None:
+    """The number that a connection was given when it was attached."""
+    number: int | None = con.execute("SELECT getvariable('inlay_connection')").fetchall()[0][0]
+    return number
 
 
 def _same_shape(runner: Runner, changed: str, sql: str) -> bool:
@@ -118,7 +128,7 @@ def _planned_or_plain(
         prepared = prepare(session, con, sql, parameters, tables)
         return with_tables(con, prepared.sql, prepared.tables, prepared.parameters, method, options)
     except (Unplannable, *UNBOUND):
-        # The person's own text: it runs, or DuckDB says what is wrong with it.
+        # The user's own text: it runs, or DuckDB says what is wrong with it.
         return with_tables(con, sql, tables, parameters, method, options)
 
 

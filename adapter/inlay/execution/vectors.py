@@ -69,5 +69,3 @@ def _report_texts(
         pairs = [side.take(pa.array([places[k] for places, _ in failed])) for k, side in enumerate(sides)]
         errors = {place: reason for place, (_, reason) in enumerate(failed)}
         report(context, call, distinct_inputs(pairs, call.codecs, are_distinct=True), errors, node, "null")
-
-

@@ -42,7 +42,7 @@ def configured_model(session: Session, call: CallText) -> str:
         said = [word.text for word in inside[first:last]]
         if len(said) == 3 and said[0].lower() == "model" and said[1] in (":=", "=>") and said[2].startswith("'"):
             return said[2][1:-1].replace("''", "'")
-    return session.default_model(called_specs(session)[call.function])
+    return session.binding.default_model(called_specs(session)[call.function])
 
 
 def calls_digest(session: Session, sql: str) -> str:

@@ -1,184 +1,136 @@
-"""The plan of `inlay plan`: per dbt model or statement what is known, what is to infer, and what that would take."""
+"""What models would have to do for what a dry run has counted: inputs, tokens, seconds, money. One estimate, whoever
+shows it: explain, EXPLAIN, `inlay plan` and the dbt operations.
+"""
 
 from __future__ import annotations
 
 import platform
+import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from inlay.engine.cancel import Token
-from inlay.engine.foresight import Foresight, measure
-from inlay.engine.inference import Inference
+from inlay.backends.base import Instruction
+from inlay.engine.executors.counting import Counting, Needed
 from inlay.engine.limits import Limits
+from inlay.engine.pool import lane_for, loaded_models
+from inlay.engine.resolve import Usage, Work, resolve
 from inlay.errors import BudgetExceededError
-from inlay.execution.ledger import Ledger
+from inlay.execution.context import Context
 from inlay.execution.session import Session
 from inlay.models.ref import ModelRef
 from inlay.store.account import read_ledger
 
 
 @dataclass(frozen=True)
-class Line:
-    """One call: rows that reach it, distinct inputs, how many of them are known or to infer, tokens to read."""
-
-    node: str
-    function: str
-    model: str
-    rows: int
-    distinct: int
-    known: int
-    to_infer: int
-    tokens: int
-
-
-@dataclass(frozen=True)
-class Plan:
-    """inputs: texts and pairs that models would read, labels among them. seconds: of inference and of loading models,
-    by model; None where no speed is known. cost: money. output_tokens: that language models would write."""
-
-    lines: list[Line]
-    inputs: int
-    seconds: Mapping[str, float | None]
-    sources: Mapping[str, str]
-    cost: float
-    output_tokens: int = 0
-
-    @property
-    def tokens(self) -> int:
-        """Read and written."""
-        return sum(line.tokens for line in self.lines) + self.output_tokens
-
-    @property
-    def to_infer(self) -> int:
-        return sum(line.to_infer for line in self.lines)
-
-    @property
-    def total_seconds(self) -> float | None:
-        """None when the time of any model is unknown."""
-        known = [seconds for seconds in self.seconds.values() if seconds is not None]
-        return sum(known) if len(known) == len(self.seconds) else None
-
-    def hold_against(self, limits: Limits) -> None:
-        """Raises BudgetExceededError where the plan would pass a limit."""
-        limits.foresee(self.inputs, self.tokens, self.total_seconds, self.cost)
-
-
-def plan_of(session: Session, foresight: Foresight, inference: Inference, *, may_measure: bool) -> Plan:
-    """After a run in which nothing was inferred: what it counted, and how long that will take.
-
-    The speed of a model is that of earlier runs on this machine, read from the store's ledger; where there are none,
-    may_measure lets a sample of the inputs be inferred now, and kept, unless the plan passes a limit.
-    """
-    lines = [
-        Line(
-            node=row["node"] or f"statement {row['statement']}",
-            function=row["function"], model=row["model"], rows=row["rows"], distinct=row["distinct_inputs"],
-            known=row["known"], to_infer=row["inferred"], tokens=row["tokens"],
-        )
-        for row in session.ledger.account_rows()
-    ]  # fmt: skip
-    past = speeds(session)
-    needed = needs(foresight, past)
-    try:
-        inference.limits.foresee(
-            sum(each.inputs for each in needed), sum(each.all_tokens for each in needed), None,
-            sum(each.cost for each in needed),
-        )  # fmt: skip
-    except BudgetExceededError:
-        may_measure = False  # refused before the first call means before the sample's too
-    seconds: dict[str, float | None] = {}
-    sources: dict[str, str] = {}
-    if may_measure:
-        for each in needed:
-            if each.ref.fingerprint not in past:
-                past[each.ref.fingerprint] = measured_speed(foresight, inference, each.ref)
-                sources[each.ref.name] = f"{_sampled(foresight, each.ref.name):,} inputs, measured now"
-        needed = needs(foresight, past)  # a sample's replies have a length
-    for each in needed:
-        speed = past.get(each.ref.fingerprint)
-        if speed is None or not speed.tokens_per_second:
-            seconds[each.ref.name], sources[each.ref.name] = None, "never run on this machine"
-        else:
-            seconds[each.ref.name] = speed.loading_seconds + each.all_tokens / speed.tokens_per_second
-            sources.setdefault(each.ref.name, "earlier runs")
-    return Plan(
-        lines, sum(each.inputs for each in needed), seconds, sources, sum(each.cost for each in needed),
-        sum(each.output_tokens for each in needed),
-    )  # fmt: skip
-
-
-@dataclass(frozen=True)
 class Speed:
-    """tokens_per_second: read and written. reply_tokens: written for one input, on average; 0 of models that write
-    nothing, None where nobody knows."""
+    """tokens_per_second: read and written. reply_tokens: written for one input, on average; None where nobody knows.
+    source: how it is known."""
 
     tokens_per_second: float
     loading_seconds: float
-    reply_tokens: float | None = 0.0
+    reply_tokens: float | None
+    source: str = "by earlier runs on this machine"
 
 
 @dataclass(frozen=True)
-class Need:
-    """What one model would have to do. output_tokens: by the replies of earlier runs, or the most that there may be."""
+class ModelCost:
+    """What one model has to do. inputs: texts, pairs and prompts, labels among them. tokens: to read. output_tokens: to
+    write, by the replies of earlier runs, or the most that there may be. seconds: None where no speed is known. source:
+    where the speed is from. cost: money."""
 
-    ref: ModelRef
+    model: str
     inputs: int
     tokens: int
     output_tokens: int
+    seconds: float | None
+    source: str
+    cost: float
 
     @property
     def all_tokens(self) -> int:
         return self.tokens + self.output_tokens
 
+
+@dataclass(frozen=True)
+class Costs:
+    """By model; models without work are left out."""
+
+    models: tuple[ModelCost, ...] = ()
+
+    @property
+    def inputs(self) -> int:
+        return sum(each.inputs for each in self.models)
+
+    @property
+    def tokens(self) -> int:
+        """Read and written."""
+        return sum(each.all_tokens for each in self.models)
+
+    @property
+    def output_tokens(self) -> int:
+        return sum(each.output_tokens for each in self.models)
+
     @property
     def cost(self) -> float:
-        return self.ref.cost(self.tokens, self.output_tokens)
+        return sum(each.cost for each in self.models)
+
+    @property
+    def seconds(self) -> float | None:
+        """None when the time of any model is unknown."""
+        known = [each.seconds for each in self.models if each.seconds is not None]
+        return sum(known) if len(known) == len(self.models) else None
+
+    def hold_against(self, limits: Limits) -> None:
+        """Raises BudgetExceededError where a limit would be passed."""
+        known = sum(each.seconds or 0.0 for each in self.models)
+        limits.foresee(self.inputs, self.tokens, known, self.cost)
 
 
-def needs(foresight: Foresight, past: Mapping[str, Speed]) -> list[Need]:
-    """By model, what a plan has counted; models without work are left out."""
-    found = [Need(each.ref, each.inputs, each.tokens, 0) for each in foresight.needed.values() if each.inputs]
-    for each in foresight.replies.values():
-        if each.prompts:
-            speed = past.get(each.ref.fingerprint)
-            known = None if speed is None else speed.reply_tokens
-            output = each.most_output_tokens if not known else min(each.most_output_tokens, int(known * each.prompts))
-            found.append(Need(each.ref, each.prompts, each.tokens, output))
-    by_model: dict[str, Need] = {}
-    for need in found:  # a language model may be asked for likelihoods and for replies
-        other = by_model.get(need.ref.name)
-        by_model[need.ref.name] = (
-            need
-            if other is None
-            else Need(
-                need.ref,
-                need.inputs + other.inputs,
-                need.tokens + other.tokens,
-                need.output_tokens + other.output_tokens,
-            )
-        )
-    return list(by_model.values())
+def costs(session: Session, counting: Counting, *, measure_in: Context | None = None) -> Costs:
+    """Of all that was counted. measure_in: where a sample of the inputs may be inferred, and kept, for models whose
+    speed nobody knows, unless a limit would be passed."""
+    speeds = speeds_here(session)
+    needed = [each for each in counting.needed.values() if each.inputs or each.prompts]
+    if measure_in is not None and _within_limits(needed, speeds, measure_in.limits):
+        for each in needed:
+            if each.model.fingerprint not in speeds:
+                speeds[each.model.fingerprint] = measured_speed(each, measure_in)
+    return Costs(tuple(_model_cost(each, speeds.get(each.model.fingerprint)) for each in needed))
 
 
-def _sampled(foresight: Foresight, model: str) -> int:
-    samples = (found.sample for found in (foresight.needed.get(model), foresight.replies.get(model)) if found)
-    return sum(map(len, samples))
+def _within_limits(needed: Iterable[Needed], speeds: Mapping[str, Speed], limits: Limits) -> bool:
+    """Whether so much may be asked at all: refused before the first call means before the sample's too."""
+    estimate = Costs(tuple(_model_cost(each, speeds.get(each.model.fingerprint)) for each in needed))
+    try:
+        limits.foresee(estimate.inputs, estimate.tokens, None, estimate.cost)
+    except BudgetExceededError:
+        return False
+    return True
 
 
-def measured_speed(foresight: Foresight, inference: Inference, ref: ModelRef) -> Speed:
-    """Runs a sample of what was counted for this model. The results are kept."""
-    loading = 0.0 if ref.endpoint is not None else inference.load(ref)
-    sampled = measure(inference, foresight.needed.get(ref.name), foresight.replies.get(ref.name), Token())
-    return Speed(sampled.tokens_per_second, loading, sampled.reply_tokens)
+def _model_cost(needed: Needed, speed: Speed | None) -> ModelCost:
+    model = needed.model
+    known = None if speed is None else speed.reply_tokens
+    written = needed.most_output_tokens
+    if known:
+        written = min(written, int(known * needed.prompts))
+    inputs, money = needed.inputs + needed.prompts, model.cost(needed.tokens, written)
+    if speed is None or not speed.tokens_per_second:
+        source = "no earlier run on this machine is known"
+        return ModelCost(model.name, inputs, needed.tokens, written, None, source, money)
+    seconds = (needed.tokens + written) / speed.tokens_per_second
+    source = speed.source
+    if model.fingerprint not in loaded_models():
+        seconds += speed.loading_seconds
+        source += ", loading included"
+    return ModelCost(model.name, inputs, needed.tokens, written, seconds, source, money)
 
 
-def speeds(session: Session) -> dict[str, Speed]:
+def speeds_here(session: Session) -> dict[str, Speed]:
     """Fingerprint → speed of the runs on this machine, by the store's ledger; without a store, of what this session
     ran."""
-    if session.store is None and session.planning:
-        return {}
     sums: dict[str, list[float]] = defaultdict(lambda: [0.0] * 5)
     rows: list[dict[str, Any]] = (
         session.ledger.account_rows() if session.store is None else read_ledger(session.store.folder).to_pylist()
@@ -200,49 +152,34 @@ def speeds(session: Session) -> dict[str, Speed]:
     }
 
 
-def plan_text(plan: Plan) -> str:
-    """The plan as people read it: a line per call, then seconds by model, and cost where there is any."""
-    head = ["node", "function", "model", "rows", "distinct", "known", "to infer", "tokens"]
-    rows = [
-        [line.node.split(".")[-1], line.function, line.model]
-        + [f"{n:,}" for n in (line.rows, line.distinct, line.known, line.to_infer, line.tokens)]
-        for line in plan.lines
-    ]
-    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
-    lines = [
-        "  ".join(
-            cell.ljust(width) if i < 3 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in [head, *rows]
-    ]
-    for name, seconds in plan.seconds.items():
-        spent = "unknown" if seconds is None else f"about {seconds:,.1f} s"
-        lines.append(f"{name}: {spent} ({plan.sources[name]})")
-    if plan.output_tokens:
-        lines.append(f"to write: about {plan.output_tokens:,} tokens")
-    if plan.cost:
-        lines.append(f"cost: about {plan.cost:,.4f}")
-    if not plan.to_infer:
-        lines.append("Everything is known: no model would run.")
-    return "\n".join(lines)
+def measured_speed(needed: Needed, context: Context) -> Speed:
+    """Runs a sample of what was counted for this model. The results are kept: nothing is computed for the estimate
+    alone."""
+    loading = _loading_seconds(needed.model)
+    usage, seconds, written, n_replies, n_inputs = Usage(), 0.0, 0, 0, 0
+    for question, inputs in needed.sample:
+        began = time.perf_counter()
+        found = resolve(
+            question, inputs,
+            Work(
+                context.executor, context.cache, context.store, context.limits,
+                keep_numbers=context.keep_numbers, keep_inputs=context.keep_inputs,
+            ),
+        )  # fmt: skip
+        seconds += time.perf_counter() - began
+        usage.add(found.usage)
+        n_inputs += len(inputs)
+        if isinstance(question.asked, Instruction):
+            written += found.usage.output_tokens
+            n_replies += len(inputs)
+    tokens = usage.tokens + usage.output_tokens
+    per_second = tokens / seconds if seconds else 0.0
+    return Speed(per_second, loading, written / n_replies if n_replies else None, f"{n_inputs:,} inputs, measured now")
 
 
-def begin_plan(session: Session) -> str:
-    """From here on the session counts what models would have to do, and has them do nothing."""
-    if not session.planning:
-        session.plan()
-    return ""
-
-
-def end_plan(session: Session) -> str:
-    """The text of the plan since begin_plan(); models run again, and the account begins anew. Raises
-    BudgetExceededError where the plan passes a limit."""
-    foresight = session.inference
-    if not isinstance(foresight, Foresight):
-        return ""
-    plan = plan_of(session, foresight, foresight, may_measure=False)  # nothing is measured, so no model is needed
-    session.configure(session.settings)
-    session.ledger = Ledger()
-    plan.hold_against(session.inference.limits)
-    return plan_text(plan)
+def _loading_seconds(model: ModelRef) -> float:
+    if model.endpoint is not None:
+        return 0.0
+    began = time.perf_counter()
+    lane_for(model)
+    return time.perf_counter() - began

@@ -7,31 +7,14 @@ from __future__ import annotations
 
 import html
 import textwrap
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+from inlay.execution.records import CallWork
+from inlay.explanation.cost import Costs
 
 WIDTH = 100
 """Columns of the text. A call that is longer is cut."""
-
-
-@dataclass(frozen=True)
-class Work:
-    """What one call asks. rows reach it; of its distinct inputs some are known, the others are inferred or fail. NULL
-    is among the rows alone."""
-
-    rows: int = 0
-    distinct: int = 0
-    known: int = 0
-    to_infer: int = 0
-    failed: int = 0
-    tokens: int = 0
-    seconds: float = 0.0
-
-    def __add__(self, other: Work) -> Work:
-        return Work(*(a + b for a, b in zip(vars(self).values(), vars(other).values(), strict=True)))
-
-    def __sub__(self, other: Work) -> Work:
-        return Work(*(a - b for a, b in zip(vars(self).values(), vars(other).values(), strict=True)))
 
 
 @dataclass(frozen=True)
@@ -45,10 +28,10 @@ class Stage:
     number: int
     call: str
     model: str
-    expected: Work | None
+    expected: CallWork | None
     basis: tuple[str, ...] = ()
-    actual: Work | None = None
-    beside: tuple[tuple[str, Work], ...] = ()
+    actual: CallWork | None = None
+    beside: tuple[tuple[str, CallWork], ...] = ()
     at: int = 0
 
     @property
@@ -62,17 +45,6 @@ class Step:
 
     what: str
     note: str
-
-
-@dataclass(frozen=True)
-class Time:
-    """What one model has to read. inputs: texts and pairs, labels among them. seconds: None where no speed is known."""
-
-    model: str
-    inputs: int
-    tokens: int
-    seconds: float | None
-    source: str
 
 
 @dataclass(frozen=True)
@@ -94,13 +66,12 @@ class Explanation:
     stages: tuple[Stage, ...] = ()
     plain: tuple[Step, ...] = ()
     rules: tuple[Step, ...] = ()
-    times: tuple[Time, ...] = ()
-    cost: float = 0.0
+    costs: Costs = field(default_factory=Costs)
     rows: int | None = None
     refused: str = ""
     plans: tuple[tuple[str, str], ...] = ()
     ran: bool = False
-    actual: Work | None = None
+    actual: CallWork | None = None
     seconds: float = 0.0
 
     @property
@@ -169,19 +140,19 @@ def _sections(said: Explanation) -> list[tuple[str, list[str]]]:
     if said.rules:
         found.append(("Rules", [f"{step.what}: {step.note}" for step in said.rules]))
     models = [
-        f"{time.model}: {_n(time.inputs, 'input')}, {_n(time.tokens, 'token')}, "
-        + (_about(time.seconds) if time.seconds is not None else "seconds unknown")
-        + f" ({time.source})"
-        for time in said.times
+        f"{each.model}: {_n(each.inputs, 'input')}, {_n(each.all_tokens, 'token')}, "
+        + (_about(each.seconds) if each.seconds is not None else "seconds unknown")
+        + f" ({each.source})"
+        for each in said.costs.models
     ]
-    if said.cost:
-        models.append(f"cost: about {said.cost:,.4f}")
+    if said.costs.cost:
+        models.append(f"cost: about {said.costs.cost:,.4f}")
     if said.refused:
         models.append(f"would stop: {said.refused}")
     if not models and said.stages and all(stage.is_counted for stage in said.stages):
         models = ["Everything is known: no model runs." if not said.ran else "Everything was known: no model ran."]
     if models:
-        found.append(("Models, as expected" if said.ran and said.times else "Models", models))
+        found.append(("Models, as expected" if said.ran and said.costs.models else "Models", models))
     if said.ran:
         lines = [f"{_seconds(said.seconds)} in all, models included"]
         if said.actual is not None and said.actual.rows:
@@ -212,7 +183,7 @@ def _rows(said: Explanation) -> list[tuple[str, ...]]:
             how = "counted" if stage.is_counted else "estimated"
         found.append((str(stage.number), _one_line(stage.call), stage.model, *cells, "", how))
         if said.ran:
-            for who, done in (("", stage.actual or Work()), *stage.beside):
+            for who, done in (("", stage.actual or CallWork()), *stage.beside):
                 numbers = (done.rows, done.distinct, done.known, done.to_infer + done.failed, done.tokens)
                 how = "actual" + (f", {done.failed:,} failed" if done.failed else "")
                 by = f"by the proxy {who}" if who else ""

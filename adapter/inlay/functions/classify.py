@@ -25,6 +25,7 @@ from inlay.functions.judged import Judge, Judged
 from inlay.functions.labels import Labels, check_template, read_labels, spelled_out
 from inlay.functions.prompt_files import prompt_file
 from inlay.models.ref import ModelRef
+from inlay.store.inputs import Inputs
 
 # Around a label's name, where neither the call nor the model's settings give a template. For embedding models the
 # mean over several neutral sentences stands for the name (prompt ensembling, Radford et al. 2021, section 3.1.4):
@@ -52,8 +53,8 @@ def _by_scores(call: Call) -> Bound:
     template = call_template(call)
     score = LabelScorer(call.model, labels, template)
 
-    def answer(columns: list[list[str]], ask: Ask) -> Answers:
-        return choose_best(labels.names, *score(columns[0], ask), sharpen=call.model.can("vectors"))
+    def answer(inputs: Inputs, ask: Ask) -> Answers:
+        return choose_best(labels.names, *score(inputs, ask), sharpen=call.model.can("vectors"))
 
     basis = {"version": 1, **label_basis(call.model, labels, template)}
     return Bound(answer, basis, cascade=label_cascade(call, labels))
@@ -68,8 +69,8 @@ def _by_language_model(call: Call) -> Bound:
         )
     judge = Judge(prompt_file("ai_classify"), labels.names, {"labels": labels.listed()})
 
-    def answer(columns: list[list[str]], ask: Ask) -> Answers:
-        return chosen(labels.names, judge(columns[0], None, ask))
+    def answer(inputs: Inputs, ask: Ask) -> Answers:
+        return chosen(labels.names, judge(inputs, ask))
 
     return Bound(answer, {"version": 1, **judge.basis()}, cascade=label_cascade(call, labels))
 
@@ -158,7 +159,7 @@ class LabelScorer:
         if model.can("entailment"):
             entailment_columns(model)
 
-    def __call__(self, texts: list[str], ask: Ask) -> tuple[Floats, dict[int, str], Bools]:
+    def __call__(self, texts: Inputs, ask: Ask) -> tuple[Floats, dict[int, str], Bools]:
         if self._model.can("vectors"):
             anchors = label_vectors(self._labels, self._template, ask)
             outcome = ask.vectors(texts)

@@ -16,6 +16,7 @@ from inlay.functions.contract import Answers, Ask, Bound, Call
 from inlay.functions.judged import YES_NO, Judge, replies_of_schema, yes_scores
 from inlay.functions.labels import Labels
 from inlay.functions.prompt_files import prompt_file
+from inlay.store.inputs import Inputs, each_with_each, text_inputs
 
 DEFAULT_THRESHOLD = 0.5
 
@@ -36,8 +37,8 @@ def _by_scores(call: Call) -> Bound:
     template = call_template(call)
     score = LabelScorer(call.model, labels, template, each_for_itself=True)
 
-    def answer(columns: list[list[str]], ask: Ask) -> Answers:
-        return _above(labels, threshold, *score(columns[0], ask))
+    def answer(inputs: Inputs, ask: Ask) -> Answers:
+        return _above(labels, threshold, *score(inputs, ask))
 
     return Bound(answer, {"version": 1, "threshold": threshold, **label_basis(call.model, labels, template)})
 
@@ -58,9 +59,9 @@ def _label_by_label(call: Call) -> Bound:
     judge = Judge(prompt_file("ai_classify_multi"), YES_NO)
     described = [line.removeprefix("- ") for line in labels.listed().split("\n")]
 
-    def answer(columns: list[list[str]], ask: Ask) -> Answers:
-        n, k = len(columns[0]), len(described)
-        judged = judge([text for text in columns[0] for _ in range(k)], described * n, ask)
+    def answer(inputs: Inputs, ask: Ask) -> Answers:
+        n, k = len(inputs), len(described)
+        judged = judge(each_with_each(inputs, text_inputs(described)), ask)
         errors: dict[int, str] = {}
         for position, reason in judged.errors.items():
             errors.setdefault(position // k, reason)
@@ -84,9 +85,9 @@ def _in_one_reply(call: Call) -> Bound:
         "type": "object", "properties": {"labels": choice}, "required": ["labels"], "additionalProperties": False,
     }  # fmt: skip
 
-    def answer(columns: list[list[str]], ask: Ask) -> Answers:
+    def answer(inputs: Inputs, ask: Ask) -> Answers:
         values, errors, known = replies_of_schema(
-            file.system, user, schema, columns[0], None, ask, max_tokens=call.model.max_output_tokens
+            file.system, user, schema, inputs, ask, max_tokens=call.model.max_output_tokens
         )
         return Answers(
             [None if value is None else list(dict.fromkeys(value["labels"])) for value in values], errors, known

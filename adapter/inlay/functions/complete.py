@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from inlay.backends.base import Prompt
 from inlay.functions.contract import Answers, Ask, Bound, Call
 from inlay.functions.instruction import call_instruction, language_model, option_text
+from inlay.functions.prompts import prompts
 from inlay.json_schema import read_schema
+from inlay.store.inputs import Inputs
 
 
 def bind(call: Call) -> Bound:
@@ -18,8 +19,8 @@ def bind(call: Call) -> Bound:
     system = option_text(call.function, call.options, "system") or ""
     instruction = call_instruction(call, system, schema, whole=schema is not None)
 
-    def answer(columns: list[list[str]], ask: Ask) -> Answers:
-        found = ask.complete(instruction, [Prompt(text) for text in columns[0]])
-        return Answers(found.texts, found.errors, found.known)
+    def answer(inputs: Inputs, ask: Ask) -> Answers:
+        found = ask.complete(instruction, prompts("{text}", inputs))
+        return Answers(found.rows, found.errors, found.known)
 
     return Bound(answer, {"version": 1, "instruction": asdict(instruction)})

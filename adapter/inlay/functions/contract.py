@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 
 from inlay.arrays import Bools, Floats, Ints
-from inlay.backends.base import Choices, Instruction, Prompt
-from inlay.engine.cancel import Token
-from inlay.engine.generation import Completions, Generation
-from inlay.engine.inference import Inference, Outcome, Told
+from inlay.backends.base import Choices, Instruction
+from inlay.engine.question import Question, numbers_question, replies_question
+from inlay.engine.resolve import Resolved, Usage, Work, resolve
 from inlay.errors import CannotServeError, ConfigError
 from inlay.functions.cascade.guarantee import Certificate, Ids
 from inlay.models.ref import ModelRef
+from inlay.store.inputs import Inputs, text_inputs
 from inlay.types import Capability
 
 MADE_FOR: Mapping[Capability, str] = {
@@ -74,6 +74,10 @@ class Call:
         return value
 
 
+PENDING = "not inferred yet"
+"""Why a row of a dry run has no answer: no model was asked. It is no failure."""
+
+
 @dataclass
 class Answers:
     """One value per row; None where the row failed, with the reason in errors.
@@ -88,86 +92,64 @@ class Answers:
     confidence: list[float | None] | None = None
     labels: tuple[str, ...] = ()
     scores: Floats | None = None
-    tokens: int = 0
-    truncated: int = 0
 
 
 @dataclass
 class Ask:
-    """A model at hand for one call: adds up what every pass cost. planning: no model runs, so texts of the call's own
-    may be without numbers."""
+    """A model at hand for one call. usage: what every question took together. is_pending: the call's own texts
+    (labels, criteria) are without numbers, since no model was asked, so no answer is worth anything."""
 
-    inference: Inference
-    generation: Generation
     model: ModelRef
-    cancel: Token
-    told: Told | None = None
-    owner: int | None = None
-    tokens: int = 0
-    output_tokens: int = 0
-    truncated: int = 0
-    loading_seconds: float = 0.0
-    planning: bool = False
+    work: Work
+    usage: Usage = field(default_factory=Usage)
+    is_pending: bool = False
 
-    def vectors(self, texts: list[str], purpose: str = "document") -> Outcome:
+    def vectors(self, texts: Inputs, purpose: str = "document") -> Resolved:
         """Unit-length vectors. purpose: 'document' or 'query', where the model has a prompt for it."""
-        outcome = self._run(texts, None, self.model.prompt(purpose))
+        found = self.raw_vectors(texts, purpose, keep=self.work.keep_numbers)
         if not self.model.normalized:
-            norms = np.linalg.norm(outcome.rows, axis=1, keepdims=True)
-            outcome.rows = outcome.rows / np.maximum(norms, np.float32(1e-12))
-        return outcome
-
-    def raw_vectors(self, texts: list[str], purpose: str) -> Outcome:
-        """Vectors as the model gives them, which is what ai_embed answers: always stored where there is a store."""
-        return self._run(texts, None, self.model.prompt(purpose), keep=True)
-
-    def logits(self, texts: list[str], pairs: list[str] | None = None) -> Outcome:
-        return self._run(texts, pairs, "")
-
-    def likelihoods(self, choices: Choices, texts: list[str], pairs: list[str] | None = None) -> Outcome:
-        """The log-likelihood of each option, by a language model in this process."""
-        return self._run(texts, pairs, choices)
-
-    def complete(self, instruction: Instruction, prompts: Sequence[Prompt]) -> Completions:
-        """A language model's replies."""
-        found = self.generation.run(
-            self.model, instruction, prompts, cancel=self.cancel, told=self.told, owner=self.owner
-        )
-        self.tokens += found.tokens
-        self.output_tokens += found.output_tokens
-        self.truncated += found.truncated
-        self.loading_seconds += found.loading_seconds
+            norms = np.linalg.norm(found.rows, axis=1, keepdims=True)
+            found.rows = found.rows / np.maximum(norms, np.float32(1e-12))
         return found
 
-    def spent(self) -> dict[str, Any]:
-        """What was asked so far, for the ledger."""
-        return {
-            "tokens": self.tokens, "output_tokens": self.output_tokens, "truncated": self.truncated,
-            "cost": self.model.cost(self.tokens, self.output_tokens), "loading_seconds": self.loading_seconds,
-        }  # fmt: skip
+    def raw_vectors(self, texts: Inputs, purpose: str, *, keep: bool = True) -> Resolved:
+        """Vectors as the model gives them, which is what ai_embed answers: always stored where there is a store."""
+        return self._resolved(numbers_question(self.model, self.model.prompt(purpose)), texts, keep)
 
-    def _run(self, texts: list[str], pairs: list[str] | None, prompt: str | Choices, keep: bool = False) -> Outcome:
-        outcome = self.inference.run(
-            self.model, texts, pairs, prompt=prompt, cancel=self.cancel, told=self.told, owner=self.owner, keep=keep
-        )
-        self.tokens += outcome.tokens
-        self.truncated += outcome.truncated
-        self.loading_seconds += outcome.loading_seconds
-        return outcome
+    def logits(self, texts: Inputs) -> Resolved:
+        """Of texts, or of pairs in two columns."""
+        question = numbers_question(self.model, pair=len(texts.columns) > 1)
+        return self._resolved(question, texts, self.work.keep_numbers)
+
+    def likelihoods(self, choices: Choices, texts: Inputs) -> Resolved:
+        """The log-likelihood of each option, of texts or of pairs in two columns."""
+        question = numbers_question(self.model, choices, pair=len(texts.columns) > 1)
+        return self._resolved(question, texts, self.work.keep_numbers)
+
+    def complete(self, instruction: Instruction, prompts: Inputs) -> Resolved:
+        """A language model's replies, None where there is none. prompts: see prompts.py."""
+        return self._resolved(replies_question(self.model, instruction), prompts, True)
 
     def fixed(self, texts: list[str], purpose: str = "query") -> Floats:
         """Vectors of the call's own texts (labels): these must not fail."""
-        outcome = self.vectors(texts, purpose)
-        if outcome.errors and not self.planning:
-            position, reason = next(iter(outcome.errors.items()))
-            raise ConfigError(f"label {texts[position]!r} cannot be read by model {self.model.name!r}: {reason}.")
-        return outcome.rows
+        found = self.vectors(text_inputs(texts), purpose)
+        for place, reason in found.errors.items():
+            if reason != PENDING:
+                raise ConfigError(f"label {texts[place]!r} cannot be read by model {self.model.name!r}: {reason}.")
+            self.is_pending = True
+        return cast("Floats", found.rows)
+
+    def _resolved(self, question: Question, inputs: Inputs, keep: bool) -> Resolved:
+        found = resolve(question, inputs, self.work, keep=keep)
+        self.usage.add(found.usage)
+        found.errors.update(dict.fromkeys(np.flatnonzero(found.pending).tolist(), PENDING))
+        return found
 
 
 class Answer(Protocol):
-    """Answers distinct rows: one list of texts per argument, all of the same length, no None among them."""
+    """Answers distinct rows: inputs with a column for each row value."""
 
-    def __call__(self, columns: list[list[str]], ask: Ask) -> Answers: ...
+    def __call__(self, inputs: Inputs, ask: Ask) -> Answers: ...
 
 
 @dataclass(frozen=True)
@@ -196,9 +178,7 @@ class Cascade(Protocol):
     @property
     def proxy(self) -> ModelRef: ...
 
-    def __call__(
-        self, columns: list[list[str]], ask: Ask, exact: AskInputs, *, ids: Ids, counts: Ints, seed: int
-    ) -> Routed: ...
+    def __call__(self, inputs: Inputs, ask: Ask, exact: AskInputs, *, ids: Ids, counts: Ints, seed: int) -> Routed: ...
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from inlay.engine.token_counts import count_tokens
 from inlay.functions.contract import Answers, Ask, Bound, Call
+from inlay.store.inputs import Inputs
 
 
 def bind(call: Call) -> Bound:
@@ -12,9 +14,9 @@ def bind(call: Call) -> Bound:
     if call.model.can("rules"):
         raise call.cannot("a model that reads tokens", "Name one with model := '…'.")
 
-    def answer(columns: list[list[str]], ask: Ask) -> Answers:
-        counts, errors = ask.inference.count_tokens(call.model, columns[0])
+    def answer(inputs: Inputs, ask: Ask) -> Answers:
+        counts, errors = count_tokens(call.model, inputs.values())
         values = [None if i in errors else int(count) for i, count in enumerate(counts)]
-        return Answers(values, errors, np.zeros(len(values), dtype=np.bool_), tokens=0)
+        return Answers(values, errors, np.zeros(len(values), dtype=np.bool_))
 
     return Bound(answer, {"version": 1})

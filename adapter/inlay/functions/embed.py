@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from inlay.errors import ConfigError
 from inlay.functions.contract import Answers, Ask, Bound, Call
+from inlay.store.inputs import Inputs
 
 
 def bind(call: Call) -> Bound:
@@ -13,8 +14,8 @@ def bind(call: Call) -> Bound:
     if purpose not in ("document", "query"):
         raise ConfigError(f"{call.function}: task is {purpose!r}; it must be 'document' or 'query'.")
 
-    def answer(columns: list[list[str]], ask: Ask) -> Answers:
-        outcome = ask.raw_vectors(columns[0], purpose)
+    def answer(inputs: Inputs, ask: Ask) -> Answers:
+        outcome = ask.raw_vectors(inputs, purpose)
         return Answers(outcome.rows, outcome.errors, outcome.known)
 
     return Bound(answer, None, call.model.prompt(purpose))

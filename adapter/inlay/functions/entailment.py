@@ -8,6 +8,7 @@ from inlay.arrays import Bools, Floats
 from inlay.errors import CannotServeError
 from inlay.functions.contract import Ask, softmax
 from inlay.models.ref import ModelRef
+from inlay.store.inputs import Inputs, each_with_each, text_inputs
 
 
 def entailment_columns(model: ModelRef) -> tuple[int, int]:
@@ -31,16 +32,16 @@ def entailment_probability(logits: Floats, model: ModelRef) -> Floats:
     return softmax(logits[:, [no, yes]])[:, 1]
 
 
-def statement_entailment(texts: list[str], statements: list[str], ask: Ask) -> tuple[Floats, dict[int, str], Bools]:
+def statement_entailment(pairs: Inputs, ask: Ask) -> tuple[Floats, dict[int, str], Bools]:
     """The probability that each text entails its own statement, errors by text, and what was known."""
-    outcome = ask.logits(texts, statements)
+    outcome = ask.logits(pairs)
     return entailment_probability(outcome.rows, ask.model), outcome.errors, outcome.known
 
 
-def logits_by_statement(texts: list[str], statements: list[str], ask: Ask) -> tuple[Floats, dict[int, str], Bools]:
+def logits_by_statement(texts: Inputs, statements: list[str], ask: Ask) -> tuple[Floats, dict[int, str], Bools]:
     """Each text against each statement: logits [n, len(statements), labels], errors by text, and what was known."""
     n, k = len(texts), len(statements)
-    outcome = ask.logits([text for text in texts for _ in range(k)], statements * n)
+    outcome = ask.logits(each_with_each(texts, text_inputs(statements)))
     errors: dict[int, str] = {}
     for position, reason in outcome.errors.items():
         errors.setdefault(position // k, reason)

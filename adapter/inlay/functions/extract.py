@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from inlay.backends.base import filled
 from inlay.errors import ConfigError
 from inlay.functions.contract import Answers, Ask, Bound, Call
 from inlay.functions.instruction import call_instruction, language_model, option_text
 from inlay.functions.prompt_files import prompt_file
+from inlay.functions.prompts import prompts
 from inlay.json_schema import ReplySchema, read_schema
+from inlay.store.inputs import Inputs
 
 
 def bind(call: Call) -> Bound:
@@ -25,9 +26,9 @@ def bind(call: Call) -> Bound:
     more = option_text(call.function, call.options, "instructions")
     instruction = call_instruction(call, f"{file.system}\n\n{more}" if more else file.system, schema.text)
 
-    def answer(columns: list[list[str]], ask: Ask) -> Answers:
-        found = ask.complete(instruction, [filled(user, text) for text in columns[0]])
-        return Answers(found.texts, found.errors, found.known)
+    def answer(inputs: Inputs, ask: Ask) -> Answers:
+        found = ask.complete(instruction, prompts(user, inputs))
+        return Answers(found.rows, found.errors, found.known)
 
     return Bound(answer, {"version": 1, "user": user, "instruction": asdict(instruction)})
 

@@ -19,6 +19,7 @@ from inlay.functions.entailment import statement_entailment
 from inlay.functions.judged import YES_NO, Judge, yes_scores
 from inlay.functions.prompt_files import prompt_file
 from inlay.functions.score import statement_cosines
+from inlay.store.inputs import Inputs
 
 DEFAULT_THRESHOLD = 0.5
 
@@ -35,8 +36,8 @@ def _by_entailment(call: Call) -> Bound:
     cascade = filter_cascade(call)
     threshold = call.threshold(DEFAULT_THRESHOLD)
 
-    def answer(columns: list[list[str]], ask: Ask) -> Answers:
-        scores, errors, known = statement_entailment(columns[0], columns[1], ask)
+    def answer(inputs: Inputs, ask: Ask) -> Answers:
+        scores, errors, known = statement_entailment(inputs, ask)
         held = scores >= np.float32(threshold)
         sure = np.where(held, scores, 1 - scores)
         return Answers(_booleans(held, errors), errors, known, confidence=numbers(sure, errors))
@@ -48,8 +49,8 @@ def _by_cosine(call: Call) -> Bound:
     call_targets(call)  # which are refused: no proxy costs less than an embedding model
     threshold = call.threshold(None)
 
-    def answer(columns: list[list[str]], ask: Ask) -> Answers:
-        scores, errors, known = statement_cosines(columns[0], columns[1], ask)
+    def answer(inputs: Inputs, ask: Ask) -> Answers:
+        scores, errors, known = statement_cosines(inputs, ask)
         return Answers(_booleans(scores >= np.float32(threshold), errors), errors, known)
 
     near = Closeness(("document", "query"), least=float(np.float32(threshold)))
@@ -65,8 +66,8 @@ def _by_language_model(call: Call) -> Bound:
     threshold = call.threshold(DEFAULT_THRESHOLD)
     judge = Judge(prompt_file("ai_filter"), YES_NO)
 
-    def answer(columns: list[list[str]], ask: Ask) -> Answers:
-        judged = judge(columns[0], columns[1], ask)
+    def answer(inputs: Inputs, ask: Ask) -> Answers:
+        judged = judge(inputs, ask)
         held = yes_scores(judged) >= np.float32(threshold)
         return Answers(
             _booleans(held, judged.errors),

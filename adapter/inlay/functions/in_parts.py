@@ -6,7 +6,7 @@ paragraph, a sentence or a word ends.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,6 +15,7 @@ from inlay.arrays import Bools
 from inlay.backends.base import Instruction, filled
 from inlay.errors import CannotServeError
 from inlay.functions.contract import Ask
+from inlay.store.inputs import Inputs, text_inputs
 
 # Around a prompt stand a chat template's own marks, and joined texts may be a few tokens more than each by itself.
 _SCAFFOLD_TOKENS = 64
@@ -70,16 +71,11 @@ def reply_to_all(
                 continue
             room = _room(templates, instruction, ask, None)
             said = instruction if last else replace(instruction, max_tokens=_notes_tokens(instruction, room))
-            prompts = []
-            for i, part in mine:
-                group = open_groups[i]
-                template = templates.part if not last else templates.together if group.level else templates.at_once
-                prompts.append(filled(template, part, group.pair))
-            found = ask.complete(said, prompts)
+            found = ask.complete(said, _prompts(open_groups, mine, templates, last=last))
             replies: dict[int, list[str]] = {}
             for at, (i, _) in enumerate(mine):
                 known[i] &= bool(found.known[at])
-                reply = found.texts[at]
+                reply = found.rows[at]
                 if reply is None:
                     errors.setdefault(i, found.errors.get(at, "no reply"))
                 else:
@@ -94,6 +90,18 @@ def reply_to_all(
                     open_groups[i].pieces = replies[i]
                     open_groups[i].level += 1
     return answers, errors, known
+
+
+def _prompts(
+    groups: Mapping[int, _Group], parts: Sequence[tuple[int, str]], templates: Templates, *, last: bool
+) -> Inputs:
+    """In the order of the parts. Each is (the group's number, a part of its texts)."""
+    filled_in = []
+    for number, part in parts:
+        group = groups[number]
+        template = templates.part if not last else templates.together if group.level else templates.at_once
+        filled_in.append(filled(template, part, group.pair))
+    return text_inputs([p.before for p in filled_in], [p.text for p in filled_in], [p.after for p in filled_in])
 
 
 def _parts(group: _Group, templates: Templates, instruction: Instruction, ask: Ask) -> list[str]:

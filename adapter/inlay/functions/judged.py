@@ -15,9 +15,11 @@ from typing import Any
 import numpy as np
 
 from inlay.arrays import Bools, Floats
-from inlay.backends.base import Choices, Instruction, filled
+from inlay.backends.base import Choices, Instruction
 from inlay.functions.contract import Ask, softmax
 from inlay.functions.prompt_files import PromptFile
+from inlay.functions.prompts import prompts
+from inlay.store.inputs import Inputs
 
 YES_NO = ("yes", "no")
 
@@ -52,9 +54,10 @@ class Judge:
     def basis(self) -> dict[str, Any]:
         return {"prompt": {"system": self.file.system, "user": self.user}, "options": list(self.options)}
 
-    def __call__(self, texts: list[str], pairs: list[str] | None, ask: Ask) -> Judged:
+    def __call__(self, texts: Inputs, ask: Ask) -> Judged:
+        """texts: in one column, or texts and what each is asked about in two."""
         if ask.model.can("likelihoods"):
-            outcome = ask.likelihoods(Choices(self.file.system, self.user, self.options), texts, pairs)
+            outcome = ask.likelihoods(Choices(self.file.system, self.user, self.options), texts)
             scores = softmax(outcome.rows)
             best = [-1 if i in outcome.errors else int(place) for i, place in enumerate(scores.argmax(axis=1))]
             return Judged(best, scores, outcome.errors, outcome.known)
@@ -64,7 +67,7 @@ class Judge:
             "required": ["answer"],
             "additionalProperties": False,
         }
-        values, errors, known = replies_of_schema(self.file.system, self.user, schema, texts, pairs, ask)
+        values, errors, known = replies_of_schema(self.file.system, self.user, schema, texts, ask)
         best = [-1 if value is None else self.options.index(value["answer"]) for value in values]
         return Judged(best, None, errors, known)
 
@@ -73,18 +76,16 @@ def replies_of_schema(
     system: str,
     user: str,
     schema: Mapping[str, Any],
-    texts: list[str],
-    pairs: list[str] | None,
+    texts: Inputs,
     ask: Ask,
     *,
     max_tokens: int = _REPLY_TOKENS,
 ) -> tuple[list[Any], dict[int, str], Bools]:
     """(value of each reply, None where it failed; why; what was known)."""
     instruction = Instruction(system, max_tokens=max_tokens, schema=json.dumps(schema, ensure_ascii=False))
-    second: Sequence[str | None] = [None] * len(texts) if pairs is None else pairs
-    prompts = [filled(user, row, pair) for row, pair in zip(texts, second, strict=True)]
-    found = ask.complete(instruction, prompts)
-    return [None if reply is None else json.loads(reply) for reply in found.texts], found.errors, found.known
+    seconds = texts.values(1) if len(texts.columns) > 1 else None
+    found = ask.complete(instruction, prompts(user, texts.column(0), seconds))
+    return [None if reply is None else json.loads(reply) for reply in found.rows], found.errors, found.known
 
 
 def yes_scores(judged: Judged) -> Floats:

@@ -14,12 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from inlay.backends.base import filled
 from inlay.errors import ConfigError
 from inlay.functions.contract import Answers, Ask, Bound, Call
 from inlay.functions.instruction import call_instruction, language_model
 from inlay.functions.prompt_files import prompt_file
+from inlay.functions.prompts import prompts
 from inlay.pii import CATEGORIES, VERSION, Span, find_pii, read_categories, redact, without
+from inlay.store.inputs import Inputs
 
 ValueOf = Callable[[str, list[Span]], Any]
 """What a function gives for a text and its spans, which stand in order and do not overlap."""
@@ -44,8 +45,8 @@ def _bind(call: Call, value_of: ValueOf, by_rules: ByRules) -> Bound:
         except ConfigError as error:
             raise ConfigError(f"{error} These need no model; a language model finds others: model := '…'.") from None
 
-        def answer_by_rules(columns: list[list[str]], ask: Ask) -> Answers:
-            values = [by_rules(text, known) for text in columns[0]]
+        def answer_by_rules(inputs: Inputs, ask: Ask) -> Answers:
+            values = [by_rules(text, known) for text in inputs.values()]
             return Answers(values, {}, np.zeros(len(values), dtype=np.bool_))
 
         return Bound(answer_by_rules, {"version": 1, "rules": VERSION, "categories": list(known)})
@@ -72,12 +73,12 @@ def _bind(call: Call, value_of: ValueOf, by_rules: ByRules) -> Bound:
     )
     instruction = call_instruction(call, file.system, schema)
 
-    def answer(columns: list[list[str]], ask: Ask) -> Answers:
-        texts = columns[0]
-        replies = ask.complete(instruction, [filled(user, text) for text in texts])
+    def answer(inputs: Inputs, ask: Ask) -> Answers:
+        texts = inputs.values()
+        replies = ask.complete(instruction, prompts(user, inputs))
         values: list[Any] = []
         errors = dict(replies.errors)
-        for i, (text, reply) in enumerate(zip(texts, replies.texts, strict=True)):
+        for i, (text, reply) in enumerate(zip(texts, replies.rows, strict=True)):
             values.append(None)
             if reply is None:
                 continue

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from inlay.backends.base import filled
 from inlay.functions.contract import Answers, Ask, Bound, Call
 from inlay.functions.instruction import call_instruction, language_model, option_text
 from inlay.functions.prompt_files import prompt_file
+from inlay.functions.prompts import prompts
+from inlay.store.inputs import Inputs
 
 
 def bind_translate(call: Call) -> Bound:
@@ -25,9 +26,9 @@ def _bind(call: Call, **values: str) -> Bound:
     user = file.user_with(**values)
     instruction = call_instruction(call, file.system)
 
-    def answer(columns: list[list[str]], ask: Ask) -> Answers:
-        rows = zip(*columns, strict=True)
-        found = ask.complete(instruction, [filled(user, *row) for row in rows])
-        return Answers([text if text is None else text.strip() for text in found.texts], found.errors, found.known)
+    def answer(inputs: Inputs, ask: Ask) -> Answers:
+        seconds = inputs.values(1) if len(inputs.columns) > 1 else None
+        found = ask.complete(instruction, prompts(user, inputs.column(0), seconds))
+        return Answers([text if text is None else text.strip() for text in found.rows], found.errors, found.known)
 
     return Bound(answer, {"version": 1, "user": user, "instruction": asdict(instruction)})

@@ -14,6 +14,7 @@ from inlay.functions.contract import Answers, Ask, Bound, Call, Closeness, cosin
 from inlay.functions.entailment import entailment_columns, statement_entailment
 from inlay.functions.judged import YES_NO, Judge, replies_of_schema, yes_scores
 from inlay.functions.prompt_files import prompt_file
+from inlay.store.inputs import Inputs
 
 
 def bind(call: Call) -> Bound:
@@ -27,16 +28,16 @@ def bind(call: Call) -> Bound:
 def _by_entailment(call: Call) -> Bound:
     entailment_columns(call.model)
 
-    def answer(columns: list[list[str]], ask: Ask) -> Answers:
-        scores, errors, known = statement_entailment(columns[0], columns[1], ask)
+    def answer(inputs: Inputs, ask: Ask) -> Answers:
+        scores, errors, known = statement_entailment(inputs, ask)
         return Answers(numbers(scores, errors), errors, known)
 
     return Bound(answer, {"version": 1})
 
 
 def _by_cosine(call: Call) -> Bound:
-    def answer(columns: list[list[str]], ask: Ask) -> Answers:
-        found, errors, known = statement_cosines(columns[0], columns[1], ask)
+    def answer(inputs: Inputs, ask: Ask) -> Answers:
+        found, errors, known = statement_cosines(inputs, ask)
         return Answers(numbers(_from_cosines(found), errors), errors, known)
 
     near = Closeness(("document", "query"), score=_from_cosines, cosine=lambda score: 2 * score - 1)
@@ -46,8 +47,8 @@ def _by_cosine(call: Call) -> Bound:
 def _by_likelihood(call: Call) -> Bound:
     judge = Judge(prompt_file("ai_score"), YES_NO)
 
-    def answer(columns: list[list[str]], ask: Ask) -> Answers:
-        judged = judge(columns[0], columns[1], ask)
+    def answer(inputs: Inputs, ask: Ask) -> Answers:
+        judged = judge(inputs, ask)
         return Answers(numbers(yes_scores(judged), judged.errors), judged.errors, judged.known)
 
     return Bound(answer, {"version": 1, **judge.basis()})
@@ -59,8 +60,8 @@ def _by_reply(call: Call) -> Bound:
     score = {"type": "number", "minimum": 0, "maximum": 1}
     schema = {"type": "object", "properties": {"score": score}, "required": ["score"], "additionalProperties": False}
 
-    def answer(columns: list[list[str]], ask: Ask) -> Answers:
-        values, errors, known = replies_of_schema(file.system, user, schema, columns[0], columns[1], ask)
+    def answer(inputs: Inputs, ask: Ask) -> Answers:
+        values, errors, known = replies_of_schema(file.system, user, schema, inputs, ask)
         return Answers([None if value is None else float(value["score"]) for value in values], errors, known)
 
     return Bound(answer, {"version": 1, "prompt": {"system": file.system, "user": user}})
@@ -70,8 +71,9 @@ def _from_cosines(found: Floats) -> Floats:
     return np.asarray((1 + found) / 2, dtype=np.float32)
 
 
-def statement_cosines(texts: list[str], statements: list[str], ask: Ask) -> tuple[Floats, dict[int, str], Bools]:
+def statement_cosines(pairs: Inputs, ask: Ask) -> tuple[Floats, dict[int, str], Bools]:
     """The cosine of each text and its own statement, errors by text, and what was known."""
-    said = ask.vectors(statements, "query")
-    read = ask.vectors(texts)
-    return cosines(read.rows, said.rows), {**said.errors, **read.errors}, read.known & said.known
+    statements = ask.vectors(pairs.column(1), "query")
+    texts = ask.vectors(pairs.column(0))
+    known = texts.known & statements.known
+    return cosines(texts.rows, statements.rows), {**statements.errors, **texts.errors}, known

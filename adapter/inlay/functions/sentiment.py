@@ -15,6 +15,7 @@ from inlay.functions.contract import Answers, Ask, Bound, Call
 from inlay.functions.judged import Judge
 from inlay.functions.labels import Labels
 from inlay.functions.prompt_files import prompt_file
+from inlay.store.inputs import Inputs
 
 SENTIMENTS = ("positive", "negative", "neutral", "mixed")
 
@@ -145,9 +146,9 @@ def bind(call: Call) -> Bound:
 
 
 def _from_examples(call: Call) -> Bound:
-    def answer(columns: list[list[str]], ask: Ask) -> Answers:
+    def answer(inputs: Inputs, ask: Ask) -> Answers:
         anchors = np.stack([ask.fixed(list(EXAMPLES[name]), "document").mean(axis=0) for name in SENTIMENTS])
-        outcome = ask.vectors(columns[0])
+        outcome = ask.vectors(inputs)
         return choose_best(SENTIMENTS, outcome.rows @ anchors.T, outcome.errors, outcome.known, sharpen=True)
 
     return Bound(answer, {"version": 1, "compared": EXAMPLES})
@@ -156,8 +157,8 @@ def _from_examples(call: Call) -> Bound:
 def _by_language_model(call: Call) -> Bound:
     judge = Judge(prompt_file("ai_sentiment"), SENTIMENTS)
 
-    def answer(columns: list[list[str]], ask: Ask) -> Answers:
-        return chosen(SENTIMENTS, judge(columns[0], None, ask))
+    def answer(inputs: Inputs, ask: Ask) -> Answers:
+        return chosen(SENTIMENTS, judge(inputs, ask))
 
     return Bound(answer, {"version": 1, **judge.basis()})
 
@@ -165,8 +166,8 @@ def _by_language_model(call: Call) -> Bound:
 def _from_entailment(call: Call) -> Bound:
     score = LabelScorer(call.model, Labels(SENTIMENTS, STATEMENTS), None)
 
-    def answer(columns: list[list[str]], ask: Ask) -> Answers:
-        return choose_best(SENTIMENTS, *score(columns[0], ask), sharpen=False)
+    def answer(inputs: Inputs, ask: Ask) -> Answers:
+        return choose_best(SENTIMENTS, *score(inputs, ask), sharpen=False)
 
     return Bound(answer, {"version": 1, "asked": STATEMENTS})
 
@@ -182,8 +183,8 @@ def _from_classifier(call: Call) -> Bound:
     names = [name for name in SENTIMENTS if name in mapped]
     score = LabelScorer(call.model, Labels(own, (None,) * len(own)), None)
 
-    def answer(columns: list[list[str]], ask: Ask) -> Answers:
-        scores, errors, known = score(columns[0], ask)
+    def answer(inputs: Inputs, ask: Ask) -> Answers:
+        scores, errors, known = score(inputs, ask)
         summed = np.stack([_sum_of(scores, mapped, name) for name in names], axis=1)
         return choose_best(names, summed, errors, known, sharpen=False)
 

@@ -15,6 +15,7 @@ from inlay.functions.contract import Answers, Ask, Bound, Call
 from inlay.functions.judged import Judge
 from inlay.functions.prompt_files import prompt_file
 from inlay.functions.sentiment import SENTIMENTS
+from inlay.store.inputs import Inputs, each_with_each, text_inputs
 
 ANSWERS = (*SENTIMENTS, "unknown")
 
@@ -25,9 +26,9 @@ def bind(call: Call) -> Bound:
     aspects = read_aspects(call.function, call.labels)
     judge = Judge(prompt_file("ai_sentiment_by_aspect"), ANSWERS)
 
-    def answer(columns: list[list[str]], ask: Ask) -> Answers:
-        n, k = len(columns[0]), len(aspects)
-        judged = judge([text for text in columns[0] for _ in range(k)], list(aspects) * n, ask)
+    def answer(inputs: Inputs, ask: Ask) -> Answers:
+        n, k = len(inputs), len(aspects)
+        judged = judge(each_with_each(inputs, text_inputs(aspects)), ask)
         errors: dict[int, str] = {}
         for position, reason in judged.errors.items():
             errors.setdefault(position // k, reason)

@@ -14,6 +14,7 @@ from inlay.functions.contract import Answers, Ask, Bound, Call
 from inlay.functions.in_parts import Templates, reply_to_all
 from inlay.functions.instruction import call_instruction, language_model, whole_number
 from inlay.functions.prompt_files import prompt_file
+from inlay.store.inputs import Inputs
 
 
 def bind_summarize(call: Call) -> Bound:
@@ -37,9 +38,9 @@ def _bind(call: Call, texts_of: Callable[[str], list[str]], **values: str) -> Bo
     )
     instruction = call_instruction(call, file.system)
 
-    def answer(columns: list[list[str]], ask: Ask) -> Answers:
-        pairs: list[str | None] = [*columns[1]] if len(columns) > 1 else [None] * len(columns[0])
-        return Answers(*reply_to_all([texts_of(text) for text in columns[0]], pairs, templates, instruction, ask))
+    def answer(inputs: Inputs, ask: Ask) -> Answers:
+        pairs: list[str | None] = inputs.values(1) if len(inputs.columns) > 1 else [None] * len(inputs)
+        return Answers(*reply_to_all([texts_of(text) for text in inputs.values()], pairs, templates, instruction, ask))
 
     return Bound(answer, {"version": 1, "prompts": asdict(templates), "instruction": asdict(instruction)})
 

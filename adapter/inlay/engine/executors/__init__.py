@@ -1,1 +1,1 @@
-"""Who answers what nobody knows: models in this process, models behind an endpoint, or a count of what they would do."""
+"""Who answers what nobody knows: models in this process, models behind an endpoint, or a count of their work."""

@@ -39,7 +39,9 @@ class Needed:
     sample: list[tuple[Question, Inputs]] = field(default_factory=list)
 
     def sampled(self, *, replies: bool) -> int:
-        return sum(len(inputs) for question, inputs in self.sample if isinstance(question.asked, Instruction) is replies)
+        return sum(
+            len(inputs) for question, inputs in self.sample if isinstance(question.asked, Instruction) is replies
+        )
 
 
 class Counting:
@@ -63,9 +65,9 @@ class Counting:
         )
 
     def _first_asked(self, question: Question, inputs: Inputs, owner: int | None) -> tuple[Ints, Bools]:
-        """(places of those that nobody asked for before; for each whether it is known once its turn comes, since another
-        call has asked for it by then)."""
-        keys = [f"{question.signature}{key.tobytes().hex()}".encode() for key in inputs.keys]
+        """(places of those that nobody asked for before; for each whether it is known once its turn comes, since
+        another call has asked for it by then)."""
+        keys = [bytes.fromhex(question.signature) + key.tobytes() for key in inputs.keys]
         known = np.zeros(len(keys), dtype=np.bool_)
         new = []
         with self._lock:

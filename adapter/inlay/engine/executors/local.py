@@ -1,4 +1,4 @@
-"""Models in this process: texts are tokenised slice by slice and handed to the model's lane, which other callers share."""
+"""Models in this process: texts are tokenised slice by slice and handed to the model's lane, which callers share."""
 
 from __future__ import annotations
 

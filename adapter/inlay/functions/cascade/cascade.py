@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 
 from inlay.arrays import Bools, Floats, Ints
-from inlay.engine.each_once import distinct_keys
 from inlay.errors import ConfigError
 from inlay.functions.cascade.guarantee import FAILED, AskExact, Decided, Ids, Numbers, classified, filtered, mixed
 from inlay.functions.cascade.proxy_head import Head, fit_head
 from inlay.functions.contract import Ask, AskInputs, Call, Cascade, Routed, softmax
 from inlay.functions.labels import Labels
 from inlay.models.ref import ModelRef
+from inlay.store.inputs import Inputs
 
 TARGETS = ("recall", "precision", "agreement")
 DEFAULT_PROBABILITY = 0.95
@@ -127,22 +127,19 @@ class _FilterCascade:
     proxy: ModelRef
     targets: Targets
 
-    def __call__(
-        self, columns: list[list[str]], ask: Ask, exact: AskInputs, *, ids: Ids, counts: Ints, seed: int
-    ) -> Routed:
-        texts, statements = (distinct_keys(column) for column in columns)
-        read, said = ask.vectors(texts.keys), ask.vectors(statements.keys, "query")
-        pairs = _Pairs(read.rows, said.rows, texts.where, statements.where)
+    def __call__(self, inputs: Inputs, ask: Ask, exact: AskInputs, *, ids: Ids, counts: Ints, seed: int) -> Routed:
+        (texts, text), (statements, statement) = (_each_once(inputs.column(i)) for i in range(2))
+        read, stated = ask.vectors(texts), ask.vectors(statements, "query")
+        pairs = _Pairs(read.rows, stated.rows, text, statement)
         cosines = pairs.cosines()
-        cosines[np.isin(texts.where, list(read.errors)) | np.isin(statements.where, list(said.errors))] = np.nan
+        cosines[np.isin(text, list(read.errors)) | np.isin(statement, list(stated.errors))] = np.nan
 
         def answers(some: Ints) -> Ints:
             return np.array([FAILED if yes is None else int(yes) for yes in exact(some)], dtype=np.int64)
 
         decided = self._decide(_Part(ids, counts, seed, answers), pairs, cosines)
-        names = statements.keys
-        question = names[0] if len(names) == 1 else f"{len(names):,} statements"
-        known = read.known[texts.where] & said.known[statements.where]
+        question = statements.values()[0] if len(statements) == 1 else f"{len(statements):,} statements"
+        known = read.known[text] & stated.known[statement]
         values: list[Any] = decided.accepted.tolist()
         return Routed(decided.asked, values, known, [(question, decided.certificate)])
 
@@ -176,6 +173,12 @@ class _FilterCascade:
             probability=self.targets.probability, split=split, known=known, counts=part.counts, ids=part.ids,
             seed=part.seed,
         )  # fmt: skip
+
+
+def _each_once(inputs: Inputs) -> tuple[Inputs, Ints]:
+    """The distinct inputs, and which of them each is."""
+    distinct, inverse = inputs.each_once()
+    return distinct, np.arange(len(inputs)) if inverse is None else inverse
 
 
 @dataclass(frozen=True)
@@ -245,9 +248,7 @@ class _LabelCascade:
     targets: Targets
     labels: Labels
 
-    def __call__(
-        self, columns: list[list[str]], ask: Ask, exact: AskInputs, *, ids: Ids, counts: Ints, seed: int
-    ) -> Routed:
+    def __call__(self, inputs: Inputs, ask: Ask, exact: AskInputs, *, ids: Ids, counts: Ints, seed: int) -> Routed:
         from inlay.functions.classify import label_vectors
 
         codes = {name: code for code, name in enumerate(self.labels.names)}
@@ -255,9 +256,9 @@ class _LabelCascade:
         def answers(some: Ints) -> Ints:
             return np.array([FAILED if name is None else codes[name] for name in exact(some)], dtype=np.int64)
 
-        read = ask.vectors(columns[0])
+        read = ask.vectors(inputs)
         prior = softmax(np.float32(_SHARPNESS) * (read.rows @ label_vectors(self.labels, self.proxy.template, ask).T))
-        finite = np.ones(len(columns[0]), dtype=np.bool_)
+        finite = np.ones(len(inputs), dtype=np.bool_)
         finite[list(read.errors)] = False
         part = _Part(ids, counts, seed, answers)
         known, shares = None, prior

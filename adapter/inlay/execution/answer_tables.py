@@ -1,0 +1,73 @@
+"""Answers of a planned statement's calls as tables that DuckDB looks them up in."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+from inlay.engine.result_cache import ENTRY_BYTES
+from inlay.functions.spec import FunctionSpec
+from inlay.planner.gather import KEY
+from inlay.planner.lookups import VALUE
+from inlay.store.codecs import Codec
+
+HELD_BYTES = 256_000_000
+"""Answers of one call that are held for a lookup. Larger ones stream through the plain path."""
+
+HELD_VECTOR_BYTES = 64_000_000
+"""The same of vectors: they are as large as what is kept of the model's work anyway, so that the plain path finds there
+what was answered ahead."""
+
+_numbers = itertools.count(1)
+
+
+@dataclass
+class AnswerTable:
+    """Answers of every call that asks the same. name: of the table. gathered: the queries that its inputs came from.
+    failed: whether an input got no answer and the statement is to stop there."""
+
+    labels: Any
+    options: dict[str, Any]
+    connection: int | None
+    codecs: Sequence[Codec]
+    name: str = field(default_factory=lambda: f"_inlay_a{next(_numbers)}")
+    columns: list[list[pa.Array]] = field(default_factory=list)
+    values: list[pa.Array] = field(default_factory=list)
+    gathered: list[str] = field(default_factory=list)
+    n_bytes: int = 0
+    failed: bool = False
+
+    def add(self, rows: list[pa.Array], values: pa.Array, *, gathers: bool = False) -> None:
+        """gathers: each row holds the texts of a group, which are longer than its answer."""
+        self.columns = self.columns or [[] for _ in rows]
+        for column, added in zip(self.columns, rows, strict=True):
+            column.append(added)
+        self.values.append(values)
+        self.n_bytes += values.nbytes + (sum(column.nbytes for column in rows) if gathers else 0)
+
+    def is_too_large(self, spec: FunctionSpec, cache_bytes: int) -> bool:
+        return too_large(spec, sum(map(len, self.values)), self.n_bytes, cache_bytes)
+
+    def arrow(self, keys: tuple[tuple[int, int], ...]) -> pa.Table:
+        """As DuckDB looks it up."""
+        made: dict[str, Any] = {
+            f"{KEY}{i}": pa.chunked_array(self.columns[i] if self.columns else [], type=self.codecs[i].arrow)
+            for i, _ in keys
+        }
+        made[VALUE] = pa.chunked_array(
+            [pa.StructArray.from_arrays([value], ["v"]) for value in self.values]
+            or [pa.array([], type=pa.struct([("v", pa.null())]))]
+        )
+        return pa.table(made)
+
+
+def too_large(spec: FunctionSpec, n_rows: int, n_bytes: int, cache_bytes: int) -> bool:
+    """Whether answers are not held for a lookup. Vectors are not where they are more than a quarter of what is kept of
+    the model's work: of more, the plain path, whose threads add to it, would have some inferred again."""
+    if spec.returns != "FLOAT[]":
+        return n_bytes > HELD_BYTES
+    return n_bytes > HELD_VECTOR_BYTES or n_bytes + ENTRY_BYTES * n_rows > cache_bytes // 4

@@ -1,0 +1,106 @@
+"""The plan of `inlay plan`: per dbt model or statement what is known, what is to infer, and what that would take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import duckdb
+
+from inlay.engine.executors.counting import Counting
+from inlay.execution.context import Context
+from inlay.execution.ledger import Ledger
+from inlay.execution.runner import UNBOUND
+from inlay.execution.session import Session
+from inlay.execution.statement import runner_of
+from inlay.explanation.cost import Costs, costs
+from inlay.explanation.guesses import DrawnGuesses
+from inlay.parsing.statement import Unplannable
+
+
+@dataclass(frozen=True)
+class Line:
+    """One call: rows that reach it, distinct inputs, how many of them are known or to infer, tokens to read."""
+
+    node: str
+    function: str
+    model: str
+    rows: int
+    distinct: int
+    known: int
+    to_infer: int
+    tokens: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    lines: list[Line]
+    costs: Costs
+
+    @property
+    def to_infer(self) -> int:
+        return sum(line.to_infer for line in self.lines)
+
+
+class Planning:
+    """Counts what statements would have models do: run them in `context`, then take the plan."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.counting = Counting()
+        self.context = session.context.dry(self.counting, DrawnGuesses())
+
+    def count(self, con: duckdb.DuckDBPyConnection, connection: int, sql: str) -> None:
+        """Adds what one query would ask; none of its rows is kept."""
+        try:
+            runner_of(self.session, con, sql, None, {}, self.context).run()
+        except (Unplannable, *UNBOUND):
+            with self.session.within(connection, self.context):
+                relation = con.execute(sql)
+                while relation.fetchmany(2_048):
+                    pass
+
+    def plan(self, *, measure: bool = False) -> Plan:
+        """Of all that was counted until now. measure: infer a sample where a model's speed is unknown, and keep it."""
+        return Plan(lines(self.context.ledger), costs(self.session, self.counting, measure_in=self._measure(measure)))
+
+    def _measure(self, measure: bool) -> Context | None:
+        return self.session.context if measure else None
+
+
+def lines(ledger: Ledger) -> list[Line]:
+    return [
+        Line(
+            node=row["node"] or f"statement {row['statement']}",
+            function=row["function"], model=row["model"], rows=row["rows"], distinct=row["distinct_inputs"],
+            known=row["known"], to_infer=row["inferred"], tokens=row["tokens"],
+        )
+        for row in ledger.account_rows()
+    ]  # fmt: skip
+
+
+def plan_text(plan: Plan) -> str:
+    """The plan as people read it: a line per call, then seconds by model, and cost where there is any."""
+    head = ["node", "function", "model", "rows", "distinct", "known", "to infer", "tokens"]
+    rows = [
+        [line.node.split(".")[-1], line.function, line.model]
+        + [f"{n:,}" for n in (line.rows, line.distinct, line.known, line.to_infer, line.tokens)]
+        for line in plan.lines
+    ]
+    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
+    text = [
+        "  ".join(
+            cell.ljust(width) if i < 3 else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in [head, *rows]
+    ]
+    for each in plan.costs.models:
+        spent = "unknown" if each.seconds is None else f"about {each.seconds:,.1f} s"
+        text.append(f"{each.model}: {spent} ({each.source})")
+    if plan.costs.output_tokens:
+        text.append(f"to write: about {plan.costs.output_tokens:,} tokens")
+    if plan.costs.cost:
+        text.append(f"cost: about {plan.costs.cost:,.4f}")
+    if not plan.to_infer:
+        text.append("Everything is known: no model would run.")
+    return "\n".join(text)
