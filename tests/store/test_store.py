@@ -36,8 +36,9 @@ from inlay.store.account import Account
 from inlay.store.folder import open_folder
 from inlay.store.index import Index, halves
 from inlay.store.inputs import distinct_inputs
-from inlay.store.keys import input_keys, key_sql, signature
+from inlay.store.keys import input_keys, signature
 from inlay.store.shelf import Shelf
+from support.keys_in_sql import key_sql
 
 TEXTS = [f"text {i}" for i in range(30)] + ["", "æ😀", "a\0b"]
 

@@ -23,8 +23,8 @@ from inlay.engine.inference import Inference, Outcome, Told, about_model, number
 from inlay.engine.limits import Limits
 from inlay.engine.pool import loaded_models
 from inlay.engine.result_cache import Memory
-from inlay.errors import ConfigError, InlayError, NotAttachedError, RowsFailedError, UnknownModelError
-from inlay.execution.ledger import EXCERPT, Entry, Ledger
+from inlay.errors import ConfigError, NotAttachedError, RowsFailedError, UnknownModelError
+from inlay.execution.ledger import Entry, Ledger
 from inlay.execution.progress import Progress
 from inlay.functions.arrow import answer_schema, answer_table, detail_array, value_array
 from inlay.functions.cascade.cascade import has_targets
@@ -34,10 +34,9 @@ from inlay.functions.registry import bind_of
 from inlay.functions.spec import FunctionSpec
 from inlay.json_schema import read_schema
 from inlay.models.describe import describe
-from inlay.models.locate import local_folder
 from inlay.models.ref import ModelRef
-from inlay.settings.read import WITHOUT_FILES, Settings
-from inlay.store.account import Account, Failure, call_of, read_certificates, read_errors, read_ledger
+from inlay.settings.read import Settings
+from inlay.store.account import Account, Failure, call_of
 from inlay.store.calls import call_text, record_call
 from inlay.store.inputs import Inputs, distinct_inputs
 from inlay.store.keys import signature
@@ -541,59 +540,6 @@ class Session:
         """Writes the ledger as it stands now."""
         if self.account is not None:
             self.account.write(self.ledger.account_rows, now=True)
-
-    def history_table(self) -> list[dict[str, Any]]:
-        """The ledger of every run in the store, this one included."""
-        if self.store is None:
-            return []
-        self.close_account()
-        rows: list[dict[str, Any]] = read_ledger(self.store.folder).to_pylist()
-        return rows
-
-    def certificates_table(self) -> list[dict[str, Any]]:
-        """What cascades promised: in this session, and before it in every run in the store."""
-        own = self.ledger.certificate_rows()
-        if self.store is None:
-            return [{"run": None, **row} for row in own]
-        run = None if self.account is None else self.account.run
-        earlier = [row for row in read_certificates(self.store.folder).to_pylist() if row["run"] != run]
-        return earlier + [{"run": run, **row} for row in own]
-
-    def failures_table(self) -> list[dict[str, Any]]:
-        """Every input that got no answer, in every run in the store."""
-        if self.store is None:
-            return []
-        rows = read_errors(self.store.folder).to_pylist()
-        named = ("run", "failed_at", "node", "function", "model")
-        return [
-            {**{name: row[name] for name in named}, "input": " | ".join(row["inputs"])[:EXCERPT], "error": row["error"]}
-            for row in rows
-        ]
-
-    def models_table(self) -> list[dict[str, Any]]:
-        """One row per registered model; a model that is not on this machine is listed with the reason."""
-        loaded = loaded_models()
-        rows = []
-        for name, entry in sorted(self.settings.models.items()):
-            row: dict[str, Any] = {
-                "model": name, "task": entry.task, "source": entry.source, "backend": entry.backend or "torch",
-                "width": None, "max_tokens": entry.max_tokens, "fingerprint": None, "device": None, "status": "here",
-                "is_default": name == self.settings.model,
-            }  # fmt: skip
-            if not entry.source.startswith(WITHOUT_FILES) and local_folder(entry) is None:
-                row["status"] = "not on this machine"
-            else:
-                try:
-                    ref = self.model(name)
-                    row |= {
-                        "task": ref.task, "backend": ref.backend, "width": ref.width, "max_tokens": ref.max_tokens,
-                        "fingerprint": ref.fingerprint, "device": loaded.get(ref.fingerprint),
-                    }  # fmt: skip
-                    row["status"] = "loaded" if row["device"] else "here"
-                except InlayError as error:
-                    row["status"] = str(error)
-            rows.append(row)
-        return rows
 
 
 @dataclass(frozen=True)
