@@ -14,16 +14,17 @@ __version__ = "0.1.0"
 __all__ = ["Connection", "Explanation", "InlayError", "attach", "connect", "detach", "explain", "sql"]
 
 if TYPE_CHECKING:
+    from inlay.client.api import connect, explain, sql
     from inlay.client.attach import attach, detach
-    from inlay.client.connection import Connection, connect, explain, sql
+    from inlay.client.connection import Connection
     from inlay.errors import InlayError
     from inlay.explanation.report import Explanation
 
 _HOMES = {
     "Connection": "inlay.client.connection",
-    "connect": "inlay.client.connection",
-    "explain": "inlay.client.connection",
-    "sql": "inlay.client.connection",
+    "connect": "inlay.client.api",
+    "explain": "inlay.client.api",
+    "sql": "inlay.client.api",
     "Explanation": "inlay.explanation.report",
     "attach": "inlay.client.attach",
     "detach": "inlay.client.attach",

@@ -18,8 +18,9 @@ import duckdb
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_cell_magic, magics_class, needs_local_scope, no_var_expand
 
-from inlay.client.attach import find_session, native_connection
-from inlay.client.connection import ExplainRelation, Relation, explain, sql
+from inlay.client.api import explain, sql
+from inlay.client.relation import ExplainRelation, Relation
+from inlay.client.sessions import find_session, native_connection
 from inlay.errors import InlayError
 from inlay.parsing.kinds import is_query
 from inlay.parsing.tokens import words

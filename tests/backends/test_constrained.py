@@ -48,9 +48,9 @@ def compiled(given: Any, kind: Callable[[], Any] = byte_level, max_string: int |
 
 def allowed(state: State) -> list[int]:
     """The tokens that may follow."""
-    logits = torch.zeros(state.constraint.vocab_size)
-    state.mask_into(logits)
-    return torch.nonzero(logits == 0).flatten().tolist()
+    logits = torch.zeros(1, state.constraint.vocab_size)
+    fill_masks([state], logits)
+    return torch.nonzero(logits[0] == 0).flatten().tolist()
 
 
 def takes(constraint: Constraint, text: str, kind: Callable[[], Any] = byte_level) -> bool:

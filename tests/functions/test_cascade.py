@@ -12,8 +12,8 @@ import pyarrow as pa
 import pytest
 
 import inlay
-from inlay.client.attach import find_session
 from inlay.client.connection import Connection
+from inlay.client.sessions import find_session
 from inlay.errors import CannotServeError, ConfigError, InlayError, UnknownModelError
 from inlay.execution.session import Session
 from inlay.functions.cascade.cascade import _Pairs, separation

@@ -492,7 +492,7 @@ def test_models_lists_every_registered_model(con: Con) -> None:
 def test_a_relation_can_be_named_in_sql(wrapped: Any) -> None:
     labelled = wrapped.sql(NAMED + " AS label")
     assert wrapped.sql("SELECT label FROM labelled").fetchall() == labelled.fetchall()
-    assert isinstance(labelled.filter("label IS NOT NULL"), inlay.connection.Relation)
+    assert isinstance(labelled.filter("label IS NOT NULL"), inlay.client.relation.Relation)
     assert labelled.union(labelled).aggregate("count(*)").fetchall() == [(2,)]
 
 

@@ -18,12 +18,12 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from inlay.engine.inference import numbers_question
 
 import inlay
 from inlay.backends import fake
 from inlay.backends.fake import FAIL, FakeBackend
 from inlay.client.connection import Connection
-from inlay.engine.inference import numbers_question
 from inlay.errors import ConfigError
 from inlay.functions.classify import EMBED_TEMPLATES
 from inlay.functions.sentiment import EXAMPLES
@@ -36,8 +36,9 @@ from inlay.store.account import Account
 from inlay.store.folder import open_folder
 from inlay.store.index import Index, halves
 from inlay.store.inputs import distinct_inputs
-from inlay.store.keys import input_keys, key_sql, signature
+from inlay.store.keys import input_keys, signature
 from inlay.store.shelf import Shelf
+from support.keys_in_sql import key_sql
 
 TEXTS = [f"text {i}" for i in range(30)] + ["", "æ😀", "a\0b"]
 

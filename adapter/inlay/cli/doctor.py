@@ -124,7 +124,7 @@ def _device() -> Check:
 
 
 def _first_answer(model: str, options: Mapping[str, Any], config: Path | None) -> Check:
-    from inlay.client.connection import connect
+    from inlay.client.api import connect
 
     began = time.monotonic()
     try:

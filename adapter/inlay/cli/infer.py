@@ -123,7 +123,7 @@ class _Work:
     """A connection, and what is to be run on it: a file of statements, or a dbt project."""
 
     def __init__(self, args: argparse.Namespace) -> None:
-        from inlay.client.connection import connect
+        from inlay.client.api import connect
 
         self._args = args
         self._folder = tempfile.TemporaryDirectory(prefix="inlay-")
@@ -193,6 +193,7 @@ def _compile(project: Path, folder: Path) -> tuple[Path, str | None]:
 def _retry(args: argparse.Namespace) -> int:
     import pyarrow as pa
 
+    from inlay.client import inspection
     from inlay.execution.session import Session
     from inlay.settings.read import read_settings
     from inlay.store.account import Failure, error_files, forget_errors, read_errors
@@ -221,6 +222,6 @@ def _retry(args: argparse.Namespace) -> int:
     forget_errors(session.store.folder, files)
     session.close_account()
     print(f"{asked:,} failed inputs asked again: {answered:,} answered, {asked - answered:,} still without an answer.")
-    for row in session.failures_table()[:5]:
+    for row in inspection.failures(session)[:5]:
         print(f"  {row['function']} ({row['model']}): {row['input'][:60]!r}: {row['error']}")
     return 0

@@ -80,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
 def _sql(args: argparse.Namespace) -> int:
     import duckdb
 
-    from inlay.client.connection import connect
+    from inlay.client.api import connect
 
     text = _statements(args)
     # Tables go to standard output; progress and errors to standard error.
@@ -188,11 +188,12 @@ def account(con: Any) -> str:
 
 
 def _models(args: argparse.Namespace) -> int:
+    from inlay.client import inspection
     from inlay.execution.session import Session
     from inlay.settings.read import read_settings
 
     session = Session(read_settings(infer_commands.given_options(args), config=args.config))
-    rows = session.models_table()
+    rows = inspection.models(session)
     _print_rows(
         ["model", "task", "width", "max tokens", "status", "source"],
         [

@@ -7,14 +7,12 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from inlay.client.macros import DATABASE
 from inlay.engine import cancel
 from inlay.errors import ConfigError
 from inlay.execution.session import Session
 from inlay.functions.spec import Argument, FunctionSpec, named_options
 from inlay.store.codecs import TEXT, codec_of
-
-DATABASE = "inlay"
-"""The attached in-memory database in which macros with named options stand."""
 
 
 def answer_call(
@@ -23,39 +21,38 @@ def answer_call(
     """The answers to one chunk of rows, as DuckDB hands it to an Arrow function.
 
     args: the row values, then labels where the function takes them, then perhaps a struct or map of options. Labels
-    and options may differ from row to row; each setting that occurs is answered for itself.
+    and options may differ from row to row; rows that have the same are answered together.
     """
     arrays = [_plain(arg.combine_chunks() if isinstance(arg, pa.ChunkedArray) else arg) for arg in args]
-    n_rows = len(arrays[0])
     positional, options = _split_arguments(spec, name, arrays)
-    given = list(zip(spec.args, positional, strict=False))
-    labels = next((array for argument, array in given if argument.is_setting), None)
-    columns = [_values(name, argument, array) for argument, array in given if not argument.is_setting]
+    columns, labels = [], None
+    for argument, array in zip(spec.args, positional, strict=False):
+        if argument.is_setting:
+            labels = array
+        else:
+            columns.append(_values(name, argument, array))
     settings = [array for array in (labels, options) if array is not None]
-    results: list[pa.Array] = []
-    order: list[pa.Array] = []
-    for rows in _rows_of_equal_settings(settings, n_rows):
+
+    def answers(rows: pa.Array | None) -> pa.Array:
         first = 0 if rows is None else rows[0].as_py()
-        given_options = named_options(spec, options[first].as_py() if options is not None else None)
-        statement, connection = given_options.get("statement"), given_options.pop("connection", None)
-        key = None if statement is None else (session.number, statement)
-        with cancel.inside(connection, key):
-            results.append(
-                session.answer(
-                    spec.name,
-                    columns if rows is None else [column.take(rows) for column in columns],
-                    None if labels is None else labels[first].as_py(),
-                    given_options,
-                    statement=statement,
-                    detail=detail,
-                    connection=connection,
-                )
+        own_options = named_options(spec, None if options is None else options[first].as_py())
+        connection, statement = own_options.pop("connection", None), own_options.get("statement")
+        with cancel.inside(connection, None if statement is None else (session.number, statement)):
+            return session.answer(
+                spec.name,
+                columns if rows is None else [column.take(rows) for column in columns],
+                None if labels is None else labels[first].as_py(),
+                own_options,
+                statement=statement,
+                detail=detail,
+                connection=connection,
             )
-        if rows is None:
-            return results[0]
-        order.append(rows)
-    places = pc.sort_indices(pa.concat_arrays(order))
-    return pa.concat_arrays(results).take(places)
+
+    groups = _rows_of_equal_settings(settings, len(arrays[0]))
+    if groups is None:
+        return answers(None)
+    places = pc.sort_indices(pa.concat_arrays(groups))
+    return pa.concat_arrays([answers(rows) for rows in groups]).take(places)
 
 
 def _split_arguments(spec: FunctionSpec, name: str, arrays: list[pa.Array]) -> tuple[list[pa.Array], pa.Array | None]:
@@ -76,10 +73,10 @@ def _split_arguments(spec: FunctionSpec, name: str, arrays: list[pa.Array]) -> t
     return arrays, options
 
 
-def _rows_of_equal_settings(settings: list[pa.Array], n_rows: int) -> list[pa.Array | None]:
-    """[None] when every row has the same labels and options, which is nearly always; else row numbers by group."""
+def _rows_of_equal_settings(settings: list[pa.Array], n_rows: int) -> list[pa.Array] | None:
+    """Row numbers of each group; None when every row has the same labels and options, which is nearly always."""
     if n_rows <= 1 or all(_is_constant(array) for array in settings):
-        return [None]
+        return None
     groups: dict[str, list[int]] = {}
     for row, values in enumerate(zip(*(array.to_pylist() for array in settings), strict=True)):
         groups.setdefault(repr(values), []).append(row)

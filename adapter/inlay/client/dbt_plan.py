@@ -8,7 +8,8 @@ from typing import Any
 
 import duckdb
 
-from inlay.client.attach import connection_number, create_macros, set_node
+from inlay.client.macros import create_macros
+from inlay.client.sessions import connection_number, set_node
 from inlay.execution.session import Session
 from inlay.explanation.plan import Planning, plan_text
 

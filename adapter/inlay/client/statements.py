@@ -10,11 +10,11 @@ from typing import Any
 import duckdb
 
 from inlay.execution.replacement_scan import variables
-from inlay.parsing.kinds import is_query
 from inlay.execution.session import Session
 from inlay.execution.statement import execute as execute_one
 from inlay.execution.statement import plain_relation, relation
 from inlay.explanation.explain import explain, explain_rows, explained_statement
+from inlay.parsing.kinds import is_query
 
 __all__ = [
     "execute", "explain", "explain_rows", "explained_statement", "is_query", "plain_relation", "relation",

@@ -15,8 +15,8 @@ from typing import Any
 
 import duckdb
 
-from inlay.client.attach import set_node
 from inlay.client.connection import Connection
+from inlay.client.sessions import set_node
 from inlay.dbt.manifest import Node, needed, read_manifest
 from inlay.errors import ConfigError, InlayError
 from inlay.explanation.call_digests import called_specs

@@ -22,7 +22,9 @@ from dbt_common.events.contextvars import get_node_info
 from dbt_common.invocation import get_invocation_id
 from duckdb import DuckDBPyConnection
 
-from inlay.client.attach import attach, connection_number, create_macros, set_node
+from inlay.client.attach import attach
+from inlay.client.macros import create_macros
+from inlay.client.sessions import connection_number, set_node
 from inlay.engine import cancel
 from inlay.execution.session import Session
 from inlay.settings.read import read_settings

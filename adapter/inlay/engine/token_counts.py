@@ -37,7 +37,7 @@ def count_tokens(model: ModelRef, texts: Sequence[str]) -> tuple[Ints, dict[int,
 
 def text_tokens(model: ModelRef, texts: list[str], pairs: list[str] | None, prompt: str | None) -> int:
     """That the model would read of these texts, each with the prompt before it."""
-    if not has_tokenizer(model):
+    if not model.can("token_counts"):
         return _guessed([f"{prompt or ''}{text}" for text in texts])
     return int(tokenizer_of(model)(texts, pairs, prompt or "").lengths.sum()) if texts else 0
 
@@ -45,14 +45,9 @@ def text_tokens(model: ModelRef, texts: list[str], pairs: list[str] | None, prom
 def prompt_tokens(model: ModelRef, system: str, contents: Sequence[str]) -> int:
     """Of prompts with what stands before each, but for a chat template's own marks."""
     prompts = [f"{system}{content}" for content in contents]
-    if not has_tokenizer(model):
+    if not model.can("token_counts"):
         return _guessed(prompts)
     return int(tokenizer_of(model)(prompts, None, "").lengths_before.sum()) if prompts else 0
-
-
-def has_tokenizer(model: ModelRef) -> bool:
-    """Whether the model's tokenizer is at hand; of one behind an endpoint only where the settings name it."""
-    return model.endpoint is None or model.tokenizer is not None
 
 
 def _guessed(texts: Sequence[str]) -> int:

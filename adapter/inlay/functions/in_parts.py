@@ -13,6 +13,7 @@ import numpy as np
 
 from inlay.arrays import Bools
 from inlay.backends.base import Instruction, filled
+from inlay.engine import token_counts
 from inlay.errors import CannotServeError
 from inlay.functions.contract import Ask
 from inlay.store.inputs import Inputs, text_inputs
@@ -144,7 +145,7 @@ def count_tokens(texts: Sequence[str], ask: Ask) -> list[int]:
     counts as one that fits: the model will say what is wrong with it."""
     if not ask.model.can("token_counts"):
         return [int(len(text.encode("utf-8", "replace")) * _TOKENS_PER_BYTE) + 1 for text in texts]
-    counts, _ = ask.inference.count_tokens(ask.model, list(texts))
+    counts, _ = token_counts.count_tokens(ask.model, texts)
     return [int(count) for count in counts]
 
 

@@ -6,8 +6,9 @@ fingerprint, the precision asked for, labels and options. Batch size and device 
 form is a new FORM; signatures of different forms never meet.
 
 The key of one input is the SHA-256 of its UTF-8 bytes; the key of several is the SHA-256 of their hexadecimal digests
-in order, so ('ab', 'c') and ('a', 'bc') differ. SQL computes the same: see `key_sql`. Because the key does not depend
-on the signature, a text is hashed once for all functions over it, by any engine that has SHA-256.
+in order, so ('ab', 'c') and ('a', 'bc') differ. Because the key does not depend on the signature, a text is hashed once
+for all functions over it, by any engine that has SHA-256; in DuckDB unhex(sha256(a)), or unhex(sha256(sha256(a) ||
+sha256(b))).
 """
 
 from __future__ import annotations
@@ -90,9 +91,3 @@ def key_matrix(keys: Sequence[bytes] | Keys) -> Keys:
     if isinstance(keys, np.ndarray):
         return keys
     return np.frombuffer(b"".join(keys), dtype=np.uint8).reshape(-1, 32)
-
-
-def key_sql(arguments: Sequence[str]) -> str:
-    """DuckDB's expression for the key of SQL expressions of type VARCHAR; NULL where any of them is NULL."""
-    digests = [f"sha256({argument})" for argument in arguments]
-    return f"unhex({digests[0]})" if len(digests) == 1 else f"unhex(sha256({' || '.join(digests)}))"

@@ -69,10 +69,6 @@ class State:
         self.finished = False
         self.problem: str | None = None
 
-    def mask_into(self, row_logits: torch.Tensor) -> None:
-        """Sets the logits of all tokens that must not follow to -inf. row_logits: of length vocab_size."""
-        fill_masks([self], row_logits.unsqueeze(0))
-
     def advance(self, token_id: int) -> None:
         """Takes a token that the mask let through. Raises ValueError for any other."""
         if self.finished or self.problem is not None:
@@ -126,8 +122,8 @@ def compile_constraint(
 
 
 def fill_masks(states: Sequence[State | None], logits: torch.Tensor) -> None:
-    """For each row of `logits` ([rows, vocab_size], any device) what State.mask_into() does; None leaves its row alone.
-    The masks are made on all cores while the interpreter is free for other threads."""
+    """Sets the logits of all tokens that must not follow to -inf. logits: [rows, vocab_size], on any device. A state of
+    None leaves its row alone. The masks are made on all cores while the interpreter is free for other threads."""
     rows = [i for i, state in enumerate(states) if state is not None]
     present = [state for state in states if state is not None]
     if not present:

@@ -1,0 +1,81 @@
+"""What `import inlay` offers for a connection: inlay.connect(), inlay.sql() and inlay.explain()."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from inlay.client.attach import attach
+from inlay.client.connection import Connection
+from inlay.client.macros import create_macros
+from inlay.client.relation import load_statements
+from inlay.client.sessions import find_session, has_number, native_connection
+from inlay.errors import NotAttachedError
+from inlay.execution.views import views_that_call
+
+if TYPE_CHECKING:
+    from inlay.explanation.report import Explanation
+
+
+def connect(database: str = ":memory:", read_only: bool = False, config: Any = None, **options: Any) -> Connection:
+    """Opens a DuckDB database and attaches inlay.
+
+    config: DuckDB's own settings as a dict, or the path of an inlay settings file. options: as for attach().
+    """
+    duckdb_config = config if isinstance(config, dict) else {}
+    con = duckdb.connect(str(database), read_only=read_only, config=duckdb_config)
+    try:
+        # The caller's variables are two frames up from the one that DuckDB looks in.
+        con.execute("SET python_scan_all_frames = true")
+        if "enable_progress_bar_print" not in duckdb_config:
+            # DuckDB's own bar goes to standard output, among the results; inlay shows its own on standard error.
+            con.execute("SET enable_progress_bar_print = false")
+        session = attach(con, config=None if isinstance(config, dict) else config, **options)
+        views_that_call(session, con)
+    except BaseException:
+        con.close()
+        raise
+    return Connection(con, session)
+
+
+def sql(con: Any, query: str, *, alias: str = "", params: Any = None) -> Any:
+    """What con.sql(query) returns, planned, on any DuckDB connection or cursor whose database is attached.
+
+    Variables of the caller's may be named as tables. Raises NotAttachedError where inlay.attach() was never called.
+    """
+    attached = _attached(con, "sql")
+    if isinstance(con, Connection) or attached._session.mentions.may_call(query):
+        return attached.sql(query, alias=alias, params=params)
+    # A plain connection looks for variables in this frame alone.
+    return attached._call(
+        load_statements().plain_relation,
+        attached._session,
+        attached._held,
+        query,
+        params,
+        alias,
+        load_statements().variables(query),
+    )
+
+
+def explain(con: Any, query: str, parameters: Any = None, *, analyze: bool = False) -> Explanation:
+    """What a statement will ask of models, and how it will run, on any DuckDB connection whose database is attached.
+
+    No model runs, unless analyze is true: then the statement runs as it always does, its rows are dropped, and what
+    was done stands beside what was expected. Raises NotAttachedError where inlay.attach() was never called, and what
+    DuckDB says of a statement that it would not run.
+    """
+    return _attached(con, "explain").explain(query, parameters, analyze=analyze)
+
+
+def _attached(con: Any, function: str) -> Connection:
+    if isinstance(con, Connection):
+        return con
+    native = native_connection(con)
+    session = find_session(native)
+    if session is None or not session.attached:
+        raise NotAttachedError(f"{function}: inlay is not attached to this database. Type first: inlay.attach(con)")
+    if not has_number(native):
+        create_macros(native, session)  # a cursor that was never attached itself
+    return Connection(native, session)

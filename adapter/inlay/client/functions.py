@@ -1,0 +1,108 @@
+"""The Python functions that DuckDB calls: answers, tables, and what the macros ask for.
+
+None of them holds its session. DuckDB may call a function of a database that was detached or closed (see attach.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from inlay.client.arguments import answer_call
+from inlay.client.macros import has_function
+from inlay.client.original_errors import remember
+from inlay.client.sessions import IDENTITY, attached_session, owner_of
+from inlay.client.table_functions import TABLES
+from inlay.engine import cancel
+from inlay.errors import InlayError, InterruptedQueryError, NotAttachedError
+from inlay.execution.session import Session
+from inlay.explanation.call_digests import built_with, calls_digest, scalar_specs
+from inlay.explanation.lineage import column_comments
+from inlay.functions.spec import FunctionSpec
+from inlay.json_schema import read_schema
+from inlay.parsing.calls import guarded
+
+_STRUCTURE = "_inlay_structure"
+
+
+def _plan(session: Session, nodes: list[dict[str, Any]]) -> str:
+    """The plan of compiled dbt models."""
+    from inlay.client.dbt_plan import plan_nodes  # and all that explains, which most processes do without
+
+    owner = owner_of(session.number)
+    if owner is None:
+        raise NotAttachedError("plan: the connection that was attached is closed. Attach again: inlay.attach(con)")
+    return plan_nodes(session, owner, nodes)
+
+
+# What the macros ask for; not for people. Values of one row → text.
+_TEXT_FUNCTIONS: dict[str, Callable[..., str | None]] = {
+    # From the schema of a call of ai_extract to what from_json() makes of its answer.
+    _STRUCTURE: lambda session, schema: read_schema("ai_extract", schema).structure,
+    "_inlay_calls": calls_digest,
+    "_inlay_built_with": built_with,
+    "_inlay_column_comments": column_comments,
+    "_inlay_plan": _plan,
+    "_inlay_guarded": lambda session, sql, condition: guarded(sql, condition, scalar_specs(session)),
+}
+
+
+@dataclass(frozen=True)
+class ArrowFunction:
+    """A Python function over columns, as DuckDB takes it. returns: its SQL type."""
+
+    name: str
+    call: Callable[..., pa.Array]
+    returns: str
+
+    @property
+    def has_side_effects(self) -> bool:
+        """DuckDB asks for a type while it binds, which it does of functions without side effects alone."""
+        return self.name != _STRUCTURE
+
+
+def functions_of(session: Session) -> list[ArrowFunction]:
+    """Everything that DuckDB calls."""
+    prefix, number = session.settings.prefix, session.number
+    functions = []
+    for spec in session.specs.values():
+        if has_function(spec):
+            functions += [
+                ArrowFunction(prefix + spec.name, _answers(number, spec, detail=False), spec.returns),
+                ArrowFunction(prefix + spec.try_name, _answers(number, spec, detail=True), spec.try_returns),
+            ]
+    functions += [ArrowFunction(table.function, table.of_session(number), table.returns) for table in TABLES]
+    functions += [ArrowFunction(name, _texts(number, name, text), "VARCHAR") for name, text in _TEXT_FUNCTIONS.items()]
+    # Last: where it is, all others are.
+    functions.append(
+        ArrowFunction(IDENTITY, lambda *args: pa.array([number] * len(args[0]), type=pa.int32()), "INTEGER")
+    )
+    return functions
+
+
+def _answers(number: int, spec: FunctionSpec, *, detail: bool) -> Callable[..., pa.Array]:
+    name = spec.try_name if detail else spec.name
+
+    def answers(*args: pa.ChunkedArray) -> pa.Array:
+        try:
+            return answer_call(attached_session(number, name), spec, name, args, detail)
+        except KeyboardInterrupt:
+            # From a handler that is not ours. DuckDB would turn it into text.
+            cancel.interrupt()
+            raise InterruptedQueryError(f"{name}: interrupted by Ctrl-C; finished rows are kept.") from None
+        except InlayError as error:
+            remember(error)
+            raise
+
+    return answers
+
+
+def _texts(number: int, name: str, text: Callable[..., str | None]) -> Callable[..., pa.Array]:
+    def texts(*args: pa.ChunkedArray) -> pa.Array:
+        rows = zip(*(arg.to_pylist() for arg in args), strict=True)
+        return pa.array([text(attached_session(number, name), *row) for row in rows], type=pa.string())
+
+    return texts

@@ -1,0 +1,86 @@
+"""What the tables of a session hold: its models and functions, what its calls did, and what the store keeps of other
+runs. A row is a dict, and may have more columns than the table that is shown of it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from inlay.engine.pool import loaded_models
+from inlay.errors import InlayError
+from inlay.execution.ledger import EXCERPT
+from inlay.execution.session import Session
+from inlay.functions.reference import signature_text
+from inlay.models.locate import local_folder
+from inlay.settings.read import WITHOUT_FILES
+from inlay.store.account import read_certificates, read_errors, read_ledger
+
+Rows = list[dict[str, Any]]
+
+
+def models(session: Session) -> Rows:
+    """One row per registered model; a model that is not on this machine is listed with the reason."""
+    loaded = loaded_models()
+    rows = []
+    for name, entry in sorted(session.settings.models.items()):
+        row: dict[str, Any] = {
+            "model": name, "task": entry.task, "source": entry.source, "backend": entry.backend or "torch",
+            "width": None, "max_tokens": entry.max_tokens, "fingerprint": None, "device": None, "status": "here",
+            "is_default": name == session.settings.model,
+        }  # fmt: skip
+        if not entry.source.startswith(WITHOUT_FILES) and local_folder(entry) is None:
+            row["status"] = "not on this machine"
+        else:
+            try:
+                ref = session.model(name)
+                row |= {
+                    "task": ref.task, "backend": ref.backend, "width": ref.width, "max_tokens": ref.max_tokens,
+                    "fingerprint": ref.fingerprint, "device": loaded.get(ref.fingerprint),
+                }  # fmt: skip
+                row["status"] = "loaded" if row["device"] else "here"
+            except InlayError as error:
+                row["status"] = str(error)
+        rows.append(row)
+    return rows
+
+
+def functions(session: Session) -> Rows:
+    return [
+        {
+            "name": session.settings.prefix + spec.name, "signature": signature_text(spec), "returns": spec.gives,
+            "summary": spec.summary, "nulls": spec.nulls, "cost": spec.cost, "example": spec.example,
+        }
+        for spec in session.specs.values()
+    ]  # fmt: skip
+
+
+def errors(session: Session) -> Rows:
+    return [vars(error) for error in session.ledger.errors()]
+
+
+def ledger(session: Session) -> Rows:
+    return [vars(row) for row in session.ledger.rows()]
+
+
+def history(session: Session) -> Rows:
+    """The ledger of every run in the store, this one included."""
+    if session.store is None:
+        return []
+    session.close_account()
+    rows: Rows = read_ledger(session.store.folder).to_pylist()
+    return rows
+
+
+def failures(session: Session) -> Rows:
+    """Every input that got no answer, in every run in the store."""
+    if session.store is None:
+        return []
+    rows = read_errors(session.store.folder).to_pylist()
+    return [{**row, "input": " | ".join(row["inputs"])[:EXCERPT]} for row in rows]
+
+
+def certificates(session: Session) -> Rows:
+    """What cascades promised: in this session, and before it in every run in the store."""
+    own = session.ledger.certificate_rows()
+    run = None if session.account is None else session.account.run
+    earlier = [] if session.store is None else read_certificates(session.store.folder).to_pylist()
+    return [row for row in earlier if row["run"] != run] + [{"run": run, **row} for row in own]

@@ -1,0 +1,196 @@
+"""Relations that raise inlay's errors: what statements on a connection of inlay.connect() return.
+
+A relation behaves as the DuckDB relation that it holds. Two things differ. An error raised inside one of inlay's
+functions arrives as itself (DuckDB hands on its text alone), and Ctrl-C as KeyboardInterrupt.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from typing import TYPE_CHECKING, Any, cast
+
+import duckdb
+
+from inlay.client.original_errors import error_for_caller
+from inlay.engine import cancel
+from inlay.errors import InterruptedQueryError
+from inlay.execution.session import Session
+
+if TYPE_CHECKING:
+    from inlay.explanation.report import Explanation
+
+
+class Holder:
+    """Delegates to the DuckDB object in `_held`, and wraps the relations that come out of it. `_number`: the
+    connection's, for cancel. Private attributes are the holder's own."""
+
+    _held: Any
+    _number: int
+
+    def __init__(self, held: Any, number: int) -> None:
+        self._held = held
+        self._number = number
+
+    # DuckDB looks for tables named in SQL among the variables of its callers, these frames first. Names that begin
+    # with two underscores are out of the way of anybody's data frame called `value`, `args` or `result`.
+    def __getattr__(self, __name: str) -> Any:
+        __value = getattr(self._held, __name)
+        if not callable(__value) or __name.startswith("__"):
+            return __value
+
+        @functools.wraps(__value)
+        def method(*__args: Any, **__kwargs: Any) -> Any:
+            return self._call(__value, *__args, **__kwargs)
+
+        return method
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name.startswith("_"):
+            object.__setattr__(self, name, value)
+        else:
+            setattr(self._held, name, value)
+
+    def __dir__(self) -> list[str]:
+        return sorted({*dir(self._held), *dir(type(self))})
+
+    def _call(self, __method: Any, *__args: Any, **__kwargs: Any) -> Any:
+        cancel.install()
+        __watch = cancel.Watch(self._number)
+        try:
+            __result = __method(
+                *(_unwrapped(arg) for arg in __args), **{name: _unwrapped(arg) for name, arg in __kwargs.items()}
+            )
+        except (duckdb.Error, RuntimeError, InterruptedQueryError) as error:
+            if (original := error_for_caller(error, __watch)) is error:
+                raise
+            raise original from error
+        return self._wrapped(__result)
+
+    def _wrapped(self, result: Any) -> Any:
+        if result is self._held:
+            return self
+        if isinstance(result, duckdb.DuckDBPyRelation) and not isinstance(result, Holder):
+            return Relation(result, self._number)
+        return result
+
+    def __repr__(self) -> str:
+        return cast(str, self._call(self._held.__repr__))
+
+
+def _unwrapped(value: Any) -> Any:
+    return value._held if isinstance(value, Holder) else value
+
+
+class Relation(Holder):
+    """A DuckDB relation whose evaluation raises inlay's errors."""
+
+    # DuckDB asks isinstance() before it reads a variable named in SQL ("from rel"); any other object with an Arrow
+    # stream is read through the connection that is busy with that very statement, which fails (2.0) or hangs (1.4).
+    __class__ = property(lambda self: duckdb.DuckDBPyRelation)
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        return self._call(self._held.__arrow_c_stream__, requested_schema)
+
+    def __getitem__(self, name: str) -> Any:
+        return self._wrapped(self._held[name])
+
+    def __len__(self) -> int:
+        return cast(int, self._call(self._held.__len__))
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._held
+
+
+def load_statements() -> Any:
+    """What plans and explains, imported with the first statement that calls a model: the parser takes a while."""
+    with cancel.inside(None, None):  # Ctrl-C in the midst of an import would leave half a package
+        from inlay.client import statements
+    return statements
+
+
+_RUN_THE_QUERY = {
+    "__arrow_c_stream__", "arrow", "create", "df", "execute", "fetch_arrow_reader", "fetch_arrow_table",
+    "fetch_df_chunk", "fetch_record_batch", "fetchall", "fetchdf", "fetchmany", "fetchnumpy", "fetchone", "insert_into",
+    "pl", "record_batch", "tf", "to_arrow_reader", "to_arrow_table", "to_csv", "to_df", "to_parquet", "to_table",
+    "torch", "write_csv", "write_parquet",
+}  # fmt: skip
+"""Methods that make a relation run. All others describe it, or make another relation of it."""
+
+_READ_THE_NEXT_ROWS = {"fetchone", "fetchmany", "fetch_df_chunk"}
+"""Those among them that go on in the result of their last call, where they follow each other."""
+
+
+class PlannedRelation(Relation):
+    """A relation over a statement that calls a model. It is planned each time it runs, on the data as they are then;
+    relations made from it are plain ones."""
+
+    def __init__(self, session: Session, con: Any, sql: str, params: Any, alias: str, number: int) -> None:
+        # A relation keeps the variables that it was made from, wherever it runs.
+        __tables = load_statements().variables(sql)
+        self._statement = session, con, sql, params, alias, __tables
+        self._unplanned = load_statements().plain_relation(*self._statement)
+        self._is_being_read = False
+        super().__init__(self._unplanned, number)
+
+    def __getattr__(self, __name: str) -> Any:
+        if __name not in _RUN_THE_QUERY:
+            self._held = self._unplanned
+            return super().__getattr__(__name)
+
+        def method(*__args: Any, **__kwargs: Any) -> Any:
+            self._plan_for(__name)
+            return super(PlannedRelation, self).__getattr__(__name)(*__args, **__kwargs)
+
+        return method
+
+    def _plan_for(self, method: str) -> None:
+        """Holds a relation whose calls are answered, for a method that runs it."""
+        reads_on = method in _READ_THE_NEXT_ROWS
+        if not (reads_on and self._is_being_read):  # relations of duckdb before 2.0 keep their result
+            self._held = self._call(load_statements().relation, *self._statement)._held
+        self._is_being_read = reads_on
+
+    def _first_rows(self) -> Any:
+        """As many as DuckDB would compute to show some."""
+        session, con, sql, *others = self._statement
+        __limited = f"SELECT * FROM ({sql}\n) LIMIT 10000"
+        return self._call(load_statements().relation, session, con, __limited, *others)._held
+
+    def show(self, **__kwargs: Any) -> None:
+        self._call(self._first_rows().show, **__kwargs)
+
+    def _repr_mimebundle_(self, **__kwargs: Any) -> dict[str, str]:
+        """What a notebook shows; a table in HTML too where DuckDB gives one (2.0)."""
+        __rows = self._first_rows()
+        if not hasattr(__rows, "_repr_mimebundle_"):
+            return {"text/plain": cast(str, self._call(__rows.__repr__))}
+        return cast("dict[str, str]", self._call(__rows._repr_mimebundle_, **__kwargs))
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        self._plan_for("__arrow_c_stream__")
+        return super().__arrow_c_stream__(requested_schema)
+
+    def __len__(self) -> int:
+        self._held = self._unplanned
+        return super().__len__()
+
+    def __repr__(self) -> str:
+        return cast(str, self._call(self._first_rows().__repr__))
+
+
+class ExplainRelation(Relation):
+    """What EXPLAIN returns: columns explain_key and explain_value. Shown, it is the explanation."""
+
+    def __init__(self, con: Any, explanation: Explanation, alias: str, number: int) -> None:
+        self._explanation = explanation
+        super().__init__(load_statements().explain_rows(con, explanation, "sql", alias), number)
+
+    def __repr__(self) -> str:
+        return str(self._explanation)
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        return {"text/plain": str(self._explanation), "text/html": self._explanation._repr_html_()}
+
+    def show(self, **_: Any) -> None:
+        sys.stdout.write(f"{self._explanation}\n")
