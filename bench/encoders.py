@@ -85,7 +85,7 @@ class InlayEngine:
         keys_at_a_time: int | None = None,
         **options: Any,
     ) -> None:
-        from inlay.backends import run_attention
+        from inlay.backends.encoders import run_attention
         from inlay.engine import lane
         from inlay.engine.pool import lane_for
         from inlay.execution.session import Session

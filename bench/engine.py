@@ -86,7 +86,7 @@ def _profile(name: str, n_rows: int) -> dict[str, float]:
     from torch.profiler import profile as recorded
 
     from inlay.engine.batches import cut_batches
-    from inlay.engine.lane import select_rows
+    from inlay.engine.number_jobs import select_rows
     from inlay.engine.pool import lane_for
     from inlay.execution.session import Session
     from inlay.settings.read import read_settings

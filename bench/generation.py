@@ -233,7 +233,7 @@ def _texts(n: int) -> list[str]:
 
 def _batches(tokens: Any, n: int, max_batch_tokens: int) -> list[Any]:
     from inlay.engine.batches import cut_batches
-    from inlay.engine.lane import select_rows
+    from inlay.engine.number_jobs import select_rows
 
     alike = None if tokens.alike is None else tokens.alike[:n]
     return [select_rows(tokens, rows) for rows in cut_batches(tokens.lengths[:n], max_batch_tokens, alike)]

@@ -88,7 +88,7 @@ def calls(short: bool) -> None:
     for title, statement in STATEMENTS.items():
         counts = {}
         for way, run in (("alone", con.duckdb.execute), ("planned", con.execute)):
-            session.memory.clear()
+            session.cache.clear()
             before = len(session.ledger.rows())
             run(statement).fetchall()
             asked = session.ledger.rows()[before:]
@@ -114,7 +114,7 @@ def wall(short: bool) -> None:
     for _ in range(rounds):
         for title, statement in STATEMENTS.items():
             for way, run in ways.items():
-                con._session.memory.clear()
+                con._session.cache.clear()
                 began = time.perf_counter()
                 run(statement).fetchall()
                 seconds[title][way].append(time.perf_counter() - began)
@@ -140,7 +140,7 @@ def _over(ones: list[float], others: list[float]) -> list[float]:
 
 
 def planning(short: bool) -> None:
-    from inlay import planned
+    from inlay.execution import statement as planned
     from inlay.planner.plan import make_plan
 
     con = _warehouse(200, model="fake")

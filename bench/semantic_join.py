@@ -55,7 +55,7 @@ def short(short: bool) -> None:
     for number in range(_ROUNDS):
         for name, rounds, way in ways:
             if number < rounds:
-                con._session.memory.clear()
+                con._session.cache.clear()
                 before = len(con._session.ledger.rows())
                 began = time.perf_counter()
                 rows = way(con)
@@ -91,11 +91,11 @@ def many(short: bool) -> None:
         embed: list[float] = []
         whole: list[float] = []
         for _ in range(_ROUNDS):
-            con._session.memory.clear()
+            con._session.cache.clear()
             began = time.perf_counter()
             con.execute("SELECT sum(ai_embed(body)[1]) FROM (FROM l UNION ALL FROM r)").fetchall()
             embed.append(time.perf_counter() - began)
-            con._session.memory.clear()
+            con._session.cache.clear()
             began = time.perf_counter()
             n_pairs = con.execute(sql).fetchall()[0][0]
             whole.append(time.perf_counter() - began)

@@ -77,8 +77,7 @@ def test_modules_of_our_own_are_imported_by_string_in_the_registry_alone() -> No
                 assert called not in ("import_module", "__import__"), path
 
 
-# engine/inference.py: still to ask can().
-COMPARES_KINDS = ("models/", "backends/load.py", "engine/inference.py")
+COMPARES_KINDS = ("models/", "backends/load.py")
 
 
 def decides_by(node: ast.AST) -> list[ast.expr]:

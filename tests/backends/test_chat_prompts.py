@@ -19,7 +19,7 @@ from inlay.models.ref import ModelRef
 from support.tiny_language_models import TinyLanguageModels, describe_folder, ends_of
 from support.tiny_models import SENTENCES, TEXTS, words
 
-pytest_plugins = ("tiny_models", "tiny_language_models")
+pytest_plugins = ("support.tiny_models", "support.tiny_language_models")
 
 CHAT = ("llama", "qwen2", "mistral", "gemma2")
 BASE = ("gpt2", "t5", "bart")

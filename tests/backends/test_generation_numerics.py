@@ -21,12 +21,13 @@ from inlay.backends.decoders.sampling import drawn
 from inlay.backends.load import load_backend
 from inlay.backends.sharded import ShardedLanguageModel
 from inlay.engine.cancel import Token
-from inlay.engine.text_lane import TextJob, TextLane
+from inlay.engine.lane import Lane
+from inlay.engine.reply_jobs import ReplyJob
 from inlay.errors import DigestError, ModelError
 from support.tiny_language_models import WINDOW, TinyLanguageModels, describe_folder, ends_of
 from support.tiny_models import SENTENCES, TEXTS, words
 
-pytest_plugins = ("tiny_models", "tiny_language_models")
+pytest_plugins = ("support.tiny_models", "support.tiny_language_models")
 
 # Both sides compute logits of size 1 to 10 in float32, in batches of another shape; they differ by 1e-5 at most
 # (measured). Where the two best tokens lie closer together than this, either may be the likeliest.
@@ -347,8 +348,8 @@ def test_a_device_without_room_is_asked_for_less(language_models: TinyLanguageMo
 
 def through_lane(model: TorchLanguageModel, instruction: Instruction, rows: Sequence[Encoded]) -> Replies:
     cancel = Token()
-    job = TextJob(instruction, rows, range(len(rows)), cancel)
-    TextLane(model).submit(job)
+    job = ReplyJob(instruction, rows, range(len(rows)), cancel)
+    Lane(model).submit(job)
     return {position: reply for batch in job.finished.batches(cancel) for position, reply in batch}
 
 

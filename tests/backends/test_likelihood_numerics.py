@@ -14,19 +14,21 @@ import torch
 from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
 import inlay
-from inlay.backends import likelihood
 from inlay.backends.base import Choices, OutOfMemory, Prompt, Tokens
+from inlay.backends.decoders import likelihood
 from inlay.backends.decoders.causal import CausalReader, common_beginning
 from inlay.backends.decoders.language_model import TorchLanguageModel
 from inlay.backends.decoders.option_tree import option_tree
 from inlay.backends.load import load_backend
 from inlay.engine.batches import cut_batches
 from inlay.engine.cancel import Token
-from inlay.engine.lane import Lane, joined, select_rows
+from inlay.engine.lane import Lane
+from inlay.engine.number_jobs import NumbersJob, joined, select_rows
+from inlay.engine.result_cache import empty_rows
 from support.tiny_language_models import TinyLanguageModels
 from support.tiny_models import SENTENCES, TEXTS, words
 
-pytest_plugins = ("tiny_models", "tiny_language_models")
+pytest_plugins = ("support.tiny_models", "support.tiny_language_models")
 
 # Log-likelihoods of -5 to -150 in float32, summed over up to a dozen tokens, from batches of another shape: they differ
 # by 1e-4 at most (measured).
@@ -261,7 +263,9 @@ def test_the_engines_lane_runs_questions(language_models: TinyLanguageModels) ->
         with pytest.raises(OutOfMemory, match="no room"):
             model.run(tokens)
         tokens.ids[tokens.offsets[3] + 20] = 10**6
-        job = Lane(model).submit(tokens, Token(), lambda texts, n: None)
+        rows = empty_rows(len(tokens), len(whole[0]))
+        job = NumbersJob(tokens, Token(), rows, lambda texts, n: None)
+        Lane(model).submit(job)
         job.wait()
     finally:
         hook.remove()

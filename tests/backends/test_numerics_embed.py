@@ -23,16 +23,15 @@ from transformers import AutoModel, AutoTokenizer
 
 import inlay
 from inlay.arrays import Floats
-from inlay.backends import packing
+from inlay.backends.encoders import packing
 from inlay.backends.encoders.lean_bert import LEAN, LeanBert, is_lean
 from inlay.backends.encoders.transformers_forward import TransformersForward
 from inlay.backends.tokenizer import TextTokenizer
-from inlay.engine.cancel import Token
-from inlay.engine.inference import Inference, Outcome
-from inlay.engine.result_cache import Memory
+from inlay.engine.resolve import Resolved
 from inlay.models.describe import describe
 from inlay.models.ref import ModelRef
 from inlay.settings.schema import ModelSettings
+from support.asking import numbers
 from support.tiny_models import (
     AFTER,
     FAMILIES,
@@ -45,7 +44,7 @@ from support.tiny_models import (
     write_json,
 )
 
-pytest_plugins = ("tiny_models",)
+pytest_plugins = ("support.tiny_models",)
 
 # Tolerances are relative to the largest number of a row, where that is above 1.
 #
@@ -65,9 +64,9 @@ def described(folder: Path, *, dtype: str = "float32", **said: Any) -> ModelRef:
     return describe(ModelSettings("tiny", str(folder), **said), device="cpu", dtype=dtype)
 
 
-def embed(ref: ModelRef, texts: list[str], purpose: str = "document") -> Outcome:
+def embed(ref: ModelRef, texts: list[str], purpose: str = "document") -> Resolved:
     """Through the engine, with nothing known beforehand."""
-    outcome = Inference(Memory(100_000_000)).run(ref, texts, prompt=ref.prompt(purpose), cancel=Token())
+    outcome = numbers(ref, texts, prompt=ref.prompt(purpose))
     assert not outcome.errors
     return outcome
 
@@ -98,7 +97,7 @@ def test_every_architecture_gives_the_vectors_of_sentence_transformers(tiny_mode
     assert_equal(outcome.rows, model.encode(list(TEXTS)))
     # The texts reach past the limit, so the comparison above includes how each tokenizer cuts.
     lengths = [len(ids) for ids in model.tokenizer(sorted(set(TEXTS)), truncation=False)["input_ids"]]
-    assert outcome.truncated == sum(length > MAX_TOKENS for length in lengths) > 0
+    assert outcome.usage.truncated == sum(length > MAX_TOKENS for length in lengths) > 0
     assert any(128 < length < MAX_TOKENS for length in lengths)
 
 

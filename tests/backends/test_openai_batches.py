@@ -15,8 +15,9 @@ import pytest
 from test_openai_model import CANARY, SCHEMA, described, replies
 from test_openai_model import ask as told_of_each
 
-from inlay.backends import http_retry, openai_batches
 from inlay.backends.base import Instruction, Reply
+from inlay.backends.http import retry as http_retry
+from inlay.backends.openai import batches as openai_batches
 from inlay.backends.openai.batches import OpenAIBatchModel
 from inlay.errors import BudgetExceededError, EndpointError
 from support.fault_server import FaultServer

@@ -11,7 +11,8 @@ import pytest
 from test_openai_model import described, free, never
 
 from inlay.arrays import Floats
-from inlay.backends import http_gate, http_retry
+from inlay.backends.http import gate as http_gate
+from inlay.backends.http import retry as http_retry
 from inlay.backends.openai.embeddings import OpenAIEmbedder, shared
 from inlay.errors import BudgetExceededError, EndpointError
 from inlay.models.capabilities import capabilities_of

@@ -13,8 +13,9 @@ from typing import Any, overload
 
 import pytest
 
-from inlay.backends import http_gate, http_retry
 from inlay.backends.base import Instruction, Prompt, RemoteModel, Reply
+from inlay.backends.http import gate as http_gate
+from inlay.backends.http import retry as http_retry
 from inlay.backends.http.retry import ATTEMPTS
 from inlay.backends.openai.model import OpenAIModel
 from inlay.errors import BudgetExceededError, ConfigError, EndpointError

@@ -18,7 +18,7 @@ from inlay.backends.openai.model import OpenAIModel
 from inlay.errors import EndpointError
 from support.tiny_language_models import TinyLanguageModels
 
-pytest_plugins = ["tiny_models", "tiny_language_models"]
+pytest_plugins = ["support.tiny_models", "support.tiny_language_models"]
 
 pytest.importorskip("fastapi")
 pytest.importorskip("uvicorn")

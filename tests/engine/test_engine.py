@@ -21,14 +21,15 @@ from inlay.backends.fake import FAIL, NEVER_FITS, OOM, FakeBackend, fake_row
 from inlay.backends.sharded import ShardedBackend
 from inlay.engine import cancel
 from inlay.engine.cancel import Token
-from inlay.engine.inference import Inference
-from inlay.engine.lane import Job, Lane
-from inlay.engine.result_cache import Memory, empty_rows
+from inlay.engine.lane import Lane
+from inlay.engine.number_jobs import NumbersJob
+from inlay.engine.result_cache import empty_rows
 from inlay.engine.token_budget import GROW_AFTER_BATCHES
 from inlay.errors import ConfigError, InterruptedQueryError
 from inlay.models.describe import describe
 from inlay.models.ref import ModelRef
 from inlay.settings.read import read_settings
+from support import asking
 
 
 def fake_ref(name: str = "fake") -> ModelRef:
@@ -52,11 +53,16 @@ class Recording(FakeBackend):
         return super().run(tokens)
 
 
-def submit(lane: Lane, texts: list[str], token: Token | None = None) -> Job:
-    return lane.submit(lane.backend.tokenize(texts, None, ""), token or Token(), lambda rows, tokens: None)
+def submit(lane: Lane, texts: list[str], token: Token | None = None) -> NumbersJob:
+    tokens = lane.backend.tokenize(texts, None, "")
+    job = NumbersJob(
+        tokens, token or Token(), empty_rows(len(texts), lane.backend.ref.width), lambda rows, tokens: None
+    )
+    lane.submit(job)
+    return job
 
 
-def answers(job: Job) -> Floats:
+def answers(job: NumbersJob) -> Floats:
     job.wait()
     return job.rows
 
@@ -90,12 +96,12 @@ def test_out_of_memory_halves_the_batch_remembers_it_and_grows_back() -> None:
     rows = answers(submit(lane, ["abcd"] * 12))  # 5 tokens each: 12 at a time, 6, then 3 fit
     assert rows.any(axis=1).all()
     assert backend.batches[:3] == [12, 6, 3]
-    assert lane.budget.max_tokens < 64
+    assert lane.max_batch_tokens < 64
     backend.room = 10**9
-    shrunk = lane.budget.max_tokens
+    shrunk = lane.max_batch_tokens
     for i in range(3 * GROW_AFTER_BATCHES):
         answers(submit(lane, [f"t{i}"]))
-    assert shrunk < lane.budget.max_tokens == 64
+    assert shrunk < lane.max_batch_tokens == 64
 
 
 def test_a_row_that_never_fits_fails_alone() -> None:
@@ -150,13 +156,13 @@ def test_a_cancelled_caller_leaves_within_two_seconds_and_the_others_are_answere
 
 
 def test_two_threads_never_compute_the_same_text() -> None:
-    inference = Inference(Memory(10**8))
+    within = asking.work()
     ref = fake_ref()
     texts = [f"shared {i}" for i in range(3000)]
     outcomes = []
 
     def work() -> None:
-        outcomes.append(inference.run(ref, texts, cancel=Token()))
+        outcomes.append(asking.numbers(ref, texts, within=within))
 
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:
@@ -170,15 +176,14 @@ def test_two_threads_never_compute_the_same_text() -> None:
 
 
 def test_memory_keeps_to_its_budget_and_answers_stay_right() -> None:
-    memory = Memory(100_000)
-    inference = Inference(memory)
+    within = asking.work(100_000)
     ref = fake_ref()
     for start in range(0, 20_000, 1000):
         texts = [f"t{i}" for i in range(start, start + 1000)]
-        rows = inference.run(ref, texts, cancel=Token()).rows
+        rows = asking.numbers(ref, texts, within=within).rows
         np.testing.assert_allclose(rows[0], expected(texts[0]), atol=1e-6)
-    assert len(memory) < 3000
-    again = inference.run(ref, ["t0", "t19999"], cancel=Token())
+    assert len(within.cache) < 3000
+    again = asking.numbers(ref, ["t0", "t19999"], within=within)
     assert again.known.tolist() == [False, True]
     np.testing.assert_allclose(again.rows[0], expected("t0"), atol=1e-6)
 
@@ -223,9 +228,9 @@ def test_a_token_limit_error_is_not_hidden_by_a_cut_answer_that_is_known() -> No
     models = {name: {"source": "fake:embed", "backend": "fake", "max_tokens": 4, "too_long": too_long}
               for name, too_long in (("cut", "truncate"), ("strict", "error"))}  # fmt: skip
     settings = read_settings({"models": models}, environment={})
-    inference = Inference(Memory(10**6))
-    assert not inference.run(describe(settings.models["cut"]), ["abcdef"], cancel=Token()).errors
-    assert inference.run(describe(settings.models["strict"]), ["abcdef"], cancel=Token()).errors
+    within = asking.work()
+    assert not asking.numbers(describe(settings.models["cut"]), ["abcdef"], within=within).errors
+    assert asking.numbers(describe(settings.models["strict"]), ["abcdef"], within=within).errors
 
 
 def test_cuda_out_of_memory_is_a_smaller_batch_not_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ from inlay.functions.cascade.guarantee import Certificate, Tail, classified, fil
 from inlay.functions.cascade.proxy_head import fit_head, likeness
 from support.tiny_models import TinyModels, words
 
-pytest_plugins = ["tiny_models"]
+pytest_plugins = ["support.tiny_models"]
 
 Rows = tuple[np.ndarray, np.ndarray]
 

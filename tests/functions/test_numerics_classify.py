@@ -21,7 +21,7 @@ from inlay.client.connection import Connection
 from inlay.errors import CannotServeError
 from support.tiny_models import SENTENCES, TinyModels, words
 
-pytest_plugins = ("tiny_models",)
+pytest_plugins = ("support.tiny_models",)
 
 # Both sides compute logits of size 1 to 10 in float32, in batches of another shape; softmax and sigmoid shrink the
 # difference. 1e-6 at most (measured).

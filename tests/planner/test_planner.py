@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 import inlay
-from inlay import runner
+from inlay.execution import runner
 from inlay.execution.replacement_scan import with_tables
 from inlay.execution.statement import prepare
 from inlay.parsing.statement import Unplannable
@@ -173,7 +173,7 @@ def test_a_condition_is_asked_of_what_those_before_it_leave_where_a_limit_stops_
 
 
 def test_a_filter_before_an_aggregate_is_asked_in_bulk(con: Any, calls: dict[str, int]) -> None:
-    con._session.memory.clear()
+    con._session.cache.clear()
     con.execute(f"select k, {SAID} from t where ai_filter(s, 'x', model := 'fake-generate') group by k").fetchall()
     last = con.execute("select max(statement) from inlay_ledger()").fetchall()[0][0]
     asked = con.execute(
@@ -209,7 +209,7 @@ def test_a_language_model_is_asked_of_what_a_cheaper_condition_leaves(con: Any) 
         f"select count(*) from many where {dear} and {cheap}",
         f"select count(*) from many where {cheap} and {dear}",
     ):
-        con._session.memory.clear()
+        con._session.cache.clear()
         before = len(con._session.ledger.rows())
         con.execute(sql).fetchall()
         asked = {row.model: row.distinct_inputs for row in con._session.ledger.rows()[before:]}

@@ -46,9 +46,9 @@ def same(con: Any, sql: str, parameters: Any = None) -> Any:
     given = [sql] if parameters is None else [sql, parameters]
     plain = con.duckdb.execute(*given)
     described, rows = [column[:2] for column in plain.description], plain.fetchall()
-    con._session.memory.clear()
+    con._session.cache.clear()
     prepared = prepare(con._session, con.duckdb, sql, parameters)
-    con._session.memory.clear()
+    con._session.cache.clear()
     planned = con.execute(*given)
     assert [column[:2] for column in planned.description] == described
     assert sorted(map(repr, planned.fetchall())) == sorted(map(repr, rows))
@@ -181,7 +181,7 @@ def test_the_model_reads_each_value_once(con: Any) -> None:
         f"select a.x, max({SIM}) from a, b where {SIM} > 0.2 group by all",
         f"select * from a anti join b on {SIM} > 0.2",
     ):
-        con._session.memory.clear()
+        con._session.cache.clear()
         CALLS.clear()
         con.execute(sql).fetchall()
         assert CALLS["rows"] == N_LEFT + N_RIGHT
@@ -190,14 +190,14 @@ def test_the_model_reads_each_value_once(con: Any) -> None:
 
 
 def test_only_values_that_the_conditions_leave_are_read(con: Any) -> None:
-    con._session.memory.clear()
+    con._session.cache.clear()
     CALLS.clear()
     con.execute(f"select * from a join b on {SIM} > 0.2 and b.id < 3 where a.id in (1, 2, 31, 61)").fetchall()
     assert CALLS["rows"] == 2 + 3
 
 
 def test_of_few_rows_joined_by_an_equality_only_these_are_read(con: Any) -> None:
-    con._session.memory.clear()
+    con._session.cache.clear()
     CALLS.clear()
     con.execute(f"select * from a join b on a.id = b.id and a.id < 4 and {SIM} > 0.2").fetchall()
     assert CALLS["rows"] <= 8
@@ -262,7 +262,7 @@ def test_an_nli_model_is_asked_once_for_each_distinct_pair(con: Any) -> None:
     ):
         prepared = same(con, sql)
         assert is_joined(prepared)
-        con._session.memory.clear()
+        con._session.cache.clear()
         CALLS.clear()
         con.execute(sql).fetchall()
         assert CALLS["rows"] == N_LEFT * (2 if "l.id > 0" in sql else 3)
@@ -271,7 +271,7 @@ def test_an_nli_model_is_asked_once_for_each_distinct_pair(con: Any) -> None:
 def test_an_nli_model_is_not_asked_for_pairs_that_other_conditions_drop(con: Any) -> None:
     sql = "select * from a join named l on ai_filter(a.x, l.label, model := 'fake-nli') and a.id = l.id"
     assert not is_joined(same(con, sql))
-    con._session.memory.clear()
+    con._session.cache.clear()
     CALLS.clear()
     con.execute(sql).fetchall()
     assert CALLS["rows"] == 3
@@ -282,7 +282,7 @@ def test_a_text_made_of_both_sides_is_asked_once_for_each_distinct_one(con: Any)
     for kind in ("join", "left join", "semi join", "anti join", "right join"):
         sql = f"select * from a {kind} named l on {call} and l.id <> 1"
         same(con, sql)
-        con._session.memory.clear()
+        con._session.cache.clear()
         CALLS.clear()
         con.execute(sql).fetchall()
         assert CALLS["rows"] == N_LEFT * 2

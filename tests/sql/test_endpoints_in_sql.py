@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import inlay
-from inlay.backends import openai_batches
+from inlay.backends.openai import batches as openai_batches
 from inlay.client.connection import Connection
 from inlay.errors import BudgetExceededError, EndpointError
 from support.fault_server import WIDTH, FaultServer, vector

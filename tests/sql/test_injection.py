@@ -18,7 +18,7 @@ import inlay
 from inlay.client.connection import Connection
 from support.fault_server import FaultServer
 
-pytest_plugins = ["tiny_models", "tiny_language_models"]
+pytest_plugins = ["support.tiny_models", "support.tiny_language_models"]
 
 LABELS = ("bug", "praise")
 FEELINGS = ("positive", "negative", "neutral", "mixed")

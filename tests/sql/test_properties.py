@@ -12,13 +12,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import inlay
+from inlay.backends.base import Instruction, Reply
 from inlay.backends.fake import FAIL, NEVER_FITS, OOM
 from inlay.client.connection import Connection
 from inlay.engine.batches import cut_batches
-from inlay.engine.cancel import Token
 from inlay.engine.distinct import EXACT_LIMIT, DistinctCounter
-from inlay.engine.inference import Inference
-from inlay.engine.result_cache import Memory
+from inlay.engine.replies import as_asked
+from inlay.engine.resolve import Usage
 from inlay.execution.ledger import Ledger
 from inlay.execution.session import Session
 from inlay.models.describe import describe
@@ -97,13 +97,11 @@ def test_a_megabyte_of_text_is_cut_and_its_neighbours_are_not(con: Connection) -
     assert first is not None
 
 
-def test_a_lone_surrogate_fails_its_own_row() -> None:
-    # DuckDB's strings are valid UTF-8; only Python callers can bring one.
-    settings = read_settings({"model": "fake"}, environment={})
-    outcome = Inference(Memory(10**6)).run(describe(settings.models["fake"]), ["a", "\ud800", "b"], cancel=Token())
-    assert list(outcome.errors) == [1]
-    assert "cannot be tokenised" in outcome.errors[1]
-    assert outcome.rows[[0, 2]].any(axis=1).all()
+def test_a_reply_with_a_lone_surrogate_is_no_answer() -> None:
+    # DuckDB's strings are valid UTF-8, and so are Arrow's: only a server's JSON can bring one.
+    reply = as_asked(Instruction(), Reply("a\ud800b"))
+    assert isinstance(reply, str) and "is no text" in reply
+    assert as_asked(Instruction(), Reply("a\U0001f600b")) == Reply("a\U0001f600b")
 
 
 def test_a_session_answers_arrow_columns_without_duckdb() -> None:
@@ -146,11 +144,12 @@ def test_batches_hold_every_row_once_within_the_budget(lengths: list[int], budge
 def test_what_is_known_inferred_and_failed_adds_up_to_the_distinct_inputs() -> None:
     ledger = Ledger()
     for n, may_differ in ((EXACT_LIMIT, 0.0), (5 * EXACT_LIMIT, 0.002)):
-        entry = ledger.begin(n, "ai_x", describe(read_settings(environment={}).models["fake"]), "", n)
+        model = describe(read_settings(environment={}).models["fake"])
+        entry = ledger.begin(n, "ai_x", model, "", n)
         for start in range(0, n, 10_000):
             keys = key_matrix(input_keys([[str(i) for i in range(start, start + 10_000)]]))
             known = np.arange(10_000) < 2_500
-            ledger.count(entry, keys, known, {9_999: "broken"} if start == 0 else {})
+            ledger.count(entry, keys, known, {9_999: "broken"} if start == 0 else {}, Usage(), model)
         (row,) = ledger.rows(n)
         assert row.failed == 1
         assert row.known + row.inferred + row.failed == row.distinct_inputs

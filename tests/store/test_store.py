@@ -18,12 +18,12 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from inlay.engine.inference import numbers_question
 
 import inlay
 from inlay.backends import fake
 from inlay.backends.fake import FAIL, FakeBackend
 from inlay.client.connection import Connection
+from inlay.engine.question import numbers_question
 from inlay.errors import ConfigError
 from inlay.functions.classify import EMBED_TEMPLATES
 from inlay.functions.sentiment import EXAMPLES
@@ -458,11 +458,11 @@ def test_what_cannot_change_an_answer_shares_a_shelf(
 def test_the_precision_asked_for_is_part_of_the_signature() -> None:
     ref = describe(read_settings({}, environment={}).models["fake"])
     asked = [dataclasses.replace(ref, dtype=dtype) for dtype in ("auto", "float32", "bfloat16", "float16")]
-    assert len({signature(numbers_question(each, "", pair=False)) for each in asked}) == 4
-    assert signature(numbers_question(dataclasses.replace(ref, name="x", source="y"), "", pair=False)) == signature(
-        numbers_question(ref, "", pair=False)
+    assert len({numbers_question(each, pair=False).signature for each in asked}) == 4
+    assert numbers_question(dataclasses.replace(ref, name="x", source="y"), pair=False).signature == (
+        numbers_question(ref, pair=False).signature
     )
-    assert signature(numbers_question(ref, "", pair=False)) != signature(numbers_question(ref, "", pair=True))
+    assert numbers_question(ref, pair=False).signature != numbers_question(ref, pair=True).signature
 
 
 @pytest.mark.weights

@@ -31,7 +31,7 @@ from inlay.store.care.gc import Criteria, delete, plan_gc
 from inlay.store.care.survey import Wanted, look_at, survey
 from inlay.store.care.verify import verify_store
 from inlay.store.folder import Folder, open_folder
-from inlay.store.keys import input_keys
+from inlay.store.keys import input_keys, signature
 from inlay.store.parts import KEY, PartWriter, key_bytes, key_column, part_name, part_names, write_part
 from inlay.store.results import Store
 from inlay.store.shelf import Shelf
@@ -53,7 +53,7 @@ def answers(start: int, end: int) -> pa.Table:
 
 
 def new_shelf(address: Path | str) -> Shelf:
-    return Store(str(address)).shelf("ai_classify", QUESTION, {"model": {"name": "fake"}})
+    return Store(str(address)).shelf("ai_classify", signature(QUESTION), QUESTION, {"model": {"name": "fake"}})
 
 
 def fill(shelf: Shelf, *ranges: tuple[int, int]) -> None:

@@ -45,7 +45,7 @@ def same_both_ways(con: Any, sql: str, digits: int | None = None) -> Answered:
     plain = con.duckdb.execute(sql)
     names, rows = [column[0] for column in plain.description], _rows(plain, digits)
     ledger = session.ledger.rows()[before:]
-    session.memory.clear()
+    session.cache.clear()
     is_planned, staged = True, []
     try:
         staged = prepare(session, con.duckdb, sql).staged
@@ -70,7 +70,7 @@ def same_both_ways(con: Any, sql: str, digits: int | None = None) -> Answered:
 
 def _forgotten(session: Any) -> int:
     """Forgets all answers; how many lines the ledger has."""
-    session.memory.clear()
+    session.cache.clear()
     return len(session.ledger.rows())
 
 

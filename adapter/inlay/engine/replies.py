@@ -39,6 +39,8 @@ def finished_replies(
 
 def as_asked(instruction: Instruction, reply: Reply) -> Reply | str:
     """The reply where it is what the instruction asks for, without blanks where that is JSON; else why not."""
+    if not _is_unicode(reply.text):
+        return "the reply is no text: it holds half of a character (a lone surrogate)"
     if instruction.whole and not reply.ended:
         return (
             f"the reply was cut after {reply.output_tokens:,} tokens, before it was complete; "
@@ -48,3 +50,11 @@ def as_asked(instruction: Instruction, reply: Reply) -> Reply | str:
         return reply
     text, reason = validated(instruction.schema, reply.text)
     return f"the reply is not valid for the schema: {reason}" if text is None else replace(reply, text=text)
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -13,14 +13,13 @@ import pytest
 from inlay.backends.base import BatchFailed, Done, Encoded, Instruction, OutOfMemory, Prompt, Reply
 from inlay.engine import cancel as cancelling
 from inlay.engine.cancel import Token
-from inlay.engine.generation import Generation
-from inlay.engine.inference import Inference
-from inlay.engine.limits import Limits
-from inlay.engine.result_cache import Memory
-from inlay.engine.text_lane import TextJob, TextLane
+from inlay.engine.lane import Lane
+from inlay.engine.reply_jobs import ReplyJob
 from inlay.errors import InterruptedQueryError
 from inlay.models.describe import describe
 from inlay.settings.read import BUILT_IN_MODELS, read_settings
+from support.asking import limits, work
+from support.asking import replies as replies_to
 
 REF = describe(read_settings({}, environment={}).models["fake-generate"])
 assert "fake-generate" in BUILT_IN_MODELS
@@ -33,6 +32,7 @@ class Scripted:
         self.ref = REF
         self.device = "scripted"
         self.max_batch_tokens = 64
+        self.workers = 1
         self.bad, self.greedy, self.wait_s = bad, greedy, wait_s
         self.batches: list[list[int]] = []
         self.began = threading.Event()
@@ -68,12 +68,12 @@ class Scripted:
 PLAIN = Instruction()
 
 
-def job(tokens: Sequence[int], instruction: Instruction = PLAIN) -> TextJob:
+def job(tokens: Sequence[int], instruction: Instruction = PLAIN) -> ReplyJob:
     rows = [Encoded(np.array([token], dtype=np.int32)) for token in tokens]
-    return TextJob(instruction, rows, range(len(tokens)), Token())
+    return ReplyJob(instruction, rows, range(len(tokens)), Token())
 
 
-def replies(of: TextJob) -> dict[int, Any]:
+def replies(of: ReplyJob) -> dict[int, Any]:
     found: dict[int, Any] = {}
     for batch in of.finished.batches(of.cancel):
         for position, reply in batch:
@@ -84,7 +84,7 @@ def replies(of: TextJob) -> dict[int, Any]:
 
 def test_every_row_is_replied_to_once_and_the_guilty_fail_alone() -> None:
     model = Scripted(bad={7, 50})
-    lane = TextLane(model)
+    lane = Lane(model)
     mine = job(range(100))
     lane.submit(mine)
     found = replies(mine)
@@ -94,17 +94,17 @@ def test_every_row_is_replied_to_once_and_the_guilty_fail_alone() -> None:
 
 def test_out_of_memory_halves_the_budget_until_a_row_stands_alone() -> None:
     model = Scripted(greedy={3})
-    lane = TextLane(model)
+    lane = Lane(model)
     mine = job(range(32))
     lane.submit(mine)
     assert replies(mine) == {i: str(i) for i in range(32)}
-    assert lane.budget.max_tokens < model.max_batch_tokens
+    assert lane._reply_budget.max_tokens < model.max_batch_tokens
     assert [3] in model.batches
 
 
 def test_jobs_that_ask_the_same_are_merged_and_others_wait_their_turn() -> None:
     model = Scripted(wait_s=0.05)
-    lane = TextLane(model)
+    lane = Lane(model)
     first = job([0])
     lane.submit(first)
     model.began.wait(5)
@@ -121,7 +121,7 @@ def test_jobs_that_ask_the_same_are_merged_and_others_wait_their_turn() -> None:
 def test_one_cancelled_job_does_not_take_the_others_along() -> None:
     model = Scripted(wait_s=0.02)
     model.max_batch_tokens = 1
-    lane = TextLane(model)
+    lane = Lane(model)
     holds = job([0])
     lane.submit(holds)
     model.began.wait(5)
@@ -141,7 +141,7 @@ def test_one_cancelled_job_does_not_take_the_others_along() -> None:
 def test_a_bug_in_the_model_reaches_the_caller() -> None:
     model = Scripted()
     model.generate = lambda *_args, **_options: 1 / 0  # type: ignore[method-assign,assignment]
-    lane = TextLane(model)
+    lane = Lane(model)
     mine = job([1])
     lane.submit(mine)
     with pytest.raises(ZeroDivisionError):
@@ -152,17 +152,13 @@ def test_a_bug_in_the_model_reaches_the_caller() -> None:
         replies(mine)
 
 
-def generation(limits: Limits | None = None) -> Generation:
-    return Generation(Inference(Memory(10_000_000), limits=limits))
-
-
 def test_threads_that_ask_for_the_same_prompt_generate_it_once(calls: dict[str, int]) -> None:
-    asked = generation()
+    within = work()
     prompts = [Prompt(f"text {i % 50}") for i in range(400)]
     found: list[Any] = []
 
     def ask() -> None:
-        found.append(asked.run(REF, Instruction(max_tokens=20), prompts, cancel=Token()))
+        found.append(replies_to(REF, Instruction(max_tokens=20), prompts, within=within))
 
     threads = [threading.Thread(target=ask) for _ in range(8)]
     for thread in threads:
@@ -170,21 +166,21 @@ def test_threads_that_ask_for_the_same_prompt_generate_it_once(calls: dict[str, 
     for thread in threads:
         thread.join(30)
     assert len(found) == 8 and calls["rows"] == 50
-    assert len({tuple(each.texts) for each in found}) == 1
-    assert sum(each.tokens for each in found) == sum(len(f"text {i}") + 1 for i in range(50))
+    assert len({tuple(each.rows) for each in found}) == 1
+    assert sum(each.usage.tokens for each in found) == sum(len(f"text {i}") + 1 for i in range(50))
 
 
 def test_a_reply_that_was_cut_is_no_answer_unless_the_caller_takes_it() -> None:
     for whole, expected in ((True, None), (False, "fake:")):
-        found = generation().run(REF, Instruction(max_tokens=5, whole=whole), [Prompt("hello")], cancel=Token())
-        assert found.texts == [expected]
+        found = replies_to(REF, Instruction(max_tokens=5, whole=whole), [Prompt("hello")])
+        assert found.rows == [expected]
         if whole:
             assert "the reply was cut after 5 tokens, before it was complete; max_tokens is 5" in found.errors[0]
 
 
 def test_what_was_set_aside_for_replies_is_given_back() -> None:
-    limits = Limits(max_tokens=3_000)
-    asked = generation(limits)
+    limited = limits(max_tokens=3_000)
+    within = work(limits=limited)
     for i in range(40):  # 40 × (2 + 512) would be far above the limit if it were kept
-        asked.run(REF, PLAIN, [Prompt(f"{i % 10}x{i}")], cancel=Token())
-    assert limits._spent["max_tokens"] < 1_000
+        replies_to(REF, PLAIN, [Prompt(f"{i % 10}x{i}")], within=within)
+    assert limited._spent["max_tokens"] < 1_000
