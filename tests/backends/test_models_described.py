@@ -185,7 +185,7 @@ def test_a_tokenizer_without_tokenizer_json_is_identified_by_vocabulary_and_sett
 
 def test_describing_loads_neither_torch_nor_transformers(tiny_models: TinyModels, tmp_path: Path) -> None:
     code = (
-        "import sys; from inlay.models.describe import describe; from inlay.types import ModelSettings; "
+        "import sys; from inlay.models.describe import describe; from inlay.settings.schema import ModelSettings; "
         f"describe(ModelSettings('tiny', {str(tiny_models.sentence())!r})); "
         "print([name for name in ('torch', 'transformers', 'tokenizers', 'safetensors') if name in sys.modules])"
     )
