@@ -15,7 +15,8 @@ import inlay
 from inlay.backends.fake import CALLS
 from inlay.client.connection import Connection
 from inlay.errors import ConfigError, NotAttachedError, UnknownModelError
-from inlay.explanation.report import WIDTH, Explanation, Stage, Work
+from inlay.execution.records import CallWork
+from inlay.explanation.report import WIDTH, Explanation, Stage
 
 TICKETS = """
 create table tickets as
@@ -315,7 +316,7 @@ def test_analyze_sets_what_was_done_beside_what_was_expected(shop: Connection) -
     assert [(row[0], row[1]) for row in ledger(shop)] == [("ai_filter", 200), ("ai_embed", n)]
     assert sum(stage.actual.tokens for stage in said.stages if stage.actual) == sum(row[-1] for row in ledger(shop))
     assert re.search(r"\n +200 +150 +0 +150 +[\d,]+ +<?[\d.]+ s +actual\n", str(said))
-    assert said.actual == Work() or said.actual is None or said.actual.rows == 0
+    assert said.actual == CallWork() or said.actual is None or said.actual.rows == 0
     assert [key for key, _ in said.plans] == ["analyzed_plan"]
 
 
@@ -399,7 +400,7 @@ def test_text_is_aligned_and_fits(shop: Connection) -> None:
 def test_a_notebook_gets_a_tree_of_escaped_text() -> None:
     said = Explanation(
         statement="s", runs_as="select '<script>alert(1)</script>' & \"x\"", shape="answer_1('<b>')",
-        stages=(Stage(1, "ai_filter(body, '<img src=x>')", "<i>m</i>", Work(1, 1, 0, 1), ("<u>",)),),
+        stages=(Stage(1, "ai_filter(body, '<img src=x>')", "<i>m</i>", CallWork(1, 1, 0, 1), ("<u>",)),),
         plans=(("physical_plan", "<pre>"),), ran=True,
     )  # fmt: skip
     page = said._repr_html_()

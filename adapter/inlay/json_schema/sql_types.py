@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from decimal import Decimal
@@ -69,6 +70,10 @@ SUPPORTED = (
 )
 
 
+# Types within types that are read; a reply of such a depth would hold nothing else.
+_DEEPEST = 100
+
+
 class DuckDBType(str):
     """The value of DUCKDB_TYPE: the exact type, where JSON Schema has no word for it; [n] for a list of n items. What a
     person gives is never of this class."""
@@ -116,6 +121,10 @@ def _parsed(text: str) -> Any | None:
     # Within a CAST sqlglot refuses what follows a type; where a type is asked for alone, it drops it in silence.
     try:
         tokens = [token.token_type.name for token in sqlglot.tokenize(text, read="duckdb")]
+        # Compiled, sqlglot reads any depth; what walks its tree afterwards does not.
+        depths = itertools.accumulate((token == "L_PAREN") - (token == "R_PAREN") for token in tokens)
+        if max(depths, default=0) > _DEEPEST:
+            return None
         tree = sqlglot.parse_one(f"CAST(NULL AS {text})", read="duckdb")
     except (sqlglot.errors.SqlglotError, RecursionError):
         return None
