@@ -33,6 +33,7 @@ from inlay.execution.session import Session
 from inlay.explanation.call_digests import built_with, calls_digest, scalar_specs
 from inlay.explanation.cost import begin_plan, end_plan
 from inlay.explanation.lineage import column_comments
+from inlay.functions.arrow_types import arrow_type
 from inlay.functions.definitions import all_definitions
 from inlay.functions.reference import signature_text
 from inlay.functions.spec import FunctionSpec
@@ -410,15 +411,7 @@ def _table(
 
 
 def _arrow_struct(returns: str) -> pa.DataType:
-    kinds = {
-        "VARCHAR": pa.string(),
-        "INTEGER": pa.int32(),
-        "BIGINT": pa.int64(),
-        "DOUBLE": pa.float64(),
-        "BOOLEAN": pa.bool_(),
-    }
-    fields = returns.removeprefix("STRUCT(").removesuffix(")[]").split(", ")
-    return pa.struct([(name.strip('"'), kinds[kind]) for name, kind in (part.rsplit(" ", 1) for part in fields)])
+    return arrow_type(returns).value_type
 
 
 def _scalar(number: int, spec: FunctionSpec, *, detail: bool) -> Callable[..., pa.Array]:

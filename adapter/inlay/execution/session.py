@@ -465,7 +465,7 @@ class Session:
                 raise ConfigError(f"{spec.name}: model is {name!r}; it must be the name of a registered model.")
             proxy = self._proxy(spec, given) if has_targets(given) else None
             call = Call(spec.name, self.model(name, spec.name), given, labels, proxy)
-            bound = call, bind_of(spec.name)(call)
+            bound = call, bind_of(spec)(call)
             with self._lock:
                 self._calls[key] = bound
         self._record(spec, *bound, labels, options)
