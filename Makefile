@@ -67,8 +67,9 @@ lint: $(VENV)/test
 types: $(VENV)/test
 	$(BIN)/mypy
 
+# docs/functions.md and macros/generated/, from the headers in udfs/ and macros/.
 docs: $(VENV)/demo
-	$(BIN)/inlay functions --markdown > docs/functions.md
+	$(BIN)/python -m inlay.functions.generate .
 
 bench: $(VENV)/test
 	$(BIN)/python -m bench --short

@@ -1,8 +1,16 @@
-{#- _call(name, texts, options, setting=none, is_aggregate=false): a call of one of inlay's SQL functions, or, with the
-    var inlay_form = 'stored', a lookup of what it answered before (see _stored).
-    texts: SQL expressions, in order. options: Jinja values by name; one that is none is left out, so that the
-    function's own default applies. setting: name and Jinja value of the argument after the first text that says how
-    every row is to be answered: labels, schema or aspects. The var inlay_prefix is the prefix that the plugin's config
+{#-
+description = "A call of one of inlay's SQL functions, or a lookup of stored answers; options that are none are left out. Reads the vars inlay_form and inlay_prefix."
+arguments = [
+    ["name", "string", "name of the SQL function"],
+    ["texts", "list[string]", "SQL expressions, in order"],
+    ["options", "dict[string, any]", "Jinja values by option name"],
+    ["setting", "optional[list[any]]", "'labels', 'schema' or 'aspects', and its value; none where the function has no such argument"],
+    ["is_aggregate", "bool", "whether the first text is one of each row of a group"],
+]
+-#}
+{#- With the var inlay_form = 'stored', a call is a lookup of what it answered before (see _stored).
+    An option that is none is left out, so that the function's own default applies. setting: the argument after the
+    first text that says how every row is to be answered. The var inlay_prefix is the prefix that the plugin's config
     gives the functions.
     While dbt parses, values that come from a query are not there yet: nothing is checked and nothing is said. -#}
 {% macro _call(name, texts, options, setting=none, is_aggregate=false) -%}
@@ -31,10 +39,8 @@
         {%- do parts.append(text) -%}
         {%- if loop.first and setting is not none -%}
             {%- set said, value = setting -%}
-            {%- if said != 'labels' -%}
+            {%- if said != 'labels' or value is not none -%}
                 {%- do parts.append(inlay._sql_option(name, said, value)) -%}
-            {%- elif value is not none -%}
-                {%- do parts.append(inlay._sql_labels(name, value)) -%}
             {%- endif -%}
         {%- endif -%}
     {%- endfor -%}

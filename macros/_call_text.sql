@@ -1,7 +1,14 @@
-{#- _call_text(name, options, setting): the text by which a store knows a call, letter for letter what call_text() of
-    adapter/inlay/store/calls.py makes of the same call as it arrives from SQL: function, setting, options.
-    Numbers are floats, because SQL does not keep 1 and 1.0 apart. A mapping is its JSON in a text, where its fields stay
-    in order while the keys of the call are sorted. -#}
+{#-
+description = "The text by which a result store knows a call."
+arguments = [
+    ["name", "string", "name of the SQL function"],
+    ["options", "dict[string, any]", "Jinja values by option name"],
+    ["setting", "optional[list[any]]", "'labels', 'schema' or 'aspects', and its value"],
+]
+-#}
+{#- Letter for letter what call_text() of adapter/inlay/store/calls.py makes of the same call as it arrives from SQL:
+    function, setting, options. Numbers are floats, because SQL does not keep 1 and 1.0 apart. A mapping is its JSON in
+    a text, where its fields stay in order while the keys of the call are sorted. -#}
 {% macro _call_text(name, options, setting) -%}
     {%- set said = {} -%}
     {%- for option, value in options.items() if value is not none and option != 'on_error' -%}

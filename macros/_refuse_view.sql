@@ -1,5 +1,8 @@
-{#- _refuse_view(name): stops a model whose result would be a view that calls the function `name`.
-    Such a view is stored without complaint and then fails for every reader whose process has not attached inlay.
+{#-
+description = "Stops a model whose result would be a view that calls inlay."
+arguments = [["name", "string", "function that is called"]]
+-#}
+{#- Such a view is stored without complaint and then fails for every reader whose process has not attached inlay.
     An ephemeral model is pasted into its readers, so a view that reads one counts as well, and so does a data test
     that stores its failures as a view. -#}
 {% macro _refuse_view(name) -%}

@@ -1,5 +1,11 @@
-{#- _sql_labels(name, labels): the SQL list of a classifier's labels.
-    labels: a list of texts, or of {'label': …, 'description': …}; a string is a SQL expression and stays as it is.
+{#-
+description = "The SQL list of a classifier's labels."
+arguments = [
+    ["name", "string", "function that is called, for the message"],
+    ["labels", "any", "list of texts or mappings, or a SQL expression"],
+]
+-#}
+{#- labels: a list of texts, or of {'label': …, 'description': …}; a string is a SQL expression and stays as it is.
     One description makes all of them STRUCT(label, description), because a SQL list has one type. -#}
 {% macro _sql_labels(name, labels) -%}
     {%- if not execute -%}

@@ -1,17 +1,28 @@
-{#- _sql_option(name, option, value): the SQL literal of an option of the function `name`.
-    Text is quoted, numbers are written as they are. A number that came as text (from env_var or --vars) is refused,
+{#-
+description = "The SQL literal of an option: a number, a list of texts, a schema, or quoted text, by what the option takes."
+arguments = [
+    ["name", "string", "function that is called, for the message"],
+    ["option", "string", "name of the option"],
+    ["value", "any", "its value"],
+]
+-#}
+{#- Text is quoted, numbers are written as they are. A number that came as text (from env_var or --vars) is refused,
     because quoted it would reach the function as a string. -#}
 {% macro _sql_option(name, option, value) -%}
     {%- if not execute -%}
         {{ return('') }}
     {%- endif -%}
-    {%- if option == 'schema' -%}
+    {%- set kind = inlay._option_kinds().get(option, 'text') -%}
+    {%- if kind == 'schema' -%}
         {{ return(inlay._sql_schema(name, value)) }}
     {%- endif -%}
-    {%- if option in ['aspects', 'categories', 'stop'] -%}
+    {%- if kind == 'labels' -%}
+        {{ return(inlay._sql_labels(name, value)) }}
+    {%- endif -%}
+    {%- if kind == 'texts' -%}
         {{ return(inlay._sql_texts(name, option, value)) }}
     {%- endif -%}
-    {%- if option in ['max_tokens', 'max_words', 'seed'] -%}
+    {%- if kind == 'integer' -%}
         {%- if value is not integer -%}
             {%- do exceptions.raise_compiler_error(
                 "inlay." ~ name ~ ": " ~ option ~ " is '" ~ value ~ "'; it must be a whole number, e.g. " ~ option
@@ -20,7 +31,7 @@
         {%- endif -%}
         {{ return(value | string) }}
     {%- endif -%}
-    {%- if option in ['threshold', 'recall', 'precision', 'agreement', 'probability', 'temperature'] -%}
+    {%- if kind == 'number' -%}
         {%- if value is not number or value is boolean -%}
             {%- do exceptions.raise_compiler_error(
                 "inlay." ~ name ~ ": " ~ option ~ " is '" ~ value ~ "'; it must be a number, e.g. " ~ option ~ "=0.3. "

@@ -1,4 +1,11 @@
-{#- _sql_schema(name, schema): the SQL literal of a schema, whose fields stay in the order in which they are written.
+{#-
+description = "The SQL literal of a schema."
+arguments = [
+    ["name", "string", "function that is called, for the message"],
+    ["schema", "any", "mapping, list of names, or text"],
+]
+-#}
+{#- Its fields stay in the order in which they are written.
     schema: a mapping of fields to questions (none: the name says it all); a list of names; JSON Schema as a mapping,
     which becomes its text, because no SQL struct holds lists of mixed values; or text, a SQL type or JSON Schema. Text
     is quoted: a SQL expression could not be told from a type. -#}

@@ -1,4 +1,11 @@
-{#- _sql_texts(name, option, texts): the SQL list of an option that takes a list of texts. -#}
+{#-
+description = "The SQL list of an option that takes a list of texts."
+arguments = [
+    ["name", "string", "function that is called, for the message"],
+    ["option", "string", "name of the option"],
+    ["texts", "list[string]", "its value"],
+]
+-#}
 {% macro _sql_texts(name, option, texts) -%}
     {%- if not execute -%}
         {{ return('') }}

@@ -1,7 +1,17 @@
-{#- _stored(name, texts, options, setting, is_aggregate): the stored form of a call. Plain SQL over the Parquet files of
-    the result store, that any DuckDB reads without Python; NULL where nothing is stored. `inlay infer` computes what is
-    missing. Which files: <store>/calls/<md5 of the call's text>.json says so (see _call_text).
-    An aggregate's texts are one input: the JSON list that the function's own macro in udfs/ makes of a group's. -#}
+{#-
+description = "A lookup of stored answers in plain SQL. Reads the var inlay_store, or INLAY_STORE."
+arguments = [
+    ["name", "string", "name of the SQL function"],
+    ["texts", "list[string]", "SQL expressions, in order"],
+    ["options", "dict[string, any]", "Jinja values by option name"],
+    ["setting", "optional[list[any]]", "'labels', 'schema' or 'aspects', and its value; none where the function has no such argument"],
+    ["is_aggregate", "bool", "whether the first text is one of each row of a group"],
+]
+-#}
+{#- Plain SQL over the Parquet files of the result store, that any DuckDB reads without Python; NULL where nothing is
+    stored. `inlay infer` computes what is missing. Which files: <store>/calls/<md5 of the call's text>.json says so
+    (see _call_text).
+    An aggregate's texts are one input: the JSON list that the function's own SQL macro makes of a group's. -#}
 {% macro _stored(name, texts, options, setting, is_aggregate) -%}
     {%- set store = var('inlay_store', env_var('INLAY_STORE', '')) -%}
     {%- if not store -%}

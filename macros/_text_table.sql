@@ -1,4 +1,10 @@
-{#- _text_table(columns, rows): lines of an aligned table; whole numbers with thousands marks, numbers to the right. -#}
+{#-
+description = "Lines of an aligned table; whole numbers with thousands marks, numbers to the right."
+arguments = [
+    ["columns", "list[string]", "headings"],
+    ["rows", "list[any]", "one list of values per line"],
+]
+-#}
 {% macro _text_table(columns, rows) -%}
     {%- set cells = [] -%}
     {%- for row in rows -%}

@@ -1,5 +1,8 @@
-{#- _unsupported(name): refuses on a target that has no form of the function yet.
-    Only when SQL is really rendered: parsing, listing and `dbt deps` must work whatever the target is. -#}
+{#-
+description = "Refuses on a target that has no form of the function."
+arguments = [["name", "string", "function that is called"]]
+-#}
+{#- Only when SQL is really rendered: parsing, listing and `dbt deps` must work whatever the target is. -#}
 {% macro _unsupported(name) -%}
     {%- if execute -%}
         {%- do exceptions.raise_compiler_error(

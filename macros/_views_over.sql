@@ -1,4 +1,7 @@
-{#- _views_over(unique_id): names of the views that read a model, directly or through ephemeral models. -#}
+{#-
+description = "Names of the views that read a model, directly or through ephemeral models."
+arguments = [["unique_id", "string", "the model"]]
+-#}
 {% macro _views_over(unique_id) -%}
     {%- set views = [] -%}
     {%- for node in graph.nodes.values() -%}

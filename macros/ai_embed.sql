@@ -1,5 +1,8 @@
-{#- ai_embed(text, task=none, model=none, on_error=none, dim=none):
-    SQL expression of type FLOAT[], or FLOAT[dim] where dim is given. -#}
+{#-
+arguments = [
+    ["dim", "optional[int]", "width of the vector, e.g. 384: the column becomes FLOAT[384], which array functions and indexes need; another width is an error; none leaves FLOAT[]"],
+]
+-#}
 {% macro ai_embed(text, task=none, model=none, on_error=none, dim=none) -%}
     {{ return(adapter.dispatch('ai_embed', 'inlay')(text, task=task, model=model, on_error=on_error, dim=dim)) }}
 {%- endmacro %}

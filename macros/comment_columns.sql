@@ -1,6 +1,8 @@
-{#- comment_columns(): for a model's `post_hook`; says in the comment of each column that holds a model's answers which
-    call, model, fingerprint and precision they came from, after the column's own description. `dbt docs` and the
-    catalog show it. -#}
+{#-
+description = "For a post_hook: writes into the comment of each column that holds a model's answers which call, model, fingerprint and precision they came from."
+arguments = []
+-#}
+{#- They come after the column's own description. `dbt docs` and the catalog show the comment. -#}
 {% macro comment_columns() -%}
     {{ return(adapter.dispatch('comment_columns', 'inlay')()) }}
 {%- endmacro %}

@@ -1,7 +1,12 @@
-{#- explain(model=none, select=none, target_path='target'): for `dbt run-operation inlay.explain`, after `dbt compile`;
-    prints how the statements of models will run: what each call asks of a model, what is known, what the planner does.
-    Nothing is inferred. What the models are made from must have been built.
-    select: names of models, with * for any letters, or tag:name, in a list or separated by spaces. -#}
+{#-
+description = "For dbt run-operation, after dbt compile: prints how the statements of models will run, call by call: rows, distinct, known, to infer, tokens, what the planner does and why. No model runs."
+arguments = [
+    ["model", "optional[string]", "the name of one model"],
+    ["select", "any", "names of models, with * for any letters, or tag:name; a list, or separated by spaces"],
+    ["target_path", "string", "dbt's target folder; 'target' where none is given"],
+]
+-#}
+{#- What the models are made from must have been built. -#}
 {% macro explain(model=none, select=none, target_path='target') -%}
     {{ return(adapter.dispatch('explain', 'inlay')(model, select, target_path)) }}
 {%- endmacro %}

@@ -1,5 +1,8 @@
-{#- log_account(): for `on-run-end`; says what inlay did in this run, one line per function, then the failures.
-    print, not log: it is a result of the run, so it shows under --quiet too; --no-print silences it. -#}
+{#-
+description = "For on-run-end: prints one line per function with rows, distinct inputs, known, inferred, failed, tokens, seconds and device of this run, then why inputs failed. --no-print silences it. Says nothing when no model was asked, and does nothing on compile, show, docs generate or a target without inlay."
+arguments = []
+-#}
+{#- print, not log: it is a result of the run, so it shows under --quiet too. -#}
 {% macro log_account() -%}
     {{ return(adapter.dispatch('log_account', 'inlay')()) }}
 {%- endmacro %}

@@ -1,6 +1,8 @@
-{#- plan(target_path='target'): for `dbt run-operation inlay.plan`, after `dbt compile`; prints what the next run would
-    ask of models, per dbt model: rows, distinct, known, to infer, tokens, seconds. Nothing is inferred.
-    What the models are made from must have been built; `inlay plan`, on the command line, needs seeds and sources
+{#-
+description = "For dbt run-operation, after dbt compile: prints what the next run would ask of models, per node. No model runs."
+arguments = [["target_path", "string", "dbt's target folder; 'target' where none is given"]]
+-#}
+{#- What the models are made from must have been built; `inlay plan`, on the command line, needs seeds and sources
     alone. -#}
 {% macro plan(target_path='target') -%}
     {{ return(adapter.dispatch('plan', 'inlay')(target_path)) }}

@@ -1,22 +1,15 @@
 /*
 summary = "Every label that fits a text, best first; an empty list when none does."
-args = [
-    ["text", "VARCHAR", "the text"],
-    ["labels", "VARCHAR[] or STRUCT(label VARCHAR, description VARCHAR)[]", "what to choose from; NULL means the own labels of a classifier", "NULL"],
-]
+args = ["text", "labels"]
 options = [
     ["threshold", "DOUBLE", "NULL", "lowest score that counts; an embedding model needs it, others default to 0.5"],
-    ["template", "VARCHAR", "NULL", "how a label becomes a sentence, e.g. 'This text is about {label}.'; NULL means the model's own"],
-    ["model", "VARCHAR", "NULL", "registered model; NULL means the configured default"],
-    ["on_error", "VARCHAR", "NULL", "'null': a failed row is NULL and listed in inlay_errors(); 'raise': the statement stops"],
+    "template",
+    "model",
+    "on_error",
 ]
 returns = "VARCHAR[]"
-scores  = true
-nulls   = "NULL text gives NULL; NULL labels need a model with labels of its own"
-pure    = true
-cost    = "tokens"
-errors  = ["UnknownModelError", "CannotServeError", "RowsFailedError"]
+answer = "classify_multi.bind"
+scores = true
+nulls = "NULL text gives NULL; NULL labels need a model with labels of its own"
 example = "SELECT ai_classify_multi('late and broken', ['delivery', 'defect', 'praise'], threshold := 0.2)"
 */
-CREATE MACRO ai_classify_multi(text, labels := NULL, threshold := NULL, template := NULL, model := NULL, on_error := NULL) AS
-    system.main.ai_classify_multi(text, labels, {'threshold': threshold, 'template': template, 'model': model, 'on_error': on_error, 'statement': hash(txid_current(), current_query())});

@@ -1,22 +1,15 @@
 /*
 summary = "Values out of a text: a STRUCT with a field for each question."
 args = [
-    ["text", "VARCHAR", "the text"],
+    "text",
     ["schema", "STRUCT, VARCHAR[] or VARCHAR", "{'field': 'question'}, a list of names, a SQL type such as 'STRUCT(name VARCHAR, age INTEGER)', or JSON Schema; a constant (for one that differs from row to row see ai_extract_json)"],
 ]
-options = [
-    ["instructions", "VARCHAR", "NULL", "more to say to the model"],
-    ["max_tokens", "INTEGER", "NULL", "tokens that a reply may have; NULL means the model's max_output_tokens"],
-    ["model", "VARCHAR", "NULL", "registered language model; NULL means language_model of the settings, or the default"],
-    ["on_error", "VARCHAR", "NULL", "'null': a failed row is NULL and listed in inlay_errors(); 'raise': the statement stops"],
-]
+options = ["instructions", "max_tokens", "language_model", "on_error"]
 returns = "VARCHAR"
+answer = "extract.bind"
 language_model = true
-typed   = true
-nulls   = "NULL text gives NULL; a field that the text does not answer is NULL"
-pure    = true
-cost    = "tokens"
-errors  = ["UnknownModelError", "CannotServeError", "RowsFailedError"]
+typed = true
+nulls = "NULL text gives NULL; a field that the text does not answer is NULL"
 example = "SELECT ai_extract('Ann, 41, from Oslo', {'name': 'Who is it?', 'town': 'Where from?'}).town"
 # left([schema]…, 0) is the empty text. With it DuckDB waits for the call to ask whether the structure is a constant;
 # without it, it asks when the macro is made.

@@ -1,21 +1,10 @@
 /*
 summary = "A text with personal data replaced by [EMAIL], [CARD] and so on."
-args = [
-    ["text", "VARCHAR", "the text"],
-]
-options = [
-    ["categories", "VARCHAR[]", "NULL", "what to find; NULL means all that the rules find: email, card, iban, ip, phone, ssn, url, and with a language model names and addresses too"],
-    ["max_tokens", "INTEGER", "NULL", "tokens that a language model's reply may have; NULL means its max_output_tokens"],
-    ["model", "VARCHAR", "NULL", "'rules' (default): patterns and checksums, no model; a language model finds other categories as well, such as 'name'"],
-    ["on_error", "VARCHAR", "NULL", "'null': a failed row is NULL and listed in inlay_errors(); 'raise': the statement stops"],
-]
+args = ["text"]
+options = ["categories", "max_tokens", "rules_or_language_model", "on_error"]
 returns = "VARCHAR"
-model   = "rules"
-nulls   = "NULL in any argument gives NULL; no model call"
-pure    = true
-cost    = "free with the rules, else tokens"
-errors  = ["UnknownModelError", "CannotServeError", "RowsFailedError"]
+answer = "personal.bind_redact"
+model = "rules"
+cost = "free with the rules, else tokens"
 example = "SELECT ai_redact('Write to jo@example.com')"
 */
-CREATE MACRO ai_redact(text, categories := NULL, max_tokens := NULL, model := NULL, on_error := NULL) AS
-    system.main.ai_redact(text, {'categories': categories, 'max_tokens': max_tokens, 'model': model, 'on_error': on_error, 'statement': hash(txid_current(), current_query())});

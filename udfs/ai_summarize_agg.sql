@@ -3,20 +3,11 @@ summary = "The summary of the texts of a group; texts that do not fit the model 
 args = [
     ["texts", "VARCHAR", "a text of each row"],
 ]
-options = [
-    ["max_words", "INTEGER", "NULL", "about how many words; NULL leaves it to the model"],
-    ["max_tokens", "INTEGER", "NULL", "tokens that a reply may have; NULL means the model's max_output_tokens"],
-    ["model", "VARCHAR", "NULL", "registered language model; NULL means language_model of the settings, or the default"],
-    ["on_error", "VARCHAR", "NULL", "'null': a failed row is NULL and listed in inlay_errors(); 'raise': the statement stops"],
-]
+options = ["max_words", "max_tokens", "language_model", "on_error"]
 returns = "VARCHAR"
-kind    = "aggregate"
+answer = "summarize.bind_summarize_agg"
+kind = "aggregate"
 language_model = true
-nulls   = "NULL texts are left out; a group without any gives NULL"
-pure    = true
-cost    = "tokens"
-errors  = ["UnknownModelError", "CannotServeError", "RowsFailedError"]
+nulls = "NULL texts are left out; a group without any gives NULL"
 example = "SELECT ai_summarize_agg(body) FROM (VALUES ('the lamp is fine'), ('the lamp broke')) t(body)"
 */
-CREATE MACRO ai_summarize_agg(texts, max_words := NULL, max_tokens := NULL, model := NULL, on_error := NULL) AS
-    system.main.ai_summarize_agg(to_json(list(texts ORDER BY texts) FILTER (WHERE texts IS NOT NULL))::VARCHAR, {'max_words': max_words, 'max_tokens': max_tokens, 'model': model, 'on_error': on_error, 'statement': hash(txid_current(), current_query())});

@@ -1,22 +1,18 @@
 /*
 summary = "A text in another language."
 args = [
-    ["text", "VARCHAR", "the text"],
+    "text",
     ["language", "VARCHAR", "the language to translate to, in words: 'German'"],
 ]
 options = [
-    ["source", "VARCHAR", "NULL", "the language of the text; NULL lets the model see for itself"],
-    ["max_tokens", "INTEGER", "NULL", "tokens that a reply may have; NULL means the model's max_output_tokens"],
-    ["model", "VARCHAR", "NULL", "registered language model; NULL means language_model of the settings, or the default"],
-    ["on_error", "VARCHAR", "NULL", "'null': a failed row is NULL and listed in inlay_errors(); 'raise': the statement stops"],
+    ["source", "VARCHAR", "NULL", "the language of the text; default: the model decides"],
+    "max_tokens",
+    "language_model",
+    "on_error",
 ]
+quoted = ["language"]
 returns = "VARCHAR"
+answer = "rewrite.bind_translate"
 language_model = true
-nulls   = "NULL in any argument gives NULL; no model call"
-pure    = true
-cost    = "tokens"
-errors  = ["UnknownModelError", "CannotServeError", "RowsFailedError"]
 example = "SELECT ai_translate('Good morning', 'German')"
 */
-CREATE MACRO ai_translate(text, language, source := NULL, max_tokens := NULL, model := NULL, on_error := NULL) AS
-    system.main.ai_translate(text, language, {'source': source, 'max_tokens': max_tokens, 'model': model, 'on_error': on_error, 'statement': hash(txid_current(), current_query())});

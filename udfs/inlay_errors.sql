@@ -1,11 +1,6 @@
 /*
 summary = "The rows that got no answer since attaching, with the reason."
-args    = []
+args = []
 returns = "TABLE"
-nulls   = "-"
-pure    = false
-cost    = "free"
 example = "FROM inlay_errors()"
 */
-CREATE MACRO inlay_errors() AS TABLE
-    SELECT unnest(system.main._inlay_errors(0), recursive := true);

@@ -22,11 +22,14 @@ from inlay.client.connection import Connection
 from inlay.functions.definitions import all_definitions
 from inlay.store.calls import call_file
 from support.dbt_runs import MACROS, Project
-from support.macros_alone import Macros, Refused
+from support.macros_alone import Macros, Refused, macro_files
 from support.paths import TESTS
 
 CALLED = {spec.name: spec for spec in all_definitions().values() if not spec.is_table}
 AI_MACROS = sorted(name for base in CALLED for name in (base, f"try_{base}"))
+
+GENERATED = MACROS / "generated"
+FILES = {file.stem: file for file in macro_files(MACROS)}
 
 # What a macro takes beyond its SQL function: a cast that SQL writes behind the call.
 ONLY_IN_DBT = {"ai_embed": ["dim"]}
@@ -38,21 +41,21 @@ def arguments_of(file: Path) -> dict[str, list[str]]:
     return {macro.name: [argument.name for argument in macro.args] for macro in parsed.find_all(nodes.Macro)}
 
 
-DOCUMENTED = {entry["name"]: entry for entry in yaml.safe_load((MACROS / "macros.yml").read_text("utf-8"))["macros"]}
+DOCUMENTED = {entry["name"]: entry for entry in yaml.safe_load((GENERATED / "macros.yml").read_text("utf-8"))["macros"]}
 
 
 @pytest.mark.parametrize("name", AI_MACROS)
 def test_a_macro_takes_what_its_sql_function_takes(name: str) -> None:
     spec = CALLED[name.removeprefix("try_")]
     expected = [argument.name for argument in (*spec.args, *spec.options)] + ONLY_IN_DBT.get(name, [])
-    assert arguments_of(MACROS / f"{name}.sql") == {
+    assert arguments_of(FILES[name]) == {
         name: expected,
         f"default__{name}": expected,
         f"duckdb__{name}": expected,
     }
 
 
-@pytest.mark.parametrize("file", sorted(MACROS.glob("*.sql")), ids=lambda file: file.stem)
+@pytest.mark.parametrize("file", FILES.values(), ids=lambda file: file.stem)
 def test_each_file_holds_one_documented_macro(file: Path) -> None:
     macros = arguments_of(file)
     public = [name for name in macros if not name.startswith(("default__", "duckdb__"))]
@@ -66,7 +69,7 @@ def test_each_file_holds_one_documented_macro(file: Path) -> None:
 
 
 def test_no_macro_is_documented_that_does_not_exist() -> None:
-    assert set(DOCUMENTED) == {file.stem for file in MACROS.glob("*.sql")}
+    assert set(DOCUMENTED) == set(FILES)
 
 
 @pytest.mark.parametrize("name", AI_MACROS)
@@ -76,7 +79,7 @@ def test_each_macro_is_used_in_the_test_project_and_refuses_elsewhere_under_its_
         for model in ("every_macro", "language_models", "per_group")
     ]
     assert any(f"inlay.{name}(" in file.read_text("utf-8") for file in used)
-    macro = (MACROS / f"{name}.sql").read_text("utf-8")
+    macro = FILES[name].read_text("utf-8")
     assert f"adapter.dispatch('{name}', 'inlay')" in macro
     assert f"inlay._unsupported('{name}')" in macro
     assert f"inlay._call('{name}'" in macro

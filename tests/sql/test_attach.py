@@ -388,7 +388,7 @@ def test_the_example_of_every_definition_runs(wrapped: Any, name: str) -> None:
 
 
 def test_a_folder_of_definitions_adds_functions(tmp_path: Path, con: Con) -> None:
-    header = 'summary = "s"\nargs = [["text", "VARCHAR", "t"]]\nreturns = "VARCHAR"\nnulls = "n"\npure = true\n'
+    header = 'summary = "s"\nargs = [["text", "VARCHAR", "t"]]\nreturns = "VARCHAR"\nnulls = "n"\n'
     (tmp_path / "ticket_topic.sql").write_text(
         f'/*\n{header}cost = "tokens"\nexample = "SELECT ticket_topic(\'x\')"\n*/\n'
         "CREATE MACRO ticket_topic(text, model := NULL) AS inlay.ai_classify(text, ['a', 'b'], model := model);"

@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Callable, Sequence
 from functools import cache
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -22,10 +23,15 @@ class Refused(Exception):
     """What dbt calls a compilation error."""
 
 
+def macro_files(folder: Path) -> list[Path]:
+    """Of the package in this folder: those that are written by hand and those that are generated, one macro each."""
+    return sorted([*folder.glob("*.sql"), *(folder / "generated").glob("*.sql")])
+
+
 @cache
-def _templates() -> list[Template]:
+def _templates(folder: Path) -> list[Template]:
     environment = Environment(extensions=["jinja2.ext.do"])
-    return [environment.from_string(file.read_text("utf-8")) for file in MACROS.glob("*.sql")]
+    return [environment.from_string(file.read_text("utf-8")) for file in macro_files(folder)]
 
 
 class _Returned(Exception):
@@ -37,6 +43,7 @@ class Macros:
     """`macros.ai_embed('body')`: what the macro gives on a DuckDB target.
 
     variables: dbt's vars. query: rows of a SQL statement, for a macro that runs one. execute: false while dbt parses.
+    folder: of the package.
     """
 
     def __init__(
@@ -45,6 +52,7 @@ class Macros:
         *,
         query: Callable[[str], Sequence[Any]] | None = None,
         execute: bool = True,
+        folder: Path = MACROS,
     ) -> None:
         known = variables or {}
         words: dict[str, Any] = {
@@ -62,7 +70,7 @@ class Macros:
             "return": _return,
         }
         self._macros: dict[str, Any] = {}
-        for template in _templates():
+        for template in _templates(folder):
             context = template.new_context(words)
             list(template.root_render_func(context))
             self._macros.update(context.vars)

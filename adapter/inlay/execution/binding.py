@@ -128,7 +128,7 @@ class Binding:
             raise ConfigError(f"{spec.name}: model is {name!r}; it must be the name of a registered model.")
         proxy = self._proxy(spec, given) if has_targets(given) else None
         call = Call(spec.name, self.model(name, spec.name), given, labels, proxy)
-        return BoundCall(spec, call, bind_of(spec.name)(call), on_error, text)
+        return BoundCall(spec, call, bind_of(spec)(call), on_error, text)
 
     def default_model(self, spec: FunctionSpec) -> str:
         """The model of a call that names none."""

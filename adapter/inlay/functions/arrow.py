@@ -8,28 +8,16 @@ import numpy as np
 import pyarrow as pa
 
 from inlay.arrays import Bools, vector_array
+from inlay.functions.arrow_types import arrow_type
 from inlay.functions.contract import Answers
 from inlay.functions.spec import FunctionSpec
 
-# The SQL types that a definition may return, as DuckDB reads them from Arrow.
-_TYPES: dict[str, pa.DataType] = {
-    "VARCHAR": pa.string(),
-    "VARCHAR[]": pa.list_(pa.string()),
-    "BOOLEAN": pa.bool_(),
-    "DOUBLE": pa.float64(),
-    "INTEGER": pa.int32(),
-    "FLOAT[]": pa.list_(pa.float32()),
-    "MAP(VARCHAR, VARCHAR)": pa.map_(pa.string(), pa.string()),
-    "STRUCT(category VARCHAR, start INTEGER, length INTEGER, text VARCHAR)[]": pa.list_(
-        pa.struct([("category", pa.string()), ("start", pa.int32()), ("length", pa.int32()), ("text", pa.string())])
-    ),
-}
-_SCORES = pa.map_(pa.string(), pa.float64())
+_SCORES = arrow_type("MAP(VARCHAR, DOUBLE)")
 
 
 def answer_schema(spec: FunctionSpec) -> pa.Schema:
     """value, confidence and, where the definition has them, scores: what is stored of an answer."""
-    fields = [("value", _TYPES[spec.returns]), ("confidence", pa.float64())]
+    fields = [("value", arrow_type(spec.returns)), ("confidence", pa.float64())]
     return pa.schema(fields + ([("scores", _SCORES)] if spec.scores else []))
 
 
@@ -68,7 +56,7 @@ def _joined(column: pa.ChunkedArray) -> pa.Array:
 
 def _values(answers: Answers, returns: str) -> pa.Array:
     if not isinstance(answers.values, np.ndarray):
-        return pa.array(answers.values, type=_TYPES[returns])
+        return pa.array(answers.values, type=arrow_type(returns))
     mask = np.zeros(len(answers.values), dtype=np.bool_)
     mask[list(answers.errors)] = True
     return vector_array(answers.values, mask)

@@ -19,10 +19,13 @@ def reference_page(specs: Iterable[FunctionSpec]) -> str:
     lines = [
         "# SQL functions",
         "",
-        "Written from `udfs/` by `inlay functions --markdown > docs/functions.md`; edit there.",
+        "Written from the headers in `udfs/` by `make docs`; edit there.",
         "",
         "Every function `ai_x` has a twin `try_ai_x` with the same arguments. It gives a struct of the value, the",
         "error of a row that got no answer, the confidence, the model's name and whether the answer was known.",
+        "",
+        "A call stops the statement with `UnknownModelError`, with `CannotServeError` where the model is of another",
+        "kind than the function needs, and with `RowsFailedError` where a row failed under `on_error := 'raise'`.",
         "",
         "| function | gives | |",
         "|---|---|---|",
@@ -40,8 +43,6 @@ def reference_page(specs: Iterable[FunctionSpec]) -> str:
         ]
         if not spec.is_table:
             lines += [f"- nulls: {spec.nulls}", f"- cost: {spec.cost}"]
-        if spec.errors:
-            lines += [f"- errors: {', '.join(f'`{error}`' for error in spec.errors)}"]
         lines += [""]
     return "\n".join(lines)
 

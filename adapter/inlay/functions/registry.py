@@ -1,40 +1,28 @@
-"""Function name → what binds its calls. The SQL side of each name is its file in udfs/.
+"""What binds a function's calls: the Python function that its header in udfs/ names, as in answer = "classify.bind".
 
-A function's module is imported with its first call: a process that asks for vectors has no use for telephone numbers.
+The module is imported with the function's first call: a process that asks for vectors has no use for telephone numbers.
 """
 
 from __future__ import annotations
 
 import importlib
 
+from inlay.errors import ConfigError
 from inlay.functions.contract import Bind
-
-FUNCTIONS: dict[str, str] = {
-    "ai_embed": "embed.bind",
-    "ai_similarity": "similarity.bind",
-    "ai_classify": "classify.bind",
-    "ai_classify_multi": "classify_multi.bind",
-    "ai_filter": "filter.bind",
-    "ai_score": "score.bind",
-    "ai_sentiment": "sentiment.bind",
-    "ai_sentiment_by_aspect": "sentiment_by_aspect.bind",
-    "ai_rerank": "rerank.bind",
-    "ai_complete": "complete.bind",
-    "ai_extract": "extract.bind",
-    "ai_extract_json": "extract.bind",
-    "ai_summarize": "summarize.bind_summarize",
-    "ai_translate": "rewrite.bind_translate",
-    "ai_fix_grammar": "rewrite.bind_fix_grammar",
-    "ai_redact": "personal.bind_redact",
-    "ai_detect_pii": "personal.bind_detect",
-    "ai_agg": "summarize.bind_agg",
-    "ai_summarize_agg": "summarize.bind_summarize_agg",
-    "ai_count_tokens": "count_tokens.bind",
-}
-"""module.function in this package."""
+from inlay.functions.spec import FunctionSpec
 
 
-def bind_of(function: str) -> Bind:
-    module, _, name = FUNCTIONS[function].partition(".")
-    bind: Bind = getattr(importlib.import_module(f"inlay.functions.{module}"), name)
+def bind_of(spec: FunctionSpec) -> Bind:
+    """Raises ConfigError where the header names nothing, or nothing that there is."""
+    module, _, name = (spec.answer or "").rpartition(".")
+    where = f"inlay.functions.{module}"
+    try:
+        bind: Bind = getattr(importlib.import_module(where), name)
+    except (ModuleNotFoundError, AttributeError) as error:
+        if isinstance(error, ModuleNotFoundError) and error.name != where:
+            raise  # the module is there; what it imports is not
+        raise ConfigError(
+            f"{spec.path}: answer is {spec.answer!r}; it must name a function of a module in inlay/functions, such as "
+            "'classify.bind'."
+        ) from error
     return bind

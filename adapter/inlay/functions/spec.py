@@ -28,8 +28,11 @@ class Argument:
 class FunctionSpec:
     """One file of udfs/: what a SQL function takes, gives and costs, and the macro that defines it.
 
-    typed: the answer is JSON, which the macro turns into a STRUCT of the schema's fields. default_model: the model
-    where a call names none. language_model: only a language model answers, so that of the settings is meant.
+    answer: 'module.function' of this package that binds a call (registry.py); None for a macro over other functions.
+    quoted: arguments that a dbt macro takes as plain words and quotes itself; it takes the others as SQL expressions.
+    scores: whether the answer comes with a score for each label. typed: the answer is JSON, which the macro turns into
+    a STRUCT of the schema's fields. default_model: the model where a call names none. language_model: only a language
+    model answers, so that of the settings is meant.
     """
 
     name: str
@@ -38,13 +41,13 @@ class FunctionSpec:
     options: tuple[Argument, ...]
     returns: str
     nulls: str
-    pure: bool
     cost: str
-    errors: tuple[str, ...]
     example: str
     kind: Literal["scalar", "aggregate", "table"]
     macro: str
     path: Path
+    answer: str | None = None
+    quoted: tuple[str, ...] = ()
     scores: bool = False
     typed: bool = False
     default_model: str | None = None

@@ -1,0 +1,9 @@
+{#- Written by `make docs` from the headers in udfs/; edit there. -#}
+{#- _option_kinds(): what kind of value each option takes, by its name; one that is not here is text. -#}
+{% macro _option_kinds() -%}
+    {{ return({
+        'agreement': 'number', 'aspects': 'texts', 'categories': 'texts', 'labels': 'labels', 'max_tokens': 'integer',
+        'max_words': 'integer', 'precision': 'number', 'probability': 'number', 'recall': 'number', 'schema': 'schema',
+        'seed': 'integer', 'stop': 'texts', 'temperature': 'number', 'threshold': 'number'
+    }) }}
+{%- endmacro %}

@@ -1,0 +1,28 @@
+{#- Written by `make docs` from udfs/ai_classify.sql; edit there. -#}
+{#- ai_classify(text, labels=none, template=none, agreement=none, probability=none, proxy=none, model=none,
+    on_error=none): SQL expression of type VARCHAR. -#}
+{% macro ai_classify(
+    text, labels=none, template=none, agreement=none, probability=none, proxy=none, model=none, on_error=none
+) -%}
+    {{ return(adapter.dispatch('ai_classify', 'inlay')(
+        text, labels=labels, template=template, agreement=agreement, probability=probability, proxy=proxy, model=model,
+        on_error=on_error
+    )) }}
+{%- endmacro %}
+
+{% macro default__ai_classify(
+    text, labels=none, template=none, agreement=none, probability=none, proxy=none, model=none, on_error=none
+) -%}
+    {{ return(inlay._unsupported('ai_classify')) }}
+{%- endmacro %}
+
+{% macro duckdb__ai_classify(
+    text, labels=none, template=none, agreement=none, probability=none, proxy=none, model=none, on_error=none
+) -%}
+    {%- set arguments = [text] -%}
+    {%- set options = {
+        'template': template, 'agreement': agreement, 'probability': probability, 'proxy': proxy, 'model': model,
+        'on_error': on_error
+    } -%}
+    {{ return(inlay._call('ai_classify', arguments, options, setting=('labels', labels))) }}
+{%- endmacro %}

@@ -1,0 +1,18 @@
+{#- Written by `make docs` from udfs/ai_extract_json.sql; edit there. -#}
+{#- ai_extract_json(text, schema, instructions=none, max_tokens=none, model=none, on_error=none): SQL expression of type
+    VARCHAR. -#}
+{% macro ai_extract_json(text, schema, instructions=none, max_tokens=none, model=none, on_error=none) -%}
+    {{ return(adapter.dispatch('ai_extract_json', 'inlay')(
+        text, schema, instructions=instructions, max_tokens=max_tokens, model=model, on_error=on_error
+    )) }}
+{%- endmacro %}
+
+{% macro default__ai_extract_json(text, schema, instructions=none, max_tokens=none, model=none, on_error=none) -%}
+    {{ return(inlay._unsupported('ai_extract_json')) }}
+{%- endmacro %}
+
+{% macro duckdb__ai_extract_json(text, schema, instructions=none, max_tokens=none, model=none, on_error=none) -%}
+    {%- set arguments = [text] -%}
+    {%- set options = {'instructions': instructions, 'max_tokens': max_tokens, 'model': model, 'on_error': on_error} -%}
+    {{ return(inlay._call('ai_extract_json', arguments, options, setting=('schema', schema))) }}
+{%- endmacro %}

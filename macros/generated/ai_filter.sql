@@ -1,0 +1,31 @@
+{#- Written by `make docs` from udfs/ai_filter.sql; edit there. -#}
+{#- ai_filter(text, predicate, threshold=none, recall=none, precision=none, probability=none, proxy=none, model=none,
+    on_error=none): SQL expression of type BOOLEAN. -#}
+{% macro ai_filter(
+    text, predicate, threshold=none, recall=none, precision=none, probability=none, proxy=none, model=none,
+    on_error=none
+) -%}
+    {{ return(adapter.dispatch('ai_filter', 'inlay')(
+        text, predicate, threshold=threshold, recall=recall, precision=precision, probability=probability, proxy=proxy,
+        model=model, on_error=on_error
+    )) }}
+{%- endmacro %}
+
+{% macro default__ai_filter(
+    text, predicate, threshold=none, recall=none, precision=none, probability=none, proxy=none, model=none,
+    on_error=none
+) -%}
+    {{ return(inlay._unsupported('ai_filter')) }}
+{%- endmacro %}
+
+{% macro duckdb__ai_filter(
+    text, predicate, threshold=none, recall=none, precision=none, probability=none, proxy=none, model=none,
+    on_error=none
+) -%}
+    {%- set arguments = [text, inlay._sql_option('ai_filter', 'predicate', predicate)] -%}
+    {%- set options = {
+        'threshold': threshold, 'recall': recall, 'precision': precision, 'probability': probability, 'proxy': proxy,
+        'model': model, 'on_error': on_error
+    } -%}
+    {{ return(inlay._call('ai_filter', arguments, options)) }}
+{%- endmacro %}

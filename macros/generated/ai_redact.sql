@@ -1,0 +1,17 @@
+{#- Written by `make docs` from udfs/ai_redact.sql; edit there. -#}
+{#- ai_redact(text, categories=none, max_tokens=none, model=none, on_error=none): SQL expression of type VARCHAR. -#}
+{% macro ai_redact(text, categories=none, max_tokens=none, model=none, on_error=none) -%}
+    {{ return(adapter.dispatch('ai_redact', 'inlay')(
+        text, categories=categories, max_tokens=max_tokens, model=model, on_error=on_error
+    )) }}
+{%- endmacro %}
+
+{% macro default__ai_redact(text, categories=none, max_tokens=none, model=none, on_error=none) -%}
+    {{ return(inlay._unsupported('ai_redact')) }}
+{%- endmacro %}
+
+{% macro duckdb__ai_redact(text, categories=none, max_tokens=none, model=none, on_error=none) -%}
+    {%- set arguments = [text] -%}
+    {%- set options = {'categories': categories, 'max_tokens': max_tokens, 'model': model, 'on_error': on_error} -%}
+    {{ return(inlay._call('ai_redact', arguments, options)) }}
+{%- endmacro %}

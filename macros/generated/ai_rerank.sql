@@ -1,0 +1,15 @@
+{#- Written by `make docs` from udfs/ai_rerank.sql; edit there. -#}
+{#- ai_rerank(query, document, model=none, on_error=none): SQL expression of type DOUBLE. -#}
+{% macro ai_rerank(query, document, model=none, on_error=none) -%}
+    {{ return(adapter.dispatch('ai_rerank', 'inlay')(query, document, model=model, on_error=on_error)) }}
+{%- endmacro %}
+
+{% macro default__ai_rerank(query, document, model=none, on_error=none) -%}
+    {{ return(inlay._unsupported('ai_rerank')) }}
+{%- endmacro %}
+
+{% macro duckdb__ai_rerank(query, document, model=none, on_error=none) -%}
+    {%- set arguments = [query, document] -%}
+    {%- set options = {'model': model, 'on_error': on_error} -%}
+    {{ return(inlay._call('ai_rerank', arguments, options)) }}
+{%- endmacro %}

@@ -1,0 +1,15 @@
+{#- Written by `make docs` from udfs/ai_sentiment_by_aspect.sql; edit there. -#}
+{#- ai_sentiment_by_aspect(text, aspects, model=none, on_error=none): SQL expression of type MAP(VARCHAR, VARCHAR). -#}
+{% macro ai_sentiment_by_aspect(text, aspects, model=none, on_error=none) -%}
+    {{ return(adapter.dispatch('ai_sentiment_by_aspect', 'inlay')(text, aspects, model=model, on_error=on_error)) }}
+{%- endmacro %}
+
+{% macro default__ai_sentiment_by_aspect(text, aspects, model=none, on_error=none) -%}
+    {{ return(inlay._unsupported('ai_sentiment_by_aspect')) }}
+{%- endmacro %}
+
+{% macro duckdb__ai_sentiment_by_aspect(text, aspects, model=none, on_error=none) -%}
+    {%- set arguments = [text] -%}
+    {%- set options = {'model': model, 'on_error': on_error} -%}
+    {{ return(inlay._call('ai_sentiment_by_aspect', arguments, options, setting=('aspects', aspects))) }}
+{%- endmacro %}

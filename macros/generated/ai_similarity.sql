@@ -1,0 +1,15 @@
+{#- Written by `make docs` from udfs/ai_similarity.sql; edit there. -#}
+{#- ai_similarity(a, b, model=none, on_error=none): SQL expression of type DOUBLE. -#}
+{% macro ai_similarity(a, b, model=none, on_error=none) -%}
+    {{ return(adapter.dispatch('ai_similarity', 'inlay')(a, b, model=model, on_error=on_error)) }}
+{%- endmacro %}
+
+{% macro default__ai_similarity(a, b, model=none, on_error=none) -%}
+    {{ return(inlay._unsupported('ai_similarity')) }}
+{%- endmacro %}
+
+{% macro duckdb__ai_similarity(a, b, model=none, on_error=none) -%}
+    {%- set arguments = [a, b] -%}
+    {%- set options = {'model': model, 'on_error': on_error} -%}
+    {{ return(inlay._call('ai_similarity', arguments, options)) }}
+{%- endmacro %}

@@ -1,0 +1,17 @@
+{#- Written by `make docs` from udfs/ai_summarize.sql; edit there. -#}
+{#- ai_summarize(text, max_words=none, max_tokens=none, model=none, on_error=none): SQL expression of type VARCHAR. -#}
+{% macro ai_summarize(text, max_words=none, max_tokens=none, model=none, on_error=none) -%}
+    {{ return(adapter.dispatch('ai_summarize', 'inlay')(
+        text, max_words=max_words, max_tokens=max_tokens, model=model, on_error=on_error
+    )) }}
+{%- endmacro %}
+
+{% macro default__ai_summarize(text, max_words=none, max_tokens=none, model=none, on_error=none) -%}
+    {{ return(inlay._unsupported('ai_summarize')) }}
+{%- endmacro %}
+
+{% macro duckdb__ai_summarize(text, max_words=none, max_tokens=none, model=none, on_error=none) -%}
+    {%- set arguments = [text] -%}
+    {%- set options = {'max_words': max_words, 'max_tokens': max_tokens, 'model': model, 'on_error': on_error} -%}
+    {{ return(inlay._call('ai_summarize', arguments, options)) }}
+{%- endmacro %}

@@ -1,0 +1,18 @@
+{#- Written by `make docs` from udfs/ai_translate.sql; edit there. -#}
+{#- ai_translate(text, language, source=none, max_tokens=none, model=none, on_error=none): SQL expression of type
+    VARCHAR. -#}
+{% macro ai_translate(text, language, source=none, max_tokens=none, model=none, on_error=none) -%}
+    {{ return(adapter.dispatch('ai_translate', 'inlay')(
+        text, language, source=source, max_tokens=max_tokens, model=model, on_error=on_error
+    )) }}
+{%- endmacro %}
+
+{% macro default__ai_translate(text, language, source=none, max_tokens=none, model=none, on_error=none) -%}
+    {{ return(inlay._unsupported('ai_translate')) }}
+{%- endmacro %}
+
+{% macro duckdb__ai_translate(text, language, source=none, max_tokens=none, model=none, on_error=none) -%}
+    {%- set arguments = [text, inlay._sql_option('ai_translate', 'language', language)] -%}
+    {%- set options = {'source': source, 'max_tokens': max_tokens, 'model': model, 'on_error': on_error} -%}
+    {{ return(inlay._call('ai_translate', arguments, options)) }}
+{%- endmacro %}

@@ -1,0 +1,18 @@
+{#- Written by `make docs` from udfs/ai_agg.sql; edit there. -#}
+{#- try_ai_agg(texts, instruction, max_tokens=none, model=none, on_error=none): SQL expression of type STRUCT(value
+    VARCHAR, error VARCHAR, confidence DOUBLE, model VARCHAR, cached BOOLEAN). -#}
+{% macro try_ai_agg(texts, instruction, max_tokens=none, model=none, on_error=none) -%}
+    {{ return(adapter.dispatch('try_ai_agg', 'inlay')(
+        texts, instruction, max_tokens=max_tokens, model=model, on_error=on_error
+    )) }}
+{%- endmacro %}
+
+{% macro default__try_ai_agg(texts, instruction, max_tokens=none, model=none, on_error=none) -%}
+    {{ return(inlay._unsupported('try_ai_agg')) }}
+{%- endmacro %}
+
+{% macro duckdb__try_ai_agg(texts, instruction, max_tokens=none, model=none, on_error=none) -%}
+    {%- set arguments = [texts, inlay._sql_option('try_ai_agg', 'instruction', instruction)] -%}
+    {%- set options = {'max_tokens': max_tokens, 'model': model, 'on_error': on_error} -%}
+    {{ return(inlay._call('try_ai_agg', arguments, options, is_aggregate=true)) }}
+{%- endmacro %}

@@ -1,0 +1,18 @@
+{#- Written by `make docs` from udfs/ai_extract_json.sql; edit there. -#}
+{#- try_ai_extract_json(text, schema, instructions=none, max_tokens=none, model=none, on_error=none): SQL expression of
+    type STRUCT(value VARCHAR, error VARCHAR, confidence DOUBLE, model VARCHAR, cached BOOLEAN). -#}
+{% macro try_ai_extract_json(text, schema, instructions=none, max_tokens=none, model=none, on_error=none) -%}
+    {{ return(adapter.dispatch('try_ai_extract_json', 'inlay')(
+        text, schema, instructions=instructions, max_tokens=max_tokens, model=model, on_error=on_error
+    )) }}
+{%- endmacro %}
+
+{% macro default__try_ai_extract_json(text, schema, instructions=none, max_tokens=none, model=none, on_error=none) -%}
+    {{ return(inlay._unsupported('try_ai_extract_json')) }}
+{%- endmacro %}
+
+{% macro duckdb__try_ai_extract_json(text, schema, instructions=none, max_tokens=none, model=none, on_error=none) -%}
+    {%- set arguments = [text] -%}
+    {%- set options = {'instructions': instructions, 'max_tokens': max_tokens, 'model': model, 'on_error': on_error} -%}
+    {{ return(inlay._call('try_ai_extract_json', arguments, options, setting=('schema', schema))) }}
+{%- endmacro %}

@@ -1,0 +1,16 @@
+{#- Written by `make docs` from udfs/ai_rerank.sql; edit there. -#}
+{#- try_ai_rerank(query, document, model=none, on_error=none): SQL expression of type STRUCT(value DOUBLE, error
+    VARCHAR, confidence DOUBLE, model VARCHAR, cached BOOLEAN). -#}
+{% macro try_ai_rerank(query, document, model=none, on_error=none) -%}
+    {{ return(adapter.dispatch('try_ai_rerank', 'inlay')(query, document, model=model, on_error=on_error)) }}
+{%- endmacro %}
+
+{% macro default__try_ai_rerank(query, document, model=none, on_error=none) -%}
+    {{ return(inlay._unsupported('try_ai_rerank')) }}
+{%- endmacro %}
+
+{% macro duckdb__try_ai_rerank(query, document, model=none, on_error=none) -%}
+    {%- set arguments = [query, document] -%}
+    {%- set options = {'model': model, 'on_error': on_error} -%}
+    {{ return(inlay._call('try_ai_rerank', arguments, options)) }}
+{%- endmacro %}

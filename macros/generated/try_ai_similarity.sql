@@ -1,0 +1,16 @@
+{#- Written by `make docs` from udfs/ai_similarity.sql; edit there. -#}
+{#- try_ai_similarity(a, b, model=none, on_error=none): SQL expression of type STRUCT(value DOUBLE, error VARCHAR,
+    confidence DOUBLE, model VARCHAR, cached BOOLEAN). -#}
+{% macro try_ai_similarity(a, b, model=none, on_error=none) -%}
+    {{ return(adapter.dispatch('try_ai_similarity', 'inlay')(a, b, model=model, on_error=on_error)) }}
+{%- endmacro %}
+
+{% macro default__try_ai_similarity(a, b, model=none, on_error=none) -%}
+    {{ return(inlay._unsupported('try_ai_similarity')) }}
+{%- endmacro %}
+
+{% macro duckdb__try_ai_similarity(a, b, model=none, on_error=none) -%}
+    {%- set arguments = [a, b] -%}
+    {%- set options = {'model': model, 'on_error': on_error} -%}
+    {{ return(inlay._call('try_ai_similarity', arguments, options)) }}
+{%- endmacro %}

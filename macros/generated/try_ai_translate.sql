@@ -1,0 +1,18 @@
+{#- Written by `make docs` from udfs/ai_translate.sql; edit there. -#}
+{#- try_ai_translate(text, language, source=none, max_tokens=none, model=none, on_error=none): SQL expression of type
+    STRUCT(value VARCHAR, error VARCHAR, confidence DOUBLE, model VARCHAR, cached BOOLEAN). -#}
+{% macro try_ai_translate(text, language, source=none, max_tokens=none, model=none, on_error=none) -%}
+    {{ return(adapter.dispatch('try_ai_translate', 'inlay')(
+        text, language, source=source, max_tokens=max_tokens, model=model, on_error=on_error
+    )) }}
+{%- endmacro %}
+
+{% macro default__try_ai_translate(text, language, source=none, max_tokens=none, model=none, on_error=none) -%}
+    {{ return(inlay._unsupported('try_ai_translate')) }}
+{%- endmacro %}
+
+{% macro duckdb__try_ai_translate(text, language, source=none, max_tokens=none, model=none, on_error=none) -%}
+    {%- set arguments = [text, inlay._sql_option('try_ai_translate', 'language', language)] -%}
+    {%- set options = {'source': source, 'max_tokens': max_tokens, 'model': model, 'on_error': on_error} -%}
+    {{ return(inlay._call('try_ai_translate', arguments, options)) }}
+{%- endmacro %}
