@@ -17,6 +17,7 @@ from inlay.execution.ledger import Ledger
 from inlay.execution.session import Session
 from inlay.models.ref import ModelRef
 from inlay.store.account import read_ledger
+from inlay.tables import Table, plain_text
 
 
 @dataclass(frozen=True)
@@ -202,20 +203,25 @@ def speeds(session: Session) -> dict[str, Speed]:
 
 def plan_text(plan: Plan) -> str:
     """The plan as people read it: a line per call, then seconds by model, and cost where there is any."""
-    head = ["node", "function", "model", "rows", "distinct", "known", "to infer", "tokens"]
+    return "\n".join([plain_text(plan_table(plan)), *plan_notes(plan)])
+
+
+def plan_table(plan: Plan) -> Table:
+    """A row per call."""
     rows = [
-        [line.node.split(".")[-1], line.function, line.model]
-        + [f"{n:,}" for n in (line.rows, line.distinct, line.known, line.to_infer, line.tokens)]
+        (
+            line.node.split(".")[-1], line.function, line.model,
+            line.rows, line.distinct, line.known, line.to_infer, line.tokens,
+        )
         for line in plan.lines
-    ]
-    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
-    lines = [
-        "  ".join(
-            cell.ljust(width) if i < 3 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in [head, *rows]
-    ]
+    ]  # fmt: skip
+    titles = ("node", "function", "model", "rows", "distinct", "known", "to infer", "tokens")
+    return Table(titles, rows, numbers=range(3, 8))
+
+
+def plan_notes(plan: Plan) -> list[str]:
+    """What stands below the table."""
+    lines = []
     for name, seconds in plan.seconds.items():
         spent = "unknown" if seconds is None else f"about {seconds:,.1f} s"
         lines.append(f"{name}: {spent} ({plan.sources[name]})")
@@ -225,7 +231,7 @@ def plan_text(plan: Plan) -> str:
         lines.append(f"cost: about {plan.cost:,.4f}")
     if not plan.to_infer:
         lines.append("Everything is known: no model would run.")
-    return "\n".join(lines)
+    return lines
 
 
 def begin_plan(session: Session) -> str:
