@@ -35,7 +35,7 @@ class ConfigError(InlayError, ValueError):
     @classmethod
     def unknown_option(cls, where: str, name: str, known: Iterable[str]) -> ConfigError:
         known = sorted(known)
-        return cls(f"{where}: no option named {name!r}.{_closest(name, known)} Known: {', '.join(known)}.")
+        return cls(f"{where}: no option named {name!r}.{closest(name, known)} Known: {', '.join(known)}.")
 
 
 class UnknownModelError(ConfigError):
@@ -43,7 +43,7 @@ class UnknownModelError(ConfigError):
     def named(cls, name: str, known: Iterable[str]) -> UnknownModelError:
         known = sorted(known)
         return cls(
-            f"no model named {name!r}. Known: {', '.join(known)}.{_closest(name, known)} "
+            f"no model named {name!r}. Known: {', '.join(known)}.{closest(name, known)} "
             f"Register it in inlay.toml: [models.{_toml_key(name)}] source = 'a folder or hub:owner/name'."
         )
 
@@ -122,7 +122,7 @@ class InterruptedQueryError(InlayError):
     pass
 
 
-def _closest(name: str, known: Iterable[str]) -> str:
+def closest(name: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(name, list(known), n=1)
     return f" Did you mean {near[0]!r}?" if near else ""
 

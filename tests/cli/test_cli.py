@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from inlay.cli.main import main, split_statements
+from inlay.cli.main import main
+from inlay.cli.sql import split_statements
 
 
 def run(*arguments: str, text: str | None = None, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:

@@ -407,7 +407,7 @@ def test_a_full_disk_costs_no_answer(tmp_path: Path, true_digest: str, limit_byt
 
 
 def test_a_store_that_turns_unwritable_costs_no_answer(
-    opened: Opened, tmp_path: Path, truth: list[Any], capfd: pytest.CaptureFixture[str]
+    opened: Opened, tmp_path: Path, truth: list[Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     con = opened()
     # A file stands where the folder of the shelves would: nothing can be written below it, by root neither.
@@ -415,7 +415,7 @@ def test_a_store_that_turns_unwritable_costs_no_answer(
     # Computed anew each time: the last bit of a score hangs on which rows stand beside it.
     assert rounded(said(ask(con))) == rounded(truth)
     assert rounded(said(ask(con, TEXTS[:5]))) == rounded(truth[:5])
-    assert capfd.readouterr().err.count("results cannot be stored") == 1
+    assert caplog.text.count("results cannot be stored") == 1
 
 
 def test_a_folder_that_cannot_be_written_is_told_at_once() -> None:
@@ -425,7 +425,7 @@ def test_a_folder_that_cannot_be_written_is_told_at_once() -> None:
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write to a folder whatever its mode says")
 def test_a_folder_without_the_right_to_write(
-    opened: Opened, store: Path, truth: list[Any], capfd: pytest.CaptureFixture[str]
+    opened: Opened, store: Path, truth: list[Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     folders = [store, *(path for path in store.rglob("*") if path.is_dir())]
     for folder in folders:
@@ -436,7 +436,7 @@ def test_a_folder_without_the_right_to_write(
         con = opened()
         assert said(ask(con)) == truth
         assert len(ask(con, ["new"])) == 1
-        assert capfd.readouterr().err.count("results cannot be stored") == 1
+        assert caplog.text.count("results cannot be stored") == 1
         assert contents(store) == before
     finally:
         for folder in folders:

@@ -1,4 +1,4 @@
-"""What `inlay doctor` looks at. Each check says what it found and, where something is missing, what to type."""
+"""`inlay doctor` and what it looks at. Each check says what it found and, where something is missing, what to type."""
 
 from __future__ import annotations
 
@@ -9,24 +9,38 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
-from inlay.backends.load import needs_torch
+import click
+
+from inlay.cli import options, output
 from inlay.errors import InlayError
-from inlay.models.describe import describe
-from inlay.settings.read import Settings, read_settings
-from inlay.store.results import Store
+
+if TYPE_CHECKING:
+    from inlay.settings.read import Settings
 
 
 @dataclass(frozen=True)
 class Check:
     name: str
-    mark: Literal["✓", "–", "✗"]
+    mark: output.Mark
     found: str
     advice: str = ""
 
 
-def checks(options: Mapping[str, Any], config: Path | None) -> Iterator[Check]:
+@click.command("doctor")
+@options.config
+@options.model
+def doctor(config: Path | None, model: str | None) -> int:
+    """What is installed, which device and precision, what is missing."""
+    worst = 0
+    for check in _checks(options.given(model=model), config):
+        output.entry(check.mark, check.name, check.found, check.advice)
+        worst = max(worst, check.mark == "✗")
+    return worst
+
+
+def _checks(given: Mapping[str, Any], config: Path | None) -> Iterator[Check]:
     """In order: Python, packages by extra, settings, store, device, the default model, one real answer."""
     yield Check("python", "✓", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
     for package in ("duckdb", "pyarrow"):
@@ -43,8 +57,12 @@ def checks(options: Mapping[str, Any], config: Path | None) -> Iterator[Check]:
         yield _package(package, "notebook", optional=True)
     if torch_here:
         yield _device()
+    from inlay.backends.load import needs_torch
+    from inlay.models.describe import describe
+    from inlay.settings.read import read_settings
+
     try:
-        settings = read_settings(options, config=config)
+        settings = read_settings(given, config=config)
     except InlayError as error:
         yield Check("settings", "✗", str(error))
         return
@@ -64,10 +82,12 @@ def checks(options: Mapping[str, Any], config: Path | None) -> Iterator[Check]:
     found = f"{ref.name}: {ref.task}, width {ref.width}, {ref.max_tokens} tokens, {ref.architecture}"
     yield Check("model", "✓", f"{found}, fingerprint {ref.fingerprint[:12]}")
     if torch_here or not needs_torch(ref):
-        yield _first_answer(ref.name, options, config)
+        yield _first_answer(ref.name, given, config)
 
 
 def _language_model(settings: Settings, name: str) -> Check:
+    from inlay.models.describe import describe
+
     entry = settings.models.get(name)
     if entry is None:
         return Check("language model", "✗", f"no model named {name!r} is registered")
@@ -89,6 +109,8 @@ def _store(settings: Settings) -> Check:
         return Check(
             "store", "–", "none, so what is inferred is forgotten with the process", "store = '.inlay' in inlay.toml"
         )
+    from inlay.store.results import Store
+
     try:
         # Looking must not make a folder.
         store = Store(settings.store, "read-only")
@@ -123,12 +145,12 @@ def _device() -> Check:
     return Check("device", "✓", found)
 
 
-def _first_answer(model: str, options: Mapping[str, Any], config: Path | None) -> Check:
+def _first_answer(model: str, given: Mapping[str, Any], config: Path | None) -> Check:
     from inlay.client.api import connect
 
     began = time.monotonic()
     try:
-        with connect(config=config, progress="off", **{**options, "store_mode": "off"}) as con:
+        with connect(config=config, progress="off", **{**given, "store_mode": "off"}) as con:
             tokens = con.execute("SELECT ai_count_tokens('hello world')").fetchall()[0][0]
     except InlayError as error:
         return Check("first answer", "✗", str(error))

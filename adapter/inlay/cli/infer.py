@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-import argparse
+import functools
 import json
 import os
 import subprocess
 import sys
 import tempfile
 from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
+
+from inlay.cli import options, output
+from inlay.cli.sql import account, split_statements, statements_of
 from inlay.errors import ConfigError, InlayError
 
 if TYPE_CHECKING:
     from inlay.engine.limits import Limits
     from inlay.explanation.plan import Plan
+    from inlay.store.account import Failure
+    from inlay.store.folder import Folder
 
 # dbt's own words, in a process of its own: a DuckDB file is not opened twice by one process with two configurations.
 _COMPILE = """
@@ -31,38 +39,47 @@ for adapter in FACTORY.adapters.values():
 """
 
 
-def add_commands(commands: Any) -> list[argparse.ArgumentParser]:
-    infer = commands.add_parser(
-        "infer", help="answer every call of a dbt project or .sql file, and keep the answers in the result store"
-    )
-    infer.set_defaults(run=_infer)
-    plan = commands.add_parser(
-        "plan", help="what `infer` or a build would ask of models: rows, known, to infer, tokens, seconds, cost"
-    )
-    plan.add_argument("--no-measure", action="store_true", help="do not run a sample where a model's speed is unknown")
-    plan.add_argument("--json", action="store_true", help="print the plan as JSON")
-    plan.set_defaults(run=_plan)
-    for command in (infer, plan):
-        what = command.add_mutually_exclusive_group()
-        what.add_argument("-f", "--file", type=Path, help="a file of SQL statements")
-        what.add_argument("--manifest", type=Path, help="a compiled manifest.json of dbt")
-        what.add_argument("--project-dir", type=Path, help="a dbt project, compiled first (default: this folder)")
-        command.add_argument("-d", "--database", help="the DuckDB file that holds what the SQL reads")
-    retry = commands.add_parser("retry", help="ask again for every input that got no answer")
-    retry.set_defaults(run=_retry)
-    return [infer, plan, retry]
+@dataclass(frozen=True)
+class _Task:
+    """What is to be run, a file of statements or a dbt project, and with which settings. database: what it reads."""
+
+    file: Path | None
+    manifest: Path | None
+    project_dir: Path | None
+    database: str | None
+    config: Path | None
+    settings: dict[str, Any]
 
 
-def given_options(args: argparse.Namespace) -> dict[str, Any]:
-    """What the command line says of the settings; not every command has a --store."""
-    given = {"model": args.model, "store": getattr(args, "store", None)}
-    return {name: value for name, value in given.items() if value}
+def _task_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Gives a command the options that a _Task is made of, and calls it with that."""
+
+    @click.option("-f", "--file", type=options.FILE, help="A file of SQL statements.")
+    @click.option("--manifest", type=options.FILE, help="A compiled manifest.json of dbt.")
+    @click.option("--project-dir", type=options.FILE, help="A dbt project, to be compiled (default: this folder).")
+    @click.option("-d", "--database", help="The DuckDB file that holds what the SQL reads.")
+    @options.store
+    @options.config
+    @options.model
+    @functools.wraps(command)
+    def with_task(
+        *, store: str | None, model: str | None, file: Path | None, manifest: Path | None, project_dir: Path | None,
+        database: str | None, config: Path | None, **others: Any,
+    ) -> Any:  # fmt: skip
+        sources = {"--file": file, "--manifest": manifest, "--project-dir": project_dir}
+        if len(given := [name for name, value in sources.items() if value]) > 1:
+            raise click.UsageError(f"{' and '.join(given)} each name what to run. Give one of them.")
+        task = _Task(file, manifest, project_dir, database, config, options.given(model=model, store=store))
+        return command(task, **others)
+
+    return with_task
 
 
-def _infer(args: argparse.Namespace) -> int:
-    from inlay.cli.main import account
-
-    with _Work(args) as work:
+@click.command("infer")
+@_task_options
+def infer(task: _Task) -> None:
+    """Answer every call of a dbt project or .sql file, and keep the answers in the result store."""
+    with _Work(task) as work:
         session = work.session
         if session.store is None or not session.store.writable:
             raise ConfigError(
@@ -71,48 +88,51 @@ def _infer(args: argparse.Namespace) -> int:
             )
         if session.limits:
             # Only a limit of time needs to know how fast a model is.
-            plan, limits = _planned(args, may_measure=session.settings.max_seconds is not None)
+            plan, limits = _planned(task, may_measure=session.settings.max_seconds is not None)
             plan.costs.hold_against(limits)
-        work.run(lambda name: print(f"inferring {name}", file=sys.stderr))
-        print(account(work.con))
+        work.run(lambda name: output.note(f"inferring {name}"))
+        session.context.progress.finish()
+        output.line(account(work.con))
         session.close_account()
         if session.store.unwritten:
             raise InlayError(
                 f"{session.store.unwritten:,} answers could not be stored in {session.store.folder.address}. "
                 "Make room or make it writable, and run the same again: what was stored is known."
             )
-        return 0
 
 
-def _plan(args: argparse.Namespace) -> int:
-    from inlay.explanation.plan import plan_text
+@click.command("plan")
+@click.option("--no-measure", is_flag=True, help="Do not run a sample where a model's speed is unknown.")
+@click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
+@_task_options
+def plan(task: _Task, no_measure: bool, as_json: bool) -> None:
+    """What `infer` or a build would ask of models: rows, known, to infer, tokens, seconds, cost."""
+    from inlay.explanation.plan import plan_notes, plan_table
 
-    plan, limits = _planned(args, may_measure=not args.no_measure)
-    if args.json:
-        print(
-            json.dumps(
-                {
-                    "calls": [vars(line) for line in plan.lines],
-                    "to_infer": plan.to_infer,
-                    "inputs": plan.costs.inputs,
-                    "tokens": plan.costs.tokens,
-                    "seconds": plan.costs.seconds,
-                    "cost": plan.costs.cost,
-                },
-                indent=1,
-            )
+    plan, limits = _planned(task, may_measure=not no_measure)
+    if as_json:
+        output.json_document(
+            {
+                "calls": [vars(line) for line in plan.lines],
+                "to_infer": plan.to_infer,
+                "inputs": plan.costs.inputs,
+                "tokens": plan.costs.tokens,
+                "seconds": plan.costs.seconds,
+                "cost": plan.costs.cost,
+            }
         )
     else:
-        print(plan_text(plan))
+        output.table(plan_table(plan))
+        for note in plan_notes(plan):
+            output.line(note)
     plan.costs.hold_against(limits)
-    return 0
 
 
-def _planned(args: argparse.Namespace, *, may_measure: bool) -> tuple[Plan, Limits]:
+def _planned(task: _Task, *, may_measure: bool) -> tuple[Plan, Limits]:
     """The plan, and what it is held against."""
     from inlay.explanation.plan import Planning
 
-    with _Work(args) as work:
+    with _Work(task) as work:
         planning = Planning(work.session)
         with work.session.within(work.con._number, planning.context):
             work.run(lambda name: None)
@@ -120,34 +140,29 @@ def _planned(args: argparse.Namespace, *, may_measure: bool) -> tuple[Plan, Limi
 
 
 class _Work:
-    """A connection, and what is to be run on it: a file of statements, or a dbt project."""
+    """A connection, and what is run on it."""
 
-    def __init__(self, args: argparse.Namespace) -> None:
+    def __init__(self, task: _Task) -> None:
         from inlay.client.api import connect
 
-        self._args = args
+        self._task = task
         self._folder = tempfile.TemporaryDirectory(prefix="inlay-")
-        database = args.database if args.file and args.database else ":memory:"
-        self.con = connect(database, config=args.config, **given_options(args))
+        database = task.database if task.file and task.database else ":memory:"
+        self.con = connect(database, config=task.config, **task.settings)
         self.session = self.con._session
 
     def run(self, said: Any) -> None:
-        from inlay.cli.main import split_statements
         from inlay.dbt.ahead import Project, run_project, run_statements
         from inlay.explanation.call_digests import called_specs
 
-        args = self._args
-        if args.file:
-            try:
-                text = args.file.read_text(encoding="utf-8")
-            except OSError as error:
-                raise ConfigError(f"{args.file} cannot be read: {error.strerror}.") from error
-            run_statements(self.con, split_statements(text))
+        task = self._task
+        if task.file:
+            run_statements(self.con, split_statements(statements_of(task.file)))
             return
-        manifest, database = args.manifest, args.database
+        manifest, database = task.manifest, task.database
         if manifest is None:
-            manifest, found = _compile(args.project_dir or Path.cwd(), Path(self._folder.name))
-            database = database or found
+            manifest, target = _compile(task.project_dir or Path.cwd(), Path(self._folder.name))
+            database = database or target
         project = Project(manifest, Path(database) if database else None)
         run_project(self.con, project, list(called_specs(self.session)), Path(self._folder.name), said)
 
@@ -190,38 +205,55 @@ def _compile(project: Path, folder: Path) -> tuple[Path, str | None]:
     return folder / "target" / "manifest.json", None
 
 
-def _retry(args: argparse.Namespace) -> int:
-    import pyarrow as pa
-
+@click.command("retry")
+@options.store
+@options.config
+@options.model
+def retry(store: str | None, config: Path | None, model: str | None) -> None:
+    """Ask again for every input that got no answer."""
     from inlay.client import inspection
     from inlay.execution.session import Session
     from inlay.settings.read import read_settings
-    from inlay.store.account import Failure, error_files, forget_errors, read_errors
+    from inlay.store.account import error_files, forget_errors
 
-    session = Session(read_settings({**given_options(args), "on_error": "null"}, config=args.config))
+    session = Session(read_settings({**options.given(model=model, store=store), "on_error": "null"}, config=config))
     if session.store is None or session.account is None or not session.store.writable:
         raise ConfigError("retry reads failures from a result store, and none is configured for writing: --store …")
     files = error_files(session.store.folder)
-    groups: dict[tuple[str, str, str], dict[tuple[str, ...], Failure]] = defaultdict(dict)
-    for row in read_errors(session.store.folder).to_pylist():
-        failure = Failure(**{name: row[name] for name in ("node", "function", "model", "call", "inputs", "error")})
-        groups[row["function"], row["call"], row["node"]].setdefault(tuple(row["inputs"]), failure)
     asked, answered = 0, 0
-    for (function, said, node), inputs in groups.items():
-        call = json.loads(said)
-        options = {name: value for name, value in call["options"].items() if name != "on_error"}
-        columns = [pa.array(column, type=pa.string()) for column in zip(*inputs, strict=True)]
+    for (function, call_text, node), inputs in _failures(session.store.folder).items():
+        call = json.loads(call_text)
+        call_options = {name: value for name, value in call["options"].items() if name != "on_error"}
         try:
-            answers = session.answer(function, columns, call["labels"], {**options, "node": node})
+            answers = session.answer(function, _columns(inputs), call["labels"], {**call_options, "node": node})
         except ConfigError as error:  # the model is not registered any more, or the call is not served: kept as it is
             session.account.failed(list(inputs.values()))
-            print(f"  {function} ({options.get('model')}), {len(inputs):,} inputs not asked: {error}", file=sys.stderr)
+            output.note(f"  {function} ({call_options.get('model')}), {len(inputs):,} inputs not asked: {error}")
             continue
         asked += len(answers)
         answered += len(answers) - answers.null_count
     forget_errors(session.store.folder, files)
     session.close_account()
-    print(f"{asked:,} failed inputs asked again: {answered:,} answered, {asked - answered:,} still without an answer.")
-    for row in inspection.failures(session)[:5]:
-        print(f"  {row['function']} ({row['model']}): {row['input'][:60]!r}: {row['error']}")
-    return 0
+    session.context.progress.finish()
+    failures = inspection.failures(session)[:5]
+    output.tree(
+        f"{asked:,} failed inputs asked again: {answered:,} answered, {asked - answered:,} still without an answer.",
+        [f"{row['function']} ({row['model']}): {row['input'][:60]!r}: {row['error']}" for row in failures],
+    )
+
+
+def _failures(folder: Folder) -> dict[tuple[str, str, str], dict[tuple[str, ...], Failure]]:
+    """(function, call, node) → inputs without an answer, each with why."""
+    from inlay.store.account import Failure, read_errors
+
+    groups: dict[tuple[str, str, str], dict[tuple[str, ...], Failure]] = defaultdict(dict)
+    for row in read_errors(folder).to_pylist():
+        failure = Failure(**{name: row[name] for name in ("node", "function", "model", "call", "inputs", "error")})
+        groups[row["function"], row["call"], row["node"]].setdefault(tuple(row["inputs"]), failure)
+    return groups
+
+
+def _columns(inputs: Iterable[tuple[str, ...]]) -> list[Any]:
+    import pyarrow as pa
+
+    return [pa.array(column, type=pa.string()) for column in zip(*inputs, strict=True)]

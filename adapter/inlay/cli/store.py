@@ -2,289 +2,326 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
+import functools
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
+
+from inlay.cli import options, output
+from inlay.cli.group import Group
 from inlay.errors import ConfigError, InlayError
+from inlay.tables import Table
 
 if TYPE_CHECKING:
+    from inlay.store.care.compact import Compacted
+    from inlay.store.care.gc import Plan
     from inlay.store.care.survey import Wanted
+    from inlay.store.care.verify import ShelfReport
     from inlay.store.folder import Folder
 
 _HOURS = {"m": 1 / 60, "h": 1.0, "d": 24.0, "w": 168.0}
 _BYTES = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
 
-def add_commands(commands: Any) -> None:
-    store = commands.add_parser("store", help="list, verify, shrink, merge, export or import the result store")
-    kinds = store.add_subparsers(required=True, metavar="command")
-
-    listing = kinds.add_parser("list", help="one line per kind of question that the store has answers to")
-    listing.set_defaults(run=_list)
-
-    verify = kinds.add_parser("verify", help="compute signatures, digests, checksums and keys again; 1 if any differs")
-    verify.add_argument(
-        "--quarantine", action="store_true", help="set damaged parts aside; their rows are inferred anew"
-    )
-    verify.set_defaults(run=_verify)
-
-    gc = kinds.add_parser("gc", help="delete by age, size or function; says what it would delete, unless --yes")
-    gc.add_argument("--older-than", metavar="AGE", help="parts whose newest row was stored longer ago: 12h, 90d, 8w")
-    gc.add_argument("--max-size", metavar="SIZE", help="oldest parts first until the store takes no more: 500MB, 10GB")
-    gc.add_argument("--superseded", action="store_true", help="parts that a compaction replaced")
-    gc.add_argument("--grace", metavar="AGE", default="1h", help="… that long ago at least (default: 1h)")
-    gc.add_argument("--yes", action="store_true", help="delete")
-    gc.set_defaults(run=_gc)
-
-    compact = kinds.add_parser("compact", help="merge small parts; the replaced ones go an hour later, at the next run")
-    compact.add_argument("--now", action="store_true", help="delete them at once: nobody else uses the store")
-    compact.set_defaults(run=_compact)
-
-    export = kinds.add_parser("export", help="write the results to a .tar file, or into another store")
-    export.add_argument("target", metavar="FILE.tar", help="a new .tar file, or a store's folder or address")
-    export.set_defaults(run=_export)
-
-    taking = kinds.add_parser("import", help="take in results from a .tar file or another store, each one checked")
-    taking.add_argument("source", metavar="FILE.tar", help="a .tar file made by export, or a store's folder or address")
-    taking.set_defaults(run=_import)
-
-    for command in (listing, verify, gc, compact, export, taking):
-        command.add_argument("--store", metavar="ADDRESS", help="folder or address (default: store in the settings)")
-        command.add_argument("--config", type=Path, help="settings file (default: inlay.toml here or above)")
-        command.add_argument("--function", default="", help="only this one's results, e.g. ai_classify, vectors")
-        command.add_argument("--signature", default="", help="only where the signature begins so, e.g. 3f9a")
+@click.group("store", cls=Group)
+def store() -> None:
+    """List, verify, shrink, merge, export or import the result store."""
 
 
-def _folder(args: argparse.Namespace, *, writing: bool = False, new: bool = False) -> Folder:
-    """The store's folder. new: one that is not there yet is made."""
-    from inlay.settings.read import read_settings
-    from inlay.store.care.survey import check_store
-    from inlay.store.folder import open_folder
-    from inlay.store.results import Store
+@dataclass(frozen=True)
+class _Address:
+    """Which store, and which of its results."""
 
-    settings = read_settings({"store": args.store} if args.store else {}, config=args.config)
-    if not settings.store:
-        raise ConfigError(
-            "no store is named. Type --store FOLDER, or name one in inlay.toml: store = 'results', or in INLAY_STORE."
-        )
-    if writing and settings.store_mode == "read-only":
-        raise ConfigError(
-            f"store {settings.store} may not be changed: store_mode is 'read-only'. Set INLAY_STORE_MODE=read-write "
-            "for this command if you mean to."
-        )
-    if new:
-        return Store(settings.store).folder
-    folder = open_folder(settings.store)
-    check_store(folder)
-    return folder
+    store: str | None
+    config: Path | None
+    function: str
+    signature: str
+
+    def folder(self, *, writing: bool = False, new: bool = False) -> Folder:
+        """new: one that is not there yet is made."""
+        from inlay.settings.read import read_settings
+        from inlay.store.care.survey import check_store
+        from inlay.store.folder import open_folder
+        from inlay.store.results import Store
+
+        settings = read_settings({"store": self.store} if self.store else {}, config=self.config)
+        if not settings.store:
+            raise ConfigError(
+                "no store is named. Type --store FOLDER, or name one in inlay.toml: store = 'results', or in "
+                "INLAY_STORE."
+            )
+        if writing and settings.store_mode == "read-only":
+            raise ConfigError(
+                f"store {settings.store} may not be changed: store_mode is 'read-only'. Set "
+                "INLAY_STORE_MODE=read-write for this command if you mean to."
+            )
+        if new:
+            return Store(settings.store).folder
+        folder = open_folder(settings.store)
+        check_store(folder)
+        return folder
+
+    def wanted(self) -> Wanted:
+        from inlay.store.care.survey import Wanted
+
+        return Wanted(self.function, self.signature.rstrip("…").lower())
 
 
-def _wanted(args: argparse.Namespace) -> Wanted:
-    from inlay.store.care.survey import Wanted
+def _address_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Gives a command the options that an _Address is made of, and calls it with that."""
 
-    return Wanted(args.function, args.signature.rstrip("…").lower())
+    @click.option("--store", metavar="ADDRESS", help="Folder or address (default: store in the settings).")
+    @options.config
+    @click.option("--function", default="", help="Only this one's results, e.g. ai_classify, vectors.")
+    @click.option("--signature", default="", help="Only where the signature begins so, e.g. 3f9a.")
+    @functools.wraps(command)
+    def with_address(*, store: str | None, config: Path | None, function: str, signature: str, **others: Any) -> Any:
+        return command(_Address(store, config, function, signature), **others)
+
+    return with_address
 
 
-def _list(args: argparse.Namespace) -> int:
-    from inlay.cli.main import _print_rows
+@store.command("list")
+@_address_options
+def list_store(address: _Address) -> None:
+    """One line per kind of question that the store has answers to."""
     from inlay.store.care.gc import shelf_bytes
     from inlay.store.care.survey import survey
 
     rows: list[list[Any]] = []
     n_rows = n_parts = n_bytes = n_replaced = n_aside = 0
     with _telling():
-        for shelf in survey(_folder(args), _wanted(args)):
+        for shelf in survey(address.folder(), address.wanted()):
             live = shelf.live()
             own = sum(part.part.rows for part in live)
             taken = shelf_bytes(shelf)
             created = str((shelf.manifest or {}).get("created_at", shelf.manifest_error))
             signed = shelf.name.rpartition("-")[2][:12]
-            rows.append([shelf.function, signed, shelf.model, f"{own:,}", len(live), _megabytes(taken), created])
+            rows.append([shelf.function, signed, shelf.model, own, len(live), _megabytes(taken), created])
             n_rows, n_parts, n_bytes = n_rows + own, n_parts + len(live), n_bytes + taken
             n_replaced += len(shelf.parts) - len(live)
             n_aside += len(shelf.quarantined) + len(shelf.damaged)
     if rows:
-        _print_rows(["function", "signature", "model", "rows", "parts", "MB", "created"], rows)
+        titles = ["function", "signature", "model", "rows", "parts", "MB", "created"]
+        output.table(Table(titles, rows, numbers=(3, 4, 5)))
     line = f"{_n(len(rows), 'shelf', 'shelves')}, {n_rows:,} rows, {_n(n_parts, 'part')}, {_megabytes(n_bytes)} MB"
     if n_replaced:
         line += f"; {_n(n_replaced, 'part')} more that compaction replaced"
     if n_aside:
         line += f"; {_n(n_aside, 'damaged file')}"
-    print(line)
-    return 0
+    output.line(line)
 
 
-def _verify(args: argparse.Namespace) -> int:
+@store.command("verify")
+@click.option("--quarantine", is_flag=True, help="Set damaged parts aside; their rows are inferred anew.")
+@_address_options
+def verify(address: _Address, quarantine: bool) -> int:
+    """Compute signatures, digests, checksums and keys again; exit status 1 if any differs."""
     from inlay.store.calls import CALLS
     from inlay.store.care.verify import verify_store
 
-    folder = _folder(args, writing=args.quarantine)
-    shelves = parts = rows = n_bytes = derived = wrong = damaged = aside = 0
+    folder = address.folder(writing=quarantine)
+    reports = []
     with _telling():
-        for report in verify_store(folder, _wanted(args), quarantine=args.quarantine):
-            mark = "✗" if report.findings else "✓"
+        for report in verify_store(folder, address.wanted(), quarantine=quarantine):
+            title = f"{report.name}: {_n(report.parts, 'part')}, {report.rows:,} rows{_remarks(report)}"
             if report.name == CALLS:
-                print(f"{mark}  {CALLS}: {_n(report.parts, 'file')}")
-            else:
-                shelves += 1
-                print(f"{mark}  {report.name}: {_n(report.parts, 'part')}, {report.rows:,} rows{_remarks(report)}")
-            for name, reason in report.findings:
-                print(f"   {name + ': ' if name else ''}{reason}")
-                if name in report.set_aside:
-                    print("   set aside in quarantine/: its rows will be inferred again when they are asked for")
-            if report.name != CALLS:
-                parts, rows, n_bytes = parts + report.parts, rows + report.rows, n_bytes + report.bytes
-            derived += report.derived
-            wrong += len(report.findings)
-            damaged += len(report.damaged)
-            aside += len(report.set_aside)
-    print(
-        f"Checked: {_n(shelves, 'shelf', 'shelves')}, {_n(parts, 'whole part')}, {rows:,} rows, {_megabytes(n_bytes)} "
+                title = f"{CALLS}: {_n(report.parts, 'file')}"
+            output.tree(title, _findings(report), "✗" if report.findings else "✓")
+            reports.append(report)
+    shelves = [report for report in reports if report.name != CALLS]
+    output.line(
+        f"Checked: {_n(len(shelves), 'shelf', 'shelves')}, {_n(sum(each.parts for each in shelves), 'whole part')}, "
+        f"{sum(each.rows for each in shelves):,} rows, {_megabytes(sum(each.bytes for each in shelves))} "
         "MB read: signatures from their questions, names from bytes, every page against its checksum; "
-        f"{derived:,} keys from their inputs."
+        f"{sum(each.derived for each in reports):,} keys from their inputs."
     )
+    wrong = sum(len(each.findings) for each in reports)
+    damaged = sum(len(each.damaged) for each in reports)
+    aside = sum(len(each.set_aside) for each in reports)
     if wrong:
         advice = " Type: inlay store verify --quarantine" if damaged > aside else ""
-        print(f"{_n(wrong, 'finding')}, {_n(damaged, 'damaged part')}.{advice}")
+        output.line(f"{_n(wrong, 'finding')}, {_n(damaged, 'damaged part')}.{advice}")
     return 1 if wrong else 0
 
 
-def _remarks(report: Any) -> str:
-    said = []
+def _findings(report: ShelfReport) -> Iterator[str]:
+    for name, reason in report.findings:
+        yield f"{name}: {reason}" if name else reason
+        if name in report.set_aside:
+            yield "set aside in quarantine/: its rows will be inferred again when they are asked for"
+
+
+def _remarks(report: ShelfReport) -> str:
+    remarks = []
     if report.twice:
-        said.append(f"{report.twice:,} of them with a key that another row has (harmless)")
+        remarks.append(f"{report.twice:,} of them with a key that another row has (harmless)")
     if report.derived:
-        said.append(f"{report.derived:,} keys computed again from their inputs")
+        remarks.append(f"{report.derived:,} keys computed again from their inputs")
     if report.superseded:
-        said.append(f"{_n(report.superseded, 'part')} that compaction replaced")
+        remarks.append(f"{_n(report.superseded, 'part')} that compaction replaced")
     if report.quarantined:
-        said.append(f"{_n(report.quarantined, 'file')} in quarantine")
-    return "".join(f", {part}" for part in said)
+        remarks.append(f"{_n(report.quarantined, 'file')} in quarantine")
+    return "".join(f", {part}" for part in remarks)
 
 
-def _gc(args: argparse.Namespace) -> int:
+@store.command("gc")
+@click.option("--older-than", metavar="AGE", help="Parts whose newest row was stored longer ago: 12h, 90d, 8w.")
+@click.option("--max-size", metavar="SIZE", help="Oldest parts first until the store takes no more: 500MB, 10GB.")
+@click.option("--superseded", is_flag=True, help="Parts that a compaction replaced.")
+@click.option("--grace", metavar="AGE", default="1h", help="Those replaced at least so long ago (default: 1h).")
+@click.option("--yes", is_flag=True, help="Delete.")
+@_address_options
+def gc(
+    address: _Address, older_than: str | None, max_size: str | None, superseded: bool, grace: str, yes: bool
+) -> None:
+    """Delete by age, size or function; say what would be deleted, unless --yes is given."""
     from inlay.store.care.gc import Criteria, delete, plan_gc
 
     criteria = Criteria(
-        wanted=_wanted(args),
-        older_than=_age("--older-than", args.older_than) if args.older_than is not None else None,
-        max_bytes=_size("--max-size", args.max_size) if args.max_size is not None else None,
-        superseded=args.superseded,
-        grace=_age("--grace", args.grace),
+        wanted=address.wanted(),
+        older_than=_age("--older-than", older_than) if older_than is not None else None,
+        max_bytes=_size("--max-size", max_size) if max_size is not None else None,
+        superseded=superseded,
+        grace=_age("--grace", grace),
     )
-    folder = _folder(args, writing=args.yes)
+    folder = address.folder(writing=yes)
     with _telling():
         plan = plan_gc(folder, criteria)
-        for shelf in sorted({file.shelf for file in plan.files} | set(plan.empty)):
-            files = [file for file in plan.files if file.shelf == shelf]
-            last = ", and the shelf, which is empty then" if shelf in plan.empty else ""
-            n_rows, n_bytes = sum(file.rows for file in files), sum(file.bytes for file in files)
-            print(f"{shelf}: {_n(len(files), 'file')}, {n_rows:,} rows, {_megabytes(n_bytes)} MB{last}")
-        for (shelf, name), why in plan.kept.items():
-            print(f"kept: {shelf}/{name}: {why}")
-        if plan.waiting:
-            print(f"kept: {_n(plan.waiting, 'part')} replaced less than {args.grace} ago, for readers that are in them")
-        if args.yes:
+        _show_plan(plan, grace)
+        if yes:
             delete(folder, plan)
     total = (
         f"{_n(len(plan.files), 'file')}, {plan.rows:,} rows, {_megabytes(plan.bytes)} of "
         f"{_megabytes(plan.total_bytes)} MB, {_n(len(plan.empty), 'shelf', 'shelves')}"
     )
-    if args.yes:
-        print(f"Deleted: {total}.")
+    if yes:
+        output.line(f"Deleted: {total}.")
     else:
-        print(f"Would delete: {total}. Nothing was deleted." + (" Type it again with --yes." if _any(plan) else ""))
+        again = " Type it again with --yes." if plan.files or plan.empty else ""
+        output.line(f"Would delete: {total}. Nothing was deleted.{again}")
     if not criteria:
-        print(
+        output.line(
             "Only what is never missed. More goes by --older-than, --max-size, --superseded, --function, --signature."
         )
-    return 0
 
 
-def _any(plan: Any) -> bool:
-    return bool(plan.files or plan.empty)
+def _show_plan(plan: Plan, grace: str) -> None:
+    for shelf in sorted({file.shelf for file in plan.files} | set(plan.empty)):
+        files = [file for file in plan.files if file.shelf == shelf]
+        last = ", and the shelf, which is empty then" if shelf in plan.empty else ""
+        n_rows, n_bytes = sum(file.rows for file in files), sum(file.bytes for file in files)
+        output.line(f"{shelf}: {_n(len(files), 'file')}, {n_rows:,} rows, {_megabytes(n_bytes)} MB{last}")
+    for (shelf, name), why in plan.kept.items():
+        output.line(f"kept: {shelf}/{name}: {why}")
+    if plan.waiting:
+        output.line(f"kept: {_n(plan.waiting, 'part')} replaced less than {grace} ago, for readers that are in them")
 
 
-def _compact(args: argparse.Namespace) -> int:
+@store.command("compact")
+@click.option("--now", is_flag=True, help="Delete them at once: nobody else uses the store.")
+@_address_options
+def compact(address: _Address, now: bool) -> int:
+    """Merge small parts; the replaced ones go an hour later, at the next run."""
     from inlay.store.care.compact import compact_store
 
-    merged = made = deleted = waiting = aside = 0
+    compacted = []
     with _telling():
-        for done in compact_store(_folder(args, writing=True), _wanted(args), now=args.now):
-            if done.merged:
-                twice = f", {_n(done.duplicates, 'row')} dropped that were there twice" if done.duplicates else ""
-                print(f"{done.shelf}: {done.merged} parts → {len(done.made)}, {done.rows:,} rows{twice}")
-            for name, why in done.set_aside.items():
-                print(f"{done.shelf}/{name} was set aside in quarantine/: {why}")
-            for name, why in done.left:
-                print(f"{done.shelf}/{name}: {why}")
-            merged, made, deleted = merged + done.merged, made + len(done.made), deleted + done.deleted
-            waiting += done.waiting
-            aside += len(done.set_aside) + len(done.left)
-    line = f"{_n(merged, 'part')} merged into {made}, {deleted} replaced parts deleted."
-    if waiting:
+        for shelf in compact_store(address.folder(writing=True), address.wanted(), now=now):
+            _show_compacted(shelf)
+            compacted.append(shelf)
+    merged, made = sum(shelf.merged for shelf in compacted), sum(len(shelf.made) for shelf in compacted)
+    line = (
+        f"{_n(merged, 'part')} merged into {made}, {sum(shelf.deleted for shelf in compacted)} replaced parts deleted."
+    )
+    if waiting := sum(shelf.waiting for shelf in compacted):
         line += (
             f" {_n(waiting, 'replaced part')} kept for readers that are in them; from an hour on the next "
             "`inlay store compact`, or `inlay store gc --superseded --yes`, deletes them."
         )
-    print(line)
-    return 1 if aside else 0
+    output.line(line)
+    return 1 if any(shelf.set_aside or shelf.left for shelf in compacted) else 0
 
 
-def _export(args: argparse.Namespace) -> int:
+def _show_compacted(shelf: Compacted) -> None:
+    if shelf.merged:
+        twice = f", {_n(shelf.duplicates, 'row')} dropped that were there twice" if shelf.duplicates else ""
+        output.line(f"{shelf.shelf}: {shelf.merged} parts → {len(shelf.made)}, {shelf.rows:,} rows{twice}")
+    for name, why in shelf.set_aside.items():
+        output.line(f"{shelf.shelf}/{name} was set aside in quarantine/: {why}")
+    for name, why in shelf.left:
+        output.line(f"{shelf.shelf}/{name}: {why}")
+
+
+@store.command("export")
+@click.argument("target", metavar="FILE.tar")
+@_address_options
+def export(address: _Address, target: str) -> int:
+    """Write the results to a .tar file, or into another store.
+
+    FILE.tar is a new .tar file, or a store's folder or address.
+    """
     from inlay.store.care.exchange import Sent, read_store, take_in, write_tar
     from inlay.store.results import Store
 
-    source, sent = _folder(args), Sent()
-    items = read_store(source, sent, _wanted(args))
+    folder, sent = address.folder(), Sent()
+    items = read_store(folder, sent, address.wanted())
     with _telling():
-        if args.target.endswith(".tar"):
-            folder, name = _parent(args.target)
-            if folder.exists(name):
-                raise ConfigError(f"{args.target} is there already. Name another file, or delete it.")
-            with folder.draft() as draft:
+        if target.endswith(".tar"):
+            parent, name = _parent(target)
+            if parent.exists(name):
+                raise ConfigError(f"{target} is there already. Name another file, or delete it.")
+            with parent.draft() as draft:
                 write_tar(draft, items)
                 draft.publish(name)
         else:
-            _refuse_same(source, args.target)
-            print(_taken_line(take_in(Store(args.target).folder, items)))
+            _refuse_same(folder, target)
+            output.line(_taken_line(take_in(Store(target).folder, items)))
     for name, why in sent.left:
-        print(f"left out: {name}: {why}")
-    print(
+        output.line(f"left out: {name}: {why}")
+    output.line(
         f"{_n(sent.shelves, 'shelf', 'shelves')}, {_n(sent.parts, 'part')}, {sent.rows:,} rows, "
-        f"{_megabytes(sent.bytes)} MB: {args.target}"
+        f"{_megabytes(sent.bytes)} MB: {target}"
     )
     return 1 if sent.left else 0
 
 
-def _import(args: argparse.Namespace) -> int:
+@store.command("import")
+@click.argument("source", metavar="FILE.tar")
+@_address_options
+def import_store(address: _Address, source: str) -> int:
+    """Take in results from a .tar file or another store, each one checked.
+
+    FILE.tar is a .tar file made by export, or a store's folder or address.
+    """
     from inlay.store.care.exchange import Sent, read_store, read_tar, take_in
     from inlay.store.folder import open_folder
 
-    wanted, sent = _wanted(args), Sent()
+    wanted, sent = address.wanted(), Sent()
     with _telling():
-        if args.source.endswith(".tar"):
-            folder, name = _parent(args.source)
+        if source.endswith(".tar"):
+            folder, name = _parent(source)
             if not folder.exists(name):
-                raise ConfigError(f"there is no file {args.source}. Make one: inlay store export FILE.tar")
-            items = read_tar(lambda: folder.open(name), args.source)
+                raise ConfigError(f"there is no file {source}. Make one: inlay store export FILE.tar")
+            items = read_tar(lambda: folder.open(name), source)
         else:
-            items = read_store(open_folder(args.source), sent, wanted)
-        store = _folder(args, writing=True, new=True)
-        if not args.source.endswith(".tar"):
-            _refuse_same(store, args.source)
-        taken = take_in(store, items, wanted)
+            items = read_store(open_folder(source), sent, wanted)
+        into = address.folder(writing=True, new=True)
+        if not source.endswith(".tar"):
+            _refuse_same(into, source)
+        taken = take_in(into, items, wanted)
     for name, why in sent.left:
-        print(f"left out: {name}: {why}")
+        output.line(f"left out: {name}: {why}")
     for name, why in taken.refused:
-        print(f"refused: {name}: {why}")
-    print(_taken_line(taken))
+        output.line(f"refused: {name}: {why}")
+    output.line(_taken_line(taken))
     return 1 if taken.refused or sent.left else 0
 
 
@@ -296,10 +333,10 @@ def _taken_line(taken: Any) -> str:
     )
 
 
-def _refuse_same(store: Folder, address: str) -> None:
+def _refuse_same(folder: Folder, address: str) -> None:
     from inlay.store.folder import open_folder
 
-    if open_folder(address).address == store.address:
+    if open_folder(address).address == folder.address:
         raise ConfigError(f"{address} is the store itself. Name another one, or a .tar file.")
 
 

@@ -8,13 +8,17 @@ DuckDB tells a function nothing of what it has still to send, so that number com
 from __future__ import annotations
 
 import contextlib
+import logging
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from inlay.engine.resolve import OnProgress
+from inlay.execution.bars import Bar, can_draw, in_notebook, open_bar
+from inlay.logs import show_info
+
+_log = logging.getLogger("inlay.execution")
 
 QUIET_S = 1.0
 LINE_EVERY_S = 5.0
@@ -24,14 +28,16 @@ IDLE_S = 0.5
 class Progress:
     """mode: 'auto' (a bar on a terminal or in a notebook, else nothing), 'bar', 'lines' or 'off'.
 
-    write: where lines go; standard error unless given.
+    write: where lines go. Unless given, they are logged as information, and seen: they were asked for.
     """
 
     def __init__(self, mode: str, write: Callable[[str], None] | None = None) -> None:
         if mode == "auto":
             mode = "bar" if in_notebook() or (sys.stderr is not None and sys.stderr.isatty()) else "off"
-        self.mode = mode
-        self._write = write or _to_stderr
+        self.mode = mode if mode != "bar" or can_draw() else "lines"
+        if self.mode == "lines" and write is None:
+            show_info(_log.name)
+        self._write = write or _log.info
         self._lock = threading.Lock()
         self._expected: int | None = None
         self._what = ""
@@ -41,7 +47,7 @@ class Progress:
         self._began = 0.0
         self._last_line = 0.0
         self._last_end = 0.0
-        self._bar: Any = None
+        self._bar: Bar | None = None
 
     @property
     def shown(self) -> bool:
@@ -52,6 +58,11 @@ class Progress:
         with self._lock:
             self._finish()
             self._expected = rows
+
+    def finish(self) -> None:
+        """The bar goes now, and not a moment after the work: something is about to be printed."""
+        with self._lock:
+            self._finish()
 
     @contextlib.contextmanager
     def working(self, what: str, n_rows: int) -> Iterator[OnProgress]:
@@ -70,9 +81,12 @@ class Progress:
 
         try:
             yield told
-        finally:
-            self._advance(n_rows - done, 0)
+        except BaseException:
             self._end()
+            self.finish()
+            raise
+        self._advance(n_rows - done, 0)
+        self._end()
 
     def _begin(self, what: str) -> None:
         with self._lock:
@@ -87,13 +101,12 @@ class Progress:
             self._rows += rows
             self._tokens += tokens
             now = time.monotonic()
-            if now - self._began < QUIET_S:
+            if not self._what or now - self._began < QUIET_S:  # nothing to show after finish()
                 return
             if self.mode == "bar":
                 if self._bar is None:
-                    self._bar = self._open()
-                self._bar.set_postfix_str(f"{self._tokens / (now - self._began):,.0f} tokens/s", refresh=False)
-                self._bar.update(int(self._rows) - self._bar.n)
+                    self._bar = open_bar(self._what)
+                self._bar.update(self._share(), self._figures(now))
             elif now - self._last_line >= LINE_EVERY_S:
                 self._last_line = now
                 self._write(self._line(now))
@@ -102,29 +115,30 @@ class Progress:
         with self._lock:
             self._active -= 1
             self._last_end = time.monotonic()
-            if not self._active and self._bar is not None:
+            if self._active or self._bar is None:
+                return
+            if self._share() == 1.0:
+                self._finish()
+            else:
                 # The last chunk of a statement looks like any other; a pause tells.
                 closing = threading.Timer(IDLE_S, self._finish_if_idle, [self._rows])
                 closing.daemon = True
                 closing.start()
 
     def _line(self, now: float) -> str:
+        return f"inlay: {self._what}: {self._figures(now)}"
+
+    def _share(self) -> float | None:
+        return self._rows / self._expected if self._expected and self._rows <= self._expected else None
+
+    def _figures(self, now: float) -> str:
         seconds = now - self._began
         speed = f"{self._rows / seconds:,.0f} rows/s, {self._tokens / seconds:,.0f} tokens/s"
-        if not self._expected or self._rows > self._expected:
-            return f"inlay: {self._what}: {self._rows:,.0f} rows, {speed}"
+        share = self._share()
+        if share is None or not self._expected:
+            return f"{self._rows:,.0f} rows, {speed}"
         left = (self._expected - self._rows) * seconds / max(self._rows, 1.0)
-        share = 100 * self._rows / self._expected
-        done = f"{self._rows:,.0f} of {self._expected:,} rows ({share:.0f} %)"
-        return f"inlay: {self._what}: {done}, {speed}, {left:,.0f} s left"
-
-    def _open(self) -> Any:
-        from tqdm.auto import tqdm
-
-        total = self._expected if self._expected and self._expected >= self._rows else None
-        bar = tqdm(total=total, desc=self._what, unit=" rows", leave=False, mininterval=0.2, file=sys.stderr)
-        bar.start_t = bar.last_print_t = bar._time() - (time.monotonic() - self._began)
-        return bar
+        return f"{self._rows:,.0f} of {self._expected:,} rows ({100 * share:.0f} %), {speed}, {left:,.0f} s left"
 
     def _finish_if_idle(self, rows_then: float) -> None:
         with self._lock:
@@ -136,13 +150,3 @@ class Progress:
             self._bar.close()
         self._bar = None
         self._what = ""
-
-
-def in_notebook() -> bool:
-    shell = sys.modules.get("IPython")
-    instance = shell.get_ipython() if shell is not None and hasattr(shell, "get_ipython") else None
-    return instance is not None and type(instance).__name__ == "ZMQInteractiveShell"
-
-
-def _to_stderr(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)

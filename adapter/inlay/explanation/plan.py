@@ -15,6 +15,7 @@ from inlay.execution.statement import runner_of
 from inlay.explanation.cost import Costs, costs
 from inlay.explanation.guesses import DrawnGuesses
 from inlay.parsing.statement import Unplannable
+from inlay.tables import Table, plain_text
 
 
 @dataclass(frozen=True)
@@ -80,27 +81,32 @@ def lines(ledger: Ledger) -> list[Line]:
 
 def plan_text(plan: Plan) -> str:
     """The plan as people read it: a line per call, then seconds by model, and cost where there is any."""
-    head = ["node", "function", "model", "rows", "distinct", "known", "to infer", "tokens"]
+    return "\n".join([plain_text(plan_table(plan)), *plan_notes(plan)])
+
+
+def plan_table(plan: Plan) -> Table:
+    """A row per call."""
     rows = [
-        [line.node.split(".")[-1], line.function, line.model]
-        + [f"{n:,}" for n in (line.rows, line.distinct, line.known, line.to_infer, line.tokens)]
+        (
+            line.node.split(".")[-1], line.function, line.model,
+            line.rows, line.distinct, line.known, line.to_infer, line.tokens,
+        )
         for line in plan.lines
-    ]
-    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
-    text = [
-        "  ".join(
-            cell.ljust(width) if i < 3 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in [head, *rows]
-    ]
+    ]  # fmt: skip
+    titles = ("node", "function", "model", "rows", "distinct", "known", "to infer", "tokens")
+    return Table(titles, rows, numbers=range(3, 8))
+
+
+def plan_notes(plan: Plan) -> list[str]:
+    """What is below the table."""
+    notes = []
     for each in plan.costs.models:
         spent = "unknown" if each.seconds is None else f"about {each.seconds:,.1f} s"
-        text.append(f"{each.model}: {spent} ({each.source})")
+        notes.append(f"{each.model}: {spent} ({each.source})")
     if plan.costs.output_tokens:
-        text.append(f"to write: about {plan.costs.output_tokens:,} tokens")
+        notes.append(f"to write: about {plan.costs.output_tokens:,} tokens")
     if plan.costs.cost:
-        text.append(f"cost: about {plan.costs.cost:,.4f}")
+        notes.append(f"cost: about {plan.costs.cost:,.4f}")
     if not plan.to_infer:
-        text.append("Everything is known: no model would run.")
-    return "\n".join(text)
+        notes.append("Everything is known: no model would run.")
+    return notes

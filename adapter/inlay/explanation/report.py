@@ -12,6 +12,7 @@ from typing import Any
 
 from inlay.execution.records import CallWork
 from inlay.explanation.cost import Costs
+from inlay.tables import Table, plain_text
 
 WIDTH = 100
 """Columns of the text. A call that is longer is cut."""
@@ -193,19 +194,10 @@ def _rows(said: Explanation) -> list[tuple[str, ...]]:
 
 def _table(said: Explanation) -> list[str]:
     rows = [HEAD, *_rows(said)]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(HEAD))]
-    kept = [i for i in range(len(HEAD)) if widths[i] and not (i == 2 and len(_models(said)) == 1)]
-    others = sum(widths[i] + 2 for i in kept if i != 1)
-    widths[1] = max(24, min(widths[1], WIDTH - others))
-    lines = []
-    for row in rows:
-        cells = [_cut(row[i], widths[i]) for i in kept]
-        lines.append(
-            "  ".join(
-                cell.ljust(widths[i]) if i in _LEFT else cell.rjust(widths[i])
-                for i, cell in zip(kept, cells, strict=True)
-            ).rstrip()
-        )
+    kept = [i for i in range(len(HEAD)) if any(row[i] for row in rows) and not (i == 2 and len(_models(said)) == 1)]
+    titles, *cells = ([row[i] for i in kept] for row in rows)
+    table = Table(titles, cells, numbers=[at for at, i in enumerate(kept) if i not in _LEFT])
+    lines = [plain_text(table, width=WIDTH, gives_way={kept.index(1): 24})]
     for basis in _bases(said):
         lines += _wrapped(basis)
     return lines
@@ -217,10 +209,6 @@ def _wrapped(text: str) -> list[str]:
 
 def _one_line(text: str) -> str:
     return " ".join(text.split())
-
-
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: width - 1] + "…"
 
 
 def _n(number: int, what: str) -> str:

@@ -9,8 +9,8 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
-import sys
 import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -21,6 +21,8 @@ from inlay.errors import ConfigError
 from inlay.store.folder import Folder, open_folder
 from inlay.store.keys import Keys
 from inlay.store.shelf import MANIFEST, Shelf
+
+_log = logging.getLogger("inlay.store")
 
 MARKER = "inlay-store.json"
 FORM = "store/1"
@@ -102,9 +104,11 @@ class Store:
             first, self._told = not self._told, True
             self.unwritten += n_rows
         if first:
-            sys.stderr.write(
-                f"inlay: results cannot be stored in {self.folder.address}: {error}. The statement goes on; what is "
-                "not stored will be inferred again next time.\n"
+            _log.warning(
+                "inlay: results cannot be stored in %s: %s. The statement goes on; what is not stored will be inferred "
+                "again next time.",
+                self.folder.address,
+                error,
             )
 
 

@@ -1,0 +1,124 @@
+"""`inlay sql`: statements from an argument, a file or standard input, and their results."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from inlay.cli import options, output
+from inlay.errors import InlayError
+
+
+@click.command("sql")
+@click.argument("query", required=False)
+@click.option("-f", "--file", type=options.FILE, help="Read the statements from a file.")
+@click.option("-d", "--database", default=":memory:", help="A DuckDB file (default: in memory).")
+@click.option("--read-only", is_flag=True, help="Open the file for reading only.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["box", "csv", "json"]),
+    default="box",
+    help="A box for people (the default; 10,000 rows at most), CSV, or one JSON object per line.",
+)
+@click.option("--account", "with_account", is_flag=True, help="Print afterwards what was inferred, known, failed.")
+@options.store
+@options.config
+@options.model
+def sql(
+    query: str | None, file: Path | None, database: str, read_only: bool, form: str, with_account: bool,
+    store: str | None, config: Path | None, model: str | None,
+) -> None:  # fmt: skip
+    """Run SQL with the ai_ functions and print the result.
+
+    QUERY is one or more statements; - or nothing reads standard input.
+    """
+    text = statements_of(file) if file else sys.stdin.read() if query in (None, "-") else str(query)
+    import duckdb
+
+    from inlay.client.api import connect
+
+    with connect(database, read_only=read_only, config=config, **options.given(model=model, store=store)) as con:
+        try:
+            for title, statement in split_statements(text):
+                _run(con, title, statement, form)
+        except duckdb.Error as error:
+            raise InlayError(str(error)) from error
+        if with_account:
+            output.note(account(con))
+
+
+def _run(con: Any, title: str, statement: str, form: str) -> None:
+    import duckdb
+
+    relation = con.sql(statement)
+    kind = con.duckdb.extract_statements(statement)[0].expected_result_type
+    if relation is None or duckdb.ExpectedResultType.CHANGED_ROWS in kind:
+        return
+    if form == "box":
+        box = output.box_text(relation)
+        con._session.context.progress.finish()
+        output.line(f"{title}\n{box}" if title else box)
+        return
+    table = relation.to_arrow_table() if hasattr(relation, "to_arrow_table") else relation.arrow()
+    con._session.context.progress.finish()
+    if form == "csv":
+        output.csv(table)
+    else:
+        output.json_lines(table.to_pylist())
+
+
+def statements_of(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InlayError(f"{file} cannot be read: {error.strerror}.") from error
+
+
+def split_statements(text: str) -> list[tuple[str, str]]:
+    """(comment above it, statement without its semicolon), cut where DuckDB's own tokenizer sees a semicolon."""
+    import duckdb
+
+    raw = text.encode()  # the tokenizer counts bytes
+    ends = [start for start, _ in duckdb.tokenize(text) if raw[start : start + 1] == b";"] + [len(raw)]
+    statements = []
+    begin = 0
+    for end in ends:
+        piece = raw[begin:end].decode().strip()
+        begin = end + 1
+        comment: list[str] = []
+        while piece.startswith("--"):
+            line, _, piece = piece.partition("\n")
+            comment.append(line.removeprefix("--").strip())
+            piece = piece.lstrip()
+        if piece:
+            statements.append((" ".join(comment), piece))
+    return statements
+
+
+def account(con: Any) -> str:
+    """One line per function and model of the ledger, and a total."""
+    prefix = con._session.settings.prefix
+    rows = con.execute(
+        'SELECT "function", model, sum("rows") AS n_rows, sum(distinct_inputs) AS distinct_inputs, '
+        "sum(known) AS known, sum(inferred) AS inferred, sum(failed) AS failed, sum(truncated) AS truncated, "
+        "sum(tokens) AS tokens, sum(output_tokens) AS written, sum(cost) AS cost, sum(seconds) AS seconds, "
+        f"max(device) AS device FROM {prefix}inlay_ledger() GROUP BY ALL ORDER BY ALL"
+    )
+    titles = [column[0] for column in rows.description]
+    lines = [_account_line(**dict(zip(titles, row, strict=True))) for row in rows.fetchall()]
+    return "\n".join(lines) or "No inlay function was called."
+
+
+def _account_line(**sums: Any) -> str:
+    more = f", {sums['written']:,} tokens written" if sums["written"] else ""
+    more += f", {sums['truncated']:,} cut at the token limit" if sums["truncated"] else ""
+    more += f", cost {sums['cost']:,.4f}" if sums["cost"] else ""
+    return (
+        "{function} ({model}): {n_rows:,} rows, {distinct_inputs:,} distinct, {known:,} known, {inferred:,} inferred, "
+        "{failed:,} failed, {tokens:,} tokens".format_map(sums)
+        + f"{more}, {sums['seconds']:.1f} s on {sums['device'] or 'no device'}"
+    )

@@ -1,0 +1,90 @@
+"""Bars that show progress: one line of a terminal, or a widget in a notebook. Drawing only; what is shown is counted in
+progress.py."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import time
+from typing import Any, Protocol
+
+_REDRAW_S = 0.1
+
+
+class Bar(Protocol):
+    def update(self, share: float | None, text: str) -> None:
+        """share: of the work, from 0 to 1, or None where nobody knows how much there is."""
+
+    def close(self) -> None: ...
+
+
+def can_draw() -> bool:
+    """Whether a bar can be drawn here; a notebook needs the package ipywidgets."""
+    return not in_notebook() or importlib.util.find_spec("ipywidgets") is not None
+
+
+def open_bar(what: str) -> Bar:
+    return NotebookBar(what) if in_notebook() else TerminalBar(what)
+
+
+class TerminalBar:
+    """A line on standard error that is gone when the work is done. Where that is no terminal, the last state of the bar
+    is written when it is closed."""
+
+    def __init__(self, what: str) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn
+        from rich.table import Column
+
+        console = Console(stderr=True, force_jupyter=False)
+        cut = Column(no_wrap=True, overflow="ellipsis")
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False, table_column=cut),
+            BarColumn(bar_width=12),
+            TextColumn("{task.fields[text]}", markup=False, table_column=cut),
+            console=console,
+            auto_refresh=False,
+            transient=console.is_terminal,
+            redirect_stdout=False,  # results may go to a pipe
+            redirect_stderr=False,
+        )
+        self._task = self._progress.add_task(what, total=None, text="")
+        self._drawn = 0.0
+        self._progress.start()
+        console.show_cursor(True)  # rich hides it, and would leave it hidden where the process is killed
+
+    def update(self, share: float | None, text: str) -> None:
+        total = None if share is None else 1.0
+        self._progress.update(self._task, completed=share or 0.0, total=total, text=text)
+        now = time.monotonic()
+        if now - self._drawn >= _REDRAW_S:
+            self._drawn = now
+            self._progress.refresh()
+
+    def close(self) -> None:
+        self._progress.stop()
+
+
+class NotebookBar:
+    """A widget below the cell."""
+
+    def __init__(self, what: str) -> None:
+        from IPython.display import display
+        from ipywidgets import FloatProgress, HBox, Label
+
+        self._bar, self._text = FloatProgress(min=0.0, max=1.0), Label()
+        self._row = HBox([Label(what), self._bar, self._text])
+        display(self._row)  # type: ignore[no-untyped-call]
+
+    def update(self, share: float | None, text: str) -> None:
+        self._bar.value = share or 0.0
+        self._text.value = text
+
+    def close(self) -> None:
+        self._row.close()
+
+
+def in_notebook() -> bool:
+    shell: Any = sys.modules.get("IPython")
+    instance = shell.get_ipython() if shell is not None and hasattr(shell, "get_ipython") else None
+    return instance is not None and type(instance).__name__ == "ZMQInteractiveShell"
