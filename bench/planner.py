@@ -140,18 +140,19 @@ def _over(ones: list[float], others: list[float]) -> list[float]:
 
 
 def planning(short: bool) -> None:
-    from inlay import planned
+    from inlay.execution import statement as planned
+    from inlay.parsing.statement import Statement
     from inlay.planner.plan import make_plan
 
     con = _warehouse(200, model="fake")
     session = con._session
     sql = _long_model()
     specs = planned.specs_of(session)
-    make_plan(sql, specs, str)
+    make_plan(Statement.read(sql, specs), str)
     times = []
     for _ in range(5 if short else 25):
         began = time.perf_counter()
-        make_plan(sql, specs, str)
+        make_plan(Statement.read(sql, specs), str)
         times.append(1e3 * (time.perf_counter() - began))
     print(f"a dbt model of {len(sql.splitlines())} lines, {sql.count('ai_')} calls: {spread(times, '.1f')} ms\n")
     statement = "select count(*) from vips where name like '%customer%' and id > 3"

@@ -26,15 +26,16 @@ from inlay.execution.session import Session
 from inlay.functions.relative_cost import relative_cost
 from inlay.functions.spec import named_options
 from inlay.json_schema import read_schema
-from inlay.parsing.statement import Call, Unplannable
-from inlay.parsing.tokens import words
-from inlay.planner.early_stop import EarlyStop, early_stops
+from inlay.parsing.statement import Call
+from inlay.parsing.tokens import first_word, words
+from inlay.parsing.unplannable import Unplannable
 from inlay.planner.gather import KEY, ROWS, gathers, inputs_query
-from inlay.planner.join_by_call import calls_before, join_by_call
 from inlay.planner.lookups import VALUE, Answers, key_places, stays_a_call, with_lookups
-from inlay.planner.order_calls import WORTH_ROWS, Chain, chains, cheapest_first
 from inlay.planner.plan import Plan
 from inlay.planner.rules import Applied
+from inlay.planner.rules.early_stop import EarlyStop, early_stops
+from inlay.planner.rules.join_by_call import calls_before, join_by_call
+from inlay.planner.rules.order_calls import WORTH_ROWS, Chain, chains, cheapest_first
 
 GATHER_ROWS = 8_192
 """Inputs that are answered at a time, and so at most lost if the process is killed."""
@@ -85,8 +86,7 @@ class Prepared:
 
 def is_query(sql: str) -> bool:
     """Whether a statement gives rows by itself."""
-    found = words(sql)
-    return bool(found) and found[0].lower in ("select", "with", "from", "(", "values", "pivot", "unpivot", "table")
+    return first_word(sql) in ("select", "with", "from", "(", "values", "pivot", "unpivot", "table")
 
 
 def query_in(sql: str) -> str | None:
