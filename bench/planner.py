@@ -88,7 +88,7 @@ def calls(short: bool) -> None:
     for title, statement in STATEMENTS.items():
         counts = {}
         for way, run in (("alone", con.duckdb.execute), ("planned", con.execute)):
-            session.cache.clear()
+            session.memory.clear()
             before = len(session.ledger.rows())
             run(statement).fetchall()
             asked = session.ledger.rows()[before:]
@@ -114,7 +114,7 @@ def wall(short: bool) -> None:
     for _ in range(rounds):
         for title, statement in STATEMENTS.items():
             for way, run in ways.items():
-                con._session.cache.clear()
+                con._session.memory.clear()
                 began = time.perf_counter()
                 run(statement).fetchall()
                 seconds[title][way].append(time.perf_counter() - began)
@@ -141,17 +141,18 @@ def _over(ones: list[float], others: list[float]) -> list[float]:
 
 def planning(short: bool) -> None:
     from inlay.execution import statement as planned
+    from inlay.parsing.statement import Statement
     from inlay.planner.plan import make_plan
 
     con = _warehouse(200, model="fake")
     session = con._session
     sql = _long_model()
     specs = planned.specs_of(session)
-    make_plan(sql, specs, str)
+    make_plan(Statement.read(sql, specs), str)
     times = []
     for _ in range(5 if short else 25):
         began = time.perf_counter()
-        make_plan(sql, specs, str)
+        make_plan(Statement.read(sql, specs), str)
         times.append(1e3 * (time.perf_counter() - began))
     print(f"a dbt model of {len(sql.splitlines())} lines, {sql.count('ai_')} calls: {spread(times, '.1f')} ms\n")
     statement = "select count(*) from vips where name like '%customer%' and id > 3"

@@ -12,8 +12,8 @@ import inlay
 from inlay.execution import runner
 from inlay.execution.replacement_scan import with_tables
 from inlay.execution.statement import prepare
-from inlay.parsing.statement import Unplannable
-from inlay.planner.order_calls import cheapest_first
+from inlay.parsing.unplannable import Unplannable
+from inlay.planner.rules.order_calls import cheapest_first
 from support.plain_and_planned import make_tables, same_both_ways
 
 MOOD = "ai_sentiment(s)"

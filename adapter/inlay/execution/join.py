@@ -25,13 +25,14 @@ from inlay.execution.context import Context
 from inlay.execution.session import Session
 from inlay.execution.vectors import side_vectors
 from inlay.functions.contract import Closeness, cosines
-from inlay.parsing.statement import Call, Statement, Unplannable
-from inlay.planner.early_stop import early_stops
+from inlay.parsing.statement import Call, Statement
+from inlay.parsing.unplannable import Unplannable
 from inlay.planner.gather import KEY, ROWS
-from inlay.planner.join_by_call import VALUE, JoinByCall
 from inlay.planner.lookups import VALUE as ANSWER
 from inlay.planner.lookups import key_places
 from inlay.planner.plan import Plan
+from inlay.planner.rules.early_stop import early_stops
+from inlay.planner.rules.join_by_call import VALUE, JoinByCall
 
 MOST_PAIRS = 16_000_000
 """Pairs that are held: 8 bytes each, and 12 while they are found."""

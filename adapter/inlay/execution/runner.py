@@ -29,15 +29,16 @@ from inlay.functions.relative_cost import relative_cost
 from inlay.functions.spec import named_options
 from inlay.json_schema import read_schema
 from inlay.parsing.kinds import is_query, query_in
-from inlay.parsing.statement import Call, Statement, Unplannable, number_of
-from inlay.parsing.tokens import words
-from inlay.planner.early_stop import EarlyStop, early_stops
+from inlay.parsing.marks import numbers_in, unmarked
+from inlay.parsing.statement import Call, Statement
+from inlay.parsing.unplannable import Unplannable
 from inlay.planner.gather import KEY, ROWS, gathers, inputs_query
-from inlay.planner.join_by_call import calls_before, join_by_call
 from inlay.planner.lookups import VALUE, Answers, key_places, stays_a_call, with_lookups
-from inlay.planner.order_calls import WORTH_ROWS, Chain, chains, cheapest_first
 from inlay.planner.plan import Plan
 from inlay.planner.rules import Applied
+from inlay.planner.rules.early_stop import EarlyStop, early_stops
+from inlay.planner.rules.join_by_call import calls_before, join_by_call
+from inlay.planner.rules.order_calls import WORTH_ROWS, Chain, chains, cheapest_first
 from inlay.store.codecs import codec_of
 
 GATHER_ROWS = 8_192
@@ -298,7 +299,7 @@ class Runner:
         if not self.context.is_dry:
             ahead = {number: replace(a, kept="") if a.kept == "where" else a for number, a in self.answers.items()}
             return with_lookups(text, ahead, self.names)
-        for number in _numbers_in(text):
+        for number in numbers_in(text):
             found = self.answers.get(number)
             if found is None or found.kept not in ("", "where"):
                 raise Unforeseen(f"its rows depend on {self.written(number)}, which is made as rows come")
@@ -310,7 +311,7 @@ class Runner:
         """A call as it stands in the user's statement."""
         call = self.plan.statement.calls[number]
         given = [*call.arguments, *(f"{name} := {text}" for name, text in call.options.items())]
-        return self.plan.statement.with_text(f"{call.written}({', '.join(given)})").plain
+        return unmarked(f"{call.written}({', '.join(given)})", self.names)
 
     def query(self, sql: str, parameters: Any = None) -> Any:
         return with_tables(self.con, sql, self.tables, self.parameters if parameters is None else parameters)
@@ -505,11 +506,6 @@ class Runner:
         connection, node = options.pop("_inlay_connection"), options.pop("_inlay_node")
         labels = options.pop(call.spec.setting, None) if call.spec.setting else None
         return labels, {**named_options(call.spec, options), "node": node}, connection
-
-
-def _numbers_in(text: str) -> Iterator[int]:
-    """Calls that a text of the planner's own makes."""
-    return (number for word in words(text) if (number := number_of(word.text)) is not None)
 
 
 def _first_line(error: Exception | None) -> str:

@@ -15,7 +15,7 @@ from inlay.execution.session import Session
 from inlay.execution.statement import runner_of
 from inlay.explanation.report import Explanation, Stage
 from inlay.explanation.written import duckdb_plan, rules_applied, shape
-from inlay.parsing.statement import Unplannable
+from inlay.parsing.unplannable import Unplannable
 
 
 def analyzed(

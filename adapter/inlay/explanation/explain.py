@@ -26,8 +26,9 @@ from inlay.explanation.guesses import DrawnGuesses
 from inlay.explanation.report import Explanation, Stage, Step
 from inlay.explanation.written import duckdb_plan, rules_applied, shape
 from inlay.parsing.calls import find_calls
-from inlay.parsing.statement import Unplannable, number_of
-from inlay.parsing.tokens import words
+from inlay.parsing.marks import numbers_in
+from inlay.parsing.tokens import Text, first_word
+from inlay.parsing.unplannable import Unplannable
 from inlay.planner.evaluation import is_volatile
 from inlay.planner.varying_schema import as_json_where_varying
 
@@ -52,16 +53,19 @@ def explain(
     return analyzed(session, con, explanation, sql, parameters, tables) if analyze else explanation
 
 
-def explained_statement(sql: str) -> tuple[str, bool] | None:
+def explained_statement(sql: str) -> tuple[Text, bool] | None:
     """(statement, whether to run it) of EXPLAIN and EXPLAIN ANALYZE. None for anything else, and for EXPLAIN with
     options in brackets, which is DuckDB's."""
-    tokens = words(sql)
-    if len(tokens) < 2 or tokens[0].lower != "explain" or tokens[1].text == "(":
+    if first_word(sql) != "explain":
+        return None
+    text = Text.of(sql)
+    tokens = text.words
+    if len(tokens) < 2 or tokens[1].text == "(":
         return None
     analyze = tokens[1].lower in ("analyze", "analyse")
     if len(tokens) < 2 + analyze + 1:
         return None
-    return sql[tokens[1 + analyze].start :], analyze
+    return text.part(tokens[1 + analyze].start, len(text)), analyze
 
 
 def explain_rows(con: duckdb.DuckDBPyConnection, explanation: Explanation, method: str, alias: str = "") -> Any:
@@ -76,11 +80,12 @@ def explain_rows(con: duckdb.DuckDBPyConnection, explanation: Explanation, metho
     )  # fmt: skip
 
 
-def _single(con: duckdb.DuckDBPyConnection, sql: str) -> str:
+def _single(con: duckdb.DuckDBPyConnection, sql: str) -> Text:
     statements = con.extract_statements(sql)
     if len(statements) != 1:
         raise ConfigError(f"explain takes one statement; this text has {len(statements)}. Explain the last one alone.")
-    return str(statements[0].query)
+    query = str(statements[0].query)
+    return Text.of(sql) if query == sql else Text(query)
 
 
 def _explained(
@@ -180,7 +185,7 @@ def _guessed_before(runner: Runner, guesses: DrawnGuesses, number: int, places: 
         return
     reads = set(staged.reads)
     for text in staged.texts:
-        reads |= {other for word in words(text) if (other := number_of(word.text)) is not None}
+        reads |= set(numbers_in(text))
     for other in sorted(reads, key=lambda each: places.get(each, 0)):
         held = runner.held.get(other)
         if held is not None and guesses.n_unknown(held.name):

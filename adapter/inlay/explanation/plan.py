@@ -14,7 +14,7 @@ from inlay.execution.session import Session
 from inlay.execution.statement import runner_of
 from inlay.explanation.cost import Costs, costs
 from inlay.explanation.guesses import DrawnGuesses
-from inlay.parsing.statement import Unplannable
+from inlay.parsing.unplannable import Unplannable
 from inlay.tables import Table, plain_text
 
 

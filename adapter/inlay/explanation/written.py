@@ -10,7 +10,7 @@ import duckdb
 from inlay.execution.replacement_scan import with_tables
 from inlay.execution.runner import Runner
 from inlay.explanation.report import Step
-from inlay.parsing.statement import replaced, unmarked
+from inlay.parsing.marks import replaced, unmarked
 
 
 def shape(runner: Runner, places: Mapping[int, int]) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from inlay.parsing.tokens import words
+from inlay.parsing.tokens import first_word, words
 
 
 def is_query(sql: str) -> bool:
     """Whether a statement gives rows by itself."""
-    tokens = words(sql)
-    return bool(tokens) and tokens[0].lower in ("select", "with", "from", "(", "values", "pivot", "unpivot", "table")
+    return first_word(sql) in ("select", "with", "from", "(", "values", "pivot", "unpivot", "table")
 
 
 def query_in(sql: str) -> str | None:

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from functools import cache
 
 from inlay.functions.spec import FunctionSpec
-from inlay.parsing.statement import Call, Unplannable
+from inlay.parsing.statement import Call
 from inlay.parsing.tokens import Word, closing, spliced, split, words
+from inlay.parsing.unplannable import Unplannable
 
 
 def told(call: Call, arguments: Sequence[str], at: int) -> str:

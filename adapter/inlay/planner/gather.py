@@ -10,7 +10,9 @@ from collections.abc import Callable, Collection, Iterator
 
 from sqlglot import exp
 
-from inlay.parsing.statement import Statement, Unplannable, calls_in, node_of, parsed, written
+from inlay.parsing.reading import calls_in, node_of, parsed, written
+from inlay.parsing.statement import Statement
+from inlay.parsing.unplannable import Unplannable
 from inlay.planner.aggregates import told
 from inlay.planner.evaluation import conjuncts, is_of_a_group, may_raise
 from inlay.planner.known import Known, block_of, with_ctes

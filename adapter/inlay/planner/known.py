@@ -6,7 +6,9 @@ from collections.abc import Collection
 
 from sqlglot import exp
 
-from inlay.parsing.statement import Statement, Unplannable, calls_in, written
+from inlay.parsing.reading import calls_in, written
+from inlay.parsing.statement import Statement
+from inlay.parsing.unplannable import Unplannable
 from inlay.planner.evaluation import conjuncts, is_of_a_group, may_raise
 
 

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from sqlglot import exp
 
-from inlay.functions.spec import FunctionSpec
-from inlay.parsing.statement import Statement, Unplannable, call_at, calls_in, parsed
-from inlay.planner.evaluation import is_constant, is_volatile
+from inlay.parsing.marks import numbers_in
+from inlay.parsing.reading import call_at
+from inlay.parsing.statement import Statement
+from inlay.parsing.unplannable import Unplannable
+from inlay.planner.evaluation import is_constant_text, is_volatile
 from inlay.planner.known import block_of
 from inlay.planner.lookups import joins_by_calls, named_columns
 from inlay.planner.rules import RULES, Applied, Rule
-
-Specs = Mapping[str, tuple[FunctionSpec, bool]]
-"""Lower-case SQL name → (definition, whether it is the try_ twin)."""
 
 # In the order in which a SELECT is evaluated.
 _CLAUSES = ("from_", "joins", "laterals", "where", "group", "having", "qualify", "expressions", "order")
@@ -32,10 +31,9 @@ class Plan:
     reasons: dict[int, str]
 
 
-def make_plan(sql: str, specs: Specs, column_name: Callable[[str], str], rules: Sequence[Rule] = RULES) -> Plan:
+def make_plan(statement: Statement, column_name: Callable[[str], str], rules: Sequence[Rule] = RULES) -> Plan:
     """The plan of one statement that holds a call. column_name: how DuckDB names a column of that text. Raises
     Unplannable with the reason where the statement is to run as it is."""
-    statement = Statement.read(sql, specs)
     if not statement.calls:
         raise Unplannable("it calls no function of inlay's")
     if _query(statement.tree) is None:
@@ -84,8 +82,7 @@ def _obstacle(statement: Statement, number: int) -> str | None:
         if is_volatile(node):
             return "an argument differs from one evaluation to the next"
         for name, text in statement.calls[number].settings.items():
-            setting = parsed(text)
-            if not is_constant(setting) or calls_in(setting):
+            if not is_constant_text(text) or numbers_in(text):
                 return f"{name} differs from row to row"
     except Unplannable as reason:
         return str(reason)

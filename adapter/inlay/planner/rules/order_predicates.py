@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from inlay.parsing.statement import Statement, Unplannable, number_of, parsed, written
+from inlay.parsing.edits import Edit
+from inlay.parsing.marks import number_of, numbers_in
+from inlay.parsing.reading import parsed, written
+from inlay.parsing.statement import Statement
 from inlay.parsing.tokens import Word, spliced
+from inlay.parsing.unplannable import Unplannable
 from inlay.planner.evaluation import may_raise
 
 _OPEN, _CLOSE = "([{", ")]}"
@@ -22,19 +26,50 @@ Span = tuple[int, int]
 
 def order_predicates(statement: Statement) -> tuple[Statement, str] | None:
     """DuckDB takes OR, and AND of what may raise, as it is written: a call that stands first is made for every row."""
-    tokens = statement.words
-    pieces = [piece for region in _regions(tokens) for piece in _reordered(statement, region)]
+    words = statement.words
+    regions = _regions(words)
+    pieces = [piece for region in regions for piece in _reordered(statement, region)]
     if not pieces:
         return None
-    text = spliced(statement.text, _outermost(pieces))
-    changed = statement.with_text(text)
+    kept = _outermost(pieces)
+    spans = [(words[first].start, words[last - 1].end, "") for first, last in regions]
+    edits = []
+    for start, end, _ in _outermost([span for span in spans if any(_is_inside(piece, span) for piece in kept)]):
+        inside = [(a - start, b - start, new) for a, b, new in kept if start <= a and b <= end]
+        edits.append(Edit(start, end, spliced(statement.text[start:end], inside)))
     try:
         # Moved as text; read again, it must be the same conditions.
-        if _sorted(changed.tree) != _sorted(statement.tree):
+        read = [_condition(statement, edit) for edit in edits]
+        if any(node is not None and not same for node, same in read):
+            return None
+        changed = statement.edited([edit._replace(node=node) for edit, (node, _) in zip(edits, read, strict=True)])
+        if any(node is None for node, _ in read) and _sorted(changed.tree) != _sorted(statement.tree):
             return None
     except Unplannable:
         return None
     return changed, f"{len(pieces)} condition{'s' * (len(pieces) > 1)} with a call put after cheaper ones"
+
+
+def _condition(statement: Statement, edit: Edit) -> tuple[exp.Expr | None, bool]:
+    """(the condition that an edit is of, None where its text alone is no node of the tree; whether the new text is made
+    of the same conditions)."""
+    text = statement.text[edit.start : edit.end]
+    try:
+        before, after = _alone(text), _alone(edit.text)
+    except Unplannable:
+        return None, False
+    node: exp.Expr | None = statement.node(numbers_in(text)[0])
+    while node is not None and not (type(node) is type(before) and node == before):
+        node = None if isinstance(node, exp.Query) else node.parent
+    return node, _sorted(before) == _sorted(after)
+
+
+def _alone(text: str) -> exp.Expr:
+    found = parsed(f"SELECT {text}").expressions
+    if len(found) != 1:
+        raise Unplannable(text)
+    alone: exp.Expr = found[0]
+    return alone
 
 
 def _regions(tokens: list[Word]) -> list[Span]:
@@ -118,11 +153,11 @@ def _holds_back(text: str) -> bool:
 
 
 def _outermost(pieces: list[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
-    return [
-        piece
-        for piece in pieces
-        if not any(other is not piece and other[0] <= piece[0] and piece[1] <= other[1] for other in pieces)
-    ]
+    return [piece for piece in pieces if not any(other is not piece and _is_inside(piece, other) for other in pieces)]
+
+
+def _is_inside(piece: tuple[int, int, str], other: tuple[int, int, str]) -> bool:
+    return other[0] <= piece[0] and piece[1] <= other[1]
 
 
 def _sorted(tree: exp.Expr) -> str:
@@ -135,7 +170,7 @@ def _sorted(tree: exp.Expr) -> str:
         return node
 
     # Inner connectors first, or their parts would be compared in the order in which they are written.
-    copied = tree.copy()
+    copied = exp.Paren(this=tree.copy())
     for node in reversed(list(copied.find_all(exp.And, exp.Or))):
         if node.parent is not None and not isinstance(node.parent, type(node)):
             node.replace(sort(node))

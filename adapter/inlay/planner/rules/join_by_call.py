@@ -14,8 +14,12 @@ from dataclasses import dataclass, replace
 from sqlglot import exp
 
 from inlay.parsing.blocks import Block, Span, block_at
-from inlay.parsing.statement import Statement, Unplannable, calls_in, node_of, number_of, parsed, replaced
-from inlay.parsing.tokens import Word, closing, spliced
+from inlay.parsing.edits import Edit
+from inlay.parsing.marks import number_of, replaced
+from inlay.parsing.reading import calls_in, node_of, parsed
+from inlay.parsing.statement import Statement
+from inlay.parsing.tokens import Word, closing
+from inlay.parsing.unplannable import Unplannable
 from inlay.planner.evaluation import is_constant, is_volatile, may_raise
 from inlay.planner.gather import KEY
 from inlay.planner.known import Known, block_of
@@ -123,7 +127,7 @@ class JoinByCall:
         pieces = [(*_characters(words, self.place), relation), (*_characters(words, self.condition), condition)]
         if self.kind in ("inner", "left"):
             pieces += [(end, end, f" EXCLUDE ({hidden})") for _, end in (_characters(words, s) for s in self.stars)]
-        return statement.with_text(spliced(statement.text, pieces))
+        return statement.edited([Edit(*piece) for piece in pieces])
 
     def _condition(self, left: str, right: str) -> str:
         """The condition of the join over other texts for its two values."""
@@ -154,7 +158,7 @@ def join_by_call(statement: Statement, number: int, staged: set[int], binds: Bin
         raise Unplannable("its FROM holds what is not a join")
     words = statement.words
     at = next(i for i, word in enumerate(words) if number_of(word.text) == number)
-    block = block_at(words, at)
+    block = block_at(statement.text, at)
     if block is None or "from" not in block.clauses:
         raise Unplannable("its FROM cannot be told apart")
     relations = _relations(words, block.clauses["from"])

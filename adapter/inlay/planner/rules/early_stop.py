@@ -12,8 +12,12 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from inlay.parsing.blocks import block_at
-from inlay.parsing.statement import Statement, Unplannable, calls_in, node_of, number_of, replaced, written
-from inlay.parsing.tokens import Word, spliced
+from inlay.parsing.edits import Edit
+from inlay.parsing.marks import number_of, replaced
+from inlay.parsing.reading import calls_in, node_of, written
+from inlay.parsing.statement import Statement
+from inlay.parsing.tokens import Word
+from inlay.parsing.unplannable import Unplannable
 from inlay.planner.evaluation import conjuncts
 from inlay.planner.gather import KEY, first_rows_query
 from inlay.planner.known import Known, block_of
@@ -57,7 +61,7 @@ class EarlyStop:
         statement = self.statement
         words = statement.words
         at = statement.place(self.numbers[0])
-        block = block_at(words, at)
+        block = block_at(statement.text, at)
         if block is None or "where" not in block.clauses or "from" not in block.clauses:
             raise Unplannable("its WHERE cannot be told apart")
         parts = []
@@ -69,11 +73,11 @@ class EarlyStop:
         where = " AND ".join(parts)
         enough = (
             f"(SELECT CASE WHEN count(*) >= {self.wanted} THEN TRUE ELSE error('{CHANGED}') END FROM "
-            f"(SELECT 1 FROM {block.text(statement.text, block.clauses['from'])} WHERE {where} LIMIT {self.wanted}))"
+            f"(SELECT 1 FROM {block.text(block.clauses['from'])} WHERE {where} LIMIT {self.wanted}))"
         )
         first, last = block.clauses["where"]
-        changed = spliced(statement.text, [(words[first].start, words[last - 1].end, f"{where} AND {enough}")])
-        return statement.with_text(changed)
+        condition = block_of(statement.node(self.numbers[0]))[0].args["where"].this
+        return statement.edited([Edit(words[first].start, words[last - 1].end, f"{where} AND {enough}", condition)])
 
 
 def early_stops(statement: Statement, stages: Collection[int]) -> Iterator[EarlyStop]:
