@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 import inlay
 from inlay.client.relation import Relation
+from inlay.engine import cancel
 from inlay.errors import (
     CannotServeError,
     ConfigError,
@@ -107,6 +109,20 @@ def test_duckdbs_own_settings_and_reading_only_are_passed_on(file: str) -> None:
         assert one(con, NAMED) in ("a", "b")
         with pytest.raises(duckdb.InvalidInputException, match="read-only"):
             con.execute("CREATE TABLE t (i INT)")
+
+
+def test_ctrl_c_during_the_import_of_what_plans_is_keyboard_interrupt(
+    con: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted() -> None:
+        with cancel.inside(None, None):
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr("inlay.client.connection.load_statements", interrupted)
+    monkeypatch.setattr("inlay.client.api.load_statements", interrupted)
+    for run in (con.execute, con.sql, con.explain, lambda _: inlay.sql(con.duckdb, "SELECT 1")):
+        with pytest.raises(KeyboardInterrupt):
+            run(NAMED)
 
 
 @pytest.fixture

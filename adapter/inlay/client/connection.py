@@ -38,7 +38,7 @@ class Connection(Holder):
     def execute(self, __query: Any, __parameters: Any = None) -> Any:
         """As DuckDB's own; a statement that calls a model is planned."""
         if self._session.may_call(__query):
-            return self._call(load_statements().execute, self._session, self._held, __query, __parameters)
+            return self._call(self._planned_execute, __query, __parameters)
         if __parameters is None:
             return self._call(self._held.execute, __query)
         return self._call(self._held.execute, __query, __parameters)
@@ -54,14 +54,20 @@ class Connection(Holder):
     def explain(self, __query: str, parameters: Any = None, *, analyze: bool = False) -> Explanation:
         """What a statement will ask of models, and how it will run: no model does. analyze: runs it, and sets what it
         did beside what was expected. Raises what DuckDB says of a statement that it would not run."""
-        __explain, __session = load_statements().explain, self._session
-        return cast("Explanation", self._call(__explain, __session, self._held, __query, parameters, analyze=analyze))
+        return cast("Explanation", self._call(self._explained, __query, parameters, analyze))
+
+    # load_statements() is called inside _call(), which turns a Ctrl-C during the import into KeyboardInterrupt.
+    def _explained(self, __query: str, __parameters: Any, __analyze: bool) -> Any:
+        return load_statements().explain(self._session, self._held, __query, __parameters, analyze=__analyze)
+
+    def _planned_execute(self, __query: str, __parameters: Any) -> Any:
+        return load_statements().execute(self._session, self._held, __query, __parameters)
 
     def _planned_sql(self, __query: str, __alias: str, __params: Any) -> Any:
         __last = load_statements().run_all_but_last(self._session, self._held, __query)
         if (__explained := load_statements().explained_statement(__last)) is not None:
             __statement, __analyze = __explained
-            __explanation = self.explain(__statement, __params, analyze=__analyze)
+            __explanation = self._explained(__statement, __params, __analyze)
             return ExplainRelation(self._held, __explanation, __alias, self._number)
         self._tell_progress_of_rows_to_come(__last, __params)
         if load_statements().is_query(__last):
