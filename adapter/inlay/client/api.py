@@ -12,6 +12,7 @@ from inlay.client.macros import create_macros
 from inlay.client.relation import load_statements
 from inlay.client.sessions import find_session, has_number, native_connection
 from inlay.errors import NotAttachedError
+from inlay.execution.session import Session
 from inlay.execution.views import views_that_call
 
 if TYPE_CHECKING:
@@ -47,16 +48,7 @@ def sql(con: Any, query: str, *, alias: str = "", params: Any = None) -> Any:
     attached = _attached(con, "sql")
     if isinstance(con, Connection) or attached._session.mentions.may_call(query):
         return attached.sql(query, alias=alias, params=params)
-    # A plain connection looks for variables in this frame alone.
-    return attached._call(
-        load_statements().plain_relation,
-        attached._session,
-        attached._held,
-        query,
-        params,
-        alias,
-        load_statements().variables(query),
-    )
+    return attached._call(_plain_relation, attached._session, attached._held, query, params, alias)
 
 
 def explain(con: Any, query: str, parameters: Any = None, *, analyze: bool = False) -> Explanation:
@@ -67,6 +59,12 @@ def explain(con: Any, query: str, parameters: Any = None, *, analyze: bool = Fal
     DuckDB says of a statement that it would not run.
     """
     return _attached(con, "explain").explain(query, parameters, analyze=analyze)
+
+
+def _plain_relation(session: Session, con: Any, query: str, params: Any, alias: str) -> Any:
+    # By itself a plain connection would look for variables in this frame alone.
+    tables = load_statements().variables(query)
+    return load_statements().plain_relation(session, con, query, params, alias, tables)
 
 
 def _attached(con: Any, function: str) -> Connection:

@@ -18,20 +18,9 @@ from typing import Any
 
 import duckdb
 
+from inlay.client import sessions
 from inlay.client.functions import ArrowFunction, functions_of
 from inlay.client.macros import DATABASE, create_macros, create_qualified_macros, drop_macros
-from inlay.client.sessions import (
-    add_session,
-    close_all,
-    close_owner,
-    find_session,
-    forget_results_of_closed_databases,
-    in_transaction,
-    native_connection,
-    owner_of,
-    registered_number,
-    remove_session,
-)
 from inlay.engine import cancel
 from inlay.engine.lane import stop_at_exit
 from inlay.errors import ConfigError, NameTakenError
@@ -62,13 +51,13 @@ def attach(con: duckdb.DuckDBPyConnection, *, config: str | os.PathLike[str] | N
     extension owns the names.
     """
     cancel.install()
-    con = native_connection(con)
+    con = sessions.native_connection(con)
     with _lock:
-        session = find_session(con)
+        session = sessions.find_session(con)
         if session is None:
-            if in_transaction(con):
+            if sessions.in_transaction(con):
                 raise ConfigError(_IN_TRANSACTION)
-            forget_results_of_closed_databases()
+            sessions.forget_results_of_closed_databases()
             session = Session(read_settings(options, config=config))
             _register(con, session)
         else:
@@ -79,7 +68,7 @@ def attach(con: duckdb.DuckDBPyConnection, *, config: str | os.PathLike[str] | N
         try:
             create_macros(con, session)
         except duckdb.CatalogException as error:
-            if in_transaction(con):
+            if sessions.in_transaction(con):
                 raise ConfigError(_IN_TRANSACTION) from error
             raise
     return session
@@ -91,22 +80,22 @@ def detach(con: duckdb.DuckDBPyConnection) -> None:
     The functions of a database whose attaching connection is gone cannot be removed (DuckDB allows it to that
     connection alone); they then refuse to answer.
     """
-    con = native_connection(con)
+    con = sessions.native_connection(con)
     with _lock:
-        session = find_session(con)
+        session = sessions.find_session(con)
         if session is None:
             return
         session.attached = False
         drop_macros(con, session)
         with contextlib.suppress(duckdb.Error), con.cursor() as cursor:
             cursor.execute(f"DETACH DATABASE IF EXISTS {DATABASE}")
-        owner = owner_of(session.number)
+        owner = sessions.owner_of(session.number)
         if owner is not None:
             for function in functions_of(session):
                 with contextlib.suppress(duckdb.Error):
                     owner.remove_function(function.name)
-        if registered_number(con) is None:
-            remove_session(session.number)
+        if sessions.registered_number(con) is None:
+            sessions.remove(session.number)
 
 
 def _configure(session: Session, settings: Settings) -> None:
@@ -121,7 +110,7 @@ def _configure(session: Session, settings: Settings) -> None:
 
 
 def _register(con: duckdb.DuckDBPyConnection, session: Session) -> None:
-    functions = functions_of(session)
+    functions = list(functions_of(session))
     owner = con.cursor()
     try:
         taken = _taken(con, owner, [function.name for function in functions])
@@ -137,8 +126,8 @@ def _register(con: duckdb.DuckDBPyConnection, session: Session) -> None:
     except BaseException:
         owner.close()
         raise
-    add_session(session, owner)
-    closing: Any = weakref.finalize(con, close_owner, session.number)
+    sessions.add(session, owner)
+    closing: Any = weakref.finalize(con, sessions.close_owner, session.number)
     closing.atexit = False
 
 
@@ -163,4 +152,4 @@ def _close_at_exit() -> None:
     """duckdb 2.0 prints some forty lines about leaks when the interpreter ends with an open connection that has
     Python functions."""
     stop_at_exit()
-    close_all()
+    sessions.close_all()

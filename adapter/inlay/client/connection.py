@@ -38,7 +38,7 @@ class Connection(Holder):
     def execute(self, __query: Any, __parameters: Any = None) -> Any:
         """As DuckDB's own; a statement that calls a model is planned."""
         if self._session.mentions.may_call(__query):
-            return self._call(load_statements().execute, self._session, self._held, __query, __parameters)
+            return self._call(self._planned_execute, __query, __parameters)
         if __parameters is None:
             return self._call(self._held.execute, __query)
         return self._call(self._held.execute, __query, __parameters)
@@ -56,8 +56,12 @@ class Connection(Holder):
         did beside what was expected. Raises what DuckDB says of a statement that it would not run."""
         return cast("Explanation", self._call(self._explained, __query, parameters, analyze))
 
+    # load_statements() is called inside _call(), which turns a Ctrl-C during the import into KeyboardInterrupt.
     def _explained(self, __query: str, __parameters: Any, __analyze: bool) -> Any:
         return load_statements().explain(self._session, self._held, __query, __parameters, analyze=__analyze)
+
+    def _planned_execute(self, __query: str, __parameters: Any) -> Any:
+        return load_statements().execute(self._session, self._held, __query, __parameters)
 
     def _planned_sql(self, __query: str, __alias: str, __params: Any) -> Any:
         __last = load_statements().run_all_but_last(self._session, self._held, __query)

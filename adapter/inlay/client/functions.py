@@ -5,7 +5,7 @@ None of them holds its session. DuckDB may call a function of a database that wa
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,23 +64,18 @@ class ArrowFunction:
         return self.name != _STRUCTURE
 
 
-def functions_of(session: Session) -> list[ArrowFunction]:
-    """Everything that DuckDB calls."""
+def functions_of(session: Session) -> Iterator[ArrowFunction]:
+    """Everything that DuckDB calls; last the one by which the session is found, so that where it is, all others are."""
     prefix, number = session.settings.prefix, session.number
-    functions = []
     for spec in session.specs.values():
         if has_function(spec):
-            functions += [
-                ArrowFunction(prefix + spec.name, _answers(number, spec, detail=False), spec.returns),
-                ArrowFunction(prefix + spec.try_name, _answers(number, spec, detail=True), spec.try_returns),
-            ]
-    functions += [ArrowFunction(table.function, table.of_session(number), table.returns) for table in TABLES]
-    functions += [ArrowFunction(name, _texts(number, name, text), "VARCHAR") for name, text in _TEXT_FUNCTIONS.items()]
-    # Last: where it is, all others are.
-    functions.append(
-        ArrowFunction(IDENTITY, lambda *args: pa.array([number] * len(args[0]), type=pa.int32()), "INTEGER")
-    )
-    return functions
+            yield ArrowFunction(prefix + spec.name, _answers(number, spec, detail=False), spec.returns)
+            yield ArrowFunction(prefix + spec.try_name, _answers(number, spec, detail=True), spec.try_returns)
+    for table in TABLES:
+        yield ArrowFunction(table.function, table.of_session(number), table.returns)
+    for name, text in _TEXT_FUNCTIONS.items():
+        yield ArrowFunction(name, _texts(number, name, text), "VARCHAR")
+    yield ArrowFunction(IDENTITY, lambda *args: pa.array([number] * len(args[0]), type=pa.int32()), "INTEGER")
 
 
 def _answers(number: int, spec: FunctionSpec, *, detail: bool) -> Callable[..., pa.Array]:

@@ -19,24 +19,21 @@ Rows = list[dict[str, Any]]
 
 def models(session: Session) -> Rows:
     """One row per registered model; a model that is not on this machine is listed with the reason."""
-    loaded = loaded_models()
     rows = []
     for name, entry in sorted(session.settings.models.items()):
-        row: dict[str, Any] = {
+        row = {
             "model": name, "task": entry.task, "source": entry.source, "backend": entry.backend or "torch",
-            "width": None, "max_tokens": entry.max_tokens, "fingerprint": None, "device": None, "status": "here",
-            "is_default": name == session.settings.model,
+            "width": None, "max_tokens": entry.max_tokens, "fingerprint": None, "device": None,
+            "status": "not on this machine", "is_default": name == session.settings.model,
         }  # fmt: skip
-        if not entry.source.startswith(WITHOUT_FILES) and local_folder(entry) is None:
-            row["status"] = "not on this machine"
-        else:
+        if entry.source.startswith(WITHOUT_FILES) or local_folder(entry) is not None:
             try:
                 ref = session.model(name)
+                device = loaded_models().get(ref.fingerprint)
                 row |= {
                     "task": ref.task, "backend": ref.backend, "width": ref.width, "max_tokens": ref.max_tokens,
-                    "fingerprint": ref.fingerprint, "device": loaded.get(ref.fingerprint),
+                    "fingerprint": ref.fingerprint, "device": device, "status": "loaded" if device else "here",
                 }  # fmt: skip
-                row["status"] = "loaded" if row["device"] else "here"
             except InlayError as error:
                 row["status"] = str(error)
         rows.append(row)

@@ -32,12 +32,12 @@ since what the user's own connection registers in an open transaction would go w
 with the connection that was attached, so it keeps no database open."""
 
 
-def add_session(session: Session, owner: duckdb.DuckDBPyConnection) -> None:
+def add(session: Session, owner: duckdb.DuckDBPyConnection) -> None:
     _sessions[session.number] = session
     _owners[session.number] = owner
 
 
-def remove_session(number: int) -> None:
+def remove(number: int) -> None:
     _sessions.pop(number)
     close_owner(number)
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 from inlay.arrays import numbers_array
 from inlay.client import inspection
 from inlay.client.sessions import attached_session
-from inlay.execution.records import LedgerRow, RowError
+from inlay.execution.records import LedgerRow
 from inlay.execution.session import Session
 from inlay.store.account import CERTIFICATES_SCHEMA, ERRORS_SCHEMA, LEDGER_SCHEMA, table_of_rows
 
@@ -27,7 +27,7 @@ _SQL_TYPES = {
 
 
 @dataclass(frozen=True)
-class TableFunction:
+class Table:
     """A table of one session. Its macro calls the function, which returns all rows as one list of structs."""
 
     name: str
@@ -56,35 +56,26 @@ class TableFunction:
         return table
 
 
-def _texts(*names: str) -> pa.Schema:
-    return pa.schema([(name, pa.string()) for name in names])
-
-
-def _names(record: type) -> list[str]:
-    return [field.name for field in dataclasses.fields(record)]
+def _texts(names: str) -> pa.Schema:
+    return pa.schema([(name, pa.string()) for name in names.split()])
 
 
 _MODELS = pa.schema(
     [
-        *_texts("model", "task", "source", "backend"), ("width", pa.int32()), ("max_tokens", pa.int32()),
-        *_texts("fingerprint", "device", "status"), ("is_default", pa.bool_()),
+        *_texts("model task source backend"), ("width", pa.int32()), ("max_tokens", pa.int32()),
+        *_texts("fingerprint device status"), ("is_default", pa.bool_()),
     ]
 )  # fmt: skip
+_LEDGER = pa.schema([LEDGER_SCHEMA.field(column.name) for column in dataclasses.fields(LedgerRow)])
 _FAILURES = [ERRORS_SCHEMA.field(name) for name in ("run", "failed_at", "node", "function", "model")]
-_CERTIFICATES = [field for field in CERTIFICATES_SCHEMA if field.name != "invocation"]
+_CERTIFICATES = pa.schema([column for column in CERTIFICATES_SCHEMA if column.name != "invocation"])
 
 TABLES = (
-    TableFunction("inlay_models", _MODELS, inspection.models),
-    TableFunction(
-        "inlay_functions",
-        _texts("name", "signature", "returns", "summary", "nulls", "cost", "example"),
-        inspection.functions,
-    ),
-    TableFunction("inlay_errors", _texts(*_names(RowError)), inspection.errors),
-    TableFunction(
-        "inlay_ledger", pa.schema([LEDGER_SCHEMA.field(name) for name in _names(LedgerRow)]), inspection.ledger
-    ),
-    TableFunction("inlay_history", LEDGER_SCHEMA, inspection.history),
-    TableFunction("inlay_failures", pa.schema([*_FAILURES, *_texts("input", "error")]), inspection.failures),
-    TableFunction("inlay_certificates", pa.schema(_CERTIFICATES), inspection.certificates),
+    Table("inlay_models", _MODELS, inspection.models),
+    Table("inlay_functions", _texts("name signature returns summary nulls cost example"), inspection.functions),
+    Table("inlay_errors", _texts("function model input error"), inspection.errors),
+    Table("inlay_ledger", _LEDGER, inspection.ledger),
+    Table("inlay_history", LEDGER_SCHEMA, inspection.history),
+    Table("inlay_failures", pa.schema([*_FAILURES, *_texts("input error")]), inspection.failures),
+    Table("inlay_certificates", _CERTIFICATES, inspection.certificates),
 )
