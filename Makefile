@@ -70,6 +70,8 @@ types: $(VENV)/test
 # docs/functions.md and macros/generated/, from the headers in udfs/ and macros/.
 docs: $(VENV)/demo
 	$(BIN)/python -m inlay.functions.generate .
+	$(BIN)/inlay settings --markdown > docs/settings.md
+	$(BIN)/inlay settings --schema > docs/inlay.schema.json
 
 bench: $(VENV)/test
 	$(BIN)/python -m bench --short

@@ -17,7 +17,7 @@ from inlay.cli import options, output
 from inlay.errors import InlayError
 
 if TYPE_CHECKING:
-    from inlay.settings.read import Settings
+    from inlay.settings.schema import Settings
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from inlay.cli.functions import dbt_path, functions, show_prompt
 from inlay.cli.group import Group
 from inlay.cli.infer import infer, plan, retry
 from inlay.cli.models import models
+from inlay.cli.settings import settings
 from inlay.cli.sql import sql
 from inlay.cli.store import store
 from inlay.errors import BudgetExceededError, InlayError, closest
@@ -38,7 +39,7 @@ def inlay(verbose: bool) -> None:
         show_info()
 
 
-for command in (sql, models, functions, show_prompt, doctor, dbt_path, store, infer, plan, retry):
+for command in (sql, models, functions, settings, show_prompt, doctor, dbt_path, store, infer, plan, retry):
     inlay.add_command(command)
 
 

@@ -25,8 +25,9 @@ from inlay.engine import cancel
 from inlay.engine.lane import stop_at_exit
 from inlay.errors import ConfigError, NameTakenError
 from inlay.execution.session import Session
-from inlay.functions.definitions import all_definitions
-from inlay.settings.read import Settings, read_settings
+from inlay.functions.configured import configured_definitions
+from inlay.settings.read import read_settings
+from inlay.settings.schema import Settings
 
 _IN_TRANSACTION = (
     "attach: this connection is inside a transaction, which cannot see functions that came after it began. "
@@ -105,7 +106,7 @@ def _configure(session: Session, settings: Settings) -> None:
             f"prefix is {settings.prefix!r}, but this database is attached with {session.settings.prefix!r}. "
             "Detach first: inlay.detach(con)"
         )
-    all_definitions(settings.functions_folders)  # raises while the session is still as it was
+    configured_definitions(settings)  # raises while the session is still as it was
     session.configure(settings)
 
 

@@ -21,7 +21,7 @@ from inlay.functions.spec import FunctionSpec
 from inlay.json_schema import read_schema
 from inlay.models.describe import describe
 from inlay.models.ref import ModelRef
-from inlay.settings.read import Settings
+from inlay.settings.schema import Settings
 from inlay.store.calls import call_text, record_call
 from inlay.store.codecs import Codec, codec_of
 from inlay.store.results import Store

@@ -19,10 +19,10 @@ from inlay.execution.context import Context
 from inlay.execution.ledger import Ledger
 from inlay.execution.mentions import Mentions
 from inlay.execution.progress import Progress
-from inlay.functions.definitions import all_definitions
+from inlay.functions.configured import configured_definitions
 from inlay.functions.spec import FunctionSpec
 from inlay.models.ref import ModelRef
-from inlay.settings.read import Settings
+from inlay.settings.schema import Settings
 from inlay.store.account import Account
 from inlay.store.results import Store
 
@@ -55,7 +55,7 @@ class Session:
     def configure(self, settings: Settings) -> None:
         """Takes new settings. What is known stays known, since keys hold everything that can change an answer, and what
         was spent of a limit stays spent."""
-        specs = all_definitions(settings.functions_folders)
+        specs = configured_definitions(settings)
         where = (settings.store, settings.store_mode)
         if where != self._opened:  # with the same store, its index and this run's account go on
             self.store = open_store(settings)
