@@ -65,7 +65,13 @@ class Moves:
         return at + self.shifts[i - 1] if i else at
 
 
-Change = Callable[[], None]
+@dataclass(frozen=True)
+class Change:
+    """Of a tree: what is done, what is no longer in it then, and what is new."""
+
+    make: Callable[[], None]
+    gone: Sequence[exp.Expr] = ()
+    new: Sequence[exp.Expr] = ()
 
 
 def changes(
@@ -95,11 +101,11 @@ def _change(edit: Edit, start: int, age: int) -> Change:
     node, text = edit.node, edit.text
     assert node is not None
     if edit.role == "name":
-        return lambda: _named(node, text, start, age)
+        return Change(lambda: _named(node, text, start, age))
     if edit.role == "relation":
         relation = _relation(node, text)
         _aged(relation, start - len(_FROM), age)
-        return lambda: _replaced(node, relation)
+        return Change(lambda: _replaced(node, relation), [node], [relation])
     bare = text.lstrip(", ")
     columns = parsed(_SELECT + bare).expressions if bare else []
     for column in columns:
@@ -107,8 +113,10 @@ def _change(edit: Edit, start: int, age: int) -> Change:
     if edit.role == "expression":
         if len(columns) != 1:
             raise Unplannable(text)
-        return lambda: _replaced(node, columns[0])
-    return lambda: _listed(node, [node, *columns] if edit.role == "more columns" else columns)
+        return Change(lambda: _replaced(node, columns[0]), [node], columns)
+    if edit.role == "more columns":
+        return Change(lambda: _listed(node, [node, *columns]), [], columns)
+    return Change(lambda: _listed(node, columns), [node], columns)
 
 
 def _replaced(node: exp.Expr, new: exp.Expr) -> None:
@@ -159,7 +167,7 @@ def _wrapping(around: Around, start: int, age: int) -> Change:
         if with_ is not None:
             whole.set("with_", with_)
 
-    return change
+    return Change(change, [], [whole])
 
 
 def _aged(tree: exp.Expr, shift: int, age: int, before: int | None = None) -> None:

@@ -17,8 +17,9 @@ from sqlglot import exp
 
 from inlay.functions.spec import FunctionSpec
 from inlay.parsing.edits import Around, Edit, Moves, changes
+from inlay.parsing.index import Index
 from inlay.parsing.marks import GATHERING, MARK, mark, number_of, numbers_in, unmarked
-from inlay.parsing.reading import call_nodes, parsed
+from inlay.parsing.reading import parsed
 from inlay.parsing.tokens import Text, Word, closing, spliced, split, words
 from inlay.parsing.unplannable import READ_OTHERWISE, Unplannable, empty_argument, holds_mark, too_many_arguments
 
@@ -138,10 +139,12 @@ class Statement:
         todo = None if "tree" not in self.__dict__ else changes(edits, around, pieces, len(moves))
         if todo is None:
             return replace(made, moves=())
-        tree = self.__dict__.pop("tree")
-        self.__dict__.pop("nodes", None)
+        tree, index = self.__dict__.pop("tree"), self.__dict__.pop("index", None)
+        if index is not None:
+            index.changed(todo)
+            made.__dict__["index"] = index
         for change in todo:
-            change()
+            change.make()
         made.__dict__["tree"] = tree.root()
         return made
 
@@ -158,13 +161,12 @@ class Statement:
         return parsed(self.text)
 
     @cached_property
-    def nodes(self) -> dict[int, exp.Expr]:
-        """The calls in the tree."""
-        return call_nodes(self.tree)
+    def index(self) -> Index:
+        return Index.of(self.tree)
 
     def node(self, number: int) -> exp.Expr:
         """A call in the tree."""
-        found = self.nodes.get(number)
+        found = self.index.call(number)
         if found is None:
             raise Unplannable(READ_OTHERWISE)
         return found

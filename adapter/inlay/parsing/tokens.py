@@ -137,8 +137,12 @@ def _tokenised(sql: str) -> list[Word]:
     starts = [start for start, _ in duckdb.tokenize(sql)] + [len(raw)]
     found: list[Word] = []
     for start, end in itertools.pairwise(starts):
-        text = raw[start:end].decode()
+        text = sql[start:end] if ascii_only else raw[start:end].decode()
         at = start if ascii_only else bisect.bisect_left(offsets, start)
+        bare = text.rstrip()
+        if len(bare) == 1 or bare.isalnum():  # most of them
+            found.append(Word(at, at + len(bare), bare))
+            continue
         literal = _LITERAL.match(text) if text[0] in "'\"$eExXbB" else None
         if literal:
             found.append(Word(at, at + literal.end(), literal[0]))

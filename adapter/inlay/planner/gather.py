@@ -10,14 +10,16 @@ from collections.abc import Callable, Collection, Iterator
 
 from sqlglot import exp
 
-from inlay.parsing.reading import calls_in, node_of, parsed, written
+from inlay.parsing.reading import calls_in, parsed, written
 from inlay.parsing.statement import Statement
 from inlay.parsing.unplannable import Unplannable
 from inlay.planner.aggregates import told
 from inlay.planner.evaluation import conjuncts, is_of_a_group, may_raise
+from inlay.planner.excerpt import excerpt
 from inlay.planner.known import Known, block_of, with_ctes
-from inlay.planner.reads import is_read, reader_of
+from inlay.planner.reads import is_read
 from inlay.planner.set_operations import side_of
+from inlay.planner.unread import leave_out_unread
 
 KEY = "_inlay_k"
 """Columns of a gathered input: _inlay_k0, _inlay_k1, … in the order of the call's row values."""
@@ -33,7 +35,7 @@ def gathers(statement: Statement, number: int, staged: Collection[int]) -> Itera
     bind those before. `staged` are calls whose answers may be looked up meanwhile."""
     node = statement.node(number)
     select, clause = block_of(node)
-    if not is_read(node, statement.tree):
+    if not is_read(node, statement):
         raise Unplannable("nothing reads what it would give")
     of_groups = any(is_of_a_group(argument) for argument in arguments_of(node, statement, number))
     narrows = clause in ("expressions", "having", "qualify", "order") or (clause == "where" and _is_plain(select))
@@ -75,9 +77,8 @@ def _keys(arguments: list[exp.Expr]) -> list[exp.Expr]:
 
 def rows_query(statement: Statement, number: int, staged: Collection[int]) -> str:
     """Inputs of the rows that come out of FROM and WHERE."""
-    tree = statement.tree.copy()
-    node = node_of(tree, number)
-    select, clause = block_of(node)
+    part = excerpt(statement, number)
+    node, select, clause = part.node, part.select, part.clause
     block = Known(select, statement, staged)
     block.conjunct_of(node if clause in ("where", "joins") else None)
     made = block.core(_keys(arguments_of(node, statement, number)), None, _guards(node, block.is_known))
@@ -87,9 +88,8 @@ def rows_query(statement: Statement, number: int, staged: Collection[int]) -> st
 def inputs_query(statement: Statement, number: int) -> str:
     """SELECT of the inputs of a call, row by row, where DuckDB itself asks the call of no other rows than the statement
     needs: a column over one table. Raises Unplannable elsewhere."""
-    tree = statement.tree.copy()
-    node = node_of(tree, number)
-    select, clause = block_of(node)
+    part = excerpt(statement, number)
+    node, select, clause = part.node, part.select, part.clause
     reduces = ("with_", "joins", "laterals", "having", "qualify", "limit", "offset", "distinct", "windows", "pivots")
     is_whole = select.parent is None or isinstance(select.parent, exp.Create | exp.Insert)
     from_ = select.args.get("from_")
@@ -109,9 +109,8 @@ def inputs_query(statement: Statement, number: int) -> str:
 def first_rows_query(statement: Statement, number: int, first: int, answered: Collection[int] = ()) -> str:
     """Inputs of the first of the rows that pass the conditions without calls, in the order of the result: of those that
     pass the conditions whose calls are answered, too."""
-    tree = statement.tree.copy()
-    node = node_of(tree, number)
-    select, _ = block_of(node)
+    part = excerpt(statement, number)
+    node, select = part.node, part.select
     block = Known(select, statement, _inside(node))
     block.conjunct_of(node)
     columns = _keys(arguments_of(node, statement, number))
@@ -131,9 +130,8 @@ def _inside(node: exp.Expr) -> list[int]:
 def _narrow(statement: Statement, number: int, staged: Collection[int]) -> str:
     """Inputs of the rows that are left after everything that does not depend on the call: GROUP BY, HAVING, QUALIFY,
     LIMIT, and what the queries around this one filter by."""
-    tree = statement.tree.copy()
-    node = node_of(tree, number)
-    select, clause = block_of(node)
+    part = excerpt(statement, number, with_readers=True)
+    node, select, clause = part.node, part.select, part.clause
     block = Known(select, statement, staged)
     keys = _keys(arguments_of(node, statement, number))
     guards = [] if _groups(select) else _guards(node, block.is_known)
@@ -143,14 +141,13 @@ def _narrow(statement: Statement, number: int, staged: Collection[int]) -> str:
     is_condition = clause in ("where", "having")
     climb = is_condition or (clause == "expressions" and not select.args.get("distinct"))
     of_all_rows = True
-    while climb:
-        found = reader_of(select if side is None else side.top, tree)
-        if found is None or found[0].args.get("distinct"):
+    chain = [select]
+    for above in part.readers:
+        if not climb or above.args.get("distinct"):
             break
-        above = found[0]
         if side is not None:
             of_all_rows = False
-            select, hidden = side.alone(select), side.renamed(hidden)
+            select, hidden, chain = side.alone(select), side.renamed(hidden), []
         side = side_of(above)
         if not of_all_rows:  # which rows come first, and what stands beside them, is for all sides to say
             for part in ("qualify", "order", "limit", "offset"):
@@ -165,6 +162,8 @@ def _narrow(statement: Statement, number: int, staged: Collection[int]) -> str:
         block.keep_what_is_known([exp.column(f"{KEY}{i}") for i in range(len(keys))], [])
         hidden = block.gives_hidden
         select = above
+        chain.append(select)
+    leave_out_unread(chain)
     return _distinct(select, select, len(keys))
 
 
@@ -221,10 +220,11 @@ def _guards(node: exp.Expr, is_known: Callable[[exp.Expr], bool]) -> list[exp.Ex
 
 def _distinct(made: exp.Select, place: exp.Select, n_keys: int, where: str = "") -> str:
     """The query around `made`, with the CTEs that can be seen at `place`."""
-    body = made.copy()
-    body.set("with_", None)
-    if not body.expressions:
+    if not made.expressions:
         raise Unplannable("nothing is left to gather")
+    with_ = made.args.pop("with_", None)
+    body = written(made, copy=False)
+    if with_ is not None:
+        made.set("with_", with_)
     keys = ", ".join(f"{KEY}{i}" for i in range(n_keys))
-    text = f"SELECT {keys}, count(*) AS {ROWS} FROM ({written(body)}) AS {_CORE}{where} GROUP BY ALL"
-    return with_ctes(place, text)
+    return with_ctes(place, f"SELECT {keys}, count(*) AS {ROWS} FROM ({body}) AS {_CORE}{where} GROUP BY ALL")

@@ -11,6 +11,9 @@ from inlay.parsing.statement import Statement
 from inlay.parsing.unplannable import Unplannable
 from inlay.planner.evaluation import conjuncts, is_of_a_group, may_raise
 
+TEXT = "text"
+"""Where a CTE that is not copied (excerpt.py) says what its text is."""
+
 
 def block_of(node: exp.Expr) -> tuple[exp.Select, str]:
     """The SELECT in which a call stands, and the clause: 'expressions', 'where', 'joins', …"""
@@ -62,21 +65,33 @@ class Known:
 
     def core(self, columns: list[exp.Expr], first: int | None, guards: Collection[exp.Expr] = ()) -> exp.Select:
         """These columns of the rows that pass the known conditions."""
-        select = self.select
-        items = [item for item in self.usable_items() if not item.find(exp.AggFunc, exp.Window)]
+        select, order = self.select, self.select.args.get("order")
+        joins = [self.join(join) for join in select.args.get("joins") or []]
+        conditions = [*self.conditions("where"), *(guard for guard in guards if not guard.find(exp.Window))]
+        readers = [*conditions, *columns, *joins, *([order] if first is not None and order is not None else [])]
         made = exp.Select(
-            expressions=[*(item.copy() for item in items), *columns],
+            expressions=[*self._read_by(readers), *columns],
             from_=select.args.get("from_"),
-            joins=[self.join(join) for join in select.args.get("joins") or []],
+            joins=joins,
             laterals=select.args.get("laterals"),
         )
-        conditions = [*self.conditions("where"), *(guard for guard in guards if not guard.find(exp.Window))]
         if conditions:
             made.set("where", exp.Where(this=exp.and_(*conditions, copy=False, wrap=True)))
         if first is not None:
-            made.set("order", select.args.get("order"))
+            made.set("order", order)
             made.set("limit", exp.Limit(expression=exp.Literal.number(first)))
         return made
+
+    def _read_by(self, parts: Collection[exp.Expr]) -> list[exp.Expr]:
+        """The columns that are mentioned by their names, by each other as well."""
+        names = {column.name.lower() for part in parts for column in part.find_all(exp.Column)}
+        items = [item for item in self.usable_items() if not item.find(exp.AggFunc, exp.Window)]
+        kept: list[exp.Expr] = []
+        while more := [item for item in items if item.alias.lower() in names]:
+            kept += more
+            items = [item for item in items if item.alias.lower() not in names]
+            names |= {column.name.lower() for item in more for column in item.find_all(exp.Column)}
+        return [item.copy() for item in kept]
 
     def with_ctes(self, text: str) -> str:
         """A query with the CTEs that this SELECT sees."""
@@ -144,12 +159,8 @@ class Known:
                 items.append(item)
             else:
                 unknown.add(place)
-                value: exp.Expr = exp.null()
-                if is_of_a_group(item):
-                    value = exp.AnyValue(this=value)  # without it the rows may stand for themselves
-                elif group is not None and group.args.get("all"):
-                    by_all = True
-                items.append(exp.alias_(value, item.alias, quoted=True) if item.alias else value)
+                by_all = by_all or (group is not None and bool(group.args.get("all")) and not is_of_a_group(item))
+                items.append(without_value(item))
         if group is not None and (by_all or not self._are_known(group.expressions, unknown, self.hidden)):
             raise Unplannable("it groups by a call")
         select.set("order", None)
@@ -176,6 +187,14 @@ class Known:
             if not self._is_known(part, hidden):
                 return False
         return True
+
+
+def without_value(item: exp.Expr) -> exp.Expr:
+    """NULL in the place of a column, under its name."""
+    value: exp.Expr = exp.null()
+    if is_of_a_group(item):
+        value = exp.AnyValue(this=value)  # without it the rows may stand for themselves
+    return exp.alias_(value, item.alias, quoted=True) if item.alias else value
 
 
 def _reads(item: exp.Expr, name: str) -> bool:
@@ -206,7 +225,7 @@ def with_ctes(place: exp.Select, text: str) -> str:
     read, needed = text.lower(), list[str]()
     for cte in reversed(ctes):
         if cte.alias.lower() in read:
-            needed.insert(0, written(cte))
+            needed.insert(0, cte.meta.get(TEXT) or written(cte))
             read += needed[0].lower()
     word = "WITH RECURSIVE" if recursive else "WITH"
     return f"{word} {', '.join(needed)} {text}" if needed else text

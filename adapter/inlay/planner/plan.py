@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from sqlglot import exp
@@ -92,16 +92,18 @@ def _obstacle(statement: Statement, number: int) -> str | None:
 def _in_order(statement: Statement) -> list[int]:
     """Numbers of the calls, those first that others may need: CTEs and subqueries before what reads them, WHERE before
     the SELECT list, the argument before the call."""
-    seen: list[int] = []
-    for node in _visited(statement.tree):
-        number = call_at(node)
-        if number is not None and number not in seen:
-            seen.append(number)
-    return seen
+    around: set[int] = set()
+    for node in (node for nodes in statement.index.calls.values() for node in nodes):
+        above: exp.Expr | None = node
+        while above is not None and id(above) not in around:
+            around.add(id(above))
+            above = above.parent
+    numbers = (call_at(node) for node in _visited(statement.tree, around))
+    return list(dict.fromkeys(number for number in numbers if number is not None))
 
 
-def _visited(tree: exp.Expr) -> Iterator[exp.Expr]:
-    """Every node after the nodes inside it; in a SELECT clause by clause."""
+def _visited(tree: exp.Expr, around: Collection[int]) -> Iterator[exp.Expr]:
+    """Every node after the nodes inside it; in a SELECT clause by clause. around: the nodes that are visited."""
     args = tree.args
     names = list(args)
     if isinstance(tree, exp.Select):
@@ -115,6 +117,6 @@ def _visited(tree: exp.Expr) -> Iterator[exp.Expr]:
     for name in names:
         value = args[name]
         for child in value if isinstance(value, list) else [value]:
-            if isinstance(child, exp.Expr):
-                yield from _visited(child)
+            if isinstance(child, exp.Expr) and id(child) in around:
+                yield from _visited(child, around)
     yield tree

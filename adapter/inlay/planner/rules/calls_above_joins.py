@@ -39,7 +39,7 @@ def _one(statement: Statement) -> Statement | None:
             continue
         if clause != "expressions" or select.args.get("distinct") or not movable(select):
             continue
-        for reader, name in readers(select, statement.tree):
+        for reader, name in readers(select, statement):
             if reduces(reader):
                 changed = _moved(statement, number, select, reader, name)
                 if changed is not None:
@@ -47,7 +47,7 @@ def _one(statement: Statement) -> Statement | None:
     return None
 
 
-def readers(query: exp.Query, tree: exp.Expr) -> Iterator[tuple[exp.Select, str]]:
+def readers(query: exp.Query, statement: Statement) -> Iterator[tuple[exp.Select, str]]:
     """The one SELECT that reads a query, and the name by which it does."""
     parent = query.parent
     if isinstance(parent, exp.Subquery) and isinstance(parent.parent, exp.From | exp.Join):
@@ -56,9 +56,12 @@ def readers(query: exp.Query, tree: exp.Expr) -> Iterator[tuple[exp.Select, str]
             yield reader, parent.alias
     elif isinstance(parent, exp.CTE) and not parent.args["alias"].args.get("columns"):
         name = parent.alias.lower()
-        tables = [table for table in tree.find_all(exp.Table) if table.name.lower() == name]
-        others = [cte for cte in tree.find_all(exp.CTE) if cte.alias.lower() == name]
-        if len(tables) == 1 and len(others) == 1 and isinstance(tables[0].parent, exp.From | exp.Join):
+        tables = statement.index.tables.get(name, [])
+        if (
+            len(tables) == 1
+            and len(statement.index.ctes[name]) == 1
+            and isinstance(tables[0].parent, exp.From | exp.Join)
+        ):
             reader = tables[0].parent.parent
             if isinstance(reader, exp.Select) and not tables[0].args.get("pivots"):
                 yield reader, tables[0].alias or tables[0].name

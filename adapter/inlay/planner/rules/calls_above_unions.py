@@ -78,7 +78,7 @@ def _names(place: int, n: int) -> list[str]:
 
 def _one(statement: Statement) -> Statement | None:
     for union in statement.tree.find_all(exp.Union):
-        if isinstance(union.parent, exp.SetOperation) or not calls_in(union) or not _drops(union, statement.tree):
+        if isinstance(union.parent, exp.SetOperation) or not calls_in(union) or not _drops(union, statement):
             continue
         sides = _sides(statement, union)
         changed = None if sides is None else _around(statement, union, sides)
@@ -87,10 +87,10 @@ def _one(statement: Statement) -> Statement | None:
     return None
 
 
-def _drops(union: exp.Union, tree: exp.Expr) -> bool:
+def _drops(union: exp.Union, statement: Statement) -> bool:
     """Whether rows go after all sides have been put together."""
     return bool(union.args.get("limit")) or any(
-        reader.args.get("limit") or reduces(reader) for reader, _ in readers(union, tree)
+        reader.args.get("limit") or reduces(reader) for reader, _ in readers(union, statement)
     )
 
 

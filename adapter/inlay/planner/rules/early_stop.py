@@ -14,11 +14,12 @@ from sqlglot import exp
 from inlay.parsing.blocks import block_at
 from inlay.parsing.edits import Edit
 from inlay.parsing.marks import number_of, replaced
-from inlay.parsing.reading import calls_in, node_of, written
+from inlay.parsing.reading import calls_in, written
 from inlay.parsing.statement import Statement
 from inlay.parsing.tokens import Word
 from inlay.parsing.unplannable import Unplannable
 from inlay.planner.evaluation import conjuncts
+from inlay.planner.excerpt import excerpt
 from inlay.planner.gather import KEY, first_rows_query
 from inlay.planner.known import Known, block_of
 from inlay.planner.lookups import key_places
@@ -52,8 +53,7 @@ class EarlyStop:
         return known.with_ctes(text)
 
     def _block(self) -> tuple[exp.Select, Known]:
-        tree = self.statement.tree.copy()
-        select, _ = block_of(node_of(tree, self.numbers[0]))
+        select = excerpt(self.statement, self.numbers[0]).select
         return select, Known(select, self.statement, ())
 
     def guarded(self, table_of: Callable[[int], str]) -> Statement:

@@ -21,8 +21,9 @@ from inlay.parsing.statement import Statement
 from inlay.parsing.tokens import Word, closing
 from inlay.parsing.unplannable import Unplannable
 from inlay.planner.evaluation import is_constant, is_volatile, may_raise
+from inlay.planner.excerpt import excerpt
 from inlay.planner.gather import KEY
-from inlay.planner.known import Known, block_of
+from inlay.planner.known import Known, block_of, with_ctes
 
 VALUE = "_inlay_k"
 """The one column of the tables of distinct values."""
@@ -95,8 +96,7 @@ class JoinByCall:
         return f"SELECT count(*) FROM {self.left}, {self.relation} WHERE {where}"
 
     def with_ctes(self, text: str) -> str:
-        tree = self.statement.tree.copy()
-        return Known(block_of(node_of(tree, self.number))[0], self.statement, ()).with_ctes(text)
+        return with_ctes(excerpt(self.statement, self.number).select, text)
 
     def joined(self, pairs: str, lefts: str, rights: str) -> Statement:
         """The statement over tables of pairs (columns _inlay_k0 and _inlay_k1, in the order of the call) and of the

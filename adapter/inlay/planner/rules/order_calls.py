@@ -19,6 +19,7 @@ from inlay.parsing.reading import calls_in, node_of, written
 from inlay.parsing.statement import Statement
 from inlay.parsing.tokens import spliced
 from inlay.planner.evaluation import conjuncts
+from inlay.planner.excerpt import excerpt
 from inlay.planner.gather import arguments_of, first_rows_query
 from inlay.planner.known import Known, block_of
 from inlay.planner.rules.order_predicates import cut
@@ -73,8 +74,7 @@ class Chain:
         return known.with_ctes(f"SELECT {names} FROM ({written(made)}) AS _inlay_core")
 
     def _known(self) -> Known:
-        tree = self.statement.tree.copy()
-        return Known(block_of(node_of(tree, self.links[0][0]))[0], self.statement, ())
+        return Known(excerpt(self.statement, self.links[0][0]).select, self.statement, ())
 
     def arranged(self, order: Sequence[int]) -> Statement | None:
         """The statement with its conditions in this order; None where they cannot be told apart in the text."""

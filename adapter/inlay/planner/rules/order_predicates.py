@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Iterator
+
 from sqlglot import exp
 
 from inlay.parsing.edits import Edit
 from inlay.parsing.marks import number_of, numbers_in
 from inlay.parsing.reading import parsed, written
 from inlay.parsing.statement import Statement
-from inlay.parsing.tokens import Word, spliced
+from inlay.parsing.tokens import Text, Word, spliced
 from inlay.parsing.unplannable import Unplannable
 from inlay.planner.evaluation import may_raise
 
@@ -27,7 +30,7 @@ Span = tuple[int, int]
 def order_predicates(statement: Statement) -> tuple[Statement, str] | None:
     """DuckDB takes OR, and AND of what may raise, as it is written: a call that stands first is made for every row."""
     words = statement.words
-    regions = _regions(words)
+    regions = _regions(statement.text)
     pieces = [piece for region in regions for piece in _reordered(statement, region)]
     if not pieces:
         return None
@@ -65,37 +68,50 @@ def _condition(statement: Statement, edit: Edit) -> tuple[exp.Expr | None, bool]
 
 
 def _alone(text: str) -> exp.Expr:
-    found = parsed(f"SELECT {text}").expressions
+    found: list[exp.Expr] = parsed(f"SELECT {text}").expressions
     if len(found) != 1:
         raise Unplannable(text)
     alone: exp.Expr = found[0]
     return alone
 
 
-def _regions(tokens: list[Word]) -> list[Span]:
+def _regions(text: Text) -> list[Span]:
     """Runs of words on one level of brackets that hold a call somewhere inside, and AND or OR on that level."""
-    found: list[Span] = []
-    level: list[tuple[int, bool]] = [(0, False)]  # where the run began; whether AND or OR was seen
+    words, brackets = text.words, text.brackets
+    calls = [i for i, word in enumerate(words) if number_of(word.text) is not None]
+    levels: dict[int, None] = {}
+    for call in calls:
+        opening = brackets.around[call]
+        while opening >= 0 and opening not in levels:
+            levels[opening] = None
+            opening = brackets.around[opening]
+    spans = [(opening + 1, brackets.closing[opening]) for opening in levels]
+    return [
+        region
+        for level in [*spans, (0, len(words))]
+        for region in _regions_of(text, level)
+        if bisect_left(calls, region[0]) < bisect_left(calls, region[1])
+    ]
 
-    def close(i: int) -> None:
-        start, joined = level[-1]
-        if joined and any(number_of(word.text) is not None for word in tokens[start:i]):
-            found.append((start, i))
 
-    for i, word in enumerate(tokens):
-        if word.text in _OPEN:
-            level.append((i + 1, False))
-        elif word.text in _CLOSE:
-            close(i)
-            if len(level) > 1:
-                level.pop()
-        elif word.text in (",", ";") or word.lower in _BORDERS:
-            close(i)
-            level[-1] = (i + 1, False)
-        elif word.lower in ("and", "or"):
-            level[-1] = (level[-1][0], True)
-    close(len(tokens))
-    return found
+def _regions_of(text: Text, level: Span) -> Iterator[Span]:
+    """Runs of words of a level between commas and other borders, where AND or OR joins them."""
+    words, closing = text.words, text.brackets.closing
+    i = start = level[0]
+    joined = False
+    while i < level[1]:
+        word = words[i].lower
+        if word in _OPEN:
+            i = closing[i]
+        elif word in (",", ";") or word in _BORDERS:
+            if joined:
+                yield start, i
+            start, joined = i + 1, False
+        elif word in ("and", "or"):
+            joined = True
+        i += 1
+    if joined:
+        yield start, level[1]
 
 
 def _reordered(statement: Statement, region: Span) -> list[tuple[int, int, str]]:
