@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
@@ -27,7 +28,7 @@ def settings(config: Path | None, model: str | None, markdown: bool, schema: boo
         if markdown:
             output.line(reference_page(known).rstrip("\n"))
         else:
-            output.json_document(json_schema(known))
+            output.line(json.dumps(json_schema(known), indent=2))
         return
     found = read_settings(options.given(model=model), config=config)
     configured_definitions(found)  # raises where a function's options are wrong
