@@ -46,7 +46,7 @@ def same_both_ways(con: Any, sql: str, digits: int | None = None) -> Answered:
     names, rows = [column[0] for column in plain.description], _rows(plain, digits)
     ledger = session.ledger.rows()[before:]
     session.cache.clear()
-    is_planned, staged = True, []
+    is_planned, staged = True, {}
     try:
         staged = prepare(session, con.duckdb, sql).staged
     except (Unplannable, *UNBOUND):
@@ -59,7 +59,7 @@ def same_both_ways(con: Any, sql: str, digits: int | None = None) -> Answered:
     return Answered(
         rows=sum(row.rows for row in ledger),
         plain=sum(row.inferred for row in ledger),
-        gathered=sum(stage.distinct for stage in staged),
+        gathered=sum(work.distinct for stage in staged.values() for work in stage.work.values()),
         planned=sum(row.inferred for row in asked),
         by_the_calls=sum(
             row.rows for row in asked if row.statement != asked[0].statement

@@ -96,15 +96,20 @@ def _values(name: str, argument: Argument, array: pa.Array) -> pa.Array:
         return array
     if pa.types.is_null(kind):
         return pa.nulls(len(array), codec.arrow)
-    if codec is not TEXT or pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
-        raise ConfigError(
-            f"{name}: {argument.name} is of type {kind}; it must be {codec.sql_type}. "
-            f"Cast it: {argument.name}::{codec.sql_type}."
-        )
+    is_other = pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+    if is_other if codec is TEXT else pa.types.is_string(kind):
+        raise _wrong_type(name, argument, kind)
     try:
         return pc.cast(array, codec.arrow)
     except pa.ArrowException as error:
-        raise ConfigError(f"{name}: {argument.name} is of type {kind} and does not read as text: {error}.") from None
+        raise _wrong_type(name, argument, kind) from error
+
+
+def _wrong_type(name: str, argument: Argument, kind: pa.DataType) -> ConfigError:
+    return ConfigError(
+        f"{name}: {argument.name} is of type {kind}; it must be {argument.type}. "
+        f"Cast it: {argument.name}::{argument.type}."
+    )
 
 
 def _plain(array: pa.Array) -> pa.Array:

@@ -70,11 +70,15 @@ class Unforeseen(Unplannable):
 
 @dataclass
 class Prepared:
-    """A statement that is ready to run: SQL, the tables it looks answers up in, and its parameters."""
+    """A statement that is ready to run: SQL, the tables it looks answers up in, and its parameters. plan: how it came
+    about. staged: what was answered ahead, and reasons: why calls were not, by their number."""
 
     sql: str
     tables: dict[str, Any]
     parameters: Any
+    plan: Plan
+    staged: dict[int, Staged]
+    reasons: dict[int, str]
 
 
 class Runner:
@@ -287,7 +291,8 @@ class Runner:
         statement = self.plan.statement
         # Where nothing was answered ahead, the rules' text may still ask for less.
         sql = with_lookups(statement.text, self.answers, self.names) if self.answers else statement.plain
-        return Prepared(sql, self.tables, self.parameters)
+        staged = {number: stage for number, stage in self.staged.items() if number in self.answers}
+        return Prepared(sql, self.tables, self.parameters, self.plan, staged, self.reasons)
 
     @property
     def looked_up_ahead(self) -> list[int]:
@@ -480,8 +485,8 @@ class Runner:
                 return pa.RecordBatchReader.from_batches(pa.schema([]), [])
             held.gathered.append(sql)
             if held.name in self.tables and keys:
-                collate = [' COLLATE "C"' if codec.sql_type == "VARCHAR" else "" for codec in held.codecs]
-                on = " AND ".join(f"{held.name}.{KEY}{i} = _inlay_g.{KEY}{i}{collate[i]}" for i, _ in keys)
+                takes = self.plan.statement.calls[number].spec.args
+                on = " AND ".join(f"{held.name}.{KEY}{i} = {takes[at].exactly(f'_inlay_g.{KEY}{i}')}" for i, at in keys)
                 sql = f"SELECT * FROM ({sql}) AS _inlay_g ANTI JOIN {held.name} ON {on}"
             try:
                 relation = self.query(sql)

@@ -150,7 +150,8 @@ def _sections(said: Explanation) -> list[tuple[str, list[str]]]:
         models.append(f"cost: about {said.costs.cost:,.4f}")
     if said.refused:
         models.append(f"would stop: {said.refused}")
-    if not models and said.stages and all(stage.is_counted for stage in said.stages):
+    nothing_asked = all(stage.is_counted and stage.expected and not stage.expected.to_infer for stage in said.stages)
+    if not models and said.stages and nothing_asked:
         models = ["Everything is known: no model runs." if not said.ran else "Everything was known: no model ran."]
     if models:
         found.append(("Models, as expected" if said.ran and said.costs.models else "Models", models))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Protocol, cast
 
 import numpy as np
@@ -132,7 +133,7 @@ class Ask:
 
     def fixed(self, texts: list[str], purpose: str = "query") -> Floats:
         """Vectors of the call's own texts (labels): these must not fail."""
-        found = self.vectors(text_inputs(texts), purpose)
+        found = self.vectors(_own_texts(tuple(texts)), purpose)
         for place, reason in found.errors.items():
             if reason != PENDING:
                 raise ConfigError(f"label {texts[place]!r} cannot be read by model {self.model.name!r}: {reason}.")
@@ -144,6 +145,12 @@ class Ask:
         self.usage.add(found.usage)
         found.errors.update(dict.fromkeys(np.flatnonzero(found.pending).tolist(), PENDING))
         return found
+
+
+@lru_cache(maxsize=64)
+def _own_texts(texts: tuple[str, ...]) -> Inputs:
+    """The same at every chunk of a statement, so that they are hashed once."""
+    return text_inputs(texts)
 
 
 class Answer(Protocol):

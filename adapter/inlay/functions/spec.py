@@ -23,6 +23,11 @@ class Argument:
     def is_setting(self) -> bool:
         return self.name in SETTINGS
 
+    def exactly(self, text: str) -> str:
+        """SQL that is equal to another value only where a model cannot tell them apart: the collation of a column would
+        take texts for equal that differ."""
+        return f'({text}) COLLATE "C"' if self.type == "VARCHAR" else f"({text})"
+
 
 @dataclass(frozen=True)
 class FunctionSpec:

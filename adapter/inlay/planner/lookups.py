@@ -50,14 +50,14 @@ def with_lookups(text: str, answers: Mapping[int, Answers], names: Mapping[int, 
         found = answers.get(number)
         if found is None or found.kept or found.spent:
             return call
-        values = [(i, told(found.call, arguments, at)) for i, at in found.keys]
-        # The collation of a column would take texts for equal that a model tells apart.
-        where = " AND ".join(f'{found.table}.{KEY}{i} = ({value}) COLLATE "C"' for i, value in values)
+        takes = found.call.spec.args
+        values = [(i, told(found.call, arguments, at), takes[at]) for i, at in found.keys]
+        where = " AND ".join(f"{found.table}.{KEY}{i} = {argument.exactly(value)}" for i, value, argument in values)
         lookup = f"SELECT {VALUE} FROM {found.table}" + (f" WHERE {where}" if where else "")
         if found.complete:
             return f"({lookup}).v"
         answer = f"coalesce(({lookup}), {{'v': {call}}}).v"
-        nothing = " OR ".join(f"({value}) IS NULL" for _, value in values)
+        nothing = " OR ".join(f"({value}) IS NULL" for _, value, _ in values)
         return f"CASE WHEN {nothing} THEN NULL ELSE {answer} END" if nothing else answer
 
     return unmarked(replaced(text, replace), names)

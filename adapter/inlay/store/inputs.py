@@ -104,10 +104,7 @@ def distinct_inputs(
 
 
 def inputs_of(columns: Sequence[pa.Array], codecs: Sequence[Codec]) -> Inputs:
-    """Row by row, as they stand there. A value that a column of several holds again and again is hashed once."""
-    if len(columns) == 1:
-        digests = digests_of(columns[0], codecs[0])
-        return Inputs(tuple(columns), tuple(codecs), (digests,), digests)
+    """Row by row, as they stand there. A value that a column holds again and again is hashed once."""
     each = [_repeated_digests(column, codec) for column, codec in zip(columns, codecs, strict=True)]
     return Inputs(tuple(columns), tuple(codecs), tuple(each), combined_keys(each))
 
@@ -181,7 +178,10 @@ def _repeated_digests(column: pa.Array, codec: Codec) -> Keys:
 
 
 def _repeats(columns: Sequence[pa.Array]) -> bool:
-    """Whether the columns look as if some of their rows were the same."""
+    """Whether the columns look as if some of their rows were the same. Of lists and structs Arrow cannot tell; equal
+    keys show it later."""
+    if any(pa.types.is_nested(column.type) for column in columns):
+        return False
     where = _sample(len(columns[0]))
     sample = [column.take(where) for column in columns]
     return any(len(column.unique()) < len(column) for column in sample) and (

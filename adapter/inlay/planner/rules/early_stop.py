@@ -137,7 +137,8 @@ def _is_known(statement: Statement, text: str, number: int, table: str) -> str:
             keys = key_places(statement.calls[number])
             if keys:
                 empty = " OR ".join(f"({arguments[place]}) IS NULL" for _, place in keys)
-                same = " AND ".join(f'{table}.{KEY}{i} = ({arguments[place]}) COLLATE "C"' for i, place in keys)
+                takes = statement.calls[number].spec.args
+                same = " AND ".join(f"{table}.{KEY}{i} = {takes[place].exactly(arguments[place])}" for i, place in keys)
                 found.append(f"({empty} OR EXISTS (SELECT 1 FROM {table} WHERE {same}))")
         return f"{statement.mark(at)}({', '.join(arguments)})"
 
