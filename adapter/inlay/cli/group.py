@@ -17,14 +17,14 @@ class Group(click.Group):
             formatter.write_dl([(name, each.get_short_help_str(limit=1_000)) for name, each in self.commands.items()])
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if not args:
+        if not args and not ctx.resilient_parsing:
             ctx.fail(f"a command is missing: {', '.join(self.commands)}.")
         return super().parse_args(ctx, args)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args[0] not in self.commands and not args[0].startswith("-"):
+        if args[0] not in self.commands and not args[0].startswith("-") and not ctx.resilient_parsing:
             known = ", ".join(self.commands)
             ctx.fail(f"there is no command {args[0]!r}.{closest(args[0], self.commands)} Known: {known}.")
         return super().resolve_command(ctx, args)

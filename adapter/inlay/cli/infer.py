@@ -124,7 +124,7 @@ def plan(task: _Task, no_measure: bool, as_json: bool) -> None:
     else:
         output.table(plan_table(plan))
         for note in plan_notes(plan):
-            output.line(note)
+            output.sentence(note)
     plan.costs.hold_against(limits)
 
 
@@ -170,6 +170,7 @@ class _Work:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.session.progress.finish()
         self.con.close()
         self._folder.cleanup()
 

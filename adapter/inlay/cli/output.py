@@ -12,10 +12,9 @@ import json
 import os
 import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, TextIO
-
-import click
 
 from inlay.tables import Table, grid, plain_text
 
@@ -29,7 +28,13 @@ _BOX_ROWS = 10_000  # DuckDB's box has no more
 
 
 def line(text: str) -> None:
+    """Text as it is, to be copied or read by a program."""
     print(text)
+
+
+def sentence(text: str) -> None:
+    """Text to be read; a terminal gets it wrapped between words."""
+    print(_wrapped(text, sys.stdout))
 
 
 def table(contents: Table) -> None:
@@ -78,16 +83,25 @@ def box_text(relation: Any) -> str:
 
 
 def csv(contents: Any) -> None:
-    """An Arrow table."""
+    """An Arrow table. Lists and structs, which CSV has not, are written as JSON."""
+    import pyarrow as pa
     import pyarrow.csv
 
+    for position, field in enumerate(contents.schema):
+        if pa.types.is_nested(field.type):
+            texts = [None if value is None else _json(value) for value in contents.column(position).to_pylist()]
+            contents = contents.set_column(position, field.name, pa.array(texts, pa.string()))
     sys.stdout.flush()
     pyarrow.csv.write_csv(contents, sys.stdout.buffer)
 
 
 def json_lines(rows: Iterable[Mapping[str, Any]]) -> None:
     for row in rows:
-        print(json.dumps(row, ensure_ascii=False, default=str))
+        print(_json(row))
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def json_document(value: Any) -> None:
@@ -96,15 +110,25 @@ def json_document(value: Any) -> None:
 
 def note(text: str) -> None:
     """Something that is said beside the result."""
-    print(text, file=sys.stderr)
+    print(_wrapped(text, sys.stderr), file=sys.stderr)
 
 
 def error(message: object, hint: str = "", *, who: str = "inlay") -> None:
     """What is wrong; hint: what to type next."""
-    colours = _is_terminal(sys.stderr) and "NO_COLOR" not in os.environ
-    click.echo(f"{click.style(f'{who}:', fg='red', bold=True)} {message}", file=sys.stderr, color=colours)
+    note(f"{who}: {message}")
     if hint:
-        click.echo(f"Type: {click.style(hint, bold=True)}", file=sys.stderr, color=colours)
+        note(f"Type: {hint}")
+
+
+def _wrapped(text: str, stream: TextIO) -> str:
+    if not _is_terminal(stream):
+        return text
+    width = _terminal_width()
+    # Lines that fit stay: DuckDB marks a place in a statement by a caret below it.
+    return "\n".join(
+        textwrap.fill(each, width, break_long_words=False, break_on_hyphens=False) if len(each) > width else each
+        for each in text.split("\n")
+    )
 
 
 def _show(contents: Table, gives_way: Mapping[int, int], first_style: str = "") -> None:

@@ -47,6 +47,8 @@ def sql(
                 _run(con, title, statement, form)
         except duckdb.Error as error:
             raise InlayError(str(error)) from error
+        finally:
+            con._session.progress.finish()  # whatever is printed next has the line for itself
         if with_account:
             output.note(account(con))
 

@@ -102,7 +102,7 @@ def list_store(address: _Address) -> None:
             live = shelf.live()
             own = sum(part.part.rows for part in live)
             taken = shelf_bytes(shelf)
-            created = str((shelf.manifest or {}).get("created_at", shelf.manifest_error))
+            created = str((shelf.manifest or {}).get("created_at", shelf.manifest_error)).replace("+00:00", "Z")
             signed = shelf.name.rpartition("-")[2][:12]
             rows.append([shelf.function, signed, shelf.model, own, len(live), _megabytes(taken), created])
             n_rows, n_parts, n_bytes = n_rows + own, n_parts + len(live), n_bytes + taken
@@ -116,7 +116,7 @@ def list_store(address: _Address) -> None:
         line += f"; {_n(n_replaced, 'part')} more that compaction replaced"
     if n_aside:
         line += f"; {_n(n_aside, 'damaged file')}"
-    output.line(line)
+    output.sentence(line)
 
 
 @store.command("verify")
@@ -137,7 +137,7 @@ def verify(address: _Address, quarantine: bool) -> int:
             output.tree(title, _findings(report), "✗" if report.findings else "✓")
             reports.append(report)
     shelves = [report for report in reports if report.name != CALLS]
-    output.line(
+    output.sentence(
         f"Checked: {_n(len(shelves), 'shelf', 'shelves')}, {_n(sum(each.parts for each in shelves), 'whole part')}, "
         f"{sum(each.rows for each in shelves):,} rows, {_megabytes(sum(each.bytes for each in shelves))} "
         "MB read: signatures from their questions, names from bytes, every page against its checksum; "
@@ -148,7 +148,7 @@ def verify(address: _Address, quarantine: bool) -> int:
     aside = sum(len(each.set_aside) for each in reports)
     if wrong:
         advice = " Type: inlay store verify --quarantine" if damaged > aside else ""
-        output.line(f"{_n(wrong, 'finding')}, {_n(damaged, 'damaged part')}.{advice}")
+        output.sentence(f"{_n(wrong, 'finding')}, {_n(damaged, 'damaged part')}.{advice}")
     return 1 if wrong else 0
 
 
@@ -203,12 +203,12 @@ def gc(
         f"{_megabytes(plan.total_bytes)} MB, {_n(len(plan.empty), 'shelf', 'shelves')}"
     )
     if yes:
-        output.line(f"Deleted: {total}.")
+        output.sentence(f"Deleted: {total}.")
     else:
         again = " Type it again with --yes." if plan.files or plan.empty else ""
-        output.line(f"Would delete: {total}. Nothing was deleted.{again}")
+        output.sentence(f"Would delete: {total}. Nothing was deleted.{again}")
     if not criteria:
-        output.line(
+        output.sentence(
             "Only what is never missed. More goes by --older-than, --max-size, --superseded, --function, --signature."
         )
 
@@ -218,11 +218,13 @@ def _show_plan(plan: Plan, grace: str) -> None:
         files = [file for file in plan.files if file.shelf == shelf]
         last = ", and the shelf, which is empty then" if shelf in plan.empty else ""
         n_rows, n_bytes = sum(file.rows for file in files), sum(file.bytes for file in files)
-        output.line(f"{shelf}: {_n(len(files), 'file')}, {n_rows:,} rows, {_megabytes(n_bytes)} MB{last}")
+        output.sentence(f"{shelf}: {_n(len(files), 'file')}, {n_rows:,} rows, {_megabytes(n_bytes)} MB{last}")
     for (shelf, name), why in plan.kept.items():
-        output.line(f"kept: {shelf}/{name}: {why}")
+        output.sentence(f"kept: {shelf}/{name}: {why}")
     if plan.waiting:
-        output.line(f"kept: {_n(plan.waiting, 'part')} replaced less than {grace} ago, for readers that are in them")
+        output.sentence(
+            f"kept: {_n(plan.waiting, 'part')} replaced less than {grace} ago, for readers that are in them"
+        )
 
 
 @store.command("compact")
@@ -246,18 +248,18 @@ def compact(address: _Address, now: bool) -> int:
             f" {_n(waiting, 'replaced part')} kept for readers that are in them; from an hour on the next "
             "`inlay store compact`, or `inlay store gc --superseded --yes`, deletes them."
         )
-    output.line(line)
+    output.sentence(line)
     return 1 if any(shelf.set_aside or shelf.left for shelf in compacted) else 0
 
 
 def _show_compacted(shelf: Compacted) -> None:
     if shelf.merged:
         twice = f", {_n(shelf.duplicates, 'row')} dropped that were there twice" if shelf.duplicates else ""
-        output.line(f"{shelf.shelf}: {shelf.merged} parts → {len(shelf.made)}, {shelf.rows:,} rows{twice}")
+        output.sentence(f"{shelf.shelf}: {shelf.merged} parts → {len(shelf.made)}, {shelf.rows:,} rows{twice}")
     for name, why in shelf.set_aside.items():
-        output.line(f"{shelf.shelf}/{name} was set aside in quarantine/: {why}")
+        output.sentence(f"{shelf.shelf}/{name} was set aside in quarantine/: {why}")
     for name, why in shelf.left:
-        output.line(f"{shelf.shelf}/{name}: {why}")
+        output.sentence(f"{shelf.shelf}/{name}: {why}")
 
 
 @store.command("export")
@@ -283,10 +285,10 @@ def export(address: _Address, target: str) -> int:
                 draft.publish(name)
         else:
             _refuse_same(folder, target)
-            output.line(_taken_line(take_in(Store(target).folder, items)))
+            output.sentence(_taken_line(take_in(Store(target).folder, items)))
     for name, why in sent.left:
-        output.line(f"left out: {name}: {why}")
-    output.line(
+        output.sentence(f"left out: {name}: {why}")
+    output.sentence(
         f"{_n(sent.shelves, 'shelf', 'shelves')}, {_n(sent.parts, 'part')}, {sent.rows:,} rows, "
         f"{_megabytes(sent.bytes)} MB: {target}"
     )
@@ -318,10 +320,10 @@ def import_store(address: _Address, source: str) -> int:
             _refuse_same(into, source)
         taken = take_in(into, items, wanted)
     for name, why in sent.left:
-        output.line(f"left out: {name}: {why}")
+        output.sentence(f"left out: {name}: {why}")
     for name, why in taken.refused:
-        output.line(f"refused: {name}: {why}")
-    output.line(_taken_line(taken))
+        output.sentence(f"refused: {name}: {why}")
+    output.sentence(_taken_line(taken))
     return 1 if taken.refused or sent.left else 0
 
 

@@ -37,6 +37,7 @@ class TerminalBar:
         from rich.table import Column
 
         console = Console(stderr=True, force_jupyter=False)
+        console.width -= 2  # a terminal writes ^C behind the bar; on a line of its own the bar would stay
         cut = Column(no_wrap=True, overflow="ellipsis")
         self._progress = Progress(
             TextColumn("{task.description}", markup=False, table_column=cut),

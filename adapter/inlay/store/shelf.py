@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import threading
 from collections import deque
@@ -41,6 +42,8 @@ from inlay.store.parts import (
     stored_name,
     write_part,
 )
+
+_log = logging.getLogger("inlay.store")
 
 MANIFEST = "manifest.json"
 QUARANTINE = "quarantine"
@@ -277,6 +280,12 @@ class Shelf:
         network does, unless it is foreign, whole but of another signature."""
         self._seen.add(name)
         self._damaged[name] = reason
+        _log.warning(
+            "inlay: the part %s in %s cannot be used: %s. Its rows are inferred again.",
+            name,
+            self.folder.address,
+            reason,
+        )
         if self.writable and (foreign or self._is_damaged(name)):
             with contextlib.suppress(OSError):  # another process was faster: it is ignored here all the same
                 self.folder.move(name, f"{QUARANTINE}/{name}")

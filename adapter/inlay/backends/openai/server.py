@@ -19,6 +19,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import threading
 import time
@@ -36,6 +37,8 @@ from inlay.backends.http.retry import ATTEMPTS, RetryBudget, wait_before_s
 from inlay.backends.http.verdict import BodyTooLarge, Verdict, judged, judged_error
 from inlay.errors import ConfigError, EndpointError
 from inlay.models.ref import Endpoint
+
+_log = logging.getLogger("inlay.backends")
 
 CONNECT_S = 5.0
 MOST_BODY_BYTES = 10_000_000
@@ -134,6 +137,7 @@ class Server:
                 if tried >= attempts or wait_s > left_s or not self.budget.take():
                     shown = f"{last} ({tried} attempt{'s' if tried > 1 else ''})"
                     return Verdict("again", shown, complaint=found.complaint)
+                _log.info("inlay: %s: %s; asked again in %.1f s", self.where, last, wait_s)
                 await asyncio.sleep(wait_s)
             else:
                 return found
