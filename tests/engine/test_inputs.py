@@ -130,7 +130,9 @@ def test_values_of_a_third_type_go_the_whole_way(third_type: Path, tmp_path: Pat
         with connect() as con:
             run = con.duckdb if plain else con
             assert run.execute(f"select ai_norm(v) from {rows}").fetchall() == expected
-            ledger = con.execute('select "rows", distinct_inputs, known, inferred, failed from inlay_ledger()').fetchall()
+            ledger = con.execute(
+                'select "rows", distinct_inputs, known, inferred, failed from inlay_ledger()'
+            ).fetchall()
             assert ledger == [(5, 3, 2, 0, 1) if plain else (5, 3, 0, 2, 1)]
             assert con.execute("select input, error from inlay_errors()").fetchall() == [("[2000.0]", "it is too long")]
     with connect() as con:

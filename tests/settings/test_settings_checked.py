@@ -114,26 +114,26 @@ WRONG = [
     ('functions_folders = ["a", 3]', "functions_folders is 3; it must be a folder"),
     ('stroe = "x"', "no option named 'stroe'. Did you mean 'store'"),
     ("[models]\nm = 3", "models.m is 3; it must be a table, or its source as text"),
-    ('[models.m]\nsource = "fake:embed"\nbatch = "no"', "models.m.batch is 'no'; it must be true or false"),
-    ('[models.m]\nsource = "fake:embed"\nnormalize = "no"', "models.m.normalize is 'no'; it must be true or false"),
-    ('[models.m]\nsource = "fake:embed"\nmax_tokens = true', "models.m.max_tokens is True; it must be a whole number"),
-    ('[models.m]\nsource = "fake:embed"\ntimeout_s = 0', "models.m.timeout_s is 0; it must be a number above 0"),
+    ('[models.m]\nsource = "fake:embed"\nbatch = "no"', "[models.m]: batch is 'no'; it must be true or false"),
+    ('[models.m]\nsource = "fake:embed"\nnormalize = "no"', "[models.m]: normalize is 'no'; it must be true or false"),
+    ('[models.m]\nsource = "fake:embed"\nmax_tokens = true', "[models.m]: max_tokens is True; it must be a whole number"),
+    ('[models.m]\nsource = "fake:embed"\ntimeout_s = 0', "[models.m]: timeout_s is 0; it must be a number above 0"),
     ('[models.m]\nsource = "fake:embed"\ntimeout_s = -1', "timeout_s is -1; it must be a number above 0"),
     ('[models.m]\nsource = "fake:embed"\nretry_s = -1', "retry_s is -1; it must be a number of at least 0"),
     ('[models.m]\nsource = "fake:embed"\nconcurrency = 0', "concurrency is 0; it must be a whole number of at least 1"),
     ('[models.m]\nsource = "fake:embed"\nrequests_per_minute = 0', "requests_per_minute is 0; it must be a number above 0"),
     ('[models.m]\nsource = "fake:embed"\ntask = "chat"', "task is 'chat'; it must be one of embed, classify"),
-    ('[models.m]\nsource = "fake:embed"\nprompts = {query = 1}', "models.m.prompts.query is 1; it must be text"),
+    ('[models.m]\nsource = "fake:embed"\nprompts = {query = 1}', "[models.m]: prompts.query is 1; it must be text"),
     ('[models.m]\nsource = "fake:embed"\nsha256 = "abc"', "sha256 is 'abc'; it must be 64 hexadecimal digits"),
     ('[models.m]\nsource = "fake:embed"\ntemplate = 3', "template is 3; it must be text"),
-    ("[models.m]\nsource = 3", "models.m.source is 3; it must be text"),
-    ('[models.m]\ndtype = "float32"', "models.m has no source. Give a folder"),
+    ("[models.m]\nsource = 3", "[models.m]: source is 3; it must be text"),
+    ('[models.m]\ndtype = "float32"', "[models.m] has no source. Give a folder"),
     ("[functions.ai_fliter]\nthreshold = 1", "no function named 'ai_fliter'. Did you mean 'ai_filter'"),
-    ("[functions.ai_filter]\ntreshold = 1", "functions.ai_filter: no option named 'treshold'. Did you mean 'threshold'"),
-    ('[functions.ai_filter]\nthreshold = "high"', "functions.ai_filter.threshold is 'high'; it must be a number"),
-    ("[functions.ai_filter]\nmodel = 1", "functions.ai_filter.model is 1; it must be text"),
-    ('[functions.ai_filter]\non_error = "ignore"', "functions.ai_filter.on_error is 'ignore'; it must be one of null, raise"),
-    ("[functions.ai_complete]\nmax_tokens = true", "functions.ai_complete.max_tokens is True; it must be a whole number"),
+    ("[functions.ai_filter]\ntreshold = 1", "options of ai_filter: no option named 'treshold'. Did you mean 'threshold'"),
+    ('[functions.ai_filter]\nthreshold = "high"', "options of ai_filter: threshold is 'high'; it must be a number"),
+    ("[functions.ai_filter]\nmodel = 1", "options of ai_filter: model is 1; it must be text"),
+    ('[functions.ai_filter]\non_error = "ignore"', "options of ai_filter: on_error is 'ignore'; it must be one of null, raise"),
+    ("[functions.ai_complete]\nmax_tokens = true", "options of ai_complete: max_tokens is True; it must be a whole number"),
     ('[functions.ai_redact]\ncategories = "email"', "categories is 'email'; it must be a list"),
     ("[functions]\nai_filter = 1", "functions.ai_filter is 1; it must be a table"),
 ]  # fmt: skip
@@ -155,7 +155,7 @@ def test_every_key_refuses_a_value_of_another_type(key: str) -> None:
 
 @pytest.mark.parametrize("key", MODEL_KEYS)
 def test_every_key_of_a_model_refuses_a_value_of_another_type(key: str) -> None:
-    with pytest.raises(ConfigError, match=rf"^keyword arguments: models\.m\.{key} is .*; it must be "):
+    with pytest.raises(ConfigError, match=rf"^keyword arguments, \[models\.m\]: {key} is .*; it must be "):
         read_settings({"models": {"m": {"source": "fake:embed", key: object()}}}, environment={})
 
 
@@ -173,7 +173,7 @@ def test_none_in_a_keyword_counts_as_left_out() -> None:
 
 def test_a_password_in_an_address_is_not_shown() -> None:
     entry = {"source": "openai:gpt", "base_url": "https://user:secret@x/v1"}
-    with pytest.raises(ConfigError, match=r"models\.m\.base_url may not hold") as error:
+    with pytest.raises(ConfigError, match=r"\[models\.m\]: base_url may not hold") as error:
         read_settings({"models": {"m": entry}}, environment={})
     assert "secret" not in str(error.value)
 
@@ -188,7 +188,7 @@ def test_a_function_of_the_users_own_takes_its_options(tmp_path: Path) -> None:
     )
     own = 'functions_folders = "own"\n[functions.is_urgent]\n'
     assert from_file(tmp_path, own + "least = 1").functions == {"is_urgent": {"least": 1}}
-    with pytest.raises(ConfigError, match="functions.is_urgent.least is 'x'; it must be a number"):
+    with pytest.raises(ConfigError, match="options of is_urgent: least is 'x'; it must be a number"):
         from_file(tmp_path, own + 'least = "x"')
     with pytest.raises(ConfigError, match="no function named 'is_urgent'.*needs its folder in functions_folders"):
         from_file(tmp_path, "[functions.is_urgent]\nleast = 1")

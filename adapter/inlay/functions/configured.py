@@ -33,7 +33,7 @@ def configured_definitions(settings: Settings) -> dict[str, FunctionSpec]:
             error = ConfigError.unknown_option(f"{place}, functions", name, functions.keys, functions.noun)
             raise ConfigError(f"{error} A function of your own needs its folder in functions_folders.")
         # Checked and not replaced: a number's type is part of what answers are stored under.
-        functions.keys[name].kind.check(options, place, f"functions.{name}")
+        functions.keys[name].kind.check(options, f"{place}, options of {name}", "")
     return specs
 
 

@@ -213,12 +213,12 @@ class Entry(Kind):
             value = {self.short: value}
         if not isinstance(value, Mapping):
             raise self.refused(value, place, key)
+        where = f"{place}, [{key}]" if key else place
         unknown = next((name for name in value if name not in self.keys), None)
         if unknown is not None:
-            raise ConfigError.unknown_option(f"{place}, {key}" if key else place, str(unknown), self.keys, self.noun)
+            raise ConfigError.unknown_option(where, str(unknown), self.keys, self.noun)
         given = {name: entry for name, entry in cast("Mapping[str, Any]", value).items() if entry is not None}
-        dotted = f"{key}." if key else ""
-        return {name: self.keys[name].kind.check(entry, place, dotted + name) for name, entry in given.items()}
+        return {name: self.keys[name].kind.check(entry, where, name) for name, entry in given.items()}
 
     def from_text(self, text: str) -> Any:
         return _inline_table(text)

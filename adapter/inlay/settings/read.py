@@ -116,7 +116,7 @@ def _merge(layers: list[Layer]) -> Settings:
             else:
                 plain[key] = _store_address(value, base) if key == "store" else value
     models = {
-        name: _model(name, entry, f"{places[f'models.{name}']}, models.{name}")
+        name: _model(name, entry, f"{places[f'models.{name}']}: [models.{name}]")
         for name, entry in tables["models"].items()
     }
     for named in (plain.get("model"), plain.get("language_model")):
