@@ -438,7 +438,7 @@ class Runner:
 
     def answer(self, call: Call, held: AnswerTable, batch: pa.RecordBatch, whole: bool) -> None:
         """Adds the answers to distinct inputs. whole: these are all that the statement has for the call."""
-        rows = [batch.column(i) for i in range(len(call.texts))]
+        rows = [batch.column(f"{KEY}{i}") for i in range(len(call.texts))]
         for column, codec in zip(rows, held.codecs, strict=True):
             if column.type != codec.arrow:
                 raise Unplannable(f"its input is of type {column.type}, not {codec.sql_type}")
