@@ -170,7 +170,7 @@ class _Work:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.session.progress.finish()
+        self.session.context.progress.finish()
         self.con.close()
         self._folder.cleanup()
 

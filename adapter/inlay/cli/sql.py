@@ -48,7 +48,7 @@ def sql(
         except duckdb.Error as error:
             raise InlayError(str(error)) from error
         finally:
-            con._session.progress.finish()  # whatever is printed next has the line for itself
+            con._session.context.progress.finish()  # whatever is printed next has the line for itself
         if with_account:
             output.note(account(con))
 
