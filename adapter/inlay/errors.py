@@ -33,9 +33,9 @@ class ConfigError(InlayError, ValueError):
     """A setting, an option or an argument is wrong; no model was called."""
 
     @classmethod
-    def unknown_option(cls, where: str, name: str, known: Iterable[str]) -> ConfigError:
+    def unknown_option(cls, where: str, name: str, known: Iterable[str], noun: str = "option") -> ConfigError:
         known = sorted(known)
-        return cls(f"{where}: no option named {name!r}.{_closest(name, known)} Known: {', '.join(known)}.")
+        return cls(f"{where}: no {noun} named {name!r}.{_closest(name, known)} Known: {', '.join(known)}.")
 
 
 class UnknownModelError(ConfigError):

@@ -640,9 +640,14 @@ def test_a_function_takes_its_options_from_the_settings() -> None:
             con.execute("SELECT ai_filter('x', 'it is x', model := 'fake')").fetchall()
 
 
-def test_an_unknown_option_in_the_settings_is_refused_when_its_function_is_called() -> None:
-    with (
-        inlay.connect(model="fake", functions={"ai_filter": {"treshold": 1}}) as con,
-        pytest.raises(ConfigError, match="ai_filter: no option named 'treshold'. Did you mean 'threshold'"),
-    ):
-        con.execute("SELECT ai_filter('x', 'it is x')").fetchall()
+def test_an_unknown_option_in_the_settings_is_refused_before_its_function_is_called() -> None:
+    with pytest.raises(ConfigError, match="ai_filter: no option named 'treshold'. Did you mean 'threshold'"):
+        inlay.connect(model="fake", functions={"ai_filter": {"treshold": 1}})
+
+
+def test_wrong_options_leave_a_running_session_as_it_was() -> None:
+    with inlay.connect(model="fake") as con:
+        before = inlay.attach(con).settings
+        with pytest.raises(ConfigError, match="functions: no function named 'ai_fliter'. Did you mean 'ai_filter'"):
+            inlay.attach(con, model="fake-nli", functions={"ai_fliter": {}})
+        assert inlay.attach(con).settings is before

@@ -13,7 +13,8 @@ from typing import Any, Literal
 
 from inlay.errors import InlayError
 from inlay.models.describe import describe
-from inlay.settings.read import Settings, read_settings
+from inlay.settings.read import read_settings
+from inlay.settings.schema import Settings
 from inlay.store.results import Store
 
 

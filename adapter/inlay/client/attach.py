@@ -33,7 +33,7 @@ from inlay.execution.session import Session
 from inlay.explanation.call_digests import built_with, calls_digest, scalar_specs
 from inlay.explanation.cost import begin_plan, end_plan
 from inlay.explanation.lineage import column_comments
-from inlay.functions.definitions import all_definitions
+from inlay.functions.configured import configured_definitions
 from inlay.functions.reference import signature_text
 from inlay.functions.spec import FunctionSpec
 from inlay.json_schema import read_schema
@@ -137,7 +137,7 @@ def attach(con: duckdb.DuckDBPyConnection, *, config: str | os.PathLike[str] | N
                         f"prefix is {settings.prefix!r}, but this database is attached with "
                         f"{session.settings.prefix!r}. Detach first: inlay.detach(con)"
                     )
-                all_definitions(settings.functions_folders)  # raises while the session is still as it was
+                configured_definitions(settings)  # raises while the session is still as it was
                 session.configure(settings)
             session.attached = True
         create_qualified_macros(con, session)

@@ -105,7 +105,7 @@ class Plugin(BasePlugin):
     def initialize(self, plugin_config: dict[str, Any]) -> None:
         """Checks the options before anything runs; raises ConfigError naming the key and what is allowed."""
         self.options = self._own(plugin_config)
-        settings = read_settings(self._given(), config=self.options.get("config"))
+        settings = read_settings(self._given(), config=self.options.get("config"), given_by="config of the dbt plugin")
         # A dbt run is long and mostly watched through a log: where no bar can be drawn, lines tell that it lives.
         if settings.progress == "auto" and not (sys.stderr is not None and sys.stderr.isatty()):
             self.options["progress"] = "lines"

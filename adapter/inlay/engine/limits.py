@@ -6,7 +6,7 @@ import threading
 
 from inlay.errors import BudgetExceededError
 from inlay.models.ref import ModelRef
-from inlay.settings.read import Settings
+from inlay.settings.schema import Settings
 
 
 class Limits:

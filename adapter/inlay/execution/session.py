@@ -28,15 +28,16 @@ from inlay.execution.ledger import EXCERPT, Entry, Ledger
 from inlay.execution.progress import Progress
 from inlay.functions.arrow import answer_schema, answer_table, detail_array, value_array
 from inlay.functions.cascade.cascade import has_targets
+from inlay.functions.configured import configured_definitions
 from inlay.functions.contract import Answers, Ask, Bound, Call, Closeness
-from inlay.functions.definitions import all_definitions
 from inlay.functions.registry import bind_of
 from inlay.functions.spec import FunctionSpec
 from inlay.json_schema import read_schema
 from inlay.models.describe import describe
 from inlay.models.locate import local_folder
 from inlay.models.ref import ModelRef
-from inlay.settings.read import WITHOUT_FILES, Settings
+from inlay.settings.read import WITHOUT_FILES
+from inlay.settings.schema import Settings
 from inlay.store.account import Account, Failure, call_of, read_certificates, read_errors, read_ledger
 from inlay.store.calls import call_text, record_call
 from inlay.store.inputs import Inputs, distinct_inputs
@@ -75,7 +76,7 @@ class Session:
     def configure(self, settings: Settings) -> None:
         """Takes new settings; what is known stays known, since keys hold everything that can change an answer."""
         self.settings = settings
-        self.specs: dict[str, FunctionSpec] = all_definitions(settings.functions_folders)
+        self.specs: dict[str, FunctionSpec] = configured_definitions(settings)
         names = [spec.name for spec in self.specs.values() if not spec.is_table]
         self._call_pattern = re.compile(
             rf'{settings.prefix}(?:try_)?(?:{"|".join(map(re.escape, names))})"?\s*\(', re.IGNORECASE
