@@ -69,6 +69,8 @@ types: $(VENV)/test
 
 docs: $(VENV)/demo
 	$(BIN)/inlay functions --markdown > docs/functions.md
+	$(BIN)/inlay settings --markdown > docs/settings.md
+	$(BIN)/inlay settings --schema > docs/inlay.schema.json
 
 bench: $(VENV)/test
 	$(BIN)/python -m bench --short

@@ -1,4 +1,4 @@
-"""The `inlay` command: sql, infer, plan, retry, models, functions, show-prompt, doctor, store, dbt-path."""
+"""The `inlay` command: sql, infer, plan, retry, models, functions, settings, show-prompt, doctor, store, dbt-path."""
 
 from __future__ import annotations
 
@@ -57,6 +57,11 @@ def _parser() -> argparse.ArgumentParser:
     functions.add_argument("--markdown", action="store_true", help="the reference page of docs/")
     functions.set_defaults(run=_functions)
 
+    settings = commands.add_parser("settings", help="every setting, its value and the place that it comes from")
+    settings.add_argument("--markdown", action="store_true", help="the reference page of docs/")
+    settings.add_argument("--schema", action="store_true", help="the JSON Schema of inlay.toml, for editors")
+    settings.set_defaults(run=_settings)
+
     show_prompt = commands.add_parser("show-prompt", help="what a function asks a language model")
     show_prompt.add_argument("function", help="e.g. ai_classify")
     show_prompt.set_defaults(run=_show_prompt)
@@ -71,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     runs = infer_commands.add_commands(commands)
     for command in (sql, *runs):
         command.add_argument("--store", help="folder or address of the result store")
-    for command in (sql, models, doctor, *runs):
+    for command in (sql, models, settings, doctor, *runs):
         command.add_argument("--config", type=Path, help="settings file (default: inlay.toml here or above)")
         command.add_argument("--model", help="the default model")
     return parser
@@ -219,6 +224,24 @@ def _functions(args: argparse.Namespace) -> int:
         print(reference_page(specs), end="")
         return 0
     _print_rows(["function", "returns", ""], [[signature_text(spec), spec.gives, spec.summary] for spec in specs])
+    return 0
+
+
+def _settings(args: argparse.Namespace) -> int:
+    import json
+
+    from inlay.functions.configured import configured_definitions, function_options
+    from inlay.functions.definitions import all_definitions
+    from inlay.settings.read import read_settings
+    from inlay.settings.reference import json_schema, reference_page, settings_in_force
+
+    if args.markdown or args.schema:
+        options = function_options(all_definitions().values())
+        print(reference_page(options) if args.markdown else json.dumps(json_schema(options), indent=2) + "\n", end="")
+        return 0
+    settings = read_settings(infer_commands.given_options(args), config=args.config)
+    configured_definitions(settings)  # raises where a function's options are wrong
+    _print_rows(["setting", "value", "place"], settings_in_force(settings))
     return 0
 
 
