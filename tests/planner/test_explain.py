@@ -263,7 +263,7 @@ def test_rows_behind_a_call_on_the_plain_path_cannot_be_told(shop: Connection, c
     """
     (stage,) = shop.explain(sql).stages
     assert stage.expected is None
-    assert stage.basis == ("its rows hang on ai_sentiment(x), which is made as rows come",)
+    assert stage.basis == ("its rows depend on ai_sentiment(x), which is made as rows come",)
     assert re.search(r"1 +ai_embed\(body\) +\? +\? +\? +\? +\? +unknown", str(shop.explain(sql)))
     assert not calls
 

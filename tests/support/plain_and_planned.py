@@ -59,7 +59,7 @@ def same_both_ways(con: Any, sql: str, digits: int | None = None) -> Answered:
     return Answered(
         rows=sum(row.rows for row in ledger),
         plain=sum(row.inferred for row in ledger),
-        gathered=sum(work.distinct for stage in staged.values() for work in stage.work.values()),
+        gathered=sum(stage.inputs for stage in staged.values()),
         planned=sum(row.inferred for row in asked),
         by_the_calls=sum(
             row.rows for row in asked if row.statement != asked[0].statement

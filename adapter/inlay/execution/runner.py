@@ -56,9 +56,11 @@ UNBOUND = (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserExcepti
 
 @dataclass
 class Staged:
-    """What became of one call. texts: the queries that its inputs came from. reads: of the joins and early stops
-    that it is part of, the calls whose answers decide what is asked. work: by model, what was done for it."""
+    """What became of one call. inputs: distinct ones that were gathered. texts: the queries that they came from. reads:
+    of the early stops that it is part of, the calls whose answers decide what is asked. work: by model, what was done
+    for it."""
 
+    inputs: int = 0
     texts: list[str] = field(default_factory=list)
     reads: set[int] = field(default_factory=set)
     work: dict[str, CallWork] = field(default_factory=dict)
@@ -382,6 +384,7 @@ class Runner:
                 # Targets are met over all the inputs of a call together.
                 whole = every and self.session.binding.has_targets(call.spec.name, held.options)
                 for batch in inputs.read_all().combine_chunks().to_batches() if whole else inputs:
+                    self.staged[number].inputs += batch.num_rows
                     self.answer(call, held, batch, whole)
         except (InlayError, Unplannable, duckdb.InterruptException):
             raise
