@@ -7,7 +7,6 @@ import threading
 import duckdb
 import pytest
 
-import inlay
 from inlay.client.connection import Connection
 from inlay.errors import RowsFailedError
 from inlay.explanation.plan import Planning

@@ -32,13 +32,12 @@ from inlay.parsing.kinds import is_query, query_in
 from inlay.parsing.marks import numbers_in, unmarked
 from inlay.parsing.statement import Call, Statement
 from inlay.parsing.unplannable import Unplannable
+from inlay.planner import reasons
 from inlay.planner.gather import KEY, ROWS, gathers, inputs_query
 from inlay.planner.lookups import VALUE, Answers, key_places, stays_a_call, with_lookups
+from inlay.planner.pair_join import JoinByCall
 from inlay.planner.plan import Plan
-from inlay.planner.rules import Applied
-from inlay.planner.rules.early_stop import EarlyStop, early_stops
-from inlay.planner.rules.join_by_call import calls_before, join_by_call
-from inlay.planner.rules.order_calls import WORTH_ROWS, Chain, chains, cheapest_first
+from inlay.planner.rules import RULES, AnswerRule, Applied
 from inlay.store.codecs import codec_of
 
 GATHER_ROWS = 8_192
@@ -116,6 +115,8 @@ class Runner:
         self.all_pairs: dict[int, list[str]] = {}  # the inputs of a call that a join asks for every pair
         self.reasons = dict(plan.reasons)
         self.staged: dict[int, Staged] = {}
+        self.done: set[int] = set()
+        self.stopped = False
         self.unguarded: Statement | None = None
         self.undecided: set[int] = set()
         self.unforeseen: dict[int, str] = {}
@@ -123,48 +124,44 @@ class Runner:
         self.statement_number = random.getrandbits(62)
 
     def run(self) -> None:
-        for number in list(self.plan.stages):
-            with contextlib.suppress(Unplannable):
-                self.join(number)
-        done = {number for number, found in self.answers.items() if found.spent}
-        n_joined = len(done)
-        for stop in early_stops(self.plan.statement, self.plan.stages):
-            with contextlib.suppress(Unplannable):
-                if self.stop_early(stop):
-                    done.update(stop.numbers)
-                    break  # the text has changed, and another SELECT of its kind is rare
-        if len(done) == n_joined:
-            for chain in chains(self.plan.statement, self.plan.stages):
-                with contextlib.suppress(Unplannable):
-                    self.order(chain)
-                    break  # the text may have changed
-        for number in self.plan.stages:
-            if number not in done:
+        for rule in RULES:
+            if isinstance(rule, AnswerRule):
+                (rule.estimate if self.context.is_dry else rule.apply)(self)
+        for number in self.stages:
+            if number not in self.done:
                 try:
                     self.stage(number)
                 except Unplannable as reason:
                     self.reasons[number] = str(reason)
 
-    def join(self, number: int) -> None:
-        """Finds the pairs of values that a call joins by, where it is the condition of a join, and has them joined."""
-        statement = self.plan.statement
+    @property
+    def statement(self) -> Statement:
+        return self.plan.statement
+
+    @statement.setter
+    def statement(self, statement: Statement) -> None:
+        self.plan.statement = statement
+
+    @property
+    def stages(self) -> list[int]:
+        return self.plan.stages
+
+    def changed(self, statement: Statement, rule: str, note: str) -> None:
+        if rule == "stop_early":
+            self.unguarded = self.statement
+        self.statement = statement
+        self.plan.applied.append(Applied(rule, note))
+
+    def join(self, join: JoinByCall) -> None:
+        number, statement = join.number, self.statement
         try:
-            join_by_call(statement, number, set(self.answers), self.binds)
-        except Unplannable:
-            return
-        for other in calls_before(statement, number):
-            if other in self.plan.stages and other not in self.answers:
-                with contextlib.suppress(Unplannable):
-                    self.stage(other)
-        try:
-            join = join_by_call(statement, number, set(self.answers), self.binds)
             with self.working_for(number):
                 changed, note = joined(self, join, self.settings(statement.calls[number]))
             keys = key_places(statement.calls[number])
-            self.answers[number] = Answers(self.held[number].name, statement.calls[number], keys, spent=True)
+            self.answers[number] = Answers(self.table(number), statement.calls[number], keys, spent=True)
             shapes = [self.shape(with_lookups(s.text, self.answers, self.names)) for s in (statement, changed)]
             if shapes[0] != shapes[1]:
-                raise Unplannable("its columns would change")
+                raise Unplannable(reasons.COLUMNS_WOULD_CHANGE)
         except (InlayError, duckdb.InterruptException):
             raise
         except Unplannable:
@@ -174,9 +171,30 @@ class Runner:
             self.answers.pop(number, None)
             if self.is_aborted():
                 raise
-            raise Unplannable(f"its values cannot be asked for alone: {_first_line(error)}") from error
-        self.plan.statement = changed
-        self.plan.applied.append(Applied("join_by_call", note))
+            raise Unplannable(reasons.inputs_not_selected(_first_line(error))) from error
+        self.done.add(number)
+        self.changed(changed, "join_by_call", note)
+
+    def rows(self, text: str) -> list[tuple[Any, ...]]:
+        rows: list[tuple[Any, ...]] = self.query(self.looked_up(text)).fetchall()
+        return rows
+
+    def table(self, number: int) -> str:
+        return self.held[number].name
+
+    def failed(self, number: int) -> bool:
+        return self.held[number].failed
+
+    def depends(self, numbers: Iterable[int]) -> None:
+        for number in numbers:
+            self.staged[number].reads |= set(numbers)
+
+    def undecided_are(self, numbers: Iterable[int]) -> None:
+        self.undecided |= set(numbers)
+
+    def is_guessed(self, number: int) -> bool:
+        guesses = self.context.guesses
+        return guesses is not None and guesses.n_unknown(self.table(number)) > 0
 
     def hold(self, number: int, rows: list[pa.Array], answers: pa.Array) -> None:
         """Keeps answers for the calls that ask the same as this one, where there are such."""
@@ -211,73 +229,8 @@ class Runner:
                 return []
             relation = self.query(sql)
         except UNBOUND as error:
-            raise Unplannable(f"DuckDB does not take it: {_first_line(error)}") from None
+            raise Unplannable(reasons.not_bound(_first_line(error))) from None
         return list(zip(relation.columns, map(str, relation.types), strict=True))
-
-    def stop_early(self, stop: EarlyStop) -> bool:
-        """Answers rows until enough of them pass. False where the rows came to an end before: all answers are there."""
-        first = max(64, 4 * stop.wanted)
-        while True:
-            for place, number in enumerate(stop.numbers):
-                self.stage(number, [stop.inputs(number, first, stop.numbers[:place])])
-                # DuckDB computes columns before it cuts: rows beyond the first must not be asked for by the lookup.
-                self.answers[number] = replace(self.answers[number], complete=True)
-            seen, passed = self.query(self.looked_up(stop.passed(first))).fetchall()[0]
-            if passed >= stop.wanted or seen < first:
-                break
-            first *= 4
-        for number in stop.numbers:
-            self.staged[number].reads |= set(stop.numbers)
-        # With on_error 'raise', the statement itself must meet the rows that failed.
-        if passed >= stop.wanted and not any(self.held[number].failed for number in stop.numbers):
-            self.unguarded = self.plan.statement
-            self.plan.statement = stop.guarded(lambda number: self.answers[number].table)
-            note = f"{seen:,} rows asked until {passed:,} passed"
-            if self.context.is_dry:
-                note = f"rows are asked in order until {stop.wanted:,} pass{'es' * (stop.wanted == 1)}"
-            self.plan.applied.append(Applied("stop_early", note))
-            return True
-        self.answers |= {number: replace(self.answers[number], complete=False) for number in stop.numbers}
-        return bool(seen < first)
-
-    def order(self, chain: Chain) -> None:
-        """Decides which of a WHERE's conditions is asked first."""
-        numbers = {number for link in chain.links for number in link}
-        n_rows = self.query(self.looked_up(chain.rows())).fetchall()[0][0]
-        if n_rows < WORTH_ROWS:
-            return
-        before = dict(self.answers)
-        for number in self.plan.stages:
-            if number in numbers:
-                self.stage(number, [chain.inputs(number)])
-                self.answers[number] = replace(self.answers[number], complete=True)
-        sample = self.query(self.looked_up(chain.sample())).fetchall()
-        self.answers = before  # all but the sample is still to be answered
-        if self.guessed(numbers):
-            self.undecided = numbers
-            note = f"which of {len(chain.links)} conditions with calls is asked first is decided when it runs"
-            self.plan.applied.append(Applied("order_calls", note))
-            return
-        order = cheapest_first(sample, [sum(map(self.weight, link)) for link in chain.links])
-        arranged = chain.arranged(order) if order != sorted(order) else None
-        if arranged is None:
-            return
-        self.plan.statement = arranged
-        rank = {number: place for place, link in enumerate(order) for number in chain.links[link]}
-        places = [i for i, number in enumerate(self.plan.stages) if number in rank]
-        # Stable: within a condition a call inside another stays before it.
-        for place, number in zip(
-            places, sorted((self.plan.stages[i] for i in places), key=rank.__getitem__), strict=True
-        ):
-            self.plan.stages[place] = number
-        self.plan.applied.append(
-            Applied("order_calls", f"of {len(chain.links)} conditions with calls, number {order[0] + 1} is asked first")
-        )
-
-    def guessed(self, numbers: Iterable[int]) -> bool:
-        """Whether any of these calls has answers that are guesses."""
-        guesses = self.context.guesses
-        return guesses is not None and any(guesses.n_unknown(self.held[number].name) for number in numbers)
 
     def weight(self, number: int) -> float:
         """What a call's model costs beside others."""
@@ -309,7 +262,7 @@ class Runner:
         for number in numbers_in(text):
             found = self.answers.get(number)
             if found is None or found.kept not in ("", "where"):
-                raise Unforeseen(f"its rows depend on {self.written(number)}, which is made as rows come")
+                raise Unforeseen(reasons.waits_for(self.written(number)))
         # A lookup that finds nothing gives NULL.
         complete = {number: replace(found, complete=True, kept="") for number, found in self.answers.items()}
         return with_lookups(text, complete, self.names)
@@ -391,7 +344,7 @@ class Runner:
         except duckdb.Error as error:
             if self.is_aborted():
                 raise
-            raise Unplannable(f"its rows cannot be asked for alone: {_first_line(error)}") from error
+            raise Unplannable(reasons.inputs_not_selected(_first_line(error))) from error
         except Exception as error:
             # On the plain path DuckDB says what went wrong, as it does of every function.
             raise Unplannable(f"{type(error).__name__}: {error}") from error
@@ -423,7 +376,7 @@ class Runner:
         except (Unplannable, *UNBOUND):
             return
         if n_distinct > 0.8 * n_rows and n_bytes + _ANSWER_BYTES * n_rows > STREAM_BYTES:
-            raise Unplannable(f"its {n_rows:,} inputs are nearly all different, so they are answered as the rows come")
+            raise Unplannable(reasons.nearly_all_different(n_rows))
 
     def typed(self, call: Call, held: AnswerTable, keys: tuple[tuple[int, int], ...]) -> pa.Table:
         """The answers as the call gives them: JSON as the STRUCT that its macro makes of it."""
@@ -444,7 +397,7 @@ class Runner:
         rows = [batch.column(f"{KEY}{i}") for i in range(len(call.texts))]
         for column, codec in zip(rows, held.codecs, strict=True):
             if column.type != codec.arrow:
-                raise Unplannable(f"its input is of type {column.type}, not {codec.sql_type}")
+                raise Unplannable(reasons.of_other_type(column.type, codec.sql_type))
         counts = batch.column(ROWS)
         raises = self.session.binding.on_error(call.spec.name, held.options) == "raise"
         # Whether the statement needs a row that fails is for the statement to say: it asks once more, and stops there.
@@ -466,7 +419,7 @@ class Runner:
             answer = answer.filter(good)
         held.add(rows, answer if call.detail or not detail else answer.field("value"), gathers=call.gathers)
         if held.is_too_large(call.spec, self.context.cache.budget_bytes):
-            raise Unplannable(f"its answers stream: they are larger than {held.n_bytes / 1e6:.0f} MB")
+            raise Unplannable(reasons.too_large(held.n_bytes))
 
     def is_aborted(self) -> bool:
         """Whether the error has ended the user's transaction."""
@@ -498,7 +451,7 @@ class Runner:
                 continue
             read = relation.to_arrow_reader if hasattr(relation, "to_arrow_reader") else relation.fetch_arrow_reader
             return read(GATHER_ROWS)
-        raise Unplannable(f"the rows that reach it cannot be asked for alone: {_first_line(reason)}")
+        raise Unplannable(reasons.inputs_not_selected(_first_line(reason)))
 
     def settings(self, call: Call) -> tuple[Any, dict[str, Any], int | None]:
         """Labels, options by name, and the connection's number, as the function would be told."""
@@ -508,7 +461,7 @@ class Runner:
         try:
             relation = self.query(f"SELECT {', '.join(columns)}")
         except UNBOUND as error:
-            raise Unplannable(f"its settings cannot be read alone: {_first_line(error)}") from None
+            raise Unplannable(reasons.settings_not_read(_first_line(error))) from None
         table = relation.to_arrow_table() if hasattr(relation, "to_arrow_table") else relation.fetch_arrow_table()
         options = table.to_pylist()[0]
         connection, node = options.pop("_inlay_connection"), options.pop("_inlay_node")

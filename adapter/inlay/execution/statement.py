@@ -18,6 +18,7 @@ from inlay.execution.views import views_that_call
 from inlay.parsing.statement import Specs, Statement
 from inlay.parsing.tokens import Text
 from inlay.parsing.unplannable import Unplannable
+from inlay.planner import reasons
 from inlay.planner.plan import make_plan
 from inlay.planner.varying_schema import as_json_where_varying
 from inlay.planner.views import expanded
@@ -63,7 +64,7 @@ def runner_of(
     """What answers the calls of a statement. Raises Unplannable where it is to run as it is. tables: variables that it
     may name as tables; those of the callers where none are given. context: the connection's own where none is given."""
     if not session.attached:
-        raise Unplannable("inlay was detached")
+        raise Unplannable(reasons.DETACHED)
     specs = specs_of(session)
     if context is None:
         context = session.context_of(known_connection(con) if session.contexts else None)
