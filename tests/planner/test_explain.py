@@ -240,7 +240,7 @@ def test_random_draws_are_no_count(shop: Connection) -> None:
 
 def test_a_statement_that_runs_as_it_is_says_why(shop: Connection) -> None:
     said = shop.explain("update tickets set channel = ai_classify(body, ['mail', 'web'])")
-    assert str(said).startswith("Not planned: UPDATE statements run as they are.")
+    assert str(said).startswith("Not planned: UPDATE statements run as they are written.")
     assert (said.stages, said.rows, said.runs_as) == ((), 200, said.statement)
     assert "for about 200 rows by DuckDB's estimate" in str(said)
     assert str(shop.explain("select 42")).startswith("Not planned: it calls no function of inlay's.\n\n")
@@ -250,7 +250,7 @@ def test_a_call_that_stays_on_the_plain_path_says_why(shop: Connection) -> None:
     said = shop.explain(
         "select list_transform([body], lambda x: ai_sentiment(x)) as s, ai_embed(body) as v from tickets"
     )
-    assert [(step.what, step.note) for step in said.plain] == [("ai_sentiment(x)", "it stands inside a lambda")]
+    assert [(step.what, step.note) for step in said.plain] == [("ai_sentiment(x)", "it is inside a lambda")]
     assert expected(said) == [(200, 150, 0, 150)]
     assert "1 call answered ahead of the statement, by fake; 1 made as rows come" in str(said)
 
@@ -262,7 +262,7 @@ def test_rows_behind_a_call_on_the_plain_path_cannot_be_told(shop: Connection, c
     """
     (stage,) = shop.explain(sql).stages
     assert stage.expected is None
-    assert stage.basis == ("its rows hang on ai_sentiment(x), which is made as rows come",)
+    assert stage.basis == ("its input rows depend on ai_sentiment(x), which is called while the rows come",)
     assert re.search(r"1 +ai_embed\(body\) +\? +\? +\? +\? +\? +unknown", str(shop.explain(sql)))
     assert not calls
 
@@ -285,7 +285,7 @@ def test_rows_behind_a_call_on_the_plain_path_cannot_be_told(shop: Connection, c
 def test_calls_that_stay_calls_are_not_made(shop: Connection, calls: dict[str, int], sql: str) -> None:
     said = shop.explain(sql)
     assert not calls
-    assert "which is made as rows come" in said.stages[-1].basis[0]
+    assert "which is called while the rows come" in said.stages[-1].basis[0]
     assert "ai_sentiment(" in said.shape
 
 

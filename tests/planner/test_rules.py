@@ -10,7 +10,8 @@ import pytest
 
 import inlay
 from inlay.execution.statement import specs_of
-from inlay.parsing.statement import Statement, unmarked
+from inlay.parsing.marks import unmarked
+from inlay.parsing.statement import Statement
 from inlay.planner.lookups import named_columns
 from inlay.planner.rules import RULES
 from support.plain_and_planned import make_tables, same_both_ways

@@ -7,7 +7,7 @@ from typing import Any
 
 from inlay.execution.runner import UNBOUND
 from inlay.execution.statement import prepare
-from inlay.parsing.statement import Unplannable
+from inlay.parsing.unplannable import Unplannable
 
 
 def make_tables(con: Any, n_rows: int) -> None:

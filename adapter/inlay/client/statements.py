@@ -15,6 +15,7 @@ from inlay.execution.session import Session
 from inlay.execution.statement import execute as execute_one
 from inlay.execution.statement import plain_relation, relation
 from inlay.explanation.explain import explain, explain_rows, explained_statement
+from inlay.parsing.tokens import Text
 
 __all__ = [
     "execute", "explain", "explain_rows", "explained_statement", "is_query", "plain_relation", "relation",
@@ -31,11 +32,11 @@ def execute(session: Session, con: duckdb.DuckDBPyConnection, sql: str, paramete
     return execute_one(session, con, sql, parameters)
 
 
-def run_all_but_last(session: Session, con: duckdb.DuckDBPyConnection, sql: str) -> str:
+def run_all_but_last(session: Session, con: duckdb.DuckDBPyConnection, sql: str) -> Text:
     """Of several statements in one text, runs those before the last and gives the last."""
     statements = [statement.query for statement in con.extract_statements(sql)]
     if len(statements) < 2:
-        return sql
+        return Text.of(sql)
     for each in statements[:-1]:
         execute(session, con, each)
-    return str(statements[-1])
+    return Text(statements[-1])

@@ -12,7 +12,7 @@ from typing import Any
 
 import duckdb
 
-from inlay.parsing.tokens import spliced, words
+from inlay.parsing.tokens import Text, without_literals, words
 
 
 def with_tables(
@@ -52,7 +52,7 @@ def variables(sql: str) -> dict[str, Any]:
     return found
 
 
-def with_named_parameters(sql: str, parameters: Any) -> tuple[str, Any]:
+def with_named_parameters(sql: Text, parameters: Any) -> tuple[Text, Any]:
     """Parameters by name, so that each query may take those that it mentions."""
     if parameters is None or isinstance(parameters, dict):
         return sql, parameters
@@ -68,13 +68,12 @@ def with_named_parameters(sql: str, parameters: Any) -> tuple[str, Any]:
             pieces.append((word.start, after.end, f"$inlay_{after.text}"))
         elif word.text == "?":
             pieces.append((word.start, word.end, f"$inlay_{next(place)}"))
-    return spliced(sql, pieces), {f"inlay_{i}": value for i, value in enumerate(values, 1)}
+    return sql.spliced(pieces), {f"inlay_{i}": value for i, value in enumerate(values, 1)}
 
 
 def _used(sql: str, parameters: Any) -> Any:
     if not isinstance(parameters, dict):
         return parameters
     # A column's name in quotes may hold what looks like a parameter.
-    bare = " ".join(word.text for word in words(sql) if word.text[0] not in "'\"")
-    mentioned = set(re.findall(r"\$ ?(\w+)", bare))
+    mentioned = set(re.findall(r"\$ ?(\w+)", without_literals(sql)))
     return {name: value for name, value in parameters.items() if name in mentioned} or None

@@ -26,15 +26,17 @@ from inlay.execution.session import Session
 from inlay.functions.relative_cost import relative_cost
 from inlay.functions.spec import named_options
 from inlay.json_schema import read_schema
-from inlay.parsing.statement import Call, Unplannable
-from inlay.parsing.tokens import words
-from inlay.planner.early_stop import EarlyStop, early_stops
+from inlay.parsing.statement import Call
+from inlay.parsing.tokens import first_word, words
+from inlay.parsing.unplannable import Unplannable
+from inlay.planner import reasons
 from inlay.planner.gather import KEY, ROWS, gathers, inputs_query
-from inlay.planner.join_by_call import calls_before, join_by_call
 from inlay.planner.lookups import VALUE, Answers, key_places, stays_a_call, with_lookups
-from inlay.planner.order_calls import WORTH_ROWS, Chain, chains, cheapest_first
 from inlay.planner.plan import Plan
 from inlay.planner.rules import Applied
+from inlay.planner.rules.early_stop import EarlyStop, early_stops
+from inlay.planner.rules.join_by_call import calls_before, join_by_call
+from inlay.planner.rules.order_calls import WORTH_ROWS, Chain, chains, cheapest_first
 
 GATHER_ROWS = 8_192
 """Inputs that are answered at a time, and so at most lost if the process is killed."""
@@ -85,8 +87,7 @@ class Prepared:
 
 def is_query(sql: str) -> bool:
     """Whether a statement gives rows by itself."""
-    found = words(sql)
-    return bool(found) and found[0].lower in ("select", "with", "from", "(", "values", "pivot", "unpivot", "table")
+    return first_word(sql) in ("select", "with", "from", "(", "values", "pivot", "unpivot", "table")
 
 
 def query_in(sql: str) -> str | None:
@@ -205,7 +206,7 @@ class Runner:
             self.answers[number] = Answers(self.held[number].table, statement.calls[number], keys, spent=True)
             shapes = [self.shape(with_lookups(s.text, self.answers, self.names)) for s in (statement, changed)]
             if shapes[0] != shapes[1]:
-                raise Unplannable("its columns would change")
+                raise Unplannable(reasons.COLUMNS_WOULD_CHANGE)
         except (InlayError, duckdb.InterruptException):
             raise
         except Unplannable:
@@ -215,7 +216,7 @@ class Runner:
             self.answers.pop(number, None)
             if self.is_aborted():
                 raise
-            raise Unplannable(f"its values cannot be asked for alone: {_first_line(error)}") from error
+            raise Unplannable(reasons.inputs_not_selected(_first_line(error))) from error
         self.plan.statement = changed
         self.plan.applied.append(Applied("join_by_call", note))
 
@@ -251,7 +252,7 @@ class Runner:
                 return []
             relation = self.query(sql)
         except UNBOUND as error:
-            raise Unplannable(f"DuckDB does not take it: {_first_line(error)}") from None
+            raise Unplannable(reasons.not_bound(_first_line(error))) from None
         return list(zip(relation.columns, map(str, relation.types), strict=True))
 
     def stop_early(self, stop: EarlyStop) -> bool:
@@ -369,7 +370,7 @@ class Runner:
         except duckdb.Error as error:
             if self.is_aborted():
                 raise
-            raise Unplannable(f"its rows cannot be asked for alone: {_first_line(error)}") from error
+            raise Unplannable(reasons.inputs_not_selected(_first_line(error))) from error
         except Exception as error:
             # On the plain path DuckDB says what went wrong, as it does of every function.
             raise Unplannable(f"{type(error).__name__}: {error}") from error
@@ -403,7 +404,7 @@ class Runner:
         except (Unplannable, *UNBOUND):
             return
         if n_distinct > 0.8 * n_rows and n_bytes + _ANSWER_BYTES * n_rows > STREAM_BYTES:
-            raise Unplannable(f"its {n_rows:,} inputs are nearly all different, so they are answered as the rows come")
+            raise Unplannable(reasons.nearly_all_different(n_rows))
 
     def typed(self, call: Call, held: _Held, keys: tuple[tuple[int, int], ...]) -> pa.Table:
         """The answers as the call gives them: JSON as the STRUCT that its macro makes of it."""
@@ -423,7 +424,7 @@ class Runner:
         rows = [batch.column(f"{KEY}{i}") for i in range(len(call.texts))]
         for column in rows:
             if not pa.types.is_string(column.type):
-                raise Unplannable(f"its input is of type {column.type}, not VARCHAR")
+                raise Unplannable(reasons.not_varchar(column.type))
         counts = batch.column(ROWS)
         n_rows = pc.sum(counts).as_py() or 0
         account.distinct += batch.num_rows
@@ -439,7 +440,7 @@ class Runner:
             answer = (answer if call.detail else answer.field("value")).filter(good)
         held.add(rows, answer, call.gathers)
         if self.too_large(call, sum(map(len, held.values)), held.n_bytes):
-            raise Unplannable(f"its answers stream: they are larger than {held.n_bytes / 1e6:.0f} MB")
+            raise Unplannable(reasons.too_large(held.n_bytes))
 
     def too_large(self, call: Call, n_rows: int, n_bytes: int) -> bool:
         """Whether answers are not held for a lookup. Vectors are not where they are more than a quarter of what is kept
@@ -491,7 +492,7 @@ class Runner:
                 continue
             read = relation.to_arrow_reader if hasattr(relation, "to_arrow_reader") else relation.fetch_arrow_reader
             return read(GATHER_ROWS)
-        raise Unplannable(f"the rows that reach it cannot be asked for alone: {_first_line(reason)}")
+        raise Unplannable(reasons.inputs_not_selected(_first_line(reason)))
 
     def settings(self, call: Call) -> tuple[Any, dict[str, Any], int | None]:
         """Labels, options by name, and the connection's number, as the function would be told."""
@@ -501,7 +502,7 @@ class Runner:
         try:
             relation = self.query(f"SELECT {', '.join(columns)}")
         except UNBOUND as error:
-            raise Unplannable(f"its settings cannot be read alone: {_first_line(error)}") from None
+            raise Unplannable(reasons.settings_not_read(_first_line(error))) from None
         table = relation.to_arrow_table() if hasattr(relation, "to_arrow_table") else relation.fetch_arrow_table()
         said = table.to_pylist()[0]
         connection, node = said.pop("_inlay_connection"), said.pop("_inlay_node")

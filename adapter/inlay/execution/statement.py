@@ -14,8 +14,11 @@ from inlay.execution.replacement_scan import variables, with_named_parameters, w
 from inlay.execution.runner import UNBOUND, Prepared, Runner
 from inlay.execution.session import Session
 from inlay.execution.views import views_that_call
-from inlay.parsing.statement import Unplannable
-from inlay.planner.plan import Specs, make_plan
+from inlay.parsing.statement import Specs, Statement
+from inlay.parsing.tokens import Text
+from inlay.parsing.unplannable import Unplannable
+from inlay.planner import reasons
+from inlay.planner.plan import make_plan
 from inlay.planner.varying_schema import as_json_where_varying
 from inlay.planner.views import expanded
 
@@ -59,14 +62,15 @@ def runner_of(
     """What answers the calls of a statement. Raises Unplannable where it is to run as it is. tables: variables that it
     may name as tables; those of the callers where none are given."""
     if not session.attached:
-        raise Unplannable("inlay was detached")
+        raise Unplannable(reasons.DETACHED)
     specs = specs_of(session)
-    sql, parameters = with_named_parameters(expanded(sql, views_that_call(session, con), specs), parameters)
     tables = variables(sql) if tables is None else dict(tables)
-    plan = make_plan(sql, specs, lambda text: _column_name(con, text))
+    text, parameters = with_named_parameters(Text.of(sql), parameters)
+    statement = expanded(Statement.read(text, specs), views_that_call(session, con), specs)
+    plan = make_plan(statement, lambda text: _column_name(con, text))
     runner = kind(session, con, plan, parameters, tables)
-    if plan.applied and not _same_shape(runner, plan.statement.plain, sql):
-        plan = make_plan(sql, specs, lambda text: _column_name(con, text), rules=())
+    if plan.applied and not _same_shape(runner, plan.statement.plain, statement.plain):
+        plan = make_plan(statement, lambda text: _column_name(con, text), rules=())
         runner = kind(session, con, plan, parameters, tables)
     return runner
 

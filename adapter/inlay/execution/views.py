@@ -19,7 +19,9 @@ def views_that_call(session: Session, con: duckdb.DuckDBPyConnection) -> dict[st
     while more := {
         name: sql
         for name, sql in rows
-        if name not in found and found.keys() & {word.lower.strip('"') for word in words(sql)}
+        if name not in found
+        and any(other in sql.lower() for other in found)
+        and found.keys() & {word.lower.strip('"') for word in words(sql)}
     }:
         found |= more
     session.plan_views(found)

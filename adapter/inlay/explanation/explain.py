@@ -37,13 +37,16 @@ from inlay.explanation.report import Explanation, Stage, Step, Time, Work
 from inlay.functions.sentiment import SENTIMENTS
 from inlay.models.ref import ModelRef
 from inlay.parsing.calls import find_calls
-from inlay.parsing.statement import Call, Statement, Unplannable, number_of, replaced, unmarked
-from inlay.parsing.tokens import words
-from inlay.planner.early_stop import EarlyStop
+from inlay.parsing.marks import numbers_in, replaced, unmarked
+from inlay.parsing.statement import Call, Statement
+from inlay.parsing.tokens import Text, first_word
+from inlay.parsing.unplannable import Unplannable
+from inlay.planner import reasons
 from inlay.planner.evaluation import is_volatile
 from inlay.planner.lookups import with_lookups
-from inlay.planner.order_calls import Chain
 from inlay.planner.rules import Applied
+from inlay.planner.rules.early_stop import EarlyStop
+from inlay.planner.rules.order_calls import Chain
 from inlay.planner.varying_schema import as_json_where_varying
 
 ENOUGH = 30
@@ -74,16 +77,19 @@ def explain(
     return _analyzed(session, con, said, sql, parameters, tables) if analyze else said
 
 
-def explained_statement(sql: str) -> tuple[str, bool] | None:
+def explained_statement(sql: str) -> tuple[Text, bool] | None:
     """(statement, whether to run it) of EXPLAIN and EXPLAIN ANALYZE. None for anything else, and for EXPLAIN with
     options in brackets, which is DuckDB's."""
-    found = words(sql)
-    if len(found) < 2 or found[0].lower != "explain" or found[1].text == "(":
+    if first_word(sql) != "explain":
+        return None
+    text = Text.of(sql)
+    found = text.words
+    if len(found) < 2 or found[1].text == "(":
         return None
     analyze = found[1].lower in ("analyze", "analyse")
     if len(found) < 2 + analyze + 1:
         return None
-    return sql[found[1 + analyze].start :], analyze
+    return text.part(found[1 + analyze].start, len(text)), analyze
 
 
 def explain_rows(con: duckdb.DuckDBPyConnection, said: Explanation, method: str, alias: str = "") -> Any:
@@ -98,11 +104,12 @@ def explain_rows(con: duckdb.DuckDBPyConnection, said: Explanation, method: str,
     )  # fmt: skip
 
 
-def _single(con: duckdb.DuckDBPyConnection, sql: str) -> str:
+def _single(con: duckdb.DuckDBPyConnection, sql: str) -> Text:
     statements = con.extract_statements(sql)
     if len(statements) != 1:
         raise ConfigError(f"explain takes one statement; this text has {len(statements)}. Explain the last one alone.")
-    return str(statements[0].query)
+    query = str(statements[0].query)
+    return Text.of(sql) if query == sql else Text(query)
 
 
 def _foreseen(
@@ -206,7 +213,7 @@ def _written(runner: Runner, number: int) -> str:
     """A call as it stands in the person's statement."""
     call = runner.plan.statement.calls[number]
     given = [*call.arguments, *(f"{name} := {text}" for name, text in call.options.items())]
-    return runner.plan.statement.with_text(f"{call.written}({', '.join(given)})").plain
+    return unmarked(f"{call.written}({', '.join(given)})", runner.names)
 
 
 def _shape(runner: _Watched, places: Mapping[int, int]) -> str:
@@ -321,14 +328,11 @@ class _DryRun(_Watched):
         return [n for n in self.plan.stages if n in self.answers or n in self.unforeseen]
 
     def looked_up(self, text: str) -> str:
-        for word in words(text):
-            number = number_of(word.text)
-            if number is None:
-                continue
+        for number in numbers_in(text):
             found = self.answers.get(number)
             # A query of the planner's own would run it, and so a model.
             if found is None or found.kept not in ("", "where"):
-                raise _NotForeseen(f"its rows hang on {_written(self, number)}, which is made as rows come")
+                raise _NotForeseen(reasons.waits_for(_written(self, number)))
         # What was not foreseen is asked of no model here: a lookup that finds nothing gives NULL.
         known = {number: replace(found, complete=True, kept="") for number, found in self.answers.items()}
         return with_lookups(text, known, self.names)
@@ -336,7 +340,7 @@ class _DryRun(_Watched):
     def gathered(self, texts: Iterable[str], *given: Any) -> pa.RecordBatchReader:
         def noted() -> Iterator[str]:
             for text in texts:
-                self.reads[self.asking] |= {n for word in words(text) if (n := number_of(word.text)) is not None}
+                self.reads[self.asking] |= set(numbers_in(text))
                 yield text
 
         return super().gathered(noted(), *given)

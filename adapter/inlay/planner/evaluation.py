@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from sqlglot import exp
+
+from inlay.parsing.reading import parsed
 
 # What differs from one evaluation to the next, wherever it stands.
 _VOLATILE = (exp.Rand, exp.Uuid)
@@ -39,6 +43,12 @@ def is_constant(tree: exp.Expr) -> bool:
     """Whether it is the same for every row, and every group."""
     varies = (exp.Column, exp.Star, exp.Query, exp.Subquery, exp.AggFunc, exp.Window)
     return not any(isinstance(node, varies) for node in tree.walk())
+
+
+@lru_cache(4096)
+def is_constant_text(text: str) -> bool:
+    """The same of an expression as it is written."""
+    return is_constant(parsed(text))
 
 
 def is_of_a_group(item: exp.Expr) -> bool:

@@ -10,12 +10,17 @@ from collections.abc import Callable, Collection, Iterator
 
 from sqlglot import exp
 
-from inlay.parsing.statement import Statement, Unplannable, calls_in, node_of, parsed, written
+from inlay.parsing.reading import calls_in, parsed, written
+from inlay.parsing.statement import Statement
+from inlay.parsing.unplannable import Unplannable
+from inlay.planner import reasons
 from inlay.planner.aggregates import told
 from inlay.planner.evaluation import conjuncts, is_of_a_group, may_raise
+from inlay.planner.excerpt import excerpt
 from inlay.planner.known import Known, block_of, with_ctes
-from inlay.planner.reads import is_read, reader_of
+from inlay.planner.reads import is_read
 from inlay.planner.set_operations import side_of
+from inlay.planner.unread import leave_out_unread
 
 KEY = "_inlay_k"
 """Columns of a gathered input: _inlay_k0, _inlay_k1, … in the order of the call's row values."""
@@ -31,8 +36,8 @@ def gathers(statement: Statement, number: int, staged: Collection[int]) -> Itera
     bind those before. `staged` are calls whose answers may be looked up meanwhile."""
     node = statement.node(number)
     select, clause = block_of(node)
-    if not is_read(node, statement.tree):
-        raise Unplannable("nothing reads what it would give")
+    if not is_read(node, statement):
+        raise Unplannable(reasons.UNREAD)
     of_groups = any(is_of_a_group(argument) for argument in arguments_of(node, statement, number))
     narrows = clause in ("expressions", "having", "qualify", "order") or (clause == "where" and _is_plain(select))
     if narrows and not _above(node, exp.AggFunc):
@@ -60,7 +65,7 @@ def arguments_of(node: exp.Expr, statement: Statement, number: int) -> list[exp.
     found = [argument for argument in node.expressions if not isinstance(argument, exp.PropertyEQ | exp.Kwarg)]
     rows = [at for at, _ in enumerate(found) if at < len(call.spec.args) and not call.spec.args[at].is_setting]
     if len(rows) != len(call.texts):
-        raise Unplannable("sqlglot reads its arguments otherwise")
+        raise Unplannable(reasons.ARGUMENTS_READ_OTHERWISE)
     if call.gathers:
         texts = [written(argument) for argument in found]
         return [parsed(told(call, texts, at)) for at in rows]
@@ -73,9 +78,8 @@ def _keys(arguments: list[exp.Expr]) -> list[exp.Expr]:
 
 def rows_query(statement: Statement, number: int, staged: Collection[int]) -> str:
     """Inputs of the rows that come out of FROM and WHERE."""
-    tree = statement.tree.copy()
-    node = node_of(tree, number)
-    select, clause = block_of(node)
+    part = excerpt(statement, number)
+    node, select, clause = part.node, part.select, part.clause
     block = Known(select, statement, staged)
     block.conjunct_of(node if clause in ("where", "joins") else None)
     made = block.core(_keys(arguments_of(node, statement, number)), None, _guards(node, block.is_known))
@@ -85,9 +89,8 @@ def rows_query(statement: Statement, number: int, staged: Collection[int]) -> st
 def inputs_query(statement: Statement, number: int) -> str:
     """SELECT of the inputs of a call, row by row, where DuckDB itself asks the call of no other rows than the statement
     needs: a column over one table. Raises Unplannable elsewhere."""
-    tree = statement.tree.copy()
-    node = node_of(tree, number)
-    select, clause = block_of(node)
+    part = excerpt(statement, number)
+    node, select, clause = part.node, part.select, part.clause
     reduces = ("with_", "joins", "laterals", "having", "qualify", "limit", "offset", "distinct", "windows", "pivots")
     is_whole = select.parent is None or isinstance(select.parent, exp.Create | exp.Insert)
     from_ = select.args.get("from_")
@@ -99,7 +102,7 @@ def inputs_query(statement: Statement, number: int) -> str:
         or any(select.args.get(part) for part in reduces)
         or select.find(exp.Window)
     ):
-        raise Unplannable("other rows may be left out")
+        raise Unplannable(reasons.ROWS_LEFT_OUT)
     block = Known(select, statement, ())
     return written(block.core(_keys(arguments_of(node, statement, number)), None, _guards(node, block.is_known)))
 
@@ -107,9 +110,8 @@ def inputs_query(statement: Statement, number: int) -> str:
 def first_rows_query(statement: Statement, number: int, first: int, answered: Collection[int] = ()) -> str:
     """Inputs of the first of the rows that pass the conditions without calls, in the order of the result: of those that
     pass the conditions whose calls are answered, too."""
-    tree = statement.tree.copy()
-    node = node_of(tree, number)
-    select, _ = block_of(node)
+    part = excerpt(statement, number)
+    node, select = part.node, part.select
     block = Known(select, statement, _inside(node))
     block.conjunct_of(node)
     columns = _keys(arguments_of(node, statement, number))
@@ -129,9 +131,8 @@ def _inside(node: exp.Expr) -> list[int]:
 def _narrow(statement: Statement, number: int, staged: Collection[int]) -> str:
     """Inputs of the rows that are left after everything that does not depend on the call: GROUP BY, HAVING, QUALIFY,
     LIMIT, and what the queries around this one filter by."""
-    tree = statement.tree.copy()
-    node = node_of(tree, number)
-    select, clause = block_of(node)
+    part = excerpt(statement, number, with_readers=True)
+    node, select, clause = part.node, part.select, part.clause
     block = Known(select, statement, staged)
     keys = _keys(arguments_of(node, statement, number))
     guards = [] if _groups(select) else _guards(node, block.is_known)
@@ -141,28 +142,29 @@ def _narrow(statement: Statement, number: int, staged: Collection[int]) -> str:
     is_condition = clause in ("where", "having")
     climb = is_condition or (clause == "expressions" and not select.args.get("distinct"))
     of_all_rows = True
-    while climb:
-        found = reader_of(select if side is None else side.top, tree)
-        if found is None or found[0].args.get("distinct"):
+    chain = [select]
+    for above in part.readers:
+        if not climb or above.args.get("distinct"):
             break
-        above = found[0]
         if side is not None:
             of_all_rows = False
-            select, hidden = side.alone(select), side.renamed(hidden)
+            select, hidden, chain = side.alone(select), side.renamed(hidden), []
         side = side_of(above)
         if not of_all_rows:  # which rows come first, and what stands beside them, is for all sides to say
-            for part in ("qualify", "order", "limit", "offset"):
-                above.set(part, None)
+            for name in ("qualify", "order", "limit", "offset"):
+                above.set(name, None)
         # What a call's own condition drops is not in groups, windows and the first n rows.
         if _groups(above) or (is_condition and not _is_plain(above)):
-            for part in ("group", "having", "qualify", "order", "limit", "offset"):
-                above.set(part, None)
+            for name in ("group", "having", "qualify", "order", "limit", "offset"):
+                above.set(name, None)
             above.set("expressions", [])
             climb = False
         block = Known(above, statement, staged, hidden)
         block.keep_what_is_known([exp.column(f"{KEY}{i}") for i in range(len(keys))], [])
         hidden = block.gives_hidden
         select = above
+        chain.append(select)
+    leave_out_unread(chain, [key.alias for key in keys])
     return _distinct(select, select, len(keys))
 
 
@@ -219,10 +221,11 @@ def _guards(node: exp.Expr, is_known: Callable[[exp.Expr], bool]) -> list[exp.Ex
 
 def _distinct(made: exp.Select, place: exp.Select, n_keys: int, where: str = "") -> str:
     """The query around `made`, with the CTEs that can be seen at `place`."""
-    body = made.copy()
-    body.set("with_", None)
-    if not body.expressions:
-        raise Unplannable("nothing is left to gather")
+    if not made.expressions:
+        raise Unplannable(reasons.NOTHING_SELECTED)
+    with_ = made.args.pop("with_", None)
+    body = written(made, copy=False)
+    if with_ is not None:
+        made.set("with_", with_)
     keys = ", ".join(f"{KEY}{i}" for i in range(n_keys))
-    text = f"SELECT {keys}, count(*) AS {ROWS} FROM ({written(body)}) AS {_CORE}{where} GROUP BY ALL"
-    return with_ctes(place, text)
+    return with_ctes(place, f"SELECT {keys}, count(*) AS {ROWS} FROM ({body}) AS {_CORE}{where} GROUP BY ALL")

@@ -6,8 +6,14 @@ from collections.abc import Collection
 
 from sqlglot import exp
 
-from inlay.parsing.statement import Statement, Unplannable, calls_in, written
+from inlay.parsing.reading import calls_in, written
+from inlay.parsing.statement import Statement
+from inlay.parsing.unplannable import Unplannable
+from inlay.planner import reasons
 from inlay.planner.evaluation import conjuncts, is_of_a_group, may_raise
+
+TEXT = "text"
+"""Where a CTE that is not copied (excerpt.py) says what its text is."""
 
 
 def block_of(node: exp.Expr) -> tuple[exp.Select, str]:
@@ -15,12 +21,12 @@ def block_of(node: exp.Expr) -> tuple[exp.Select, str]:
     child, parent = node, node.parent
     while parent is not None and not isinstance(parent, exp.Select):
         if isinstance(parent, exp.Lambda):
-            raise Unplannable("it stands inside a lambda")
+            raise Unplannable(reasons.IN_LAMBDA)
         if isinstance(parent, exp.Pivot | exp.Update | exp.Delete | exp.Merge | exp.Values | exp.Limit | exp.Offset):
-            raise Unplannable(f"it stands in {type(parent).__name__.upper()}")
+            raise Unplannable(reasons.inside(type(parent).__name__.upper()))
         child, parent = parent, parent.parent
     if parent is None:
-        raise Unplannable("it stands outside a SELECT")
+        raise Unplannable(reasons.OUTSIDE_SELECT)
     return parent, str(child.arg_key)
 
 
@@ -60,21 +66,33 @@ class Known:
 
     def core(self, columns: list[exp.Expr], first: int | None, guards: Collection[exp.Expr] = ()) -> exp.Select:
         """These columns of the rows that pass the known conditions."""
-        select = self.select
-        items = [item for item in self.usable_items() if not item.find(exp.AggFunc, exp.Window)]
+        select, order = self.select, self.select.args.get("order")
+        joins = [self.join(join) for join in select.args.get("joins") or []]
+        conditions = [*self.conditions("where"), *(guard for guard in guards if not guard.find(exp.Window))]
+        readers = [*conditions, *columns, *joins, *([order] if first is not None and order is not None else [])]
         made = exp.Select(
-            expressions=[*(item.copy() for item in items), *columns],
+            expressions=[*self._read_by(readers), *columns],
             from_=select.args.get("from_"),
-            joins=[self.join(join) for join in select.args.get("joins") or []],
+            joins=joins,
             laterals=select.args.get("laterals"),
         )
-        conditions = [*self.conditions("where"), *(guard for guard in guards if not guard.find(exp.Window))]
         if conditions:
             made.set("where", exp.Where(this=exp.and_(*conditions, copy=False, wrap=True)))
         if first is not None:
-            made.set("order", select.args.get("order"))
+            made.set("order", order)
             made.set("limit", exp.Limit(expression=exp.Literal.number(first)))
         return made
+
+    def _read_by(self, parts: Collection[exp.Expr]) -> list[exp.Expr]:
+        """The columns that are mentioned by their names, by each other as well."""
+        names = {column.name.lower() for part in parts for column in part.find_all(exp.Column)}
+        items = [item for item in self.usable_items() if not item.find(exp.AggFunc, exp.Window)]
+        kept: list[exp.Expr] = []
+        while more := [item for item in items if item.alias.lower() in names]:
+            kept += more
+            items = [item for item in items if item.alias.lower() not in names]
+            names |= {column.name.lower() for item in more for column in item.find_all(exp.Column)}
+        return [item.copy() for item in kept]
 
     def with_ctes(self, text: str) -> str:
         """A query with the CTEs that this SELECT sees."""
@@ -110,7 +128,7 @@ class Known:
                 join.set("kind", None)
                 known = known or [exp.true()]
             if not known:
-                raise Unplannable("another call is the only condition of a join")
+                raise Unplannable(reasons.JOINED_BY_ANOTHER)
             join.set("on", exp.and_(*known))
         return join
 
@@ -142,14 +160,10 @@ class Known:
                 items.append(item)
             else:
                 unknown.add(place)
-                value: exp.Expr = exp.null()
-                if is_of_a_group(item):
-                    value = exp.AnyValue(this=value)  # without it the rows may stand for themselves
-                elif group is not None and group.args.get("all"):
-                    by_all = True
-                items.append(exp.alias_(value, item.alias, quoted=True) if item.alias else value)
+                by_all = by_all or (group is not None and bool(group.args.get("all")) and not is_of_a_group(item))
+                items.append(without_value(item))
         if group is not None and (by_all or not self._are_known(group.expressions, unknown, self.hidden)):
-            raise Unplannable("it groups by a call")
+            raise Unplannable(reasons.GROUPED_BY_CALL)
         select.set("order", None)
         if not cuts:
             select.set("limit", None)
@@ -163,7 +177,7 @@ class Known:
         """The conditions of a WHERE, calls that are not answered yet among them: they are made, since other rows would
         give their groups other values."""
         if any(column.name.lower() in self.hidden for column in condition.find_all(exp.Column)):
-            raise Unplannable("the rows of its groups hang on the name of another call")
+            raise Unplannable(reasons.GROUPS_READ_A_CALL)
         return conjuncts(condition)
 
     def _are_known(self, parts: list[exp.Expr], unknown: set[int], hidden: Collection[str]) -> bool:
@@ -174,6 +188,14 @@ class Known:
             if not self._is_known(part, hidden):
                 return False
         return True
+
+
+def without_value(item: exp.Expr) -> exp.Expr:
+    """NULL in the place of a column, under its name."""
+    value: exp.Expr = exp.null()
+    if is_of_a_group(item):
+        value = exp.AnyValue(this=value)  # without it the rows may stand for themselves
+    return exp.alias_(value, item.alias, quoted=True) if item.alias else value
 
 
 def _reads(item: exp.Expr, name: str) -> bool:
@@ -204,7 +226,7 @@ def with_ctes(place: exp.Select, text: str) -> str:
     read, needed = text.lower(), list[str]()
     for cte in reversed(ctes):
         if cte.alias.lower() in read:
-            needed.insert(0, written(cte))
+            needed.insert(0, cte.meta.get(TEXT) or written(cte))
             read += needed[0].lower()
     word = "WITH RECURSIVE" if recursive else "WITH"
     return f"{word} {', '.join(needed)} {text}" if needed else text

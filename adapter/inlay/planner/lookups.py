@@ -9,10 +9,14 @@ from typing import Literal
 from sqlglot import exp
 
 from inlay.parsing.blocks import block_at
-from inlay.parsing.statement import Call, Statement, Unplannable, call_at, calls_in, parsed, replaced, unmarked
-from inlay.parsing.tokens import spliced
+from inlay.parsing.edits import Edit
+from inlay.parsing.marks import replaced, unmarked
+from inlay.parsing.reading import call_at, calls_in
+from inlay.parsing.statement import Call, Statement
+from inlay.parsing.unplannable import Unplannable
+from inlay.planner import reasons
 from inlay.planner.aggregates import told
-from inlay.planner.evaluation import conjuncts, is_constant
+from inlay.planner.evaluation import conjuncts, is_constant_text
 from inlay.planner.gather import KEY
 
 VALUE = "_inlay_v"
@@ -67,7 +71,7 @@ def key_places(call: Call) -> tuple[tuple[int, int], ...]:
     return tuple(
         (i, at)
         for i, at in enumerate(places)
-        if at in call.varies or not is_constant(parsed(told(call, call.arguments, at)))
+        if at in call.varies or not is_constant_text(told(call, call.arguments, at))
     )
 
 
@@ -118,7 +122,7 @@ def joins_by_calls(select: exp.Select) -> bool:
 
 def named_columns(statement: Statement, column_name: Callable[[str], str]) -> Statement:
     """The statement with a name for every column that takes its name from a call: the name that it has."""
-    pieces = set()
+    edits: dict[int, Edit] = {}
     for number in statement.calls:
         node: exp.Expr | None = statement.node(number)
         at = statement.place(number)
@@ -128,19 +132,19 @@ def named_columns(statement: Statement, column_name: Callable[[str], str]) -> St
                 node = node.parent
             if node.parent is not None and node.arg_key == "expressions" and not isinstance(node, exp.Alias | exp.Star):
                 if node.find(exp.Columns):
-                    raise Unplannable("it is called for COLUMNS(…)")
-                block = block_at(statement.words, outside)
+                    raise Unplannable(reasons.OF_COLUMNS)
+                block = block_at(statement.text, outside)
                 column = None if block is None else next((c for c in block.columns if c[0] <= at < c[1]), None)
                 if block is None or column is None:
-                    raise Unplannable("the column that it stands in cannot be told apart")
+                    raise Unplannable(reasons.COLUMN_NOT_FOUND)
                 end = statement.words[column[1] - 1].end
-                name = column_name(unmarked(block.text(statement.text, column), statement.names)).replace('"', '""')
-                pieces.add((end, end, f' AS "{name}"'))
-            block = block_at(statement.words, outside)
+                name = column_name(unmarked(block.text(column), statement.names)).replace('"', '""')
+                edits[end] = Edit(end, end, f' AS "{name}"', node, "name")
+            block = block_at(statement.text, outside)
             node = node.parent
             if block is None:
                 break
             outside = block.span[0] - 1
             if outside < 0:
                 break
-    return statement.with_text(spliced(statement.text, pieces)) if pieces else statement
+    return statement.edited(list(edits.values())) if edits else statement

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from sqlglot import exp
 
-from inlay.functions.spec import FunctionSpec
-from inlay.parsing.statement import Statement, Unplannable, call_at, calls_in, parsed
-from inlay.planner.evaluation import is_constant, is_volatile
+from inlay.parsing.marks import numbers_in
+from inlay.parsing.reading import call_at
+from inlay.parsing.statement import Statement
+from inlay.parsing.unplannable import Unplannable
+from inlay.planner import reasons
+from inlay.planner.evaluation import is_constant_text, is_volatile
 from inlay.planner.known import block_of
 from inlay.planner.lookups import joins_by_calls, named_columns
 from inlay.planner.rules import RULES, Applied, Rule
-
-Specs = Mapping[str, tuple[FunctionSpec, bool]]
-"""Lower-case SQL name → (definition, whether it is the try_ twin)."""
 
 # In the order in which a SELECT is evaluated.
 _CLAUSES = ("from_", "joins", "laterals", "where", "group", "having", "qualify", "expressions", "order")
@@ -32,14 +32,13 @@ class Plan:
     reasons: dict[int, str]
 
 
-def make_plan(sql: str, specs: Specs, column_name: Callable[[str], str], rules: Sequence[Rule] = RULES) -> Plan:
+def make_plan(statement: Statement, column_name: Callable[[str], str], rules: Sequence[Rule] = RULES) -> Plan:
     """The plan of one statement that holds a call. column_name: how DuckDB names a column of that text. Raises
     Unplannable with the reason where the statement is to run as it is."""
-    statement = Statement.read(sql, specs)
     if not statement.calls:
-        raise Unplannable("it calls no function of inlay's")
+        raise Unplannable(reasons.NO_CALL)
     if _query(statement.tree) is None:
-        raise Unplannable(f"{type(statement.tree).__name__.upper()} statements run as they are")
+        raise Unplannable(reasons.statement_kind(type(statement.tree).__name__.upper()))
     for call in statement.calls.values():
         statement.node(call.number)
     statement = named_columns(statement, column_name)
@@ -50,14 +49,14 @@ def make_plan(sql: str, specs: Specs, column_name: Callable[[str], str], rules: 
             statement, note = changed
             applied.append(Applied(rule.__name__, note))
     stages: list[int] = []
-    reasons: dict[int, str] = {}
+    obstacles: dict[int, str] = {}
     for number in _in_order(statement):
         reason = _obstacle(statement, number)
         if reason is None:
             stages.append(number)
         else:
-            reasons[number] = reason
-    return Plan(statement, applied, stages, reasons)
+            obstacles[number] = reason
+    return Plan(statement, applied, stages, obstacles)
 
 
 def _query(tree: exp.Expr) -> exp.Expr | None:
@@ -78,15 +77,14 @@ def _obstacle(statement: Statement, number: int) -> str | None:
         node = statement.node(number)
         block_of(node)
         if isinstance(node.parent, exp.In) and node.parent.this is not node:
-            return "it stands right of IN"  # where DuckDB takes a call, and no other expression without brackets
+            return reasons.RIGHT_OF_IN
         if isinstance(node.parent, exp.Window):
-            return "it stands before OVER"
+            return reasons.BEFORE_OVER
         if is_volatile(node):
-            return "an argument differs from one evaluation to the next"
+            return reasons.VOLATILE
         for name, text in statement.calls[number].settings.items():
-            setting = parsed(text)
-            if not is_constant(setting) or calls_in(setting):
-                return f"{name} differs from row to row"
+            if not is_constant_text(text) or numbers_in(text):
+                return reasons.varying_setting(name)
     except Unplannable as reason:
         return str(reason)
     return None
@@ -95,16 +93,18 @@ def _obstacle(statement: Statement, number: int) -> str | None:
 def _in_order(statement: Statement) -> list[int]:
     """Numbers of the calls, those first that others may need: CTEs and subqueries before what reads them, WHERE before
     the SELECT list, the argument before the call."""
-    seen: list[int] = []
-    for node in _visited(statement.tree):
-        number = call_at(node)
-        if number is not None and number not in seen:
-            seen.append(number)
-    return seen
+    around: set[int] = set()
+    for node in (node for nodes in statement.index.calls.values() for node in nodes):
+        above: exp.Expr | None = node
+        while above is not None and id(above) not in around:
+            around.add(id(above))
+            above = above.parent
+    numbers = (call_at(node) for node in _visited(statement.tree, around))
+    return list(dict.fromkeys(number for number in numbers if number is not None))
 
 
-def _visited(tree: exp.Expr) -> Iterator[exp.Expr]:
-    """Every node after the nodes inside it; in a SELECT clause by clause."""
+def _visited(tree: exp.Expr, around: Collection[int]) -> Iterator[exp.Expr]:
+    """Every node after the nodes inside it; in a SELECT clause by clause. around: the nodes that are visited."""
     args = tree.args
     names = list(args)
     if isinstance(tree, exp.Select):
@@ -118,6 +118,6 @@ def _visited(tree: exp.Expr) -> Iterator[exp.Expr]:
     for name in names:
         value = args[name]
         for child in value if isinstance(value, list) else [value]:
-            if isinstance(child, exp.Expr):
-                yield from _visited(child)
+            if isinstance(child, exp.Expr) and id(child) in around:
+                yield from _visited(child, around)
     yield tree

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
+from weakref import WeakKeyDictionary
 
 from sqlglot import exp
 
+from inlay.parsing.reading import calls_in
+from inlay.parsing.statement import Statement
 from inlay.planner.known import block_of
 from inlay.planner.set_operations import side_of
 
 
-def reader_of(query: exp.Query, tree: exp.Expr) -> tuple[exp.Select, str] | None:
+def reader_of(query: exp.Query, statement: Statement) -> tuple[exp.Select, str] | None:
     """The one SELECT that reads a query, in its FROM or a JOIN, by the names of its columns; and its name for it."""
-    found = readers_of(query, tree)
+    found = readers_of(query, statement)
     return found[0] if found is not None and len(found) == 1 and not _renamed(query) else None
 
 
-def readers_of(query: exp.Query, tree: exp.Expr) -> list[tuple[exp.Select, str]] | None:
+def readers_of(query: exp.Query, statement: Statement) -> list[tuple[exp.Select, str]] | None:
     """All of them; None where it is read in other ways."""
     parent = query.parent
     places: list[exp.Expr] = []
@@ -24,7 +28,7 @@ def readers_of(query: exp.Query, tree: exp.Expr) -> list[tuple[exp.Select, str]]
         places = [parent]
     elif isinstance(parent, exp.CTE):
         name = parent.alias.lower()
-        places = [table for table in tree.find_all(exp.Table) if table.name.lower() == name]
+        places = [*statement.index.tables.get(name, [])]
     found = []
     for place in places:
         reader = place.find_ancestor(exp.Select)
@@ -66,12 +70,41 @@ def parts_of(select: exp.Select) -> list[exp.Expr]:
     return [part for clause in clauses for part in (clause if isinstance(clause, list) else [clause]) if part]
 
 
-def is_read(node: exp.Expr, tree: exp.Expr) -> bool:
+def unread_items(select: exp.Select) -> list[exp.Expr]:
+    """The columns with calls, and with names, that nothing else in their SELECT reads."""
+    items = select.expressions
+    with_calls = [(place, item) for place, item in enumerate(items) if isinstance(item, exp.Alias) and calls_in(item)]
+    if not with_calls:
+        return []
+    parts = parts_of(select)
+    names = [{column.name.lower() for column in item.find_all(exp.Column) if not column.table} for item in items]
+    mentions = Counter(name for each in names for name in each)
+    return [
+        item
+        for place, item in with_calls
+        if mentions[item.alias.lower()] == (item.alias.lower() in names[place])
+        and not any(is_read_by(part, {place: item.alias}) for part in parts)
+    ]
+
+
+_UNREAD: WeakKeyDictionary[Statement, dict[int, set[int]]] = WeakKeyDictionary()
+"""By statement and SELECT. A statement whose SELECT has many calls asks this for each of them."""
+
+
+def is_unread_item(item: exp.Expr, select: exp.Select, statement: Statement) -> bool:
+    """Whether a column holds a call, and nothing else in its SELECT reads it."""
+    known = _UNREAD.setdefault(statement, {})
+    if id(select) not in known:
+        known[id(select)] = {id(each) for each in unread_items(select)}
+    return id(item) in known[id(select)]
+
+
+def is_read(node: exp.Expr, statement: Statement) -> bool:
     """Whether DuckDB makes a call at all: not where nothing reads the CTE, or the column, in which it stands."""
     cte = node.find_ancestor(exp.CTE)
     while isinstance(cte, exp.CTE):
         name = cte.alias.lower()
-        if not any(table.name.lower() == name for table in tree.find_all(exp.Table)):
+        if not statement.index.tables.get(name):
             return False
         cte = cte.find_ancestor(exp.CTE)
     select, clause = block_of(node)
@@ -84,18 +117,18 @@ def is_read(node: exp.Expr, tree: exp.Expr) -> bool:
     item = node
     while item.parent is not select and item.parent is not None:
         item = item.parent
-    columns = {select.expressions.index(item): item.alias}
-    others = [other for other in select.expressions if other is not item]
-    if not item.alias or any(is_read_by(part, columns) for part in (*parts_of(select), *others)):
+    if not is_unread_item(item, select, statement):
         return True
-    return _is_read_outside(select, {item.alias.lower()}, tree)
+    return _is_read_outside(select, {item.alias.lower()}, statement)
 
 
-def _is_read_outside(select: exp.Select, names: set[str], tree: exp.Expr, inside: tuple[exp.Expr, ...] = ()) -> bool:
+def _is_read_outside(
+    select: exp.Select, names: set[str], statement: Statement, inside: tuple[exp.Expr, ...] = ()
+) -> bool:
     """Whether the result holds columns of these names, or something else is made from them. inside: the SELECTs below,
     where this one was asked for."""
     side = side_of(select)
-    readers = readers_of(select if side is None else side.top, tree)
+    readers = readers_of(select if side is None else side.top, statement)
     if readers is None or (side is not None and not side.keeps_all) or any(each is select for each in inside):
         return True
     names = names if side is None else side.renamed(names)
@@ -109,7 +142,7 @@ def _is_read_outside(select: exp.Select, names: set[str], tree: exp.Expr, inside
         passed = _passed_on(reader, select if side is None else side.top, alias.lower(), names)
         if passed is None or (passed and reader.args.get("distinct")):
             return True
-        if passed and _is_read_outside(reader, passed, tree, (*inside, select)):
+        if passed and _is_read_outside(reader, passed, statement, (*inside, select)):
             return True
     return False
 

@@ -1,5 +1,9 @@
 """What is changed in a person's statement before it runs, in this order. Each rule moves pieces of its text and gives
-the new text with a note for `explain`, or None where there is nothing to gain."""
+the new text with a note for `explain`, or None where there is nothing to gain.
+
+Three more rules need answers first, so the runner applies them between the queries for inputs. Each says what is to be
+asked, as SQL, and what it makes of the answers, as a new statement: join_by_call (pairs of values), early_stop (rows in
+order until enough pass) and order_calls (a sample of the rows)."""
 
 from __future__ import annotations
 

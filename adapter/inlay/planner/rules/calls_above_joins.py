@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator
 
 from sqlglot import exp
 
 from inlay.parsing.blocks import block_at
-from inlay.parsing.statement import Statement, Unplannable, calls_in
-from inlay.parsing.tokens import spliced
+from inlay.parsing.edits import Edit
+from inlay.parsing.reading import calls_in
+from inlay.parsing.statement import Statement
+from inlay.parsing.unplannable import Unplannable
 from inlay.planner.known import block_of
 from inlay.planner.rules.moving import Inputs, Moved, movable, moved, position, quoted
 
@@ -36,7 +39,7 @@ def _one(statement: Statement) -> Statement | None:
             continue
         if clause != "expressions" or select.args.get("distinct") or not movable(select):
             continue
-        for reader, name in readers(select, statement.tree):
+        for reader, name in readers(select, statement):
             if reduces(reader):
                 changed = _moved(statement, number, select, reader, name)
                 if changed is not None:
@@ -44,7 +47,7 @@ def _one(statement: Statement) -> Statement | None:
     return None
 
 
-def readers(query: exp.Query, tree: exp.Expr) -> Iterator[tuple[exp.Select, str]]:
+def readers(query: exp.Query, statement: Statement) -> Iterator[tuple[exp.Select, str]]:
     """The one SELECT that reads a query, and the name by which it does."""
     parent = query.parent
     if isinstance(parent, exp.Subquery) and isinstance(parent.parent, exp.From | exp.Join):
@@ -53,9 +56,12 @@ def readers(query: exp.Query, tree: exp.Expr) -> Iterator[tuple[exp.Select, str]
             yield reader, parent.alias
     elif isinstance(parent, exp.CTE) and not parent.args["alias"].args.get("columns"):
         name = parent.alias.lower()
-        tables = [table for table in tree.find_all(exp.Table) if table.name.lower() == name]
-        others = [cte for cte in tree.find_all(exp.CTE) if cte.alias.lower() == name]
-        if len(tables) == 1 and len(others) == 1 and isinstance(tables[0].parent, exp.From | exp.Join):
+        tables = statement.index.tables.get(name, [])
+        if (
+            len(tables) == 1
+            and len(statement.index.ctes[name]) == 1
+            and isinstance(tables[0].parent, exp.From | exp.Join)
+        ):
             reader = tables[0].parent.parent
             if isinstance(reader, exp.Select) and not tables[0].args.get("pivots"):
                 yield reader, tables[0].alias or tables[0].name
@@ -74,10 +80,10 @@ def reduces(reader: exp.Select) -> bool:
 def _moved(statement: Statement, number: int, select: exp.Select, reader: exp.Select, name: str) -> Statement | None:
     words = statement.words
     at = statement.place(number)
-    block = block_at(words, at)
+    block = block_at(statement.text, at)
     if block is None or len(block.columns) != len(select.expressions) or not name:
         return None
-    pieces: list[tuple[int, int, str]] = []
+    edits: list[Edit] = []
     inputs, calls = Inputs(), Moved()
     outside: dict[str, str] = {}
     moves = movable(select)
@@ -87,15 +93,13 @@ def _moved(statement: Statement, number: int, select: exp.Select, reader: exp.Se
             if expression is None or item.alias.lower() in outside:
                 return None
             outside[item.alias.lower()] = expression
-            pieces.append((words[span[0]].start, words[span[1] - 1].end, ""))
+            edits.append(Edit(words[span[0]].start, words[span[1] - 1].end, "", item, "columns"))
     if not inputs:
         return None
     exported = ", ".join(f"{column} AS {inner}" for column, inner in inputs.items())
-    pieces[0] = (pieces[0][0], pieces[0][1], exported)
+    edits[0] = edits[0]._replace(text=exported)
     # Each of the other columns leaves its comma behind it.
-    for i, (start, end, new) in enumerate(pieces[1:], 1):
-        comma = next(word for word in reversed(words) if word.start < start)
-        pieces[i] = (comma.start, end, new)
+    edits[1:] = [edit._replace(start=words[bisect_left(words, (edit.start,)) - 1].start) for edit in edits[1:]]
     relation = name if name.isidentifier() else quoted(name)
     columns = re.compile(rf"\b(?:{'|'.join(inputs.values())})\b")
     outside = {
@@ -105,15 +109,19 @@ def _moved(statement: Statement, number: int, select: exp.Select, reader: exp.Se
     mentions = _mentions(statement, reader, select, name, set(outside))
     if mentions is None:
         return None
-    for start, end, column, named in mentions:
-        pieces.append((start, end, outside[column] + (f" AS {quoted(named)}" if named else "")))
-    return statement.with_text(spliced(statement.text, pieces), calls)
+    for start, end, node, named in mentions:
+        text = outside[node.name.lower()]
+        if named:
+            edits.append(Edit(start, end, f"{text} AS {quoted(named)}", node, "columns"))
+        else:
+            edits.append(Edit(start, end, text, node))
+    return statement.edited(edits, calls.calls, calls.names)
 
 
 def _mentions(
     statement: Statement, reader: exp.Select, select: exp.Select, name: str, columns: set[str]
-) -> list[tuple[int, int, str, str | None]] | None:
-    """(start, end, column, name that it needs) of every mention outside; None where there may be others."""
+) -> list[tuple[int, int, exp.Column, str | None]] | None:
+    """(start, end, the mention, name that it needs) of every mention outside; None where there may be others."""
     found = []
     for node in reader.walk(prune=lambda node: node is select):
         if node is select:
@@ -128,14 +136,14 @@ def _mentions(
             continue
         if (node.table and node.table.lower() != name.lower()) or node.find_ancestor(exp.Select) is not reader:
             return None
-        where = position(node)
+        where = position(statement, node)
         item: exp.Expr = node
         while item.parent is not None and item.parent is not reader:
             item = item.parent
         if where is None or (item.arg_key == "expressions" and item is not node and not isinstance(item, exp.Alias)):
             return None  # a column that takes its name from the mention
         named = node.name if item is node and item.arg_key == "expressions" else None
-        found.append((*where, node.name.lower(), named))
+        found.append((*where, node, named))
     # In CTEs of its own the reader may mean another column of the name.
     return found if not reader.args.get("with_") or _only_above(reader, select) else None
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from sqlglot import exp
 
 from inlay.parsing.blocks import Block, block_at
-from inlay.parsing.statement import Statement, Unplannable
-from inlay.parsing.tokens import spliced
+from inlay.parsing.edits import Around, Edit
+from inlay.parsing.statement import Statement
+from inlay.parsing.unplannable import Unplannable
 from inlay.planner.known import block_of
 from inlay.planner.rules.moving import Inputs, Moved, movable, moved, quoted
 
@@ -32,7 +33,7 @@ def _one(statement: Statement) -> Statement | None:
         if clause != "expressions" or not cuts or not movable(select):
             continue
         at = statement.place(number)
-        block = block_at(statement.words, at)
+        block = block_at(statement.text, at)
         if block is not None and len(block.columns) == len(select.expressions):
             changed = _wrapped(statement, block, select)
             if changed is not None:
@@ -42,7 +43,7 @@ def _one(statement: Statement) -> Statement | None:
 
 def _wrapped(statement: Statement, block: Block, select: exp.Select) -> Statement | None:
     words = block.words
-    pieces: list[tuple[int, int, str]] = []
+    edits: list[Edit] = []
     inputs, calls = Inputs(), Moved()
     columns: list[tuple[str, str, str]] = []  # name inside, expression outside, name of the result
     moves = movable(select)
@@ -54,17 +55,17 @@ def _wrapped(statement: Statement, block: Block, select: exp.Select) -> Statemen
             return None
         name = f"_inlay_p{place}"
         columns.append((name, expression, item.alias))
-        pieces.append((words[span[0]].start, words[span[1] - 1].end, f"NULL AS {name}"))
+        edits.append(Edit(words[span[0]].start, words[span[1] - 1].end, f"NULL AS {name}", item, "columns"))
     exported = "".join(f", {column} AS {name}" for column, name in inputs.items())
     last = words[block.columns[-1][1] - 1].end
-    if pieces[-1][1] == last:
-        pieces[-1] = (pieces[-1][0], last, pieces[-1][2] + exported)
+    if edits[-1].end == last:
+        edits[-1] = edits[-1]._replace(text=edits[-1].text + exported)
     else:
-        pieces.append((last, last, exported))
+        edits.append(Edit(last, last, exported, select.expressions[-1], "more columns"))
     exclude = f" EXCLUDE ({', '.join(inputs.values())})" if inputs else ""
     replace = ", ".join(f"{expression} AS {name}" for name, expression, _ in columns)
     rename = ", ".join(f"{name} AS {quoted(alias)}" for name, _, alias in columns)
     head = f"SELECT * RENAME ({rename}) FROM (SELECT *{exclude} REPLACE ({replace}) FROM ("
     start, end = words[block.span[0]].start, words[block.span[1] - 1].end
-    pieces = [(start, start, head), *pieces, (end, end, ") AS _inlay_top) AS _inlay_named")]
-    return statement.with_text(spliced(statement.text, pieces), calls)
+    around = Around(select, start, end, head, ") AS _inlay_top) AS _inlay_named")
+    return statement.edited(edits, calls.calls, calls.names, [around])

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from sqlglot import exp
 
 from inlay.parsing.blocks import Block, all_united, block_at
-from inlay.parsing.statement import Statement, calls_in, unmarked
-from inlay.parsing.tokens import spliced
+from inlay.parsing.edits import Around, Edit
+from inlay.parsing.marks import unmarked
+from inlay.parsing.reading import calls_in
+from inlay.parsing.statement import Statement
 from inlay.planner.reads import is_read_by
 from inlay.planner.rules.calls_above_joins import readers, reduces
 from inlay.planner.rules.moving import Moved, movable, over_arguments, own_end, quoted
@@ -76,7 +78,7 @@ def _names(place: int, n: int) -> list[str]:
 
 def _one(statement: Statement) -> Statement | None:
     for union in statement.tree.find_all(exp.Union):
-        if isinstance(union.parent, exp.SetOperation) or not calls_in(union) or not _drops(union, statement.tree):
+        if isinstance(union.parent, exp.SetOperation) or not calls_in(union) or not _drops(union, statement):
             continue
         sides = _sides(statement, union)
         changed = None if sides is None else _around(statement, union, sides)
@@ -85,10 +87,10 @@ def _one(statement: Statement) -> Statement | None:
     return None
 
 
-def _drops(union: exp.Union, tree: exp.Expr) -> bool:
+def _drops(union: exp.Union, statement: Statement) -> bool:
     """Whether rows go after all sides have been put together."""
     return bool(union.args.get("limit")) or any(
-        reader.args.get("limit") or reduces(reader) for reader, _ in readers(union, tree)
+        reader.args.get("limit") or reduces(reader) for reader, _ in readers(union, statement)
     )
 
 
@@ -100,8 +102,8 @@ def _sides(statement: Statement, union: exp.Union) -> list[_Side] | None:
             return None
         selects.append(side)
     calling = next((calls_in(select)[0] for select in selects if calls_in(select)), None)
-    block = None if calling is None else block_at(statement.words, statement.place(calling))
-    blocks = [] if block is None else all_united(statement.words, block)
+    block = None if calling is None else block_at(statement.text, statement.place(calling))
+    blocks = [] if block is None else all_united(statement.text, block)
     if len(blocks) != len(selects):
         return None
     sides = [_Side(select, block) for select, block in zip(selects, blocks, strict=True)]
@@ -137,31 +139,26 @@ def _around(statement: Statement, union: exp.Union, sides: list[_Side]) -> State
     if not columns or (order is not None and (calls_in(order) or is_read_by(order, moved, any(stars[0])))):
         return None
     words = statement.words
-    pieces: list[tuple[int, int, str]] = []
+    edits: list[Edit] = []
     for number, side in enumerate(sides):
         spans = side.block.columns
         for column in columns:
             if moves[number][column.place]:
                 start, end = spans[column.place]
-                alias = side.select.expressions[column.place].alias
-                pieces.append((words[start].start, words[end - 1].end, f"NULL AS {quoted(alias)}"))
+                item = side.select.expressions[column.place]
+                new = f"NULL AS {quoted(item.alias)}"
+                edits.append(Edit(words[start].start, words[end - 1].end, new, item, "columns"))
         last = words[spans[-1][1] - 1].end
         exported = "".join(column.inside(number) for column in columns)
-        if pieces and pieces[-1][1] == last:
-            pieces[-1] = (*pieces[-1][:2], pieces[-1][2] + exported)
+        if edits and edits[-1].end == last:
+            edits[-1] = edits[-1]._replace(text=edits[-1].text + exported)
         else:
-            pieces.append((last, last, exported))
+            edits.append(Edit(last, last, exported, side.select.expressions[-1], "more columns"))
     begin, finish = words[sides[0].block.span[0]].start, words[sides[-1].block.span[1] - 1].end
-    if pieces[-1][1] == finish:  # the last side ends with its columns
-        pieces[-1] = (*pieces[-1][:2], f"{pieces[-1][2]}) AS _inlay_union")
-    else:
-        pieces.append((finish, finish, ") AS _inlay_union"))
-    pieces.append((begin, begin, _head(first, columns)))
-    calls = {number: moved for column in columns for number, moved in column.calls.items()}
-    changed = statement.with_text(spliced(statement.text, pieces), calls)
-    # One call of a column is left of those of its sides.
-    kept = {n: call for n, call in changed.calls.items() if changed.mark(n) in changed.text}
-    return Statement(changed.text, kept, changed.names)
+    around = Around(union, begin, finish, _head(first, columns), ") AS _inlay_union")
+    calls = {number: call for column in columns for number, call in column.calls.calls.items()}
+    names = {number: name for column in columns for number, name in column.calls.names.items()}
+    return statement.edited(edits, calls, names, [around])
 
 
 def _column(statement: Statement, sides: list[_Side], place: int, moves: list[list[bool]]) -> _Column | None:

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from sqlglot import exp
 
 from inlay.parsing.blocks import Span
-from inlay.parsing.statement import Call, Statement, Unplannable, calls_in, mark_of, number_of, parsed
+from inlay.parsing.marks import mark, number_of
+from inlay.parsing.reading import calls_in, parsed
+from inlay.parsing.statement import Call, Statement
 from inlay.parsing.tokens import closing, spliced, split
+from inlay.parsing.unplannable import Unplannable
+from inlay.planner import reasons
 from inlay.planner.aggregates import of_list, told
 from inlay.planner.evaluation import is_constant, is_of_a_group, is_volatile
-from inlay.planner.reads import is_read_by, parts_of
+from inlay.planner.reads import unread_items
 
 # What has a meaning in its own SELECT alone.
 _STAYS = (exp.AggFunc, exp.Window, exp.Query, exp.Subquery, exp.Lambda, exp.Star, exp.Columns)
 
-Moved = dict[int, tuple[str, Call]]
-"""Calls that another function answers outside: its name, and the call. See Statement.with_text."""
+
+@dataclass
+class Moved:
+    """Calls that another function answers outside: by number, and by what name."""
+
+    calls: dict[int, Call] = field(default_factory=dict)
+    names: dict[int, str] = field(default_factory=dict)
 
 
 class Inputs(dict[str, str]):
@@ -30,18 +40,10 @@ class Inputs(dict[str, str]):
 
 def movable(select: exp.Select) -> list[exp.Expr]:
     """The columns with calls that nothing else in the SELECT is made from."""
-    items, group = select.expressions, select.args.get("group")
-    parts = parts_of(select)
-    found: list[exp.Expr] = []
-    for place, item in enumerate(items):
-        if not calls_in(item) or not isinstance(item, exp.Alias):
-            continue
-        if any(is_read_by(part, {place: item.alias}) for part in (*parts, *items) if part is not item):
-            continue
-        # What is no value of the group is what it is grouped by.
-        if group is None or is_of_a_group(item) or not (group.args.get("all") or calls_in(group)):
-            found.append(item)
-    return found
+    group = select.args.get("group")
+    # What is no value of the group is what it is grouped by.
+    is_grouped = group is not None and bool(group.args.get("all") or calls_in(group))
+    return [item for item in unread_items(select) if not is_grouped or is_of_a_group(item)]
 
 
 def moved(
@@ -56,7 +58,7 @@ def moved(
         return over_arguments(statement, item.this, (start, end), inputs.name_of, calls)
     changes = []
     for column in item.this.find_all(exp.Column):
-        where = position(column)
+        where = position(statement, column)
         if where is None:
             return None
         name = inputs.name_of(statement.text[where[0] : where[1]])
@@ -66,13 +68,14 @@ def moved(
 
 def own_end(statement: Statement, item: exp.Expr, start: int) -> int | None:
     """Where a column's expression ends, before its alias."""
-    alias = item.args["alias"]
-    if "start" not in alias.meta:
+    where = statement.position(item.args["alias"])
+    if where is None:
         return None
-    before = [word for word in statement.words if start <= word.start < alias.meta["start"]]
-    if before and before[-1].lower == "as":
-        before.pop()
-    return before[-1].end if before else None
+    words = statement.words
+    last = bisect_left(words, (where[0],)) - 1  # words are in order of where they start
+    if words[last].lower == "as":
+        last -= 1
+    return words[last].end if words[last].start >= start else None
 
 
 def over_arguments(
@@ -87,11 +90,11 @@ def over_arguments(
     span: of its characters. name_of: the name for a text of the SELECT. varying: constants that get names as well. None
     where something of its SELECT is left."""
     words = statement.words
-    inside = [i for i, word in enumerate(words) if span[0] <= word.start < span[1]]
+    first, last = bisect_left(words, (span[0],)), bisect_left(words, (span[1],))
     try:
-        pieces = list(_pieces(statement, inside[0], inside[-1] + 1, calls, varying))
+        pieces = list(_pieces(statement, first, last, calls, varying))
         for column in tree.find_all(exp.Column):
-            where = position(column)
+            where = position(statement, column)
             if where is None:
                 return None
             if not any(start <= where[0] and where[1] <= end for start, end, _, _ in pieces):
@@ -135,13 +138,13 @@ def _pieces(
                 yield from _pieces(statement, left, right, calls, varying)
             elif not is_constant(parsed(value)) or isinstance(tree, varying):
                 if is_volatile(tree):
-                    raise Unplannable("its values differ from one evaluation to the next")
+                    raise Unplannable(reasons.VOLATILE)
                 varies.add(at)
                 yield words[left].start, words[right - 1].end, value, True
         name = of_list(call.written) if call.gathers else statement.names[number]
-        calls[number] = name, replace(call, gathers=False, varies=frozenset(varies))
+        calls.names[number], calls.calls[number] = name, replace(call, gathers=False, varies=frozenset(varies))
         if call.gathers:
-            yield words[i].start, words[i].end, mark_of(number, name), False
+            yield words[i].start, words[i].end, mark(number, len(name)), False
         i = close + 1
 
 
@@ -165,12 +168,12 @@ def _end_of_function(statement: Statement, i: int, last: int) -> int | None:
         return None
 
 
-def position(column: exp.Column) -> tuple[int, int] | None:
+def position(statement: Statement, column: exp.Column) -> tuple[int, int] | None:
     """Where a column stands in the text, with what qualifies it."""
-    parts = [part.meta for part in column.parts]
-    if any("start" not in meta for meta in parts):
+    parts = [where for part in column.parts if (where := statement.position(part)) is not None]
+    if len(parts) < len(column.parts):
         return None
-    return min(meta["start"] for meta in parts), max(meta["end"] for meta in parts) + 1
+    return min(start for start, _ in parts), max(end for _, end in parts)
 
 
 def quoted(name: str) -> str:

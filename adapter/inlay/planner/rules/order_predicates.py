@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
+from collections.abc import Iterator
+
 from sqlglot import exp
 
-from inlay.parsing.statement import Statement, Unplannable, number_of, parsed, written
-from inlay.parsing.tokens import Word, spliced
+from inlay.parsing.edits import Edit
+from inlay.parsing.marks import number_of, numbers_in
+from inlay.parsing.reading import parsed, written
+from inlay.parsing.statement import Statement
+from inlay.parsing.tokens import Text, Word, spliced
+from inlay.parsing.unplannable import Unplannable
 from inlay.planner.evaluation import may_raise
 
 _OPEN, _CLOSE = "([{", ")]}"
@@ -22,45 +29,88 @@ Span = tuple[int, int]
 
 def order_predicates(statement: Statement) -> tuple[Statement, str] | None:
     """DuckDB takes OR, and AND of what may raise, as it is written: a call that stands first is made for every row."""
-    tokens = statement.words
-    pieces = [piece for region in _regions(tokens) for piece in _reordered(statement, region)]
+    words = statement.words
+    regions = _regions(statement.text)
+    pieces = [piece for region in regions for piece in _reordered(statement, region)]
     if not pieces:
         return None
-    text = spliced(statement.text, _outermost(pieces))
-    changed = statement.with_text(text)
+    kept = _outermost(pieces)
+    spans = [(words[first].start, words[last - 1].end, "") for first, last in regions]
+    edits = []
+    for start, end, _ in _outermost([span for span in spans if any(_is_inside(piece, span) for piece in kept)]):
+        inside = [(a - start, b - start, new) for a, b, new in kept if start <= a and b <= end]
+        edits.append(Edit(start, end, spliced(statement.text[start:end], inside)))
     try:
         # Moved as text; read again, it must be the same conditions.
-        if _sorted(changed.tree) != _sorted(statement.tree):
+        read = [_condition(statement, edit) for edit in edits]
+        if any(node is not None and not same for node, same in read):
+            return None
+        changed = statement.edited([edit._replace(node=node) for edit, (node, _) in zip(edits, read, strict=True)])
+        if any(node is None for node, _ in read) and _sorted(changed.tree) != _sorted(statement.tree):
             return None
     except Unplannable:
         return None
     return changed, f"{len(pieces)} condition{'s' * (len(pieces) > 1)} with a call put after cheaper ones"
 
 
-def _regions(tokens: list[Word]) -> list[Span]:
+def _condition(statement: Statement, edit: Edit) -> tuple[exp.Expr | None, bool]:
+    """(the condition that an edit is of, None where its text alone is no node of the tree; whether the new text is made
+    of the same conditions)."""
+    text = statement.text[edit.start : edit.end]
+    try:
+        before, after = _alone(text), _alone(edit.text)
+    except Unplannable:
+        return None, False
+    node: exp.Expr | None = statement.node(numbers_in(text)[0])
+    while node is not None and not (type(node) is type(before) and node == before):
+        node = None if isinstance(node, exp.Query) else node.parent
+    return node, _sorted(before) == _sorted(after)
+
+
+def _alone(text: str) -> exp.Expr:
+    found: list[exp.Expr] = parsed(f"SELECT {text}").expressions
+    if len(found) != 1:
+        raise Unplannable(text)
+    return found[0]
+
+
+def _regions(text: Text) -> list[Span]:
     """Runs of words on one level of brackets that hold a call somewhere inside, and AND or OR on that level."""
-    found: list[Span] = []
-    level: list[tuple[int, bool]] = [(0, False)]  # where the run began; whether AND or OR was seen
+    words, brackets = text.words, text.brackets
+    calls = [i for i, word in enumerate(words) if number_of(word.text) is not None]
+    levels: dict[int, None] = {}
+    for call in calls:
+        opening = brackets.around[call]
+        while opening >= 0 and opening not in levels:
+            levels[opening] = None
+            opening = brackets.around[opening]
+    spans = [(opening + 1, brackets.closing[opening]) for opening in levels]
+    return [
+        region
+        for level in [*spans, (0, len(words))]
+        for region in _regions_of(text, level)
+        if bisect_left(calls, region[0]) < bisect_left(calls, region[1])
+    ]
 
-    def close(i: int) -> None:
-        start, joined = level[-1]
-        if joined and any(number_of(word.text) is not None for word in tokens[start:i]):
-            found.append((start, i))
 
-    for i, word in enumerate(tokens):
-        if word.text in _OPEN:
-            level.append((i + 1, False))
-        elif word.text in _CLOSE:
-            close(i)
-            if len(level) > 1:
-                level.pop()
-        elif word.text in (",", ";") or word.lower in _BORDERS:
-            close(i)
-            level[-1] = (i + 1, False)
-        elif word.lower in ("and", "or"):
-            level[-1] = (level[-1][0], True)
-    close(len(tokens))
-    return found
+def _regions_of(text: Text, level: Span) -> Iterator[Span]:
+    """Runs of words of a level between commas and other borders, where AND or OR joins them."""
+    words, closing = text.words, text.brackets.closing
+    i = start = level[0]
+    joined = False
+    while i < level[1]:
+        word = words[i].lower
+        if word in _OPEN:
+            i = closing[i]
+        elif word in (",", ";") or word in _BORDERS:
+            if joined:
+                yield start, i
+            start, joined = i + 1, False
+        elif word in ("and", "or"):
+            joined = True
+        i += 1
+    if joined:
+        yield start, level[1]
 
 
 def _reordered(statement: Statement, region: Span) -> list[tuple[int, int, str]]:
@@ -118,11 +168,11 @@ def _holds_back(text: str) -> bool:
 
 
 def _outermost(pieces: list[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
-    return [
-        piece
-        for piece in pieces
-        if not any(other is not piece and other[0] <= piece[0] and piece[1] <= other[1] for other in pieces)
-    ]
+    return [piece for piece in pieces if not any(other is not piece and _is_inside(piece, other) for other in pieces)]
+
+
+def _is_inside(piece: tuple[int, int, str], other: tuple[int, int, str]) -> bool:
+    return other[0] <= piece[0] and piece[1] <= other[1]
 
 
 def _sorted(tree: exp.Expr) -> str:
@@ -135,7 +185,7 @@ def _sorted(tree: exp.Expr) -> str:
         return node
 
     # Inner connectors first, or their parts would be compared in the order in which they are written.
-    copied = tree.copy()
+    copied = exp.Paren(this=tree.copy())
     for node in reversed(list(copied.find_all(exp.And, exp.Or))):
         if node.parent is not None and not isinstance(node.parent, type(node)):
             node.replace(sort(node))

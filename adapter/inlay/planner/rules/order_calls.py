@@ -13,9 +13,13 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from inlay.parsing.blocks import block_at
-from inlay.parsing.statement import Statement, calls_in, node_of, number_of, written
+from inlay.parsing.edits import Edit
+from inlay.parsing.marks import number_of
+from inlay.parsing.reading import calls_in, node_of, written
+from inlay.parsing.statement import Statement
 from inlay.parsing.tokens import spliced
 from inlay.planner.evaluation import conjuncts
+from inlay.planner.excerpt import excerpt
 from inlay.planner.gather import arguments_of, first_rows_query
 from inlay.planner.known import Known, block_of
 from inlay.planner.rules.order_predicates import cut
@@ -70,14 +74,13 @@ class Chain:
         return known.with_ctes(f"SELECT {names} FROM ({written(made)}) AS _inlay_core")
 
     def _known(self) -> Known:
-        tree = self.statement.tree.copy()
-        return Known(block_of(node_of(tree, self.links[0][0]))[0], self.statement, ())
+        return Known(excerpt(self.statement, self.links[0][0]).select, self.statement, ())
 
     def arranged(self, order: Sequence[int]) -> Statement | None:
         """The statement with its conditions in this order; None where they cannot be told apart in the text."""
         statement, words = self.statement, self.statement.words
         at = statement.place(self.links[0][0])
-        block = block_at(words, at)
+        block = block_at(statement.text, at)
         if block is None or "where" not in block.clauses:
             return None
         span = block.clauses["where"]
@@ -89,11 +92,13 @@ class Chain:
             return None
         places = [part for part, numbers in zip(parts, inside, strict=True) if numbers]
         texts = [statement.text[words[left].start : words[right - 1].end] for left, right in places]
+        start, end = words[span[0]].start, words[span[1] - 1].end
         pieces = [
-            (words[left].start, words[right - 1].end, texts[source])
+            (words[left].start - start, words[right - 1].end - start, texts[source])
             for (left, right), source in zip(places, order, strict=True)
         ]
-        return statement.with_text(spliced(statement.text, pieces))
+        condition = block_of(statement.node(self.links[0][0]))[0].args["where"].this
+        return statement.edited([Edit(start, end, spliced(statement.text[start:end], pieces), condition)])
 
 
 def chains(statement: Statement, stages: Collection[int]) -> list[Chain]:

@@ -12,9 +12,15 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from inlay.parsing.blocks import block_at
-from inlay.parsing.statement import Statement, Unplannable, calls_in, node_of, number_of, replaced, written
-from inlay.parsing.tokens import Word, spliced
+from inlay.parsing.edits import Edit
+from inlay.parsing.marks import number_of, replaced
+from inlay.parsing.reading import calls_in, written
+from inlay.parsing.statement import Statement
+from inlay.parsing.tokens import Word
+from inlay.parsing.unplannable import Unplannable
+from inlay.planner import reasons
 from inlay.planner.evaluation import conjuncts
+from inlay.planner.excerpt import excerpt
 from inlay.planner.gather import KEY, first_rows_query
 from inlay.planner.known import Known, block_of
 from inlay.planner.lookups import key_places
@@ -48,8 +54,7 @@ class EarlyStop:
         return known.with_ctes(text)
 
     def _block(self) -> tuple[exp.Select, Known]:
-        tree = self.statement.tree.copy()
-        select, _ = block_of(node_of(tree, self.numbers[0]))
+        select = excerpt(self.statement, self.numbers[0]).select
         return select, Known(select, self.statement, ())
 
     def guarded(self, table_of: Callable[[int], str]) -> Statement:
@@ -57,9 +62,9 @@ class EarlyStop:
         statement = self.statement
         words = statement.words
         at = statement.place(self.numbers[0])
-        block = block_at(words, at)
+        block = block_at(statement.text, at)
         if block is None or "where" not in block.clauses or "from" not in block.clauses:
-            raise Unplannable("its WHERE cannot be told apart")
+            raise Unplannable(reasons.WHERE_NOT_FOUND)
         parts = []
         for left, right in _conditions(words, block.clauses["where"]):
             text = statement.text[words[left].start : words[right - 1].end]
@@ -69,11 +74,11 @@ class EarlyStop:
         where = " AND ".join(parts)
         enough = (
             f"(SELECT CASE WHEN count(*) >= {self.wanted} THEN TRUE ELSE error('{CHANGED}') END FROM "
-            f"(SELECT 1 FROM {block.text(statement.text, block.clauses['from'])} WHERE {where} LIMIT {self.wanted}))"
+            f"(SELECT 1 FROM {block.text(block.clauses['from'])} WHERE {where} LIMIT {self.wanted}))"
         )
         first, last = block.clauses["where"]
-        changed = spliced(statement.text, [(words[first].start, words[last - 1].end, f"{where} AND {enough}")])
-        return statement.with_text(changed)
+        condition = block_of(statement.node(self.numbers[0]))[0].args["where"].this
+        return statement.edited([Edit(words[first].start, words[last - 1].end, f"{where} AND {enough}", condition)])
 
 
 def early_stops(statement: Statement, stages: Collection[int]) -> Iterator[EarlyStop]:

@@ -1,0 +1,65 @@
+"""sqlglot's reading of a text, and the calls in it. Calls are marked, see marks.py."""
+
+from __future__ import annotations
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+
+from inlay.parsing.marks import GATHERING, number_of
+from inlay.parsing.unplannable import READ_OTHERWISE, STATEMENT_KIND, Unplannable, not_read
+
+
+def parsed(text: str) -> exp.Expr:
+    """sqlglot's reading of one statement or expression."""
+    try:
+        found = sqlglot.parse_one(text, dialect="duckdb")
+    except (SqlglotError, RecursionError) as error:
+        raise Unplannable(not_read(str(error).split("\n")[0])) from None
+    if isinstance(found, exp.Command):
+        raise Unplannable(STATEMENT_KIND)
+    return _with_aggregates(found) if GATHERING in text else found
+
+
+def _with_aggregates(tree: exp.Expr) -> exp.Expr:
+    """The tree with an aggregate function for each call that gathers rows: no plain one may stand in its place."""
+    for node in [node for node in tree.find_all(exp.Anonymous) if node.name.startswith(GATHERING)]:
+        found = exp.AnonymousAggFunc(this=node.name, expressions=node.expressions)
+        if node is tree:
+            return found
+        node.replace(found)
+    return tree
+
+
+def written(tree: exp.Expr, copy: bool = True) -> str:
+    """SQL of a tree, for queries of the planner's own. copy: False for a tree that is thrown away."""
+    return tree.sql(dialect="duckdb", normalize_functions=False, comments=False, copy=copy)
+
+
+def call_at(node: exp.Expr) -> int | None:
+    """The number of the call that a node is."""
+    return number_of(node.name) if isinstance(node, exp.Anonymous | exp.AnonymousAggFunc) else None
+
+
+def call_nodes(tree: exp.Expr) -> dict[int, exp.Expr]:
+    """The calls inside by number; of one that is written twice the outermost, then the first."""
+    found: dict[int, exp.Expr] = {}
+    for node in tree.find_all(exp.Anonymous, exp.AnonymousAggFunc):
+        number = call_at(node)
+        if number is not None:
+            found.setdefault(number, node)
+    return found
+
+
+def node_of(tree: exp.Expr, number: int) -> exp.Expr:
+    """A call in a copy of a statement's tree, or in a part of one."""
+    found = call_nodes(tree).get(number)
+    if found is None:
+        raise Unplannable(READ_OTHERWISE)
+    return found
+
+
+def calls_in(tree: exp.Expr) -> list[int]:
+    """Numbers of the calls inside, in no order."""
+    nodes = tree.find_all(exp.Anonymous, exp.AnonymousAggFunc)
+    return [number for node in nodes if (number := call_at(node)) is not None]
