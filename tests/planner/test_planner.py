@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 import inlay
-from inlay.execution import runner
+from inlay.execution import streaming
 from inlay.execution.replacement_scan import with_tables
 from inlay.execution.statement import prepare
 from inlay.parsing.unplannable import Unplannable
@@ -282,8 +282,8 @@ def test_vectors_that_stream_are_inferred_once() -> None:
 def test_many_different_inputs_are_answered_as_rows_come_where_none_can_be_spared(
     con: Any, monkeypatch: pytest.MonkeyPatch, sql: str, streams: bool
 ) -> None:
-    monkeypatch.setattr(runner, "STREAM_ROWS", 1_000)
-    monkeypatch.setattr(runner, "STREAM_BYTES", 100_000)
+    monkeypatch.setattr(streaming, "STREAM_ROWS", 1_000)
+    monkeypatch.setattr(streaming, "STREAM_BYTES", 100_000)
     prepared = prepare(con._session, con.duckdb, sql)
     said = [reason for reason in prepared.reasons.values() if "while the rows come" in reason]
     assert bool(said) == streams == (not prepared.staged), prepared.reasons

@@ -11,8 +11,9 @@ from typing import Any
 import duckdb
 
 from inlay.execution.context import Context
+from inlay.execution.queries import UNBOUND
 from inlay.execution.replacement_scan import variables, with_named_parameters, with_tables
-from inlay.execution.runner import UNBOUND, Prepared, Runner
+from inlay.execution.runner import Prepared, Runner
 from inlay.execution.session import Session
 from inlay.execution.views import views_that_call
 from inlay.parsing.statement import Specs, Statement
@@ -88,9 +89,9 @@ def known_connection(con: duckdb.DuckDBPyConnection) -> int | None:
 def _same_shape(runner: Runner, changed: str, sql: str) -> bool:
     """Whether what the rules made of a statement gives the same columns. It does not where a subquery stands around
     columns of one name, which DuckDB tells apart there (tag, tag_1), nor where DuckDB does not take it."""
-    shape = runner.shape(sql)
+    shape = runner.queries.shape(sql)
     try:
-        return runner.shape(changed) == shape
+        return runner.queries.shape(changed) == shape
     except Unplannable:
         return False
 
