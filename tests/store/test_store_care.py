@@ -454,7 +454,8 @@ def test_of_two_overlapping_compactions_one_counts(tmp_path: Path) -> None:
 
 KILLED = """
 import os, signal, sys
-from inlay.store import compact, folder, parts
+from inlay.store import folder, parts
+from inlay.store.care import compact
 left = int(sys.argv[2])
 def counted(method):
     def dies(*arguments, **named):

@@ -63,7 +63,7 @@ CERTIFICATES_SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Failure:
-    """One input that got no answer. call: labels and options as JSON, enough to ask again."""
+    """One input that got no answer. call: as of call_text(), enough to ask again; see read_call()."""
 
     node: str
     function: str
@@ -178,7 +178,3 @@ def _read(folder: Folder, name: str, schema: pa.Schema) -> pa.Table:
             except READ_ERRORS:
                 continue
     return pa.concat_tables(tables) if tables else schema.empty_table()
-
-
-def call_of(labels: Any, options: Mapping[str, Any]) -> str:
-    return json.dumps({"labels": labels, "options": dict(options)}, ensure_ascii=False, default=float)
