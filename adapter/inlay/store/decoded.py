@@ -1,4 +1,4 @@
-"""Row groups of a shelf that were read and decoded, so that chunks of a statement that follow one another read each but
+"""Row groups of a result set that were read and decoded, so that chunks of a statement that follow one another read each but
 once. The least recently used goes first."""
 
 from __future__ import annotations

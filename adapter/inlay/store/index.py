@@ -1,4 +1,4 @@
-"""Where a key's row is: an index in memory over the keys of a shelf's parts.
+"""Where a key's row is: an index in memory over the keys of a result set's parts.
 
 Of each key, which is a SHA-256, the first eight bytes find it and the next eight must agree: half of it is held, and
 nobody can make two inputs that share it. Twenty-eight bytes a row.

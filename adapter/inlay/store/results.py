@@ -1,8 +1,8 @@
-"""The result store: a folder of shelves, opened for reading or for reading and writing.
+"""The result store: a folder of result sets, opened for reading or for reading and writing.
 
 <store>/inlay-store.json       says that this folder is a store, and of which form
-<store>/results/…              one shelf per signature
-<store>/calls/…                which shelf answers a call as it is written in SQL (see calls.py)
+<store>/results/…              one result set per signature
+<store>/calls/…                which result set answers a call as it is written in SQL (see calls.py)
 <store>/ledger/, errors/       what ran and what failed (see account.py)
 """
 
@@ -20,12 +20,12 @@ import pyarrow as pa
 from inlay.errors import ConfigError
 from inlay.store.folder import Folder, open_folder
 from inlay.store.keys import Keys
-from inlay.store.shelf import MANIFEST, Shelf
+from inlay.store.result_set import MANIFEST, ResultSet
 
 _log = logging.getLogger("inlay.store")
 
 MARKER = "inlay-store.json"
-FORM = "store/1"
+FORMAT_VERSION = "store/1"
 RESULTS = "results"
 
 
@@ -39,7 +39,7 @@ class Store:
         self.unwritten = 0
         """Rows that were computed but could not be stored."""
         self._lock = threading.Lock()
-        self._shelves: dict[str, Shelf] = {}
+        self._result_sets: dict[str, ResultSet] = {}
         self._told = False
         self._check(address)
 
@@ -50,12 +50,12 @@ class Store:
     def _check(self, address: str) -> None:
         try:
             if self.folder.exists(MARKER):
-                said = json.loads(self.folder.read(MARKER))
-                form = said.get("form") if isinstance(said, dict) else None
-                if form != FORM:
+                marker = json.loads(self.folder.read(MARKER))
+                version = marker.get("form") if isinstance(marker, dict) else None
+                if version != FORMAT_VERSION:
                     raise ConfigError(
-                        f"store {address} has the form {form!r}; this version of inlay reads {FORM!r}. "
-                        "Use the version that made it, or another folder: store = '…'."
+                        f"store {address} is in format version {version!r}; this version of inlay reads "
+                        f"{FORMAT_VERSION!r}. Use the version that wrote it, or another folder: store = '…'."
                     )
                 return
             if not self.writable:
@@ -65,7 +65,7 @@ class Store:
                     f"store {address} is a folder with other files in it and no {MARKER}. Name an empty or a new one."
                 )
             self.folder.create()
-            self.folder.publish(MARKER, json.dumps({"form": FORM}).encode())
+            self.folder.publish(MARKER, json.dumps({"form": FORMAT_VERSION}).encode())
         except (OSError, pa.ArrowException, ValueError) as error:
             if isinstance(error, ConfigError):
                 raise
@@ -74,28 +74,28 @@ class Store:
                 "Name a folder that you may write to, or set store_mode = 'read-only' or 'off'."
             ) from error
 
-    def shelf(self, name: str, signed: str, parts: Mapping[str, Any], about: Mapping[str, Any]) -> Shelf:
-        """The shelf of a question. name: the function, for people who read the folder. signed: the question's
+    def result_set(self, name: str, signed: str, parts: Mapping[str, Any], about: Mapping[str, Any]) -> ResultSet:
+        """The result set of a question. name: the function, for people who read the folder. signed: the question's
         signature. parts, about: what its manifest says of the question, and beside it."""
         with self._lock:
-            found = self._shelves.get(signed)
+            found = self._result_sets.get(signed)
             if found is None:
-                folder = self.folder.inside(f"{RESULTS}/{shelf_name(name, signed)}")
-                found = Shelf(folder, signed, parts, about, writable=self.writable)
-                self._shelves[signed] = found
+                folder = self.folder.inside(f"{RESULTS}/{result_set_name(name, signed)}")
+                found = ResultSet(folder, signed, parts, about, writable=self.writable)
+                self._result_sets[signed] = found
         return found
 
-    def shelves(self) -> list[str]:
-        """Names of all shelves in the folder that have a manifest."""
+    def result_sets(self) -> list[str]:
+        """Names of all result sets in the folder that have a manifest."""
         names = self.folder.names(RESULTS, folders=True)
         return [name for name in names if self.folder.exists(f"{RESULTS}/{name}/{MANIFEST}")]
 
-    def publish(self, shelf: Shelf, keys: Sequence[bytes] | Keys, table: pa.Table) -> None:
+    def publish(self, result_set: ResultSet, keys: Sequence[bytes] | Keys, table: pa.Table) -> None:
         """Stores rows where this store is written to. Failing to is said once and counted, and costs no answer."""
         if not self.writable or not len(keys):
             return
         try:
-            shelf.publish(keys, table)
+            result_set.publish(keys, table)
         except (OSError, pa.ArrowException) as error:
             self.failed(error, len(keys))
 
@@ -112,9 +112,9 @@ class Store:
             )
 
 
-def shelf_name(name: str, signed: str) -> str:
+def result_set_name(name: str, signed: str) -> str:
     return f"{re.sub(r'[^a-z0-9_]', '_', name.lower())}-{signed[:32]}"
 
 
-def shelf_folder(store: Folder, name: str) -> Folder:
+def result_set_folder(store: Folder, name: str) -> Folder:
     return store.inside(f"{RESULTS}/{name}")

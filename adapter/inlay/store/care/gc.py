@@ -4,7 +4,7 @@ First a plan that names every file, then, if its reader agrees, the deletion: a 
 given narrows what is chosen: the superseded parts of one function, the rows of one signature older than 90 days.
 Nothing that goes is lost for good: it is inferred again when it is asked for.
 
-Always in a plan, since nobody misses them: temporary files older than a day, and shelves without any part.
+Always in a plan, since nobody misses them: temporary files older than a day, and result sets without any part.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from inlay.store.calls import CALLS
-from inlay.store.care.survey import PartFile, ShelfFiles, Wanted, survey, why_damaged
+from inlay.store.care.survey import PartFile, ResultSetFiles, Wanted, survey, why_damaged
 from inlay.store.care.verify import check_call
 from inlay.store.folder import TEMPORARY, Folder
-from inlay.store.parts import DamagedPart, half_keys, open_part
+from inlay.store.part_rows import half_keys
+from inlay.store.parts import DamagedPart, open_part
+from inlay.store.result_set import MANIFEST, QUARANTINE
 from inlay.store.results import RESULTS
-from inlay.store.shelf import MANIFEST, QUARANTINE
 
 # How long a reader that began before a compaction may still be reading the parts that it replaced.
 GRACE = timedelta(hours=1)
@@ -45,7 +46,7 @@ class Criteria:
 class Goner:
     """A file that is to go. rows: how many of them are then unknown; none for what another part stands for."""
 
-    shelf: str
+    result_set: str
     name: str
     bytes: int
     rows: int
@@ -54,9 +55,9 @@ class Goner:
 
 @dataclass
 class Plan:
-    """files: in the order in which they are deleted. empty: shelves that have no part then. kept: (shelf, part) → why
+    """files: in the order in which they are deleted. empty: result sets that have no part then. kept: (result set, part) → why
     it does not go though it was asked for. waiting: superseded parts whose grace time is not over. total_bytes: of all
-    shelves, before."""
+    result sets, before."""
 
     files: list[Goner] = field(default_factory=list)
     empty: list[str] = field(default_factory=list)
@@ -78,40 +79,42 @@ class Plan:
 class _Candidate:
     """Files that go together, in this order: a part, and before it those that it stands for."""
 
-    shelf: ShelfFiles
+    result_set: ResultSetFiles
     files: tuple[Goner, ...]
     at: datetime
     rank: int
 
 
 def plan_gc(store: Folder, criteria: Criteria, *, now: datetime | None = None) -> Plan:
-    """Deletes nothing. Raises OSError, and ConfigError where no shelf is of the function or signature."""
+    """Deletes nothing. Raises OSError, and ConfigError where no result set is of the function or signature."""
     now = now or datetime.now(UTC)
     plan = Plan()
-    shelves = list(survey(store, criteria.wanted))
-    every = shelves if not criteria.wanted or criteria.max_bytes is None else list(survey(store))
-    plan.total_bytes = sum(shelf_bytes(shelf) for shelf in every)
+    result_sets = list(survey(store, criteria.wanted))
+    every = result_sets if not criteria.wanted or criteria.max_bytes is None else list(survey(store))
+    plan.total_bytes = sum(result_set_bytes(result_set) for result_set in every)
     candidates: list[_Candidate] = []
-    for shelf in shelves:
+    for result_set in result_sets:
         plan.files += [
-            Goner(shelf.name, file.name, file.bytes, 0, "a temporary file that was never finished")
-            for file in shelf.temporary
+            Goner(result_set.name, file.name, file.bytes, 0, "a temporary file that was never finished")
+            for file in result_set.temporary
             if now - file.changed_at > STALE
         ]
-        candidates += _superseded(shelf, criteria, now, plan) if criteria.superseded else _all_files(shelf)
+        candidates += _superseded(result_set, criteria, now, plan) if criteria.superseded else _all_files(result_set)
     if criteria:
         _choose(candidates, criteria, now, plan)
-    going = {(file.shelf, file.name) for file in plan.files}
-    for shelf in shelves:
-        if _will_be_empty(shelf, going, now):
-            plan.empty.append(shelf.name)
+    going = {(file.result_set, file.name) for file in plan.files}
+    for result_set in result_sets:
+        if _will_be_empty(result_set, going, now):
+            plan.empty.append(result_set.name)
     plan.calls = _calls_of(store, set(plan.empty)) if plan.empty else []
     return plan
 
 
-def shelf_bytes(shelf: ShelfFiles) -> int:
-    return sum(part.bytes for part in shelf.parts) + sum(
-        file.bytes for files in (shelf.damaged_files, shelf.quarantined, shelf.temporary) for file in files
+def result_set_bytes(result_set: ResultSetFiles) -> int:
+    return sum(part.bytes for part in result_set.parts) + sum(
+        file.bytes
+        for files in (result_set.damaged_files, result_set.quarantined, result_set.temporary)
+        for file in files
     )
 
 
@@ -126,58 +129,58 @@ def _choose(candidates: list[_Candidate], criteria: Criteria, now: datetime, pla
         left -= sum(file.bytes for file in candidate.files)
 
 
-def _all_files(shelf: ShelfFiles) -> list[_Candidate]:
+def _all_files(result_set: ResultSetFiles) -> list[_Candidate]:
     """What nobody reads comes first where it is about size: rank 0."""
     found = [
-        _Candidate(shelf, (Goner(shelf.name, name, file.bytes, 0, why),), file.changed_at, 0)
+        _Candidate(result_set, (Goner(result_set.name, name, file.bytes, 0, why),), file.changed_at, 0)
         for name, file, why in (
-            *((f"{QUARANTINE}/{file.name}", file, "set aside as damaged") for file in shelf.quarantined),
-            *((file.name, file, "damaged") for file in shelf.damaged_files),
+            *((f"{QUARANTINE}/{file.name}", file, "set aside as damaged") for file in result_set.quarantined),
+            *((file.name, file, "damaged") for file in result_set.damaged_files),
         )
     ]
     behind: dict[str, list[PartFile]] = {}
-    for name, stands in shelf.superseded().items():
-        behind.setdefault(stands.name, []).append(next(part for part in shelf.parts if part.name == name))
-    for part in shelf.live():
-        files = [Goner(shelf.name, old.name, old.bytes, 0, "superseded") for old in behind.get(part.name, [])]
-        files.append(Goner(shelf.name, part.name, part.bytes, part.part.rows, "chosen"))
-        found.append(_Candidate(shelf, tuple(files), part.rows_at, 1))
+    for name, stands in result_set.superseded().items():
+        behind.setdefault(stands.name, []).append(next(part for part in result_set.parts if part.name == name))
+    for part in result_set.live():
+        files = [Goner(result_set.name, old.name, old.bytes, 0, "superseded") for old in behind.get(part.name, [])]
+        files.append(Goner(result_set.name, part.name, part.bytes, part.part.rows, "chosen"))
+        found.append(_Candidate(result_set, tuple(files), part.rows_at, 1))
     return found
 
 
-def _superseded(shelf: ShelfFiles, criteria: Criteria, now: datetime, plan: Plan) -> list[_Candidate]:
+def _superseded(result_set: ResultSetFiles, criteria: Criteria, now: datetime, plan: Plan) -> list[_Candidate]:
     found = []
     until = now - criteria.grace
-    stands = shelf.superseded()
-    for part, kept in replaced_parts(shelf, until):
+    stands = result_set.superseded()
+    for part, kept in replaced_parts(result_set, until):
         if kept and stands[part.name].changed_at > until:
             plan.waiting += 1
         elif kept:
-            plan.kept[shelf.name, part.name] = kept
+            plan.kept[result_set.name, part.name] = kept
         else:
-            goner = Goner(shelf.name, part.name, part.bytes, 0, "superseded")
-            found.append(_Candidate(shelf, (goner,), part.rows_at, 0))
+            goner = Goner(result_set.name, part.name, part.bytes, 0, "superseded")
+            found.append(_Candidate(result_set, (goner,), part.rows_at, 0))
     return found
 
 
-def replaced_parts(shelf: ShelfFiles, until: datetime) -> list[tuple[PartFile, str]]:
+def replaced_parts(result_set: ResultSetFiles, until: datetime) -> list[tuple[PartFile, str]]:
     """(part, '') for each part that may go because the one that stands for it was there at `until`, reads whole and
     has all of its keys; otherwise why it stays. A part is believed to stand for another only when it was read."""
     found: list[tuple[PartFile, str]] = []
     keys: dict[str, frozenset[bytes] | str] = {}
-    by_name = {part.name: part for part in shelf.parts}
-    for name, stands in sorted(shelf.superseded().items(), key=lambda pair: (pair[1].name, pair[0])):
+    by_name = {part.name: part for part in result_set.parts}
+    for name, stands in sorted(result_set.superseded().items(), key=lambda pair: (pair[1].name, pair[0])):
         if stands.changed_at > until:
             found.append((by_name[name], f"{stands.name} has stood for it only since {stands.changed_at:%H:%M:%S} UTC"))
             continue
         if stands.name not in keys:
             keys.clear()  # of one part at a time
-            keys[stands.name] = _whole_keys(shelf, stands.name)
+            keys[stands.name] = _whole_keys(result_set, stands.name)
         has = keys[stands.name]
         try:
             if isinstance(has, str):
                 reason = f"{stands.name}, which stands for it, {has}"
-            elif not _keys(shelf, name) <= has:
+            elif not _keys(result_set, name) <= has:
                 reason = f"{stands.name} says that it stands for it, but lacks some of its rows"
             else:
                 reason = ""
@@ -189,34 +192,34 @@ def replaced_parts(shelf: ShelfFiles, until: datetime) -> list[tuple[PartFile, s
     return found
 
 
-def _whole_keys(shelf: ShelfFiles, name: str) -> frozenset[bytes] | str:
+def _whole_keys(result_set: ResultSetFiles, name: str) -> frozenset[bytes] | str:
     try:
-        damage = why_damaged(shelf.folder, name)
-        return f"is damaged: {damage}" if damage else _keys(shelf, name)
+        damage = why_damaged(result_set.folder, name)
+        return f"is damaged: {damage}" if damage else _keys(result_set, name)
     except (DamagedPart, OSError) as error:
         return f"cannot be read: {error}"
 
 
-def _keys(shelf: ShelfFiles, name: str) -> frozenset[bytes]:
-    return half_keys(open_part(shelf.folder, name), name)
+def _keys(result_set: ResultSetFiles, name: str) -> frozenset[bytes]:
+    return half_keys(open_part(result_set.folder, name), name)
 
 
-def _will_be_empty(shelf: ShelfFiles, going: set[tuple[str, str]], now: datetime) -> bool:
-    names = [part.name for part in shelf.parts] + list(shelf.damaged)
-    names += [f"{QUARANTINE}/{file.name}" for file in shelf.quarantined]
-    names += [file.name for file in shelf.temporary]
-    if shelf.unknown or any((shelf.name, name) not in going for name in names):
+def _will_be_empty(result_set: ResultSetFiles, going: set[tuple[str, str]], now: datetime) -> bool:
+    names = [part.name for part in result_set.parts] + list(result_set.damaged)
+    names += [f"{QUARANTINE}/{file.name}" for file in result_set.quarantined]
+    names += [file.name for file in result_set.temporary]
+    if result_set.unknown or any((result_set.name, name) not in going for name in names):
         return False
-    # Whoever begins a shelf writes the manifest first, and a moment later the first part.
-    return bool(names) or shelf.manifest_changed_at is None or now - shelf.manifest_changed_at > GRACE
+    # Whoever begins a result set writes the manifest first, and a moment later the first part.
+    return bool(names) or result_set.manifest_changed_at is None or now - result_set.manifest_changed_at > GRACE
 
 
-def _calls_of(store: Folder, shelves: set[str]) -> list[str]:
+def _calls_of(store: Folder, result_sets: set[str]) -> list[str]:
     found = []
     for name in store.names(CALLS):
         if not name.startswith(TEMPORARY):
             try:
-                if check_call(store.read(f"{CALLS}/{name}"), name)[0] in shelves:
+                if check_call(store.read(f"{CALLS}/{name}"), name)[0] in result_sets:
                     found.append(name)
             except (DamagedPart, FileNotFoundError):
                 continue
@@ -226,14 +229,14 @@ def _calls_of(store: Folder, shelves: set[str]) -> list[str]:
 def delete(store: Folder, plan: Plan, told: Callable[[Goner], None] | None = None) -> None:
     """Does what a plan says. What is gone already is no error. Raises OSError."""
     for file in plan.files:
-        store.delete(f"{RESULTS}/{file.shelf}/{file.name}")
+        store.delete(f"{RESULTS}/{file.result_set}/{file.name}")
         if told:
             told(file)
     for name in plan.calls:
         store.delete(f"{CALLS}/{name}")
-    for shelf in plan.empty:
-        folder = store.inside(f"{RESULTS}/{shelf}")
+    for result_set in plan.empty:
+        folder = store.inside(f"{RESULTS}/{result_set}")
         # A part that another process stored since the plan was made stays, and its manifest with it.
         if set(folder.names()) <= {MANIFEST} and not folder.names(QUARANTINE):
             folder.delete(MANIFEST)
-            store.delete_folder(f"{RESULTS}/{shelf}")
+            store.delete_folder(f"{RESULTS}/{result_set}")

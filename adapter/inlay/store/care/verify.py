@@ -1,7 +1,7 @@
 """Does a store still say what was put into it?
 
-Checked, from the outside in: the question in a manifest gives the shelf's signature and its folder's name; the bytes
-of every part give its name; every page of it reads, against its checksum; it says the shelf's signature, and has the
+Checked, from the outside in: the question in a manifest gives the result set's signature and its folder's name; the bytes
+of every part give its name; every page of it reads, against its checksum; it says the result set's signature, and has the
 manifest's columns; keys are 32 bytes; and where the inputs are stored beside their keys, they give the keys again.
 Nothing here can tell a wrong answer of a model from a right one.
 """
@@ -18,23 +18,14 @@ import numpy as np
 import pyarrow as pa
 
 from inlay.store.calls import CALLS, call_file
-from inlay.store.care.survey import SHELF_NAME, ShelfFiles, Wanted, survey, why_damaged
+from inlay.store.care.survey import RESULT_SET_NAME, ResultSetFiles, Wanted, survey, why_damaged
 from inlay.store.folder import TEMPORARY, Folder
 from inlay.store.index import U64, halves
-from inlay.store.keys import input_keys
-from inlay.store.parts import (
-    KEY,
-    READ_ERRORS,
-    DamagedPart,
-    Part,
-    check_sums,
-    describe_part,
-    key_bytes,
-    part_from,
-    read_columns,
-)
+from inlay.store.keys import input_keys, key_bytes
+from inlay.store.part_rows import check_sums, read_columns
+from inlay.store.parts import KEY, READ_ERRORS, DamagedPart, Part, describe_part, part_from
 
-# Stored beside the answers in some parts of a shelf and not in others.
+# Stored beside the answers in some parts of a result set and not in others.
 INPUTS = "inputs"
 
 _COLUMN = re.compile(r"[a-z][a-z0-9_]*")
@@ -50,7 +41,7 @@ class Checked:
 
 
 @dataclass
-class ShelfReport:
+class ResultSetReport:
     """findings: (file, what is wrong). damaged: those of the files that are parts no reader should read. twice: rows
     whose key another row has as well, which is harmless."""
 
@@ -67,32 +58,34 @@ class ShelfReport:
     set_aside: list[str] = field(default_factory=list)
 
 
-def verify_store(store: Folder, wanted: Wanted | None = None, *, quarantine: bool = False) -> Iterator[ShelfReport]:
-    """One report per shelf, and one more named 'calls' about the files there. quarantine: move damaged parts away, so
+def verify_store(store: Folder, wanted: Wanted | None = None, *, quarantine: bool = False) -> Iterator[ResultSetReport]:
+    """One report per result set, and one more named 'calls' about the files there. quarantine: move damaged parts away, so
     that their rows are inferred again. Raises OSError for a store that does not answer."""
-    for shelf in survey(store, wanted):
-        yield _verify_shelf(shelf, quarantine)
+    for result_set in survey(store, wanted):
+        yield _verify_result_set(result_set, quarantine)
     if not wanted:
         yield _verify_calls(store)
 
 
-def _verify_shelf(shelf: ShelfFiles, quarantine: bool) -> ShelfReport:
-    report = ShelfReport(shelf.name, quarantined=len(shelf.quarantined))
-    if shelf.manifest is None and (shelf.parts or shelf.damaged or "there is no" not in shelf.manifest_error):
-        report.findings.append(("", shelf.manifest_error))
-    for name in shelf.unknown:
+def _verify_result_set(result_set: ResultSetFiles, quarantine: bool) -> ResultSetReport:
+    report = ResultSetReport(result_set.name, quarantined=len(result_set.quarantined))
+    if result_set.manifest is None and (
+        result_set.parts or result_set.damaged or "there is no" not in result_set.manifest_error
+    ):
+        report.findings.append(("", result_set.manifest_error))
+    for name in result_set.unknown:
         report.findings.append((name, "is no file of a store"))
-    for name, reason in shelf.damaged.items():
-        _check_unreadable(shelf, name, reason, report)
-    superseded = shelf.superseded()
+    for name, reason in result_set.damaged.items():
+        _check_unreadable(result_set, name, reason, report)
+    superseded = result_set.superseded()
     keys: list[U64] = []
-    for file in shelf.parts:
+    for file in result_set.parts:
         try:
             report.bytes += file.bytes
-            if why := why_damaged(shelf.folder, file.name):
+            if why := why_damaged(result_set.folder, file.name):
                 raise DamagedPart(why)
-            with shelf.folder.open(file.name) as source:
-                found = check_part(source, file.name, shelf.name, shelf.manifest)
+            with result_set.folder.open(file.name) as source:
+                found = check_part(source, file.name, result_set.name, result_set.manifest)
         except FileNotFoundError:
             continue  # compacted away meanwhile
         except OSError as error:
@@ -113,15 +106,15 @@ def _verify_shelf(shelf: ShelfFiles, quarantine: bool) -> ShelfReport:
         report.twice = sum(map(len, keys)) - len(np.unique(np.concatenate(keys)))
     if quarantine:
         for name in report.damaged:
-            shelf.set_aside(name)
+            result_set.set_aside(name)
             report.set_aside.append(name)
     return report
 
 
-def _check_unreadable(shelf: ShelfFiles, name: str, reason: str, report: ShelfReport) -> None:
+def _check_unreadable(result_set: ResultSetFiles, name: str, reason: str, report: ResultSetReport) -> None:
     """A file system that fails for a moment is no damage, so the bytes are asked once more."""
     try:
-        why = why_damaged(shelf.folder, name)
+        why = why_damaged(result_set.folder, name)
     except FileNotFoundError:
         return
     except OSError as error:
@@ -134,13 +127,13 @@ def _check_unreadable(shelf: ShelfFiles, name: str, reason: str, report: ShelfRe
         report.findings.append((name, f"did not read at first and does now: {reason}"))
 
 
-def check_part(source: pa.NativeFile, name: str, shelf: str, manifest: Mapping[str, Any] | None) -> Checked:
+def check_part(source: pa.NativeFile, name: str, result_set: str, manifest: Mapping[str, Any] | None) -> Checked:
     """Reads all of a part, a row group at a time. Its name is the caller's to check. Raises DamagedPart."""
     file = part_from(source, name)
     part = describe_part(name, file)
-    expected = str(manifest["signature"]) if manifest else shelf.rpartition("-")[2]
+    expected = str(manifest["signature"]) if manifest else result_set.rpartition("-")[2]
     if not part.signature.startswith(expected):
-        raise DamagedPart(f"it holds rows of the signature {part.signature[:12]}…, which is not this shelf's")
+        raise DamagedPart(f"it holds rows of the signature {part.signature[:12]}…, which is not this result set's")
     schema = file.schema_arrow
     if schema.field("key").type != KEY.type:
         raise DamagedPart(f"its keys are {schema.field('key').type}, not 32 bytes")
@@ -149,7 +142,7 @@ def check_part(source: pa.NativeFile, name: str, shelf: str, manifest: Mapping[s
     check_sums(source, file, name)
     keys, derived = [], 0
     for group in range(file.num_row_groups):
-        table = read_columns(file, name, list(schema.names), [group])
+        table = read_columns(file, name, list(schema.names), group)
         try:
             table.validate(full=True)
         except READ_ERRORS as error:
@@ -192,8 +185,8 @@ def _derive(keys: np.ndarray[Any, np.dtype[np.uint8]], inputs: list[list[str] | 
     return len(kept)
 
 
-def _verify_calls(store: Folder) -> ShelfReport:
-    report = ShelfReport(CALLS)
+def _verify_calls(store: Folder) -> ResultSetReport:
+    report = ResultSetReport(CALLS)
     for name in store.names(CALLS):
         if name.startswith(TEMPORARY):
             continue
@@ -208,17 +201,19 @@ def _verify_calls(store: Folder) -> ShelfReport:
 
 
 def check_call(content: bytes, name: str) -> tuple[str, list[str]]:
-    """The shelf that a file in calls/ leads to, and the columns that it says are there: both become SQL, so nothing but
+    """The result set that a file in calls/ leads to, and the columns that it says are there: both become SQL, so nothing but
     names is let through. Raises DamagedPart."""
     try:
         said = json.loads(content)
-        shelf, columns, named = said["shelf"], said["columns"], call_file(json.dumps(said["call"], sort_keys=True))
-        if not (SHELF_NAME.fullmatch(shelf) and isinstance(said["model"], str)):
-            raise ValueError(f"{shelf!r} is no name of a shelf")
+        result_set, columns, named = said["shelf"], said["columns"], call_file(json.dumps(said["call"], sort_keys=True))
+        if not (RESULT_SET_NAME.fullmatch(result_set) and isinstance(said["model"], str)):
+            raise ValueError(f"{result_set!r} is no name of a result set")
         if not (isinstance(columns, list) and all(_COLUMN.fullmatch(column) for column in columns)):
             raise ValueError(f"{columns!r} are no names of columns")
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise DamagedPart(f"it does not say which shelf answers which call: {type(error).__name__}: {error}") from error
+        raise DamagedPart(
+            f"it does not say which result set answers which call: {type(error).__name__}: {error}"
+        ) from error
     if named != f"{CALLS}/{name}":
         raise DamagedPart(f"the call that it holds belongs into {named}")
-    return shelf, columns
+    return result_set, columns

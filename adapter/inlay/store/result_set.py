@@ -27,27 +27,25 @@ import pyarrow as pa
 from inlay.store.decoded import DecodedGroups
 from inlay.store.folder import Folder
 from inlay.store.index import FEW, I64, Index, Wanted, halves
-from inlay.store.keys import Keys, key_matrix
+from inlay.store.keys import Keys, key_column, key_matrix
+from inlay.store.part_rows import read_groups, scan_keys
+from inlay.store.part_writer import write_part
 from inlay.store.parts import (
     KEY,
     READ_ERRORS,
     DamagedPart,
     describe_part,
-    key_column,
     open_part,
     part_names,
-    read_groups,
     rows_of_groups,
-    scan_keys,
     stored_name,
-    write_part,
 )
 
 _log = logging.getLogger("inlay.store")
 
 MANIFEST = "manifest.json"
 QUARANTINE = "quarantine"
-FORM = "manifest/1"
+FORMAT_VERSION = "manifest/1"
 
 _THREADS = min(8, os.cpu_count() or 1)
 
@@ -61,7 +59,7 @@ T = TypeVar("T")
 _TRIES = 3
 
 
-class Shelf:
+class ResultSet:
     """What is known of one signature. Thread-safe."""
 
     def __init__(
@@ -330,7 +328,7 @@ class Shelf:
     def _write_manifest(self, schema: pa.Schema) -> None:
         if not self.folder.exists(MANIFEST):
             manifest = {
-                "form": FORM,
+                "form": FORMAT_VERSION,
                 "signature": self.signature,
                 "question": dict(self.question),
                 "columns": {field.name: str(field.type) for field in schema},
