@@ -17,7 +17,8 @@ from inlay.client.sessions import find_session
 from inlay.errors import CannotServeError, ConfigError, InlayError, UnknownModelError
 from inlay.execution.session import Session
 from inlay.functions.cascade.cascade import _Pairs, separation
-from inlay.functions.cascade.guarantee import Certificate, Tail, classified, filtered, log_evidence
+from inlay.functions.cascade.guarantee import Certificate, classified, filtered
+from inlay.functions.cascade.nested_sets import Tail, log_evidence
 from inlay.functions.cascade.proxy_head import fit_head, likeness
 from support.tiny_models import TinyModels, words
 

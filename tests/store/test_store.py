@@ -30,7 +30,7 @@ from inlay.functions.sentiment import EXAMPLES
 from inlay.models.describe import describe
 from inlay.settings.read import read_settings
 from inlay.store import account as account_module
-from inlay.store import decoded, parts
+from inlay.store import decoded, part_writer, parts
 from inlay.store import result_set as result_set_module
 from inlay.store.account import Account
 from inlay.store.folder import open_folder
@@ -610,7 +610,7 @@ def test_a_result_set_finds_what_a_dictionary_finds(
     folder: Path, monkeypatch: pytest.MonkeyPatch, seed: int, glance_rows: int, cache_bytes: int
 ) -> None:
     monkeypatch.setattr(result_set_module, "_GLANCE_ROWS", glance_rows)
-    monkeypatch.setattr(parts, "_GROUP_ROWS", 7)  # many row groups in a part
+    monkeypatch.setattr(part_writer, "_GROUP_ROWS", 7)  # many row groups in a part
     monkeypatch.setattr(decoded, "_CACHE_BYTES", cache_bytes)  # and few of them kept, or all
     rng = np.random.default_rng(seed)
     writer = make_result_set(folder)
@@ -667,9 +667,9 @@ def test_keys_are_read_from_files_that_lay_them_out_in_another_way(folder: Path)
     texts = [f"text {i}" for i in range(5_000)]
     writer = make_result_set(folder)
     with pytest.MonkeyPatch.context() as patched:
-        said = parts._format
+        said = part_writer._format
         # Several pages in one row group.
-        patched.setattr(parts, "_format", lambda schema: {**said(schema), "data_page_size": 1_000})
+        patched.setattr(part_writer, "_format", lambda schema: {**said(schema), "data_page_size": 1_000})
         writer.publish(input_keys([texts]), pa.table({"value": texts}), known_here=False)
     reader = make_result_set(folder)
     reader.refresh()

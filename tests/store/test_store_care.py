@@ -142,7 +142,7 @@ def other_columns(result_set: Path) -> None:
 
 
 def wrong_checksum(result_set: Path) -> None:
-    """A part whose bytes give its name, but whose keys do not give what it says of them."""
+    """A part whose bytes match its name, but whose keys do not match their checksum."""
     table = answers(0, 2).add_column(0, KEY, key_column(input_keys([texts(0, 2)])))
     with PartWriter(open_folder(str(result_set)), table.schema, signed(result_set)) as writer:
         writer.write_rows(table)
@@ -174,7 +174,7 @@ def signed(result_set: Path) -> str:
         (other_signature, "signature ffffffffffff…, which is not this result set's"),
         (other_columns, "but the manifest says"),
         (no_part, "is no part"),
-        (wrong_checksum, "do not give their checksum"),
+        (wrong_checksum, "do not match their checksum"),
         (wrong_inputs, "do not give its key"),
     ],
 )
@@ -457,7 +457,8 @@ def test_of_two_overlapping_compactions_one_counts(tmp_path: Path) -> None:
 
 KILLED = """
 import os, signal, sys
-from inlay.store import compact, folder, parts
+from inlay.store import folder, part_writer
+from inlay.store.care import compact
 left = int(sys.argv[2])
 def counted(method):
     def dies(*arguments, **named):
@@ -766,7 +767,7 @@ def test_files_that_are_no_export_are_refused(tmp_path: Path) -> None:
         (tar_of(tmp_path / "none.tar", good[1:]), "no inlay-store.json"),
         (
             tar_of(tmp_path / "form.tar", [(tarfile.TarInfo("inlay-store.json"), b'{"form": "store/9"}')]),
-            "form 'store/9'",
+            "format version 'store/9'",
         ),
     ):
         with pytest.raises(ConfigError, match=said):

@@ -9,12 +9,12 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 
-from inlay.arrays import Bools, Floats, Ints
+from inlay.arrays import Bools, Floats, Ids, Ints
 from inlay.backends.base import Choices, Instruction
 from inlay.engine.question import Question, numbers_question, replies_question
 from inlay.engine.resolve import Resolved, Usage, Work, resolve
 from inlay.errors import CannotServeError, ConfigError
-from inlay.functions.cascade.guarantee import Certificate, Ids
+from inlay.functions.cascade.guarantee import Certificate
 from inlay.models.ref import ModelRef
 from inlay.store.inputs import Inputs, text_inputs
 from inlay.types import Capability

@@ -1,5 +1,5 @@
-"""Row groups of a result set that were read and decoded, so that chunks of a statement that follow one another read each but
-once. The least recently used goes first."""
+"""Decoded row groups of a result set, so that consecutive chunks of a statement read each of them only once. The least
+recently used one is dropped first."""
 
 from __future__ import annotations
 

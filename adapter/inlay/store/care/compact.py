@@ -52,8 +52,8 @@ class Compacted:
 def compact_store(
     store: Folder, wanted: Wanted | None = None, *, now: bool = False, grace: timedelta = GRACE
 ) -> Iterator[Compacted]:
-    """One report per result set that has a manifest. now: delete replaced parts at once, when nobody else uses the store.
-    Raises OSError."""
+    """One report per result set that has a manifest. now: delete replaced parts at once, when nobody else uses the
+    store. Raises OSError."""
     for result_set in survey(store, wanted):
         if result_set.manifest is not None:
             yield compact_result_set(result_set, grace=timedelta() if now else grace)

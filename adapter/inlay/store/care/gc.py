@@ -55,9 +55,9 @@ class Goner:
 
 @dataclass
 class Plan:
-    """files: in the order in which they are deleted. empty: result sets that have no part then. kept: (result set, part) → why
-    it does not go though it was asked for. waiting: superseded parts whose grace time is not over. total_bytes: of all
-    result sets, before."""
+    """files: in the order in which they are deleted. empty: result sets that have no part then. kept: (result set,
+    part) → why it is not deleted though it was chosen. waiting: superseded parts whose grace time is not over.
+    total_bytes: of all result sets, before."""
 
     files: list[Goner] = field(default_factory=list)
     empty: list[str] = field(default_factory=list)

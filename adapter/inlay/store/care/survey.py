@@ -45,7 +45,7 @@ class PartFile:
 
 @dataclass
 class ResultSetFiles:
-    """One result set's folder. parts: those that say what a part says, oldest rows first. damaged: file → what is wrong."""
+    """One result set's folder. parts: those that can be opened, oldest rows first. damaged: file → what is wrong."""
 
     name: str
     folder: Folder
@@ -141,8 +141,8 @@ def check_store(folder: Folder) -> None:
 
 
 def survey(store: Folder, wanted: Wanted | None = None) -> Iterator[ResultSetFiles]:
-    """Every result set, in order of their names. Raises OSError for a store that does not answer, and ConfigError where no
-    result set is wanted though some are there."""
+    """Every result set, in order of their names. Raises OSError for a store that does not answer, and ConfigError where
+    the store has result sets, but none that is wanted."""
     names = store.names(RESULTS, folders=True)
     chosen = [name for name in names if wanted is None or wanted.matches(name)]
     if names and not chosen and wanted:

@@ -1,9 +1,9 @@
 """Does a store still say what was put into it?
 
-Checked, from the outside in: the question in a manifest gives the result set's signature and its folder's name; the bytes
-of every part give its name; every page of it reads, against its checksum; it says the result set's signature, and has the
-manifest's columns; keys are 32 bytes; and where the inputs are stored beside their keys, they give the keys again.
-Nothing here can tell a wrong answer of a model from a right one.
+Checked, from the outside in: the question in a manifest has the result set's signature and its folder's name; the
+bytes of every part match its name, and its pages their checksums; its metadata has the result set's signature, and it
+has the manifest's columns; keys are 32 bytes; and where the inputs are stored with their keys, their digests are the
+keys. Nothing here can find out whether a model's answer is right.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ class ResultSetReport:
 
 
 def verify_store(store: Folder, wanted: Wanted | None = None, *, quarantine: bool = False) -> Iterator[ResultSetReport]:
-    """One report per result set, and one more named 'calls' about the files there. quarantine: move damaged parts away, so
-    that their rows are inferred again. Raises OSError for a store that does not answer."""
+    """One report per result set, and one more named 'calls' about the files there. quarantine: move damaged parts
+    away, so that their rows are inferred again. Raises OSError for a store that does not answer."""
     for result_set in survey(store, wanted):
         yield _verify_result_set(result_set, quarantine)
     if not wanted:
@@ -80,28 +80,17 @@ def _verify_result_set(result_set: ResultSetFiles, quarantine: bool) -> ResultSe
     superseded = result_set.superseded()
     keys: list[U64] = []
     for file in result_set.parts:
-        try:
-            report.bytes += file.bytes
-            if why := why_damaged(result_set.folder, file.name):
-                raise DamagedPart(why)
-            with result_set.folder.open(file.name) as source:
-                found = check_part(source, file.name, result_set.name, result_set.manifest)
-        except FileNotFoundError:
-            continue  # compacted away meanwhile
-        except OSError as error:
-            report.findings.append((file.name, f"cannot be read: {error}"))
-            continue
-        except DamagedPart as error:
-            report.findings.append((file.name, str(error)))
-            report.damaged.append(file.name)
+        report.bytes += file.bytes
+        checked = _checked(result_set, file.name, report)
+        if checked is None:
             continue
         report.parts += 1
-        report.derived += found.derived
+        report.derived += checked.derived
         if file.name in superseded:
             report.superseded += 1
         else:
-            report.rows += found.part.rows
-            keys.append(found.keys)
+            report.rows += checked.part.rows
+            keys.append(checked.keys)
     if keys:
         report.twice = sum(map(len, keys)) - len(np.unique(np.concatenate(keys)))
     if quarantine:
@@ -109,6 +98,23 @@ def _verify_result_set(result_set: ResultSetFiles, quarantine: bool) -> ResultSe
             result_set.set_aside(name)
             report.set_aside.append(name)
     return report
+
+
+def _checked(result_set: ResultSetFiles, name: str, report: ResultSetReport) -> Checked | None:
+    """None where the part is gone, damaged or cannot be read; the last two are among the findings then."""
+    try:
+        if why := why_damaged(result_set.folder, name):
+            raise DamagedPart(why)
+        with result_set.folder.open(name) as source:
+            return check_part(source, name, result_set.name, result_set.manifest)
+    except FileNotFoundError:
+        pass  # compacted away meanwhile
+    except OSError as error:
+        report.findings.append((name, f"cannot be read: {error}"))
+    except DamagedPart as error:
+        report.findings.append((name, str(error)))
+        report.damaged.append(name)
+    return None
 
 
 def _check_unreadable(result_set: ResultSetFiles, name: str, reason: str, report: ResultSetReport) -> None:
@@ -149,18 +155,18 @@ def check_part(source: pa.NativeFile, name: str, result_set: str, manifest: Mapp
             raise DamagedPart(f"its columns are not what they say: {error}") from error
         if table["key"].null_count:
             raise DamagedPart(f"{table['key'].null_count} of its rows have no key")
-        found = key_bytes(table["key"])
-        keys.append(halves(found)[0])
+        group_keys = key_bytes(table["key"])
+        keys.append(halves(group_keys)[0])
         if INPUTS in schema.names:
-            derived += _derive(found, table[INPUTS].to_pylist())
+            derived += _derive(group_keys, table[INPUTS].to_pylist())
     return Checked(part, np.concatenate(keys) if keys else np.zeros(0, dtype=np.uint64), derived)
 
 
 def _check_columns(schema: pa.Schema, columns: Mapping[str, str]) -> None:
     has = {field.name: _shape(str(field.type)) for field in schema if field.name not in ("key", INPUTS)}
-    said = {name: _shape(str(kind)) for name, kind in columns.items() if name != INPUTS}
-    if has != said:
-        raise DamagedPart(f"it has the columns {has}, but the manifest says {said}")
+    expected = {name: _shape(str(kind)) for name, kind in columns.items() if name != INPUTS}
+    if has != expected:
+        raise DamagedPart(f"it has the columns {has}, but the manifest says {expected}")
     if INPUTS in schema.names and _shape(str(schema.field(INPUTS).type)) != "list<string>":
         raise DamagedPart(f"its inputs are {schema.field(INPUTS).type}, not a list of texts")
 
@@ -201,12 +207,13 @@ def _verify_calls(store: Folder) -> ResultSetReport:
 
 
 def check_call(content: bytes, name: str) -> tuple[str, list[str]]:
-    """The result set that a file in calls/ leads to, and the columns that it says are there: both become SQL, so nothing but
-    names is let through. Raises DamagedPart."""
+    """The result set that a file in calls/ names, and its columns: both become SQL, so nothing but names is accepted.
+    Raises DamagedPart."""
     try:
-        said = json.loads(content)
-        result_set, columns, named = said["shelf"], said["columns"], call_file(json.dumps(said["call"], sort_keys=True))
-        if not (RESULT_SET_NAME.fullmatch(result_set) and isinstance(said["model"], str)):
+        entry = json.loads(content)
+        result_set, columns = entry["shelf"], entry["columns"]
+        named = call_file(json.dumps(entry["call"], sort_keys=True))
+        if not (RESULT_SET_NAME.fullmatch(result_set) and isinstance(entry["model"], str)):
             raise ValueError(f"{result_set!r} is no name of a result set")
         if not (isinstance(columns, list) and all(_COLUMN.fullmatch(column) for column in columns)):
             raise ValueError(f"{columns!r} are no names of columns")
