@@ -522,7 +522,7 @@ def test_a_store_of_another_form_is_refused(opened: Opened, folder: Path, marker
 def test_the_message_for_another_form_says_both_and_what_to_do(opened: Opened, folder: Path) -> None:
     folder.mkdir()
     (folder / "inlay-store.json").write_text('{"form": "store/9"}')
-    message = "is in format version 'store/9'; this version of inlay reads 'store/1'. Use the version that wrote it, or another folder"
+    message = "is in format version 'store/9'; this version of inlay reads 'store/1'. Use the version that wrote it, or another store."
     with pytest.raises(ConfigError, match=message):
         opened()
 

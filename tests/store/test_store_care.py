@@ -168,9 +168,9 @@ def signed(result_set: Path) -> str:
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        (change_a_byte, "do not give its name"),
-        (truncate, "do not give its name"),
-        (rename, "do not give its name"),
+        (change_a_byte, "do not match its name"),
+        (truncate, "do not match its name"),
+        (rename, "do not match its name"),
         (other_signature, "signature ffffffffffff…, which is not this result set's"),
         (other_columns, "but the manifest says"),
         (no_part, "is no part"),
@@ -800,7 +800,7 @@ def lying(name: str, change: Callable[[bytes], bytes]) -> Callable[[Path], list[
 @pytest.mark.parametrize(
     ("members", "said", "n_taken"),
     [
-        (lying(".parquet", lambda raw: raw[:200] + bytes([raw[200] ^ 1]) + raw[201:]), "do not give its name", 1),
+        (lying(".parquet", lambda raw: raw[:200] + bytes([raw[200] ^ 1]) + raw[201:]), "do not match its name", 1),
         (lying("manifest.json", lambda raw: raw.replace(b'"b"', b'"c"')), "gives the signature", 0),
         (lying("manifest.json", lambda raw: b"["), "cannot be read", 0),
     ],

@@ -131,15 +131,15 @@ class _Run:
     def joined(self, others: Sequence[_Run]) -> _Run:
         """One run with a table of this one and others."""
         tables = [run.table() for run in (self, *others) if len(run)]
-        made = _Run([])
-        made._n = sum(len(table.rows) for table in tables)
+        run_of_all = _Run([])
+        run_of_all._n = sum(len(table.rows) for table in tables)
         if tables:
-            made._table = _Table(
+            run_of_all._table = _Table(
                 np.concatenate([table.firsts for table in tables]),
                 np.concatenate([table.seconds for table in tables]),
                 np.concatenate([table.rows for table in tables]),
             )
-        return made
+        return run_of_all
 
     def table(self) -> _Table:
         if self._table is None:

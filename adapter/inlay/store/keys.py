@@ -54,22 +54,22 @@ def input_keys(columns: Iterable[Sequence[str | bytes]]) -> list[bytes]:
 
 def digests_of(column: pa.Array, codec: Codec) -> Keys:
     """The SHA-256 of each value of a column without NULL."""
-    made = np.empty((len(column), 32), dtype=np.uint8)
-    for start in range(0, len(made), _SLICE):
+    digests = np.empty((len(column), 32), dtype=np.uint8)
+    for start in range(0, len(digests), _SLICE):
         encoded = codec.encode(column.slice(start, _SLICE))
-        made[start : start + _SLICE] = key_matrix(list(map(_digest, map(_sha256, encoded))))
-    return made
+        digests[start : start + _SLICE] = key_matrix(list(map(_digest, map(_sha256, encoded))))
+    return digests
 
 
 def combined_keys(digests: Sequence[Keys]) -> Keys:
     """The keys of rows of several columns, by the digests of their values."""
     if len(digests) == 1:
         return digests[0]
-    made = np.empty((len(digests[0]), 32), dtype=np.uint8)
-    for start in range(0, len(made), _SLICE):
+    keys = np.empty((len(digests[0]), 32), dtype=np.uint8)
+    for start in range(0, len(keys), _SLICE):
         columns = [_hexadecimal(each[start : start + _SLICE]) for each in digests]
-        made[start : start + _SLICE] = key_matrix(_combined(columns))
-    return made
+        keys[start : start + _SLICE] = key_matrix(_combined(columns))
+    return keys
 
 
 def _combined(columns: Sequence[Sequence[str]]) -> list[bytes]:

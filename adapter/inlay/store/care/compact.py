@@ -1,13 +1,13 @@
 """Many small parts of a result set become few large ones.
 
-The merged part is published first; only later, when no reader can be in them any more, are the parts deleted that it
-stands for. Between the two, rows are there twice, which every reader bears. A process that is killed at any moment
-leaves the store as it was, or with both, and perhaps a temporary file. No lock: a part that another process stores
-meanwhile is not among those that were merged, and two compactions at once produce the same part, or two of which one
-stands for the other.
+The merged part is published first; the parts that it replaces are deleted later, when no reader can be in them any
+more. In between, rows are stored twice, which every reader tolerates. A process that is killed at any moment leaves
+the store as it was, or with both, and perhaps a temporary file. No lock: a part that another process stores meanwhile
+is not among those that were merged, and two compactions at once produce the same part, or two of which one replaces
+the other.
 
-Rows keep their order, oldest part first: inputs that were inferred together are asked for together. Of rows with equal
-keys the oldest stays. A merged part has every key of every part that it replaces.
+Rows keep their order, oldest part first: inputs that were inferred together are looked up together. Of rows with equal
+keys the oldest is kept. A merged part has every key of every part that it replaces.
 """
 
 from __future__ import annotations
@@ -89,12 +89,12 @@ def compact_result_set(
 
 def _delete_replaced(result_set: ResultSetFiles, grace: timedelta, done: Compacted) -> None:
     until = datetime.now(UTC) - grace if grace else datetime.max.replace(tzinfo=UTC)
-    stands = result_set.superseded()
+    newer = result_set.superseded()
     for part, kept in replaced_parts(result_set, until):
         if not kept:
             result_set.folder.delete(part.name)
             done.deleted += 1
-        elif stands[part.name].changed_at > until:
+        elif newer[part.name].changed_at > until:
             done.waiting += 1
         else:
             done.left.append((part.name, f"not deleted: {kept}"))

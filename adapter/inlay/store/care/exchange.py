@@ -1,18 +1,17 @@
 """A store's results as a tar file, and back; or from one store into another.
 
-What travels: the marker, manifests, the parts that count, and calls/. What does not: the ledger, the errors, damaged
-parts and those that another part stands for.
+Exported are the marker, manifests, the parts that count, and calls/; not the ledger, the errors, damaged parts and
+those that another part replaces.
 
-Names in a tar are whatever its author wrote. Before anything is taken in, every member must have one of the five forms
-of name that a store has, and be a plain file; names are then built anew from what was recognised. A manifest's question
-must give its signature, a part's bytes its name, and all its pages must read. None of this says that the answers are
-right: take in results only from those whose models you would trust as well.
+Names in a tar are whatever its author wrote. Before anything is imported, every member must be a plain file with one of
+the five kinds of names that a store has; paths are then built anew from the recognised names. A manifest's signature
+must follow from its question and a part's name from its bytes, and all pages of a part must be readable. None of this
+proves that the answers are right: import results only from people whose models you would trust as well.
 """
 
 from __future__ import annotations
 
 import io
-import json
 import re
 import tarfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -47,7 +46,7 @@ from inlay.store.parts import (
     part_names,
 )
 from inlay.store.result_set import MANIFEST
-from inlay.store.results import FORMAT_VERSION, MARKER, RESULTS
+from inlay.store.results import MARKER, MARKER_CONTENT, RESULTS, check_marker
 
 _CALL_NAME = re.compile(r"[0-9a-f]{32}\.json")
 _FOLDERS = re.compile(rf"\.?/?(?:{RESULTS}(?:/{RESULT_SET_NAME.pattern})?|{CALLS})?/?")
@@ -58,7 +57,7 @@ _MAX_TEXT_BYTES = 16_000_000
 
 @dataclass(frozen=True)
 class Item:
-    """One file of a store on its way. result set is '' for the marker and calls; name has no folder."""
+    """One file of a store in transit. result_set: '' for the marker and calls. name: without its folder."""
 
     result_set: str
     name: str
@@ -83,7 +82,7 @@ class Sent:
 
 @dataclass
 class Taken:
-    """refused: (file, why) of what was not as it said. here: parts whose rows the store had already."""
+    """refused: (file, why) of damaged files. here: parts whose rows the store had already."""
 
     result_sets: int = 0
     new_result_sets: int = 0
@@ -96,11 +95,11 @@ class Taken:
 
 
 def read_store(store: Folder, sent: Sent, wanted: Wanted | None = None) -> Iterator[Item]:
-    """The files of a store that travel, a manifest before its parts. Counts in `sent` what was given, and what was
-    left out because it is damaged. Raises ConfigError for a folder that is no store."""
+    """The files of a store to export, each manifest before its parts. Counts in `sent` the files yielded, and those
+    left out because they are damaged. Raises ConfigError for a folder that is no store."""
     check_store(store)
     now = datetime.now(UTC)
-    yield Item("", MARKER, json.dumps({"form": FORMAT_VERSION}).encode(), now)
+    yield Item("", MARKER, MARKER_CONTENT, now)
     result_sets = set()
     for result_set in survey(store, wanted):
         if result_set.manifest is None:
@@ -129,8 +128,8 @@ def read_store(store: Folder, sent: Sent, wanted: Wanted | None = None) -> Itera
 
 def _read_parts(result_set: ResultSetFiles, sent: Sent) -> Iterator[Item]:
     behind: dict[str, list[str]] = {}
-    for name, stands in result_set.superseded().items():
-        behind.setdefault(stands.name, []).append(name)
+    for name, newer in result_set.superseded().items():
+        behind.setdefault(newer.name, []).append(name)
     by_name = {part.name: part for part in result_set.parts}
     waiting = [part.name for part in reversed(result_set.live())]
     while waiting:
@@ -141,7 +140,7 @@ def _read_parts(result_set: ResultSetFiles, sent: Sent) -> Iterator[Item]:
         except FileNotFoundError:
             continue  # compacted away meanwhile; the part that replaced it is sent another time
         if part_name(content) != part.name:
-            sent.left.append((f"{result_set.name}/{part.name}", "its bytes do not give its name"))
+            sent.left.append((f"{result_set.name}/{part.name}", "its bytes do not match its name"))
             waiting += behind.get(part.name, [])
             continue
         sent.parts += 1
@@ -160,7 +159,7 @@ def write_tar(target: Draft, items: Iterable[Item]) -> None:
 
 
 def read_tar(open_it: Callable[[], Any], where: str) -> Iterator[Item]:
-    """Raises ConfigError, before the first item, when any member has no business in a store."""
+    """Raises ConfigError, before the first item, if any member is no file of a store."""
     try:
         with open_it() as source, tarfile.open(fileobj=source, mode="r:") as tar:
             known = [(member, *_recognised(member, where)) for member in tar.getmembers()]
@@ -208,9 +207,9 @@ def _named(path: str) -> tuple[str, str]:
 
 
 def take_in(store: Folder, items: Iterable[Item], wanted: Wanted | None = None) -> Taken:
-    """Stores what is not here yet. Nothing that is here is written over; doing it twice is doing it once. A damaged
-    file is refused, and the others taken. Raises OSError where the store cannot be written to, and ConfigError for
-    items of another form of store."""
+    """Stores what the store lacks. No file is overwritten, and importing twice changes nothing more. A damaged file is
+    refused, and the others are taken. Raises OSError where the store cannot be written to, and ConfigError for items of
+    a store in another format version."""
     taken = Taken()
     manifests: dict[str, Mapping[str, Any] | None] = {}
     fresh: dict[str, bytes] = {}
@@ -220,7 +219,7 @@ def take_in(store: Folder, items: Iterable[Item], wanted: Wanted | None = None) 
             continue
         content = bytes(item.content) if item.result_set == "" or item.name == MANIFEST else b""
         if item.name == MARKER:
-            _check_marker(content)
+            check_marker(content, "the store to be imported")
         elif not item.result_set:
             _take_call(store, item.name, content, manifests, taken)
         elif item.name == MANIFEST:
@@ -239,22 +238,10 @@ def take_in(store: Folder, items: Iterable[Item], wanted: Wanted | None = None) 
     return taken
 
 
-def _check_marker(content: bytes) -> None:
-    try:
-        version = json.loads(content).get("form")
-    except (ValueError, AttributeError):
-        version = None
-    if version != FORMAT_VERSION:
-        raise ConfigError(
-            f"the store to be imported is in format version {version!r}; this version of inlay reads "
-            f"{FORMAT_VERSION!r}. Import it with the version of inlay that exported it."
-        )
-
-
 def _manifest(
     store: Folder, item: Item, content: bytes, fresh: dict[str, bytes], taken: Taken
 ) -> Mapping[str, Any] | None:
-    """The manifest to hold the parts against: the store's own, where it has one."""
+    """The manifest that the parts are checked against: the store's own, where it has one."""
     try:
         offered = read_manifest(content, item.result_set)
     except DamagedPart as error:
@@ -287,9 +274,9 @@ def _take_part(
         return
     try:
         if part_name(item.content) != item.name:
-            raise DamagedPart("its bytes do not give its name")
-        found = check_part(pa.BufferReader(item.content), item.name, item.result_set, manifest)
-        _check_replaced(result_set, item, found.part)
+            raise DamagedPart("its bytes do not match its name")
+        checked = check_part(pa.BufferReader(item.content), item.name, item.result_set, manifest)
+        _check_replaced(result_set, item, checked.part)
     except DamagedPart as error:
         taken.refused.append((item.path, str(error)))
         return
@@ -299,12 +286,12 @@ def _take_part(
     result_set.publish(item.name, item.content)
     here.add(item.name)
     taken.parts += 1
-    taken.rows += found.part.rows
+    taken.rows += checked.part.rows
     taken.bytes += len(item.content)
 
 
 def _check_replaced(result_set: Folder, item: Item, part: Part) -> None:
-    """Readers pass over the parts that another stands for, so it must have what those that are here have. Raises
+    """Readers skip the parts that a part replaces, so it must have all rows of those that are here. Raises
     DamagedPart."""
     for name in part.replaces:
         if PART_NAME.fullmatch(name) and result_set.exists(name):
@@ -315,11 +302,11 @@ def _check_replaced(result_set: Folder, item: Item, part: Part) -> None:
             except (DamagedPart, FileNotFoundError):
                 continue
             if lacks:
-                raise DamagedPart(f"it says that it stands for {name}, but lacks {len(lacks):,} of its rows")
+                raise DamagedPart(f"it says that it replaces {name}, but lacks {len(lacks):,} of its rows")
 
 
 def _names_here(result_set: Folder) -> set[str]:
-    """Parts whose rows are here: those in the folder, and those that a compacted one among them stands for."""
+    """Parts whose rows are here: those in the folder, and those that a compacted one among them replaces."""
     names = set()
     for name in part_names(result_set):
         try:

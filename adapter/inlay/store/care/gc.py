@@ -1,15 +1,14 @@
-"""Which files of a store go, by age, by size, by function, or because a compaction stands for them.
+"""Which files of a store are deleted, by age, by size, by function, or because a compaction replaced them.
 
-First a plan that names every file, then, if its reader agrees, the deletion: a plan is all that a dry run is. What is
-given narrows what is chosen: the superseded parts of one function, the rows of one signature older than 90 days.
-Nothing that goes is lost for good: it is inferred again when it is asked for.
+First a plan lists every file, then, if the user agrees, they are deleted: a dry run is the plan alone. Each criterion
+narrows the choice: the superseded parts of one function, the rows of one signature older than 90 days. Nothing is lost
+for good: a deleted answer is inferred again when a statement needs it.
 
-Always in a plan, since nobody misses them: temporary files older than a day, and result sets without any part.
+Temporary files older than a day, and result sets without any part, are always in the plan.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -29,8 +28,9 @@ STALE = timedelta(days=1)
 
 @dataclass(frozen=True)
 class Criteria:
-    """None and False for what was not asked. older_than: since a part's newest row was stored. max_bytes: what the
-    whole store may take afterwards. superseded: only what another part stands for, and has for longer than `grace`."""
+    """None and False for criteria that were not given. older_than: time since a part's newest row was stored.
+    max_bytes: size of the whole store afterwards. superseded: only parts that another part has replaced for longer than
+    `grace`."""
 
     wanted: Wanted = field(default_factory=Wanted)
     older_than: timedelta | None = None
@@ -44,7 +44,7 @@ class Criteria:
 
 @dataclass(frozen=True)
 class Goner:
-    """A file that is to go. rows: how many of them are then unknown; none for what another part stands for."""
+    """A file to delete. rows: how many are unknown afterwards; none for a part that another one replaces."""
 
     result_set: str
     name: str
@@ -77,7 +77,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class _Candidate:
-    """Files that go together, in this order: a part, and before it those that it stands for."""
+    """Files that are deleted together, in this order: a part, and before it those that it replaces."""
 
     result_set: ResultSetFiles
     files: tuple[Goner, ...]
@@ -131,7 +131,7 @@ def _choose(candidates: list[_Candidate], criteria: Criteria, now: datetime, pla
 
 def _all_files(result_set: ResultSetFiles) -> list[_Candidate]:
     """What nobody reads comes first where it is about size: rank 0."""
-    found = [
+    candidates = [
         _Candidate(result_set, (Goner(result_set.name, name, file.bytes, 0, why),), file.changed_at, 0)
         for name, file, why in (
             *((f"{QUARANTINE}/{file.name}", file, "set aside as damaged") for file in result_set.quarantined),
@@ -139,57 +139,57 @@ def _all_files(result_set: ResultSetFiles) -> list[_Candidate]:
         )
     ]
     behind: dict[str, list[PartFile]] = {}
-    for name, stands in result_set.superseded().items():
-        behind.setdefault(stands.name, []).append(next(part for part in result_set.parts if part.name == name))
+    for name, newer in result_set.superseded().items():
+        behind.setdefault(newer.name, []).append(next(part for part in result_set.parts if part.name == name))
     for part in result_set.live():
         files = [Goner(result_set.name, old.name, old.bytes, 0, "superseded") for old in behind.get(part.name, [])]
         files.append(Goner(result_set.name, part.name, part.bytes, part.part.rows, "chosen"))
-        found.append(_Candidate(result_set, tuple(files), part.rows_at, 1))
-    return found
+        candidates.append(_Candidate(result_set, tuple(files), part.rows_at, 1))
+    return candidates
 
 
 def _superseded(result_set: ResultSetFiles, criteria: Criteria, now: datetime, plan: Plan) -> list[_Candidate]:
-    found = []
+    candidates = []
     until = now - criteria.grace
-    stands = result_set.superseded()
+    newer = result_set.superseded()
     for part, kept in replaced_parts(result_set, until):
-        if kept and stands[part.name].changed_at > until:
+        if kept and newer[part.name].changed_at > until:
             plan.waiting += 1
         elif kept:
             plan.kept[result_set.name, part.name] = kept
         else:
             goner = Goner(result_set.name, part.name, part.bytes, 0, "superseded")
-            found.append(_Candidate(result_set, (goner,), part.rows_at, 0))
-    return found
+            candidates.append(_Candidate(result_set, (goner,), part.rows_at, 0))
+    return candidates
 
 
 def replaced_parts(result_set: ResultSetFiles, until: datetime) -> list[tuple[PartFile, str]]:
-    """(part, '') for each part that may go because the one that stands for it was there at `until`, reads whole and
-    has all of its keys; otherwise why it stays. A part is believed to stand for another only when it was read."""
-    found: list[tuple[PartFile, str]] = []
+    """(part, '') for each part that may be deleted because the part that replaces it existed at `until`, is undamaged
+    and has all of its keys; otherwise (part, why it is kept)."""
+    reasons: list[tuple[PartFile, str]] = []
     keys: dict[str, frozenset[bytes] | str] = {}
     by_name = {part.name: part for part in result_set.parts}
-    for name, stands in sorted(result_set.superseded().items(), key=lambda pair: (pair[1].name, pair[0])):
-        if stands.changed_at > until:
-            found.append((by_name[name], f"{stands.name} has stood for it only since {stands.changed_at:%H:%M:%S} UTC"))
+    for name, newer in sorted(result_set.superseded().items(), key=lambda pair: (pair[1].name, pair[0])):
+        if newer.changed_at > until:
+            reasons.append((by_name[name], f"{newer.name} has replaced it only since {newer.changed_at:%H:%M:%S} UTC"))
             continue
-        if stands.name not in keys:
+        if newer.name not in keys:
             keys.clear()  # of one part at a time
-            keys[stands.name] = _whole_keys(result_set, stands.name)
-        has = keys[stands.name]
+            keys[newer.name] = _whole_keys(result_set, newer.name)
+        has = keys[newer.name]
         try:
             if isinstance(has, str):
-                reason = f"{stands.name}, which stands for it, {has}"
+                reason = f"{newer.name}, which replaces it, {has}"
             elif not _keys(result_set, name) <= has:
-                reason = f"{stands.name} says that it stands for it, but lacks some of its rows"
+                reason = f"{newer.name} says that it replaces it, but lacks some of its rows"
             else:
                 reason = ""
         except FileNotFoundError:
             continue
         except DamagedPart:
-            reason = ""  # a damaged part that another stands for
-        found.append((by_name[name], reason))
-    return found
+            reason = ""  # a damaged part that another replaces
+        reasons.append((by_name[name], reason))
+    return reasons
 
 
 def _whole_keys(result_set: ResultSetFiles, name: str) -> frozenset[bytes] | str:
@@ -215,23 +215,21 @@ def _will_be_empty(result_set: ResultSetFiles, going: set[tuple[str, str]], now:
 
 
 def _calls_of(store: Folder, result_sets: set[str]) -> list[str]:
-    found = []
+    calls = []
     for name in store.names(CALLS):
         if not name.startswith(TEMPORARY):
             try:
                 if check_call(store.read(f"{CALLS}/{name}"), name)[0] in result_sets:
-                    found.append(name)
+                    calls.append(name)
             except (DamagedPart, FileNotFoundError):
                 continue
-    return found
+    return calls
 
 
-def delete(store: Folder, plan: Plan, told: Callable[[Goner], None] | None = None) -> None:
-    """Does what a plan says. What is gone already is no error. Raises OSError."""
+def delete(store: Folder, plan: Plan) -> None:
+    """Deletes the files of a plan. A file that is gone already is no error. Raises OSError."""
     for file in plan.files:
         store.delete(f"{RESULTS}/{file.result_set}/{file.name}")
-        if told:
-            told(file)
     for name in plan.calls:
         store.delete(f"{CALLS}/{name}")
     for result_set in plan.empty:

@@ -1,7 +1,7 @@
-"""What stands in a store at this moment: result sets, their parts and whatever else lies in their folders.
+"""What is in a store at this moment: result sets, their parts and any other files in their folders.
 
-Reads manifests and the ends of parts, no rows. Whoever cares for a store (list, verify, gc, compact, export) begins
-here, so all of them agree on which parts count: those that read, and that no other part stands for.
+Reads manifests and the footers of parts, no rows. Every maintenance command (list, verify, gc, compact, export) begins
+here, so all of them agree on which parts count: those that can be read and that no other part replaces.
 """
 
 from __future__ import annotations
@@ -21,8 +21,7 @@ from inlay.store.keys import signature
 from inlay.store.parts import SUFFIX, DamagedPart, Part, describe_part, open_part, stored_name
 from inlay.store.result_set import FORMAT_VERSION as MANIFEST_VERSION
 from inlay.store.result_set import MANIFEST, QUARANTINE
-from inlay.store.results import FORMAT_VERSION as STORE_VERSION
-from inlay.store.results import MARKER, RESULTS, result_set_folder, result_set_name
+from inlay.store.results import MARKER, RESULTS, check_marker, result_set_folder, result_set_name
 
 RESULT_SET_NAME = re.compile(r"([a-z0-9_]+)-([0-9a-f]{32})")
 PART_NAME = re.compile(r"[0-9a-f]{32}" + re.escape(SUFFIX))
@@ -74,7 +73,7 @@ class ResultSetFiles:
         return str(about.get("name", "")) if isinstance(about, Mapping) else ""
 
     def superseded(self) -> dict[str, PartFile]:
-        """Part → the part that stands for it."""
+        """Part → the part that replaces it."""
         stands: dict[str, PartFile] = {}
         present = {part.name for part in self.parts}
         for part in sorted(self.parts, key=lambda part: (-len(part.part.replaces), part.name)):
@@ -125,19 +124,14 @@ class Wanted:
 def check_store(folder: Folder) -> None:
     """Raises ConfigError where the folder is no store that this version reads."""
     try:
-        version = json.loads(folder.read(MARKER)).get("form")
+        check_marker(folder.read(MARKER), f"store {folder.address}")
     except FileNotFoundError:
         raise ConfigError(
             f"there is no store at {folder.address}: it has no {MARKER}. Name the folder that a session was given as "
             "store = '…', or type --store FOLDER."
         ) from None
-    except (OSError, ValueError, AttributeError) as error:
+    except OSError as error:
         raise ConfigError(f"store {folder.address}: {MARKER} cannot be read: {error}.") from error
-    if version != STORE_VERSION:
-        raise ConfigError(
-            f"store {folder.address} is in format version {version!r}; this version of inlay reads {STORE_VERSION!r}. "
-            "Use the version that wrote it."
-        )
 
 
 def survey(store: Folder, wanted: Wanted | None = None) -> Iterator[ResultSetFiles]:
@@ -146,7 +140,7 @@ def survey(store: Folder, wanted: Wanted | None = None) -> Iterator[ResultSetFil
     names = store.names(RESULTS, folders=True)
     chosen = [name for name in names if wanted is None or wanted.matches(name)]
     if names and not chosen and wanted:
-        asked = " and ".join(
+        choice = " and ".join(
             part
             for part in (
                 f"function {wanted.function!r}" if wanted.function else "",
@@ -156,7 +150,7 @@ def survey(store: Folder, wanted: Wanted | None = None) -> Iterator[ResultSetFil
         )
         functions = sorted({name.rpartition("-")[0] for name in names})
         raise ConfigError(
-            f"no result set in {store.address} is of {asked}. There are result sets of: {', '.join(functions)}; "
+            f"no result set in {store.address} is of {choice}. There are result sets of: {', '.join(functions)}; "
             "`inlay store list` names them all."
         )
     for name in chosen:
@@ -201,10 +195,10 @@ def _look_at_part(result_set: ResultSetFiles, file: FileHere) -> None:
 
 
 def why_damaged(folder: Folder, name: str) -> str:
-    """What is wrong with a part, '' for nothing: its bytes must give its name, and it must open. Its pages are not
-    read. Raises OSError where it cannot be read just now, which says nothing about it."""
+    """What is wrong with a part, '' for nothing: its bytes must match its name, and it must open. Its pages are not
+    read. Raises OSError where it cannot be read just now, which is no sign of damage."""
     if stored_name(folder, name) != name:
-        return "its bytes do not give its name: it was changed after it was written"
+        return "its bytes do not match its name: it was changed after it was written"
     try:
         describe_part(name, open_part(folder, name))
     except DamagedPart as error:
@@ -219,16 +213,16 @@ def read_manifest(content: bytes, result_set: str) -> Mapping[str, Any]:
         manifest = json.loads(content)
         version, signed, question = manifest["form"], manifest["signature"], manifest["question"]
         dict(manifest["columns"])
-        given = signature(question)
+        computed = signature(question)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise DamagedPart(f"{MANIFEST} cannot be read: {type(error).__name__}: {error}") from error
     if version != MANIFEST_VERSION:
         raise DamagedPart(
             f"{MANIFEST} is in format version {version!r}; this version of inlay reads {MANIFEST_VERSION!r}"
         )
-    if given != signed:
+    if computed != signed:
         raise DamagedPart(
-            f"the question in {MANIFEST} gives the signature {given[:12]}…, but {str(signed)[:12]}… is written there"
+            f"the question in {MANIFEST} gives the signature {computed[:12]}…, but {str(signed)[:12]}… is written there"
         )
     function = question.get("function", result_set.rpartition("-")[0])
     if result_set != result_set_name(str(function), signed):

@@ -25,7 +25,7 @@ from inlay.store.keys import input_keys, key_bytes
 from inlay.store.part_rows import check_sums, read_columns
 from inlay.store.parts import KEY, READ_ERRORS, DamagedPart, Part, describe_part, part_from
 
-# Stored beside the answers in some parts of a result set and not in others.
+# A column that some parts of a result set have and others do not.
 INPUTS = "inputs"
 
 _COLUMN = re.compile(r"[a-z][a-z0-9_]*")
