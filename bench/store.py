@@ -96,7 +96,9 @@ def _fill(store: str, n: int, part: int = 65_536) -> None:
     con: Any = inlay.connect(store=store, store_vectors=False, progress="off")
     con.execute(f"select {_CALL.format('t')} from (select '{_TEXT}' t)").fetchall()
     session = con._session
-    shelf = next(shelf for shelf in session.store._shelves.values() if shelf.name.startswith("ai_classify"))
+    result_set = next(
+        result_set for result_set in session.store._result_sets.values() if result_set.name.startswith("ai_classify")
+    )
     labels = ("bug", "praise", "question")
     scores = pa.array([[("bug", 0.1), ("praise", 0.2), ("question", 0.3)]], pa.map_(pa.string(), pa.float64()))
     for start in range(0, n, part):
@@ -109,7 +111,7 @@ def _fill(store: str, n: int, part: int = 65_536) -> None:
                 "scores": scores.take(pa.array([0] * len(keys))),
             }
         )
-        shelf.publish(keys, answers, known_here=False)
+        result_set.publish(keys, answers, known_here=False)
     con.close()
 
 

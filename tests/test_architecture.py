@@ -77,6 +77,17 @@ def test_modules_of_our_own_are_imported_by_string_in_the_registry_alone() -> No
                 assert called not in ("import_module", "__import__"), path
 
 
+def test_files_and_classes_are_short() -> None:
+    too_long = []
+    for path in MODULES:
+        text = path.read_text(encoding="utf-8")
+        classes = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.ClassDef)]
+        lengths = [(node.name, (node.end_lineno or 0) - node.lineno + 1, 250) for node in classes]
+        lengths.append(("the file", text.count("\n"), 400))
+        too_long += [f"{path}: {name} has {n} lines" for name, n, most in lengths if n > most]
+    assert not too_long
+
+
 COMPARES_KINDS = ("models/", "backends/load.py")
 
 

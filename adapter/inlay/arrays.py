@@ -8,7 +8,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 Floats = npt.NDArray[np.float32]
+Numbers = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Ids = npt.NDArray[np.uint64]
 Bools = npt.NDArray[np.bool_]
 
 

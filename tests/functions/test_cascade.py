@@ -15,9 +15,11 @@ import inlay
 from inlay.client.connection import Connection
 from inlay.client.sessions import find_session
 from inlay.errors import CannotServeError, ConfigError, InlayError, UnknownModelError
+from inlay.execution.answering import Rows as CallRows
 from inlay.execution.session import Session
 from inlay.functions.cascade.cascade import _Pairs, separation
-from inlay.functions.cascade.guarantee import Certificate, Tail, classified, filtered, log_evidence
+from inlay.functions.cascade.guarantee import Certificate, classified, filtered
+from inlay.functions.cascade.nested_sets import Tail, log_evidence
 from inlay.functions.cascade.proxy_head import fit_head, likeness
 from support.tiny_models import TinyModels, words
 
@@ -279,10 +281,23 @@ def session_of(con: Connection) -> Session:
     return found
 
 
+def answered(
+    con: Connection, function: str, columns: list[pa.Array], options: dict[str, Any], *,
+    whole: bool = False, detail: bool = False, counts: pa.Array | None = None,
+) -> list[Any]:  # fmt: skip
+    """whole: these are all the inputs of the statement. counts: rows that each of them stands for."""
+    if whole and counts is None:
+        counts = pa.array([1] * len(columns[0]), type=pa.int64())
+    session = session_of(con)
+    rows = CallRows(columns, counts=counts)
+    answers = session.answered(function, None, options, rows, session.context_of(None), detail=detail)
+    return (answers.details() if detail else answers.values()).to_pylist()  # type: ignore[no-any-return]
+
+
 def filter_of(con: Connection, texts: list[str] = TEXTS, **options: Any) -> list[Any]:
     how = {name: options.pop(name) for name in ("whole", "detail", "counts") if name in options}
     columns = [pa.array(texts), pa.array([PREDICATE] * len(texts))]
-    return session_of(con).answer("ai_filter", columns, None, {"model": "judge", **options}, **how).to_pylist()  # type: ignore[no-any-return]
+    return answered(con, "ai_filter", columns, {"model": "judge", **options}, **how)
 
 
 def test_targets_are_met_and_what_was_asked_is_exact(con: Connection) -> None:
@@ -320,7 +335,7 @@ def test_labels_agree_as_often_as_asked_for(con: Connection) -> None:
     def labels_of(**options: Any) -> list[Any]:
         how = {name: options.pop(name) for name in ("whole", "detail") if name in options}
         options = {"model": "topics", **options}
-        return session_of(con).answer("ai_classify", [pa.array(TEXTS)], None, options, **how).to_pylist()  # type: ignore[no-any-return]
+        return answered(con, "ai_classify", [pa.array(TEXTS)], options, **how)
 
     exact = np.array(labels_of())
     rows = labels_of(whole=True, detail=True, agreement=0.7)
@@ -395,7 +410,7 @@ def test_all_statements_of_a_call_are_one_question(con: Connection) -> None:
     columns = [pa.array([text for text in TEXTS for _ in statements]), pa.array(statements * len(TEXTS))]
     exact = session_of(con).answer("ai_filter", columns, None, {"model": "judge"}).to_pylist()
     options = {"model": "judge", "recall": 0.6, "precision": 0.6}
-    rows = session_of(con).answer("ai_filter", columns, None, options, whole=True).to_pylist()
+    rows = answered(con, "ai_filter", columns, options, whole=True)
     ((question, inputs, asked),) = con.sql("select question, inputs, asked from inlay_certificates()").fetchall()
     assert (question, inputs) == ("3 statements", 1_800)
     assert asked < 1_800

@@ -30,14 +30,14 @@ from inlay.functions.sentiment import EXAMPLES
 from inlay.models.describe import describe
 from inlay.settings.read import read_settings
 from inlay.store import account as account_module
-from inlay.store import decoded, parts
-from inlay.store import shelf as shelf_module
+from inlay.store import decoded, part_writer, parts
+from inlay.store import result_set as result_set_module
 from inlay.store.account import Account
 from inlay.store.folder import open_folder
 from inlay.store.index import Index, halves
 from inlay.store.inputs import distinct_inputs
 from inlay.store.keys import input_keys, signature
-from inlay.store.shelf import Shelf
+from inlay.store.result_set import ResultSet
 from support.keys_in_sql import key_sql
 
 TEXTS = [f"text {i}" for i in range(30)] + ["", "æ😀", "a\0b"]
@@ -104,15 +104,15 @@ def ask(con: Connection, call: str, texts: Sequence[str | None] = TEXTS) -> list
         con.unregister("given")
 
 
-def parts_in(folder: Path, shelf: str = "*") -> list[Path]:
-    return sorted(folder.glob(f"results/{shelf}/*.parquet"))
+def parts_in(folder: Path, result_set: str = "*") -> list[Path]:
+    return sorted(folder.glob(f"results/{result_set}/*.parquet"))
 
 
-def stored_keys(folder: Path, shelf: str) -> list[bytes]:
-    return [key for part in parts_in(folder, shelf) for key in pq.read_table(part)["key"].to_pylist()]
+def stored_keys(folder: Path, result_set: str) -> list[bytes]:
+    return [key for part in parts_in(folder, result_set) for key in pq.read_table(part)["key"].to_pylist()]
 
 
-def shelves(folder: Path) -> set[str]:
+def result_sets(folder: Path) -> set[str]:
     return {path.parent.name for path in folder.glob("results/*/manifest.json")}
 
 
@@ -259,9 +259,9 @@ def test_a_failed_row_is_not_stored_and_is_tried_again(
 ) -> None:
     bad = f"bad {FAIL}"
     assert ask(opened(), "ai_classify(a, ['x', 'y'])", ["good", bad])[1] is None
-    for shelf in ("ai_classify-*", "vectors-*"):
-        assert input_keys([[bad]])[0] not in stored_keys(folder, shelf)
-        assert input_keys([["good"]])[0] in stored_keys(folder, shelf)
+    for result_set in ("ai_classify-*", "vectors-*"):
+        assert input_keys([[bad]])[0] not in stored_keys(folder, result_set)
+        assert input_keys([["good"]])[0] in stored_keys(folder, result_set)
     calls.clear()
     assert ask(opened(), "ai_classify(a, ['x', 'y'])", ["good", bad])[1] is None
     assert calls["rows"] == 1
@@ -425,26 +425,26 @@ def fake_model(**settings_of_it: Any) -> dict[str, Any]:
         pytest.param(({}, "ai_filter(a, b, threshold := 0.1)"), ({}, "ai_filter(a, b, threshold := 0.2)"), id="threshold of a filter"),
     ],
 )  # fmt: skip
-def test_what_can_change_an_answer_has_a_shelf_of_its_own(
+def test_what_can_change_an_answer_has_a_result_set_of_its_own(
     opened: Opened, folder: Path, first: tuple[dict[str, Any], str], second: tuple[dict[str, Any], str]
 ) -> None:
-    def shelf_of(options: dict[str, Any], call: str) -> set[str]:
+    def result_set_of(options: dict[str, Any], call: str) -> set[str]:
         function = "vectors" if "embed" in call else call.partition("(")[0]
-        before = shelves(folder)
+        before = result_sets(folder)
         ask(opened(**options), call, ["a text"])
-        return {name for name in shelves(folder) - before if name.startswith(function)}
+        return {name for name in result_sets(folder) - before if name.startswith(function)}
 
-    assert len(shelf_of(*first)) == 1
-    assert not shelf_of(*first)
-    assert len(shelf_of(*second)) == 1
+    assert len(result_set_of(*first)) == 1
+    assert not result_set_of(*first)
+    assert len(result_set_of(*second)) == 1
 
 
-def test_what_cannot_change_an_answer_shares_a_shelf(
+def test_what_cannot_change_an_answer_shares_a_result_set(
     opened: Opened, folder: Path, no_model: Callable[[], None]
 ) -> None:
     call = f"try_ai_classify(a, {LABELS})"
     first = ask(opened(), call)
-    before = shelves(folder)
+    before = result_sets(folder)
     no_model()
     models = {"other": {"source": "fake:embed", "backend": "fake", "cost_per_million_tokens": 3.0}}
     again = ask(opened(models=models, model="other", memory_mb=1, on_error="raise", device="cpu"), call)
@@ -452,7 +452,7 @@ def test_what_cannot_change_an_answer_shares_a_shelf(
     assert ask(opened(), f"try_ai_classify(a, {LABELS}, on_error := 'raise')") == [
         {**detail, "cached": True} for detail in first
     ]
-    assert shelves(folder) == before
+    assert result_sets(folder) == before
 
 
 def test_the_precision_asked_for_is_part_of_the_signature() -> None:
@@ -466,10 +466,10 @@ def test_the_precision_asked_for_is_part_of_the_signature() -> None:
 
 
 @pytest.mark.weights
-def test_dtype_gives_a_real_model_another_shelf(opened: Opened, folder: Path) -> None:
+def test_dtype_gives_a_real_model_another_result_set(opened: Opened, folder: Path) -> None:
     for dtype in ("auto", "float32", "auto"):
         opened(model="minilm", dtype=dtype, device="cpu").execute("select ai_embed('a text')").fetchall()
-    assert len(shelves(folder)) == 2
+    assert len(result_sets(folder)) == 2
 
 
 def test_a_manifest_tells_people_and_derives_its_signature(opened: Opened, folder: Path) -> None:
@@ -477,7 +477,7 @@ def test_a_manifest_tells_people_and_derives_its_signature(opened: Opened, folde
     for function, said in FUNCTIONS.items():
         ask(con, f"{function}{said}", ["a text"])
     found = {path.parent.name: json.loads(path.read_text()) for path in folder.glob("results/*/manifest.json")}
-    # ai_embed has no shelf beside the vectors; the logits are the cross-encoder's and the NLI model's.
+    # ai_embed has no result set beside the vectors; the logits are the cross-encoder's and the NLI model's.
     assert {name.rpartition("-")[0] for name in found} == {*FUNCTIONS, "vectors", "logits"} - {"ai_embed"}
     for name, manifest in found.items():
         assert manifest["signature"] == signature(manifest["question"])
@@ -514,7 +514,7 @@ def test_a_file_is_no_store(opened: Opened, folder: Path) -> None:
 def test_a_store_of_another_form_is_refused(opened: Opened, folder: Path, marker: str, mode: str) -> None:
     folder.mkdir()
     (folder / "inlay-store.json").write_text(marker)
-    with pytest.raises(ConfigError, match=f"store {folder} (has the form|cannot be opened)"):
+    with pytest.raises(ConfigError, match=f"store {folder} (is in format version|cannot be opened)"):
         opened(store_mode=mode)
     assert contents(folder) == {"inlay-store.json": marker.encode()}
 
@@ -522,14 +522,12 @@ def test_a_store_of_another_form_is_refused(opened: Opened, folder: Path, marker
 def test_the_message_for_another_form_says_both_and_what_to_do(opened: Opened, folder: Path) -> None:
     folder.mkdir()
     (folder / "inlay-store.json").write_text('{"form": "store/9"}')
-    message = (
-        "has the form 'store/9'; this version of inlay reads 'store/1'. Use the version that made it, or another folder"
-    )
+    message = "is in format version 'store/9'; this version of inlay reads 'store/1'. Use the version that wrote it, or another store."
     with pytest.raises(ConfigError, match=message):
         opened()
 
 
-# -- index and shelf against a dictionary
+# -- index and result set against a dictionary
 
 
 @settings(max_examples=12, deadline=None)
@@ -602,20 +600,20 @@ def test_a_big_index_finds_every_row() -> None:
         assert (index.find(wanted) == order).all()
 
 
-def make_shelf(folder: Path) -> Shelf:
-    return Shelf(open_folder(str(folder)), "s" * 64, {}, {}, writable=True)
+def make_result_set(folder: Path) -> ResultSet:
+    return ResultSet(open_folder(str(folder)), "s" * 64, {}, {}, writable=True)
 
 
 @pytest.mark.parametrize(("glance_rows", "cache_bytes"), [(1_000_000, 2_000), (0, 20_000), (1_000_000, 20_000_000)])
 @pytest.mark.parametrize("seed", range(4))
-def test_a_shelf_finds_what_a_dictionary_finds(
+def test_a_result_set_finds_what_a_dictionary_finds(
     folder: Path, monkeypatch: pytest.MonkeyPatch, seed: int, glance_rows: int, cache_bytes: int
 ) -> None:
-    monkeypatch.setattr(shelf_module, "_GLANCE_ROWS", glance_rows)
-    monkeypatch.setattr(parts, "_GROUP_ROWS", 7)  # many row groups in a part
+    monkeypatch.setattr(result_set_module, "_GLANCE_ROWS", glance_rows)
+    monkeypatch.setattr(part_writer, "_GROUP_ROWS", 7)  # many row groups in a part
     monkeypatch.setattr(decoded, "_CACHE_BYTES", cache_bytes)  # and few of them kept, or all
     rng = np.random.default_rng(seed)
-    writer = make_shelf(folder)
+    writer = make_result_set(folder)
     truth: dict[bytes, int] = {}
     for number in range(25):
         size = int(rng.integers(1, 60))
@@ -626,7 +624,7 @@ def test_a_shelf_finds_what_a_dictionary_finds(
         writer.publish(keys, pa.table({"value": pa.array(values, pa.int64())}), known_here=bool(number % 2))
         truth.update(zip(keys, values, strict=True))
     unknown = input_keys([[f"unknown {i}" for i in range(50)]])
-    readers = [make_shelf(folder) for _ in range(2)]
+    readers = [make_result_set(folder) for _ in range(2)]
     for reader in (*readers, writer):
         reader.refresh()
         for _ in range(5):
@@ -641,16 +639,16 @@ def test_a_shelf_finds_what_a_dictionary_finds(
     assert reader.find(unknown)[1] is None
 
 
-def test_a_large_shelf_is_looked_through_once_before_its_keys_are_kept(
+def test_a_large_result_set_is_looked_through_once_before_its_keys_are_kept(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     texts = [f"text {i}" for i in range(1_000)]
     keys = input_keys([texts])
-    writer = make_shelf(folder)
+    writer = make_result_set(folder)
     for start in range(0, 1_000, 100):
         writer.publish(keys[start : start + 100], pa.table({"value": texts[start : start + 100]}))
-    monkeypatch.setattr(shelf_module, "_GLANCE_ROWS", 999)
-    reader = make_shelf(folder)
+    monkeypatch.setattr(result_set_module, "_GLANCE_ROWS", 999)
+    reader = make_result_set(folder)
     reader.refresh()
     for kept in (0, 1_000):
         positions, table = reader.find([*keys[5:700:50], b"?" * 32, keys[5]])
@@ -667,13 +665,13 @@ def test_a_large_shelf_is_looked_through_once_before_its_keys_are_kept(
 def test_keys_are_read_from_files_that_lay_them_out_in_another_way(folder: Path) -> None:
     """They are read past Parquet's reader where they lie as they should, which their checksum tells."""
     texts = [f"text {i}" for i in range(5_000)]
-    writer = make_shelf(folder)
+    writer = make_result_set(folder)
     with pytest.MonkeyPatch.context() as patched:
-        said = parts._format
+        said = part_writer._format
         # Several pages in one row group.
-        patched.setattr(parts, "_format", lambda schema: {**said(schema), "data_page_size": 1_000})
+        patched.setattr(part_writer, "_format", lambda schema: {**said(schema), "data_page_size": 1_000})
         writer.publish(input_keys([texts]), pa.table({"value": texts}), known_here=False)
-    reader = make_shelf(folder)
+    reader = make_result_set(folder)
     reader.refresh()
     positions, table = reader.find(input_keys([texts[::7]]))
     assert table is not None and not reader.damaged
@@ -681,23 +679,23 @@ def test_keys_are_read_from_files_that_lay_them_out_in_another_way(folder: Path)
 
 
 def test_reading_many_parts_keeps_no_file_open(folder: Path) -> None:
-    writer = make_shelf(folder)
+    writer = make_result_set(folder)
     for i in range(20):
         writer.publish(input_keys([[f"text {i}"]]), pa.table({"value": [i]}), known_here=False)
     before = len(list(Path("/proc/self/fd").iterdir()))
-    reader = make_shelf(folder)
+    reader = make_result_set(folder)
     reader.refresh()
     assert len(reader.find(input_keys([[f"text {i}" for i in range(20)]]))[0]) == 20
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 def test_keys_that_begin_alike_are_told_apart(folder: Path) -> None:
-    shelf = make_shelf(folder)
+    result_set = make_result_set(folder)
     one, other, third = (b"same 8 b" + digit * 24 for digit in (b"1", b"2", b"3"))
-    shelf.publish([one], pa.table({"value": ["one"]}))
-    assert shelf.find([other])[1] is None
-    shelf.publish([other], pa.table({"value": ["other"]}))
-    for reader in (shelf, make_shelf(folder)):
+    result_set.publish([one], pa.table({"value": ["one"]}))
+    assert result_set.find([other])[1] is None
+    result_set.publish([other], pa.table({"value": ["other"]}))
+    for reader in (result_set, make_result_set(folder)):
         reader.refresh()
         # Of keys with the same first 8 bytes one may hide another, which is then inferred again; none stands for it.
         for asked in ([one], [other], [third], [third, one, other], [other, one]):

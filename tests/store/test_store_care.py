@@ -25,16 +25,17 @@ import pytest
 import inlay
 from inlay.cli.main import main
 from inlay.errors import ConfigError
-from inlay.store.care.compact import compact_shelf, compact_store
+from inlay.store.care.compact import compact_result_set, compact_store
 from inlay.store.care.exchange import Sent, read_store, read_tar, take_in
 from inlay.store.care.gc import Criteria, delete, plan_gc
 from inlay.store.care.survey import Wanted, look_at, survey
 from inlay.store.care.verify import verify_store
 from inlay.store.folder import Folder, open_folder
-from inlay.store.keys import input_keys, signature
-from inlay.store.parts import KEY, PartWriter, key_bytes, key_column, part_name, part_names, write_part
+from inlay.store.keys import input_keys, key_bytes, key_column, signature
+from inlay.store.part_writer import PartWriter, write_part
+from inlay.store.parts import KEY, part_name, part_names
+from inlay.store.result_set import ResultSet
 from inlay.store.results import Store
-from inlay.store.shelf import Shelf
 
 QUESTION = {"function": "ai_classify", "model": "fake/embed/512", "labels": [["a", None], ["b", None]]}
 SCORES = pa.schema([("value", pa.string()), ("confidence", pa.float64()), ("scores", pa.map_("string", "float64"))])
@@ -52,15 +53,15 @@ def answers(start: int, end: int) -> pa.Table:
     return pa.Table.from_pylist(rows, schema=SCORES)
 
 
-def new_shelf(address: Path | str) -> Shelf:
-    return Store(str(address)).shelf("ai_classify", signature(QUESTION), QUESTION, {"model": {"name": "fake"}})
+def new_result_set(address: Path | str) -> ResultSet:
+    return Store(str(address)).result_set("ai_classify", signature(QUESTION), QUESTION, {"model": {"name": "fake"}})
 
 
-def fill(shelf: Shelf, *ranges: tuple[int, int]) -> None:
+def fill(result_set: ResultSet, *ranges: tuple[int, int]) -> None:
     """One part per range; the files are a minute apart, the last an hour old."""
     for start, end in ranges:
-        shelf.publish(input_keys([texts(start, end)]), answers(start, end), known_here=False)
-        date_parts(shelf.folder.address)
+        result_set.publish(input_keys([texts(start, end)]), answers(start, end), known_here=False)
+        date_parts(result_set.folder.address)
 
 
 def date_parts(folder: str) -> None:
@@ -74,14 +75,14 @@ def date_parts(folder: str) -> None:
 
 def known(address: Path | str, start: int, end: int) -> pa.Table:
     """What a process that opens the store now finds for these texts, in their order."""
-    shelf = new_shelf(address)
-    shelf.refresh()
-    positions, table = shelf.find(input_keys([texts(start, end)]), answers(0, 1).column_names)
+    result_set = new_result_set(address)
+    result_set.refresh()
+    positions, table = result_set.find(input_keys([texts(start, end)]), answers(0, 1).column_names)
     assert table is not None
     return table.append_column("text", pa.array(positions)).sort_by("text")
 
 
-def only_shelf(address: Path | str) -> Path:
+def only_result_set(address: Path | str) -> Path:
     (found,) = (Path(address) / "results").iterdir()
     return found
 
@@ -112,77 +113,77 @@ def test_a_whole_store_verifies(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert f"{len(parts_of(tmp_path))} whole parts" in said
 
 
-def change_a_byte(shelf: Path) -> None:
-    part = max(shelf.glob("*.parquet"), key=lambda path: path.stat().st_size)
+def change_a_byte(result_set: Path) -> None:
+    part = max(result_set.glob("*.parquet"), key=lambda path: path.stat().st_size)
     raw = bytearray(part.read_bytes())
     raw[300] ^= 1
     part.write_bytes(raw)
 
 
-def truncate(shelf: Path) -> None:
-    part = next(shelf.glob("*.parquet"))
+def truncate(result_set: Path) -> None:
+    part = next(result_set.glob("*.parquet"))
     part.write_bytes(part.read_bytes()[:-50])
 
 
-def rename(shelf: Path) -> None:
-    next(shelf.glob("*.parquet")).rename(shelf / ("0" * 32 + ".parquet"))
+def rename(result_set: Path) -> None:
+    next(result_set.glob("*.parquet")).rename(result_set / ("0" * 32 + ".parquet"))
 
 
-def other_signature(shelf: Path) -> None:
-    table = pq.read_table(next(shelf.glob("*.parquet"))).cast(pa.schema([KEY, *SCORES]))
-    write_part(open_folder(str(shelf)), table, "f" * 64)
+def other_signature(result_set: Path) -> None:
+    table = pq.read_table(next(result_set.glob("*.parquet"))).cast(pa.schema([KEY, *SCORES]))
+    write_part(open_folder(str(result_set)), table, "f" * 64)
 
 
-def other_columns(shelf: Path) -> None:
+def other_columns(result_set: Path) -> None:
     table = pa.table({"key": key_column(input_keys([["x"]])), "value": [1.5]}).cast(
         pa.schema([KEY, ("value", "float64")])
     )
-    write_part(open_folder(str(shelf)), table, signed(shelf))
+    write_part(open_folder(str(result_set)), table, signed(result_set))
 
 
-def wrong_checksum(shelf: Path) -> None:
-    """A part whose bytes give its name, but whose keys do not give what it says of them."""
+def wrong_checksum(result_set: Path) -> None:
+    """A part whose bytes match its name, but whose keys do not match their checksum."""
     table = answers(0, 2).add_column(0, KEY, key_column(input_keys([texts(0, 2)])))
-    with PartWriter(open_folder(str(shelf)), table.schema, signed(shelf)) as writer:
+    with PartWriter(open_folder(str(result_set)), table.schema, signed(result_set)) as writer:
         writer.write_rows(table)
         writer._keys_sum += 1
         writer.publish()
 
 
-def no_part(shelf: Path) -> None:
+def no_part(result_set: Path) -> None:
     sink = io.BytesIO()
     pq.write_table(pa.table({"a": [1]}), sink)
-    (shelf / part_name(sink.getvalue())).write_bytes(sink.getvalue())
+    (result_set / part_name(sink.getvalue())).write_bytes(sink.getvalue())
 
 
-def wrong_inputs(shelf: Path) -> None:
+def wrong_inputs(result_set: Path) -> None:
     columns = {"key": key_column(input_keys([["right"]])), **{name: answers(0, 1)[name] for name in SCORES.names}}
-    write_part(open_folder(str(shelf)), pa.table({**columns, "inputs": [["wrong"]]}).cast(pa.schema([KEY, *SCORES, ("inputs", pa.list_(pa.string()))])), signed(shelf))  # fmt: skip
+    write_part(open_folder(str(result_set)), pa.table({**columns, "inputs": [["wrong"]]}).cast(pa.schema([KEY, *SCORES, ("inputs", pa.list_(pa.string()))])), signed(result_set))  # fmt: skip
 
 
-def signed(shelf: Path) -> str:
-    return str(json.loads((shelf / "manifest.json").read_text())["signature"])
+def signed(result_set: Path) -> str:
+    return str(json.loads((result_set / "manifest.json").read_text())["signature"])
 
 
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        (change_a_byte, "do not give its name"),
-        (truncate, "do not give its name"),
-        (rename, "do not give its name"),
-        (other_signature, "signature ffffffffffff…, which is not this shelf's"),
+        (change_a_byte, "do not match its name"),
+        (truncate, "do not match its name"),
+        (rename, "do not match its name"),
+        (other_signature, "signature ffffffffffff…, which is not this result set's"),
         (other_columns, "but the manifest says"),
         (no_part, "is no part"),
-        (wrong_checksum, "do not give their checksum"),
+        (wrong_checksum, "do not match their checksum"),
         (wrong_inputs, "do not give its key"),
     ],
 )
 def test_damage_is_found_and_set_aside(
     tmp_path: Path, damage: Callable[[Path], None], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    fill(new_shelf(tmp_path), (0, 50), (50, 90))
+    fill(new_result_set(tmp_path), (0, 50), (50, 90))
     before = {path.name for path in parts_of(tmp_path)}
-    damage(only_shelf(tmp_path))
+    damage(only_result_set(tmp_path))
     damaged = parts_of(tmp_path)
     assert main(["store", "verify", "--store", str(tmp_path)]) == 1
     told = capsys.readouterr().out
@@ -190,7 +191,7 @@ def test_damage_is_found_and_set_aside(
     assert parts_of(tmp_path) == damaged, "verify alone changes nothing"
     assert main(["store", "verify", "--store", str(tmp_path), "--quarantine"]) == 1
     capsys.readouterr()
-    (aside,) = (only_shelf(tmp_path) / "quarantine").iterdir()
+    (aside,) = (only_result_set(tmp_path) / "quarantine").iterdir()
     assert aside not in parts_of(tmp_path) and len(parts_of(tmp_path)) == len(damaged) - 1
     assert {path.name for path in parts_of(tmp_path)} <= before
     assert main(["store", "verify", "--store", str(tmp_path)]) == 0
@@ -215,14 +216,14 @@ def test_set_aside_rows_are_inferred_again(tmp_path: Path, calls: dict[str, int]
         (lambda manifest: manifest["question"].update(labels=[["a", None], ["c", None]]), "gives the signature"),
         (lambda manifest: manifest.update(signature="0" * 64), "gives the signature"),
         (lambda manifest: manifest.pop("question"), "cannot be read"),
-        (lambda manifest: manifest.update(form="manifest/9"), "has the form 'manifest/9'"),
+        (lambda manifest: manifest.update(form="manifest/9"), "is in format version 'manifest/9'"),
     ],
 )
 def test_a_manifest_must_give_the_signature(
     tmp_path: Path, change: Callable[[dict[str, object]], object], said: str
 ) -> None:
-    fill(new_shelf(tmp_path), (0, 5))
-    file = only_shelf(tmp_path) / "manifest.json"
+    fill(new_result_set(tmp_path), (0, 5))
+    file = only_result_set(tmp_path) / "manifest.json"
     manifest = json.loads(file.read_text())
     change(manifest)
     file.write_text(json.dumps(manifest))
@@ -230,11 +231,11 @@ def test_a_manifest_must_give_the_signature(
     assert name == "" and said in reason
 
 
-def test_a_shelf_in_a_folder_of_another_name(tmp_path: Path) -> None:
-    fill(new_shelf(tmp_path), (0, 5))
-    shelf = only_shelf(tmp_path)
-    shelf.rename(shelf.with_name(shelf.name.replace("classify", "filter")))
-    assert "is that of the shelf ai_classify-" in findings(tmp_path)[0][1]
+def test_a_result_set_in_a_folder_of_another_name(tmp_path: Path) -> None:
+    fill(new_result_set(tmp_path), (0, 5))
+    result_set = only_result_set(tmp_path)
+    result_set.rename(result_set.with_name(result_set.name.replace("classify", "filter")))
+    assert "is that of the result set ai_classify-" in findings(tmp_path)[0][1]
 
 
 def test_calls_and_unknown_files_are_looked_at(tmp_path: Path) -> None:
@@ -247,11 +248,11 @@ def test_calls_and_unknown_files_are_looked_at(tmp_path: Path) -> None:
 
 
 def test_stored_inputs_give_the_keys_again_and_rows_may_be_there_twice(tmp_path: Path) -> None:
-    shelf = new_shelf(tmp_path)
-    fill(shelf, (0, 10), (5, 12))
+    result_set = new_result_set(tmp_path)
+    fill(result_set, (0, 10), (5, 12))
     pairs = [["a", "bc"], ["ab", "c"], None]
     keys = [*input_keys([["a", "ab"], ["bc", "c"]]), input_keys([["unknown"]])[0]]
-    shelf.publish(keys, answers(0, 3).append_column("inputs", pa.array(pairs, pa.list_(pa.string()))))
+    result_set.publish(keys, answers(0, 3).append_column("inputs", pa.array(pairs, pa.list_(pa.string()))))
     report = next(iter(verify_store(open_folder(str(tmp_path)))))
     assert not report.findings
     assert (report.parts, report.rows, report.twice, report.derived) == (3, 20, 5, 2)
@@ -263,8 +264,8 @@ def test_stored_inputs_give_the_keys_again_and_rows_may_be_there_twice(tmp_path:
 RANGES = ((0, 40), (40, 41), (41, 120), (100, 130), (130, 133))
 
 
-def test_a_compacted_shelf_answers_the_same(tmp_path: Path) -> None:
-    fill(new_shelf(tmp_path), *RANGES)
+def test_a_compacted_result_set_answers_the_same(tmp_path: Path) -> None:
+    fill(new_result_set(tmp_path), *RANGES)
     before = known(tmp_path, 0, 140)
     old = parts_of(tmp_path)
     (done,) = compact_store(open_folder(str(tmp_path)))
@@ -291,15 +292,15 @@ def test_a_compacted_store_serves_sessions_and_sql_alone(tmp_path: Path, calls: 
     calls.clear()
     assert ask(tmp_path) == first
     assert not calls.get("rows")
-    (shelf,) = (tmp_path / "results").glob("ai_classify-*")
-    files = f"{shelf}/*.parquet"
+    (result_set,) = (tmp_path / "results").glob("ai_classify-*")
+    files = f"{result_set}/*.parquet"
     stored = duckdb.sql(f"SELECT value FROM read_parquet('{files}') WHERE key = unhex(sha256('text 7'))").fetchall()
     assert stored == [({row[0]: row[1] for row in first}["text 7"],)]
 
 
 def test_a_reader_in_the_old_parts_goes_on(tmp_path: Path) -> None:
-    fill(new_shelf(tmp_path), *RANGES)
-    reader = new_shelf(tmp_path)
+    fill(new_result_set(tmp_path), *RANGES)
+    reader = new_result_set(tmp_path)
     reader.refresh(1)
     list(compact_store(open_folder(str(tmp_path)), now=True))
     reader.refresh(2)
@@ -308,10 +309,10 @@ def test_a_reader_in_the_old_parts_goes_on(tmp_path: Path) -> None:
 
 
 def test_later_compactions_merge_merged_parts(tmp_path: Path) -> None:
-    shelf = new_shelf(tmp_path)
-    fill(shelf, (0, 40), (40, 80))
+    result_set = new_result_set(tmp_path)
+    fill(result_set, (0, 40), (40, 80))
     list(compact_store(open_folder(str(tmp_path))))
-    fill(shelf, (80, 90))
+    fill(result_set, (80, 90))
     before = known(tmp_path, 0, 100)
     (done,) = compact_store(open_folder(str(tmp_path)), now=True)
     assert (done.merged, done.rows, done.deleted) == (2, 90, 4)
@@ -319,37 +320,39 @@ def test_later_compactions_merge_merged_parts(tmp_path: Path) -> None:
 
 
 def test_of_two_answers_to_one_input_the_older_stays(tmp_path: Path) -> None:
-    shelf = new_shelf(tmp_path)
+    result_set = new_result_set(tmp_path)
     for value in ("older", "newer"):
-        shelf.publish(input_keys([["x"]]), answers(0, 1).set_column(0, "value", pa.array([value])), known_here=False)
-        date_parts(shelf.folder.address)
+        result_set.publish(
+            input_keys([["x"]]), answers(0, 1).set_column(0, "value", pa.array([value])), known_here=False
+        )
+        date_parts(result_set.folder.address)
     list(compact_store(open_folder(str(tmp_path)), now=True))
     (part,) = parts_of(tmp_path)
     assert pq.read_table(part)["value"].to_pylist() == ["older"]
 
 
 def test_merged_parts_keep_within_their_bounds(tmp_path: Path) -> None:
-    fill(new_shelf(tmp_path), *((i * 50, i * 50 + 50) for i in range(9)))
-    shelf = next(survey(open_folder(str(tmp_path))))
-    done = compact_shelf(shelf, max_rows=210, small_rows=100)
+    fill(new_result_set(tmp_path), *((i * 50, i * 50 + 50) for i in range(9)))
+    result_set = next(survey(open_folder(str(tmp_path))))
+    done = compact_result_set(result_set, max_rows=210, small_rows=100)
     assert [part.part.rows for part in next(survey(open_folder(str(tmp_path)))).live()] == [200, 200, 50]
-    assert (done.merged, len(done.made)) == (8, 2)
-    limit = sum(part.bytes for part in shelf.parts[:3]) + 500
+    assert (done.merged, len(done.published)) == (8, 2)
+    limit = sum(part.bytes for part in result_set.parts[:3]) + 500
     list(compact_store(open_folder(str(tmp_path)), now=True))
-    fill(new_shelf(tmp_path / "bytes"), *((i * 50, i * 50 + 50) for i in range(6)))
-    compact_shelf(next(survey(open_folder(str(tmp_path / "bytes")))), max_bytes=limit)
+    fill(new_result_set(tmp_path / "bytes"), *((i * 50, i * 50 + 50) for i in range(6)))
+    compact_result_set(next(survey(open_folder(str(tmp_path / "bytes")))), max_bytes=limit)
     assert [part.part.rows for part in next(survey(open_folder(str(tmp_path / "bytes")))).live()] == [150, 150]
 
 
 def test_a_written_part_is_cut_into_row_groups_with_checksums(tmp_path: Path) -> None:
-    shelf = new_shelf(tmp_path)
+    result_set = new_result_set(tmp_path)
     vectors = pa.table({"value": pa.array([[float(i)] * 256 for i in range(5000)], pa.list_(pa.float32()))})
     whole = vectors.add_column(0, KEY, key_column(input_keys([texts(0, 5000)])))
-    with PartWriter(shelf.folder, whole.schema, shelf.signature) as writer:
+    with PartWriter(result_set.folder, whole.schema, result_set.signature) as writer:
         for start in range(0, 5000, 700):
             writer.write_rows(whole.slice(start, 700))
         name = writer.publish()
-    raw = Path(shelf.folder.address, name).read_bytes()
+    raw = Path(result_set.folder.address, name).read_bytes()
     assert part_name(raw) == name and name.startswith(hashlib.sha256(raw).hexdigest()[:24])
     file = pq.ParquetFile(io.BytesIO(raw))
     assert file.read().equals(whole.cast(file.schema_arrow))
@@ -360,7 +363,7 @@ def test_a_written_part_is_cut_into_row_groups_with_checksums(tmp_path: Path) ->
     damaged = raw[:at] + bytes([raw[at] ^ 1]) + raw[at + 1 :]
     with pytest.raises(OSError, match="CRC"):
         pq.ParquetFile(io.BytesIO(damaged), page_checksum_verification=True).read()
-    assert not [path for path in Path(shelf.folder.address).iterdir() if path.name.startswith(".tmp-")]
+    assert not [path for path in Path(result_set.folder.address).iterdir() if path.name.startswith(".tmp-")]
 
 
 def test_what_was_not_published_leaves_nothing(tmp_path: Path) -> None:
@@ -373,25 +376,25 @@ def test_what_was_not_published_leaves_nothing(tmp_path: Path) -> None:
 
 
 def test_damaged_parts_are_never_merged(tmp_path: Path) -> None:
-    fill(new_shelf(tmp_path), (0, 40), (40, 80), (80, 120))
-    second = look_at(open_folder(str(only_shelf(tmp_path))), only_shelf(tmp_path).name).parts[1].name
-    path = only_shelf(tmp_path) / second
+    fill(new_result_set(tmp_path), (0, 40), (40, 80), (80, 120))
+    second = look_at(open_folder(str(only_result_set(tmp_path))), only_result_set(tmp_path).name).parts[1].name
+    path = only_result_set(tmp_path) / second
     raw = bytearray(path.read_bytes())
     raw[-12] ^= 1  # in the footer, which no page checksum covers
     path.write_bytes(raw)
     (done,) = compact_store(open_folder(str(tmp_path)), now=True)
     assert set(done.set_aside) == {second} and (done.merged, done.rows) == (2, 80)
     assert known(tmp_path, 0, 120)["text"].to_pylist() == [*range(40), *range(80, 120)]
-    assert (only_shelf(tmp_path) / "quarantine" / second).exists()
+    assert (only_result_set(tmp_path) / "quarantine" / second).exists()
 
 
 def test_a_part_that_is_stored_meanwhile_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fill(new_shelf(tmp_path), (0, 40), (40, 80))
+    fill(new_result_set(tmp_path), (0, 40), (40, 80))
     publish = PartWriter.publish
 
     def with_another(writer: PartWriter) -> str:
         monkeypatch.setattr(PartWriter, "publish", publish)
-        fill(new_shelf(tmp_path), (70, 100))
+        fill(new_result_set(tmp_path), (70, 100))
         return publish(writer)
 
     monkeypatch.setattr(PartWriter, "publish", with_another)
@@ -400,7 +403,7 @@ def test_a_part_that_is_stored_meanwhile_stays(tmp_path: Path, monkeypatch: pyte
 
 
 def test_two_compactions_and_writers_at_once(tmp_path: Path) -> None:
-    fill(new_shelf(tmp_path), *((i * 10, i * 10 + 10) for i in range(12)))
+    fill(new_result_set(tmp_path), *((i * 10, i * 10 + 10) for i in range(12)))
     failed: list[BaseException] = []
 
     def run(work: Callable[[], object]) -> None:
@@ -414,9 +417,9 @@ def test_two_compactions_and_writers_at_once(tmp_path: Path) -> None:
             list(compact_store(open_folder(str(tmp_path)), now=True))
 
     def writes(first: int) -> None:
-        shelf = new_shelf(tmp_path)
+        result_set = new_result_set(tmp_path)
         for i in range(first, first + 60, 10):
-            shelf.publish(input_keys([texts(i, i + 10)]), answers(i, i + 10))
+            result_set.publish(input_keys([texts(i, i + 10)]), answers(i, i + 10))
 
     jobs: list[Callable[[], object]] = [compacts, compacts, lambda: writes(120), lambda: writes(180)]
     threads = [threading.Thread(target=run, args=(job,)) for job in jobs]
@@ -435,18 +438,18 @@ def test_two_compactions_and_writers_at_once(tmp_path: Path) -> None:
 
 
 def test_of_two_overlapping_compactions_one_counts(tmp_path: Path) -> None:
-    shelf = new_shelf(tmp_path)
-    fill(shelf, (0, 10), (10, 20), (20, 30))
+    result_set = new_result_set(tmp_path)
+    fill(result_set, (0, 10), (10, 20), (20, 30))
     old = [part.name for part in next(survey(open_folder(str(tmp_path)))).parts]
 
     def merged(end: int, replaces: list[str]) -> str:
         table = answers(0, end).add_column(0, KEY, key_column(input_keys([texts(0, end)])))
-        return write_part(shelf.folder, table, shelf.signature, replaces=replaces)
+        return write_part(result_set.folder, table, result_set.signature, replaces=replaces)
 
     fewer, other_order, all_of_them = merged(20, old[:2]), merged(20, old[1::-1]), merged(30, old)
     found = next(survey(open_folder(str(tmp_path))))
     assert [part.name for part in found.live()] == [all_of_them]
-    (Path(shelf.folder.address) / all_of_them).unlink()
+    (Path(result_set.folder.address) / all_of_them).unlink()
     found = next(survey(open_folder(str(tmp_path))))
     assert [part.part.rows for part in found.live()] == [10, 20] and {fewer, other_order} & set(found.superseded())
     assert known(tmp_path, 0, 30)["text"].to_pylist() == list(range(30))
@@ -454,7 +457,7 @@ def test_of_two_overlapping_compactions_one_counts(tmp_path: Path) -> None:
 
 KILLED = """
 import os, signal, sys
-from inlay.store import folder, parts
+from inlay.store import folder, part_writer
 from inlay.store.care import compact
 left = int(sys.argv[2])
 def counted(method):
@@ -466,7 +469,7 @@ def counted(method):
         found = method(*arguments, **named)
         return found
     return dies
-steps = ((folder.Folder, "output"), (parts.PartWriter, "write_rows"), (folder.Folder, "move"), (folder.Folder, "delete"))
+steps = ((folder.Folder, "output"), (part_writer.PartWriter, "write_rows"), (folder.Folder, "move"), (folder.Folder, "delete"))
 for owner, name in steps:
     setattr(owner, name, counted(getattr(owner, name)))
 list(compact.compact_store(folder.open_folder(sys.argv[1]), now=True))
@@ -481,7 +484,7 @@ def test_killed_at_any_step_no_row_is_lost(tmp_path: Path) -> None:
     while code == -9:
         steps += 1
         store = tmp_path / str(steps)
-        fill(new_shelf(store), *RANGES[:3])
+        fill(new_result_set(store), *RANGES[:3])
         ran = subprocess.run([sys.executable, "-c", KILLED, str(store), str(steps)], capture_output=True, text=True)
         code = ran.returncode
         assert code in (0, -9), ran.stderr
@@ -495,11 +498,11 @@ def test_killed_at_any_step_no_row_is_lost(tmp_path: Path) -> None:
 
 
 def test_a_part_that_only_says_it_stands_for_others_deletes_nothing(tmp_path: Path) -> None:
-    shelf = new_shelf(tmp_path)
-    fill(shelf, (0, 40))
+    result_set = new_result_set(tmp_path)
+    fill(result_set, (0, 40))
     (honest,) = parts_of(tmp_path)
     table = answers(0, 10).add_column(0, KEY, key_column(input_keys([texts(0, 10)])))
-    write_part(shelf.folder, table, shelf.signature, replaces=[honest.name])
+    write_part(result_set.folder, table, result_set.signature, replaces=[honest.name])
     plan = plan_gc(open_folder(str(tmp_path)), Criteria(superseded=True, grace=timedelta()))
     assert not plan.files and "lacks some of its rows" in "".join(plan.kept.values())
     (done,) = compact_store(open_folder(str(tmp_path)), now=True)
@@ -520,19 +523,19 @@ def test_gc_says_what_it_would_delete_and_deletes_with_yes(tmp_path: Path, capsy
     assert main([*command, "--yes"]) == 0
     assert "Deleted: " in capsys.readouterr().out
     assert {path.parent.name.split("-")[0] for path in parts_of(tmp_path)} == {"ai_sentiment", "vectors"}
-    assert not list((tmp_path / "results").glob("ai_classify-*")), "the empty shelf went with its manifest"
+    assert not list((tmp_path / "results").glob("ai_classify-*")), "the empty result set went with its manifest"
     assert not [f for f in (tmp_path / "calls").iterdir() if "ai_classify" in f.read_text()]
     assert len(list((tmp_path / "calls").iterdir())) == 2
     assert len(ask(tmp_path)) == 40 and not findings(tmp_path)
 
 
 def test_gc_by_age_knows_the_age_of_compacted_rows(tmp_path: Path) -> None:
-    shelf = new_shelf(tmp_path)
-    fill(shelf, (0, 10), (10, 20))
+    result_set = new_result_set(tmp_path)
+    fill(result_set, (0, 10), (10, 20))
     for path in parts_of(tmp_path):
         os.utime(path, (time.time() - 100 * 86400,) * 2)
     list(compact_store(open_folder(str(tmp_path))))  # a new file of old rows
-    shelf.publish(input_keys([texts(20, 30)]), answers(20, 30))
+    result_set.publish(input_keys([texts(20, 30)]), answers(20, 30))
     store = open_folder(str(tmp_path))
     assert not plan_gc(store, Criteria(older_than=timedelta(days=101))).files
     plan = plan_gc(store, Criteria(older_than=timedelta(days=90)))
@@ -543,7 +546,7 @@ def test_gc_by_age_knows_the_age_of_compacted_rows(tmp_path: Path) -> None:
 
 
 def test_gc_by_size_takes_the_oldest_first(tmp_path: Path) -> None:
-    fill(new_shelf(tmp_path), (0, 10), (10, 20), (20, 30))
+    fill(new_result_set(tmp_path), (0, 10), (10, 20), (20, 30))
     sizes = {path: path.stat().st_size for path in parts_of(tmp_path)}
     store = open_folder(str(tmp_path))
     assert not plan_gc(store, Criteria(max_bytes=sum(sizes.values()))).files
@@ -561,10 +564,10 @@ def test_gc_narrows_by_all_that_is_given(tmp_path: Path) -> None:
     (vectors,) = (tmp_path / "results").glob("vectors-*")
     start = vectors.name.split("-")[1][:6]
     chosen = plan_gc(store, Criteria(Wanted(signature=start)))
-    assert {goner.shelf for goner in chosen.files} == {vectors.name}
+    assert {goner.result_set for goner in chosen.files} == {vectors.name}
     assert not plan_gc(store, Criteria(Wanted("vectors"), older_than=timedelta(days=1))).files
     with pytest.raises(
-        ConfigError, match="no shelf in .* is of function 'ai_fliter'.* There are shelves of: ai_classify, "
+        ConfigError, match="no result set in .* is of function 'ai_fliter'.* There are result sets of: ai_classify, "
     ):
         plan_gc(store, Criteria(Wanted("ai_fliter")))
     with pytest.raises(ConfigError, match="must be the beginning of one, in hexadecimal"):
@@ -572,7 +575,7 @@ def test_gc_narrows_by_all_that_is_given(tmp_path: Path) -> None:
 
 
 def test_gc_of_superseded_parts_waits_and_wants_a_whole_replacement(tmp_path: Path) -> None:
-    fill(new_shelf(tmp_path), (0, 40), (40, 80))
+    fill(new_result_set(tmp_path), (0, 40), (40, 80))
     store = open_folder(str(tmp_path))
     list(compact_store(store))
     assert not plan_gc(store, Criteria(superseded=True)).files
@@ -580,7 +583,7 @@ def test_gc_of_superseded_parts_waits_and_wants_a_whole_replacement(tmp_path: Pa
     later = datetime.now(UTC) + timedelta(minutes=61)
     assert len(plan_gc(store, Criteria(superseded=True), now=later).files) == 2
     merged = next(survey(store)).live()[0].name
-    path = only_shelf(tmp_path) / merged
+    path = only_result_set(tmp_path) / merged
     raw = bytearray(path.read_bytes())
     raw[100] ^= 1
     path.write_bytes(raw)
@@ -592,8 +595,8 @@ def test_gc_of_superseded_parts_waits_and_wants_a_whole_replacement(tmp_path: Pa
 
 
 def test_gc_clears_what_a_killed_process_left(tmp_path: Path) -> None:
-    fill(new_shelf(tmp_path), (0, 10))
-    old, new = only_shelf(tmp_path) / ".tmp-old", only_shelf(tmp_path) / ".tmp-new"
+    fill(new_result_set(tmp_path), (0, 10))
+    old, new = only_result_set(tmp_path) / ".tmp-old", only_result_set(tmp_path) / ".tmp-new"
     for path in (old, new):
         path.write_bytes(b"half")
     os.utime(old, (time.time() - 90000,) * 2)
@@ -602,13 +605,13 @@ def test_gc_clears_what_a_killed_process_left(tmp_path: Path) -> None:
     assert not old.exists() and new.exists() and len(parts_of(tmp_path)) == 1
 
 
-def test_gc_keeps_a_shelf_that_was_filled_after_the_plan(tmp_path: Path) -> None:
-    shelf = new_shelf(tmp_path)
-    fill(shelf, (0, 10))
+def test_gc_keeps_a_result_set_that_was_filled_after_the_plan(tmp_path: Path) -> None:
+    result_set = new_result_set(tmp_path)
+    fill(result_set, (0, 10))
     store = open_folder(str(tmp_path))
     plan = plan_gc(store, Criteria(max_bytes=0))
     assert len(plan.empty) == 1
-    shelf.publish(input_keys([texts(10, 20)]), answers(10, 20))
+    result_set.publish(input_keys([texts(10, 20)]), answers(10, 20))
     delete(store, plan)
     assert known(tmp_path, 0, 20)["text"].to_pylist() == list(range(10, 20)) and not findings(tmp_path)
 
@@ -643,14 +646,14 @@ def test_an_exported_store_answers_elsewhere(
 
 
 def test_import_changes_nothing_that_is_here(tmp_path: Path) -> None:
-    fill(new_shelf(tmp_path / "from"), (0, 40), (40, 80))
-    fill(new_shelf(tmp_path / "into"), (60, 90))
-    manifest = only_shelf(tmp_path / "into") / "manifest.json"
+    fill(new_result_set(tmp_path / "from"), (0, 40), (40, 80))
+    fill(new_result_set(tmp_path / "into"), (60, 90))
+    manifest = only_result_set(tmp_path / "into") / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"fake"', '"mine"'))
     before = manifest.read_text()
     sent = Sent()
     taken = take_in(open_folder(str(tmp_path / "into")), read_store(open_folder(str(tmp_path / "from")), sent))
-    assert (taken.parts, taken.rows, taken.new_shelves, taken.here, taken.refused) == (2, 80, 0, 0, [])
+    assert (taken.parts, taken.rows, taken.new_result_sets, taken.here, taken.refused) == (2, 80, 0, 0, [])
     assert manifest.read_text() == before
     assert known(tmp_path / "into", 0, 90)["text"].to_pylist() == list(range(90))
     list(compact_store(open_folder(str(tmp_path / "into")), now=True))
@@ -677,10 +680,10 @@ def test_only_what_is_wanted_travels(tmp_path: Path) -> None:
 def test_damaged_parts_do_not_travel_and_what_they_replaced_does(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    fill(new_shelf(tmp_path / "here"), (0, 40), (40, 80))
+    fill(new_result_set(tmp_path / "here"), (0, 40), (40, 80))
     list(compact_store(open_folder(str(tmp_path / "here"))))
     merged = next(survey(open_folder(str(tmp_path / "here")))).live()[0].name
-    path = only_shelf(tmp_path / "here") / merged
+    path = only_result_set(tmp_path / "here") / merged
     raw = bytearray(path.read_bytes())
     raw[100] ^= 1
     path.write_bytes(raw)
@@ -699,9 +702,9 @@ def tar_of(path: Path, members: list[tuple[tarfile.TarInfo, bytes]], mode: str =
 
 
 def exported(tmp_path: Path) -> list[tuple[tarfile.TarInfo, bytes]]:
-    """The members of a good export of one shelf with two parts."""
+    """The members of a good export of one result set with two parts."""
     if not (tmp_path / "from").exists():
-        fill(new_shelf(tmp_path / "from"), (0, 40), (40, 80))
+        fill(new_result_set(tmp_path / "from"), (0, 40), (40, 80))
     return [
         (tarfile.TarInfo(item.path), bytes(item.content))
         for item in read_store(open_folder(str(tmp_path / "from")), Sent())
@@ -764,7 +767,7 @@ def test_files_that_are_no_export_are_refused(tmp_path: Path) -> None:
         (tar_of(tmp_path / "none.tar", good[1:]), "no inlay-store.json"),
         (
             tar_of(tmp_path / "form.tar", [(tarfile.TarInfo("inlay-store.json"), b'{"form": "store/9"}')]),
-            "form 'store/9'",
+            "format version 'store/9'",
         ),
     ):
         with pytest.raises(ConfigError, match=said):
@@ -797,7 +800,7 @@ def lying(name: str, change: Callable[[bytes], bytes]) -> Callable[[Path], list[
 @pytest.mark.parametrize(
     ("members", "said", "n_taken"),
     [
-        (lying(".parquet", lambda raw: raw[:200] + bytes([raw[200] ^ 1]) + raw[201:]), "do not give its name", 1),
+        (lying(".parquet", lambda raw: raw[:200] + bytes([raw[200] ^ 1]) + raw[201:]), "do not match its name", 1),
         (lying("manifest.json", lambda raw: raw.replace(b'"b"', b'"c"')), "gives the signature", 0),
         (lying("manifest.json", lambda raw: b"["), "cannot be read", 0),
     ],
@@ -827,9 +830,9 @@ def test_a_call_that_would_become_sql_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_part_from_elsewhere_cannot_push_out_what_is_here(tmp_path: Path) -> None:
-    fill(new_shelf(tmp_path / "into"), (0, 40))
+    fill(new_result_set(tmp_path / "into"), (0, 40))
     (mine,) = parts_of(tmp_path / "into")
-    other = new_shelf(tmp_path / "from")
+    other = new_result_set(tmp_path / "from")
     fill(other, (50, 51))
     table = answers(0, 10).add_column(0, KEY, key_column(input_keys([texts(0, 10)])))
     liar = write_part(other.folder, table, other.signature, replaces=[mine.name])
@@ -851,35 +854,35 @@ def test_a_store_in_memory_through_fsspec(calls: dict[str, int]) -> None:
     calls.clear()
     assert ask(address) == first and not calls.get("rows")
     folder = open_folder(address)
-    shelf = next(survey(folder, Wanted("ai_classify")))
-    assert len(shelf.parts) > 1 and all(
-        datetime.now(UTC) - part.changed_at < timedelta(minutes=5) for part in shelf.parts
+    result_set = next(survey(folder, Wanted("ai_classify")))
+    assert len(result_set.parts) > 1 and all(
+        datetime.now(UTC) - part.changed_at < timedelta(minutes=5) for part in result_set.parts
     )
     assert not any(report.findings for report in verify_store(folder))
     done = list(compact_store(folder))
-    assert [len(report.made) for report in done] == [1, 1, 1] and sum(report.waiting for report in done)
+    assert [len(report.published) for report in done] == [1, 1, 1] and sum(report.waiting for report in done)
     assert ask(address) == first and not calls.get("rows")
     later = datetime.now(UTC) + timedelta(hours=2)
     delete(folder, plan_gc(folder, Criteria(superseded=True), now=later))
-    assert [len(part_names(shelf.folder)) for shelf in survey(folder)] == [1, 1, 1]
+    assert [len(part_names(result_set.folder)) for result_set in survey(folder)] == [1, 1, 1]
     assert ask(address) == first and not calls.get("rows")
     taken = take_in(Store(address + "-copy").folder, read_store(folder, Sent()))
     assert taken.parts == 3 and not any(report.findings for report in verify_store(open_folder(address + "-copy")))
     delete(folder, plan_gc(folder, Criteria(Wanted("vectors"))))
-    assert [shelf.function for shelf in survey(folder)] == ["ai_classify", "ai_sentiment"]
+    assert [result_set.function for result_set in survey(folder)] == ["ai_classify", "ai_sentiment"]
     file: Folder = open_folder(f"memory://care-{os.getpid()}")
     assert main(["store", "export", f"{file.address}/x.tar", "--store", address]) == 0
     assert main(["store", "import", f"{file.address}/x.tar", "--store", address + "-tar"]) == 0
 
 
 def test_list_says_what_is_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    fill(new_shelf(tmp_path), (0, 1200), (1200, 1300))
+    fill(new_result_set(tmp_path), (0, 1200), (1200, 1300))
     list(compact_store(open_folder(str(tmp_path))))
     assert main(["store", "list", "--store", str(tmp_path)]) == 0
     head, line, total = capsys.readouterr().out.splitlines()
     assert head.split() == ["function", "signature", "model", "rows", "parts", "MB", "created"]
-    assert line.split()[:5] == ["ai_classify", only_shelf(tmp_path).name.split("-")[1][:12], "fake", "1,300", "1"]
-    assert total.startswith("1 shelf, 1,300 rows, 1 part, ") and total.endswith(
+    assert line.split()[:5] == ["ai_classify", only_result_set(tmp_path).name.split("-")[1][:12], "fake", "1,300", "1"]
+    assert total.startswith("1 result set, 1,300 rows, 1 part, ") and total.endswith(
         "; 2 parts more that compaction replaced"
     )
 
@@ -890,7 +893,7 @@ def test_the_store_of_the_settings_is_meant(
     monkeypatch.chdir(tmp_path)
     assert main(["store", "list"]) == 1
     assert "no store is named. Type --store FOLDER" in capsys.readouterr().err
-    fill(new_shelf(tmp_path / "kept"), (0, 3))
+    fill(new_result_set(tmp_path / "kept"), (0, 3))
     (tmp_path / "inlay.toml").write_text('store = "kept"\nstore_mode = "read-only"\n')
     assert main(["store", "list"]) == 0
     assert "3 rows" in capsys.readouterr().out
@@ -913,7 +916,7 @@ def test_the_store_of_the_settings_is_meant(
 def test_what_is_wrong_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    fill(new_shelf(tmp_path), (0, 3))
+    fill(new_result_set(tmp_path), (0, 3))
     monkeypatch.chdir(tmp_path)
     assert main(["store", *command, "--store", str(tmp_path)]) == 1
     assert said in capsys.readouterr().err

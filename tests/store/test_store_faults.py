@@ -29,15 +29,16 @@ from inlay.client.connection import Connection
 from inlay.errors import ConfigError
 from inlay.execution.runner import GATHER_ROWS
 from inlay.functions.classify import EMBED_TEMPLATES
-from inlay.store import shelf as shelf_module
+from inlay.store import result_set as result_set_module
 from inlay.store.folder import open_folder
 from inlay.store.keys import input_keys
-from inlay.store.parts import DamagedPart, write_part
-from inlay.store.shelf import QUARANTINE, Shelf
+from inlay.store.part_writer import write_part
+from inlay.store.parts import DamagedPart
+from inlay.store.result_set import QUARANTINE, ResultSet
 
 TEXTS = [f"text {i}" for i in range(300)]
 CALL = "{'kind': try_ai_classify(a, ['bug', 'praise']), 'vector': ai_embed(a)}"
-SHELVES = ("ai_classify-*", "vectors-*")
+RESULT_SETS = ("ai_classify-*", "vectors-*")
 
 Opened = Callable[..., Connection]
 
@@ -96,13 +97,13 @@ def truth(full: tuple[Path, list[Any]]) -> list[Any]:
     return full[1]
 
 
-def parts_in(folder: Path, shelf: str = "*") -> list[Path]:
-    return sorted(folder.glob(f"results/{shelf}/*.parquet"))
+def parts_in(folder: Path, result_set: str = "*") -> list[Path]:
+    return sorted(folder.glob(f"results/{result_set}/*.parquet"))
 
 
-def biggest_part(folder: Path, shelf: str) -> Path:
-    """The one with the rows: a shelf also has a part without any, so that SQL always finds a file."""
-    return max(parts_in(folder, shelf), key=lambda path: path.stat().st_size)
+def biggest_part(folder: Path, result_set: str) -> Path:
+    """The one with the rows: a result set also has a part without any, so that SQL always finds a file."""
+    return max(parts_in(folder, result_set), key=lambda path: path.stat().st_size)
 
 
 def quarantined(folder: Path) -> list[str]:
@@ -122,26 +123,28 @@ def everything_is_known(con: Connection, truth: list[Any]) -> bool:
 # -- damaged files
 
 
-@pytest.mark.parametrize("shelf", SHELVES)
+@pytest.mark.parametrize("result_set", RESULT_SETS)
 @pytest.mark.parametrize("left", ["nothing", "half", "all but one byte"])
 def test_a_truncated_part_is_set_aside_and_made_again(
-    opened: Opened, store: Path, truth: list[Any], shelf: str, left: str
+    opened: Opened, store: Path, truth: list[Any], result_set: str, left: str
 ) -> None:
-    part = biggest_part(store, shelf)
+    part = biggest_part(store, result_set)
     content = part.read_bytes()
     part.write_bytes(content[: {"nothing": 0, "half": len(content) // 2, "all but one byte": len(content) - 1}[left]])
     assert said(ask(opened())) == truth
-    assert quarantined(store) == [part.name] or shelf == "vectors-*"  # answers hide the vectors, but for ai_embed's
+    assert (
+        quarantined(store) == [part.name] or result_set == "vectors-*"
+    )  # answers hide the vectors, but for ai_embed's
     assert everything_is_known(opened(), truth)
 
 
-@pytest.mark.parametrize("shelf", SHELVES)
+@pytest.mark.parametrize("result_set", RESULT_SETS)
 @pytest.mark.parametrize("seed", range(20))
 def test_a_flipped_byte_never_gives_a_wrong_answer(
-    opened: Opened, store: Path, truth: list[Any], shelf: str, seed: int
+    opened: Opened, store: Path, truth: list[Any], result_set: str, seed: int
 ) -> None:
-    rng = random.Random(f"{shelf} {seed}")
-    part = biggest_part(store, shelf)
+    rng = random.Random(f"{result_set} {seed}")
+    part = biggest_part(store, result_set)
     content = bytearray(part.read_bytes())
     # Most of a part is plain data; half of the flips go where the file describes itself.
     at = rng.randrange(len(content)) if seed % 2 else len(content) - 1 - rng.randrange(2_500)
@@ -174,19 +177,19 @@ def test_no_flip_of_any_byte_of_a_part_gives_a_wrong_row(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, flip: int, large: bool
 ) -> None:
     if large:  # looked through before any key is kept
-        monkeypatch.setattr(shelf_module, "_GLANCE_ROWS", 0)
+        monkeypatch.setattr(result_set_module, "_GLANCE_ROWS", 0)
     table = small_tables()[kind]
     keys = input_keys([[f"text {i}" for i in range(5)]])
     folder = open_folder(str(tmp_path))
-    shelf = Shelf(folder, "5" * 64, {}, {}, writable=True)
-    shelf.publish(keys, table)
+    result_set = ResultSet(folder, "5" * 64, {}, {}, writable=True)
+    result_set.publish(keys, table)
     (part,) = tmp_path.glob("*.parquet")
     whole = part.read_bytes()
     rows = table.to_pylist()
     found = 0
     for at in range(len(whole)):
         part.write_bytes(whole[:at] + bytes([whole[at] ^ flip]) + whole[at + 1 :])
-        reader = Shelf(folder, "5" * 64, {}, {})
+        reader = ResultSet(folder, "5" * 64, {}, {})
         reader.refresh()
         positions, known = reader.find(keys, table.column_names)
         if known is not None:
@@ -201,14 +204,14 @@ def test_a_part_of_another_signature_is_set_aside(opened: Opened, store: Path, t
     other = {"models": {"fake": {"source": "fake:embed", "backend": "fake", "max_tokens": 3}}}
     ask(opened(**other))
     moved = []
-    for shelf in SHELVES:
-        # Each model's results come to stand on the other's shelf, and its own are gone.
-        one, two = (biggest_part(store, path.name) for path in store.glob(f"results/{shelf}"))
+    for result_set in RESULT_SETS:
+        # Each model's results come to stand on the other's result set, and its own are gone.
+        one, two = (biggest_part(store, path.name) for path in store.glob(f"results/{result_set}"))
         one.rename(two.parent / one.name)
         two.rename(one.parent / two.name)
         moved += [one.name, two.name]
     assert said(ask(opened())) == truth
-    assert len(set(quarantined(store))) == len(SHELVES)
+    assert len(set(quarantined(store))) == len(RESULT_SETS)
     assert set(quarantined(store)) < set(moved)
     for path in store.glob(f"results/*/{QUARANTINE}/*"):
         assert path.parent.parent.name not in (part.parent.name for part in store.rglob(path.name) if part != path)
@@ -248,12 +251,12 @@ def test_read_only_leaves_a_damaged_part_where_it_is(opened: Opened, store: Path
 # -- files that go while a process runs
 
 
-@pytest.mark.parametrize("gone", ["parts", "shelves"])
+@pytest.mark.parametrize("gone", ["parts", "result sets"])
 def test_what_is_deleted_between_statements_is_made_again(
     opened: Opened, store: Path, truth: list[Any], gone: str
 ) -> None:
     con = opened()
-    # The index of every shelf is loaded, and some of the rows are read.
+    # The index of every result set is loaded, and some of the rows are read.
     assert said(ask(con, TEXTS[:3])) == truth[:3]
     if gone == "parts":
         for part in parts_in(store):
@@ -271,13 +274,13 @@ def test_a_part_that_goes_after_it_was_found_is_unknown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, large: bool
 ) -> None:
     if large:
-        monkeypatch.setattr(shelf_module, "_GLANCE_ROWS", 0)
+        monkeypatch.setattr(result_set_module, "_GLANCE_ROWS", 0)
     texts = [f"text {i}" for i in range(60)]
     keys = input_keys([texts])
-    writer = Shelf(open_folder(str(tmp_path)), "5" * 64, {}, {}, writable=True)
+    writer = ResultSet(open_folder(str(tmp_path)), "5" * 64, {}, {}, writable=True)
     for start in range(0, 60, 20):
         writer.publish(keys[start : start + 20], pa.table({"value": texts[start : start + 20]}))
-    reader = Shelf(open_folder(str(tmp_path)), "5" * 64, {}, {})
+    reader = ResultSet(open_folder(str(tmp_path)), "5" * 64, {}, {})
     reader.refresh(1)
     assert len(reader) == 60
     first = sorted(tmp_path.glob("*.parquet"))[0]
@@ -297,7 +300,7 @@ def test_many_damaged_parts_cost_their_own_rows_alone(tmp_path: Path) -> None:
     texts = [f"text {i}" for i in range(100)]
     keys = input_keys([texts])
     folder = open_folder(str(tmp_path))
-    writer = Shelf(folder, "5" * 64, {}, {}, writable=True)
+    writer = ResultSet(folder, "5" * 64, {}, {}, writable=True)
     for start in range(0, 100, 10):
         writer.publish(keys[start : start + 10], pa.table({"value": texts[start : start + 10]}), known_here=False)
     damaged = sorted(tmp_path.glob("*.parquet"))[::2]
@@ -320,22 +323,22 @@ def test_rows_that_moved_into_another_part_are_found_there(
 ) -> None:
     """What a compaction does while another process reads: one part comes for several, and then those go."""
     if large:
-        monkeypatch.setattr(shelf_module, "_GLANCE_ROWS", 0)
+        monkeypatch.setattr(result_set_module, "_GLANCE_ROWS", 0)
     texts = [f"text {i}" for i in range(60)]
     keys = input_keys([texts])
     folder = open_folder(str(tmp_path))
-    writer = Shelf(folder, "5" * 64, {}, {}, writable=True)
+    writer = ResultSet(folder, "5" * 64, {}, {}, writable=True)
     for start in range(0, 60, 20):
         writer.publish(keys[start : start + 20], pa.table({"value": texts[start : start + 20]}))
     old = sorted(tmp_path.glob("*.parquet"))
-    reader = Shelf(folder, "5" * 64, {}, {})
+    reader = ResultSet(folder, "5" * 64, {}, {})
     reader.refresh(1)
     table = pa.concat_tables([pq.read_table(path).replace_schema_metadata(None) for path in old])
     write_part(folder, table, "5" * 64, replaces=[path.name for path in old])
     for path in old:
         path.unlink()
     reader.find(keys)  # comes upon a part that is gone, and reads the folder anew
-    for each in (reader, Shelf(folder, "5" * 64, {}, {})):
+    for each in (reader, ResultSet(folder, "5" * 64, {}, {})):
         each.refresh(2)
         positions, found = each.find(keys)
         assert found is not None
@@ -410,7 +413,7 @@ def test_a_store_that_turns_unwritable_costs_no_answer(
     opened: Opened, tmp_path: Path, truth: list[Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     con = opened()
-    # A file stands where the folder of the shelves would: nothing can be written below it, by root neither.
+    # A file stands where the folder of the result sets would: nothing can be written below it, by root neither.
     (tmp_path / "store" / "results").write_text("")
     # Computed anew each time: the last bit of a score hangs on which rows stand beside it.
     assert rounded(said(ask(con))) == rounded(truth)
@@ -481,8 +484,8 @@ def test_two_processes_that_infer_the_same_are_both_right(tmp_path: Path, true_d
     assert [digest for digest, _ in results] == [true_digest, true_digest]
     third = "print(answers(inlay.connect(model='fake', store=sys.argv[1]), 5_000), CALLS['rows'])"
     assert finish(start(third, store)) == ([true_digest, "0"], "")
-    for shelf in SHELVES:
-        stored = [key for part in parts_in(store, shelf) for key in pq.read_table(part)["key"].to_pylist()]
+    for result_set in RESULT_SETS:
+        stored = [key for part in parts_in(store, result_set) for key in pq.read_table(part)["key"].to_pylist()]
         assert set(input_keys([[f"text {i}" for i in range(5_000)]])) <= set(stored)
 
 
@@ -561,9 +564,9 @@ def test_a_killed_run_loses_no_more_than_was_in_flight(tmp_path: Path) -> None:
 def test_a_part_that_could_not_be_read_for_a_moment_is_not_quarantined(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shelf = Shelf(open_folder(str(tmp_path)), "s" * 64, {}, {}, writable=True)
-    shelf.publish([b"k" * 32], pa.table({"value": ["a"]}), known_here=False)
-    reader = Shelf(open_folder(str(tmp_path)), "s" * 64, {}, {}, writable=True)
+    result_set = ResultSet(open_folder(str(tmp_path)), "s" * 64, {}, {}, writable=True)
+    result_set.publish([b"k" * 32], pa.table({"value": ["a"]}), known_here=False)
+    reader = ResultSet(open_folder(str(tmp_path)), "s" * 64, {}, {}, writable=True)
     failing = OSError("the network is down")
 
     def read_group(*_: Any, **__: Any) -> Any:
@@ -571,9 +574,9 @@ def test_a_part_that_could_not_be_read_for_a_moment_is_not_quarantined(
 
     reader.refresh()
     with monkeypatch.context() as patched:
-        patched.setattr("inlay.store.shelf.read_groups", read_group)
+        patched.setattr("inlay.store.result_set.read_groups", read_group)
         assert reader.find([b"k" * 32])[1] is None
     assert len(list(tmp_path.glob("*.parquet"))) == 1 and not (tmp_path / "quarantine").exists()
-    later = Shelf(open_folder(str(tmp_path)), "s" * 64, {}, {}, writable=True)
+    later = ResultSet(open_folder(str(tmp_path)), "s" * 64, {}, {}, writable=True)
     later.refresh()
     assert later.find([b"k" * 32])[1]["value"].to_pylist() == ["a"]

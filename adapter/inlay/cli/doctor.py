@@ -113,7 +113,7 @@ def _store(settings: Settings) -> Check:
     try:
         # Looking must not make a folder.
         store = Store(settings.store, "read-only")
-        found = f"{len(store.shelves()):,} kinds of answers"
+        found = f"{len(store.result_sets()):,} kinds of answers"
     except (InlayError, OSError) as error:
         return Check("store", "✗", str(error))
     return Check("store", "✓", f"{settings.store}, {settings.store_mode}, {found}")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from inlay.store.care.compact import Compacted
     from inlay.store.care.gc import Plan
     from inlay.store.care.survey import Wanted
-    from inlay.store.care.verify import ShelfReport
+    from inlay.store.care.verify import ResultSetReport
     from inlay.store.folder import Folder
 
 _HOURS = {"m": 1 / 60, "h": 1.0, "d": 24.0, "w": 168.0}
@@ -92,26 +92,27 @@ def _address_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @_address_options
 def list_store(address: _Address) -> None:
     """One line per kind of question that the store has answers to."""
-    from inlay.store.care.gc import shelf_bytes
+    from inlay.store.care.gc import result_set_bytes
     from inlay.store.care.survey import survey
 
     rows: list[list[Any]] = []
     n_rows = n_parts = n_bytes = n_replaced = n_aside = 0
     with _telling():
-        for shelf in survey(address.folder(), address.wanted()):
-            live = shelf.live()
+        for result_set in survey(address.folder(), address.wanted()):
+            live = result_set.live()
             own = sum(part.part.rows for part in live)
-            taken = shelf_bytes(shelf)
-            created = str((shelf.manifest or {}).get("created_at", shelf.manifest_error)).replace("+00:00", "Z")
-            signed = shelf.name.rpartition("-")[2][:12]
-            rows.append([shelf.function, signed, shelf.model, own, len(live), _megabytes(taken), created])
+            taken = result_set_bytes(result_set)
+            created = (result_set.manifest or {}).get("created_at", result_set.manifest_error)
+            signed = result_set.name.rpartition("-")[2][:12]
+            values = [result_set.function, signed, result_set.model, own, len(live), _megabytes(taken)]
+            rows.append([*values, str(created).replace("+00:00", "Z")])
             n_rows, n_parts, n_bytes = n_rows + own, n_parts + len(live), n_bytes + taken
-            n_replaced += len(shelf.parts) - len(live)
-            n_aside += len(shelf.quarantined) + len(shelf.damaged)
+            n_replaced += len(result_set.parts) - len(live)
+            n_aside += len(result_set.quarantined) + len(result_set.damaged)
     if rows:
         titles = ["function", "signature", "model", "rows", "parts", "MB", "created"]
         output.table(Table(titles, rows, numbers=(3, 4, 5)))
-    line = f"{_n(len(rows), 'shelf', 'shelves')}, {n_rows:,} rows, {_n(n_parts, 'part')}, {_megabytes(n_bytes)} MB"
+    line = f"{_n(len(rows), 'result set')}, {n_rows:,} rows, {_n(n_parts, 'part')}, {_megabytes(n_bytes)} MB"
     if n_replaced:
         line += f"; {_n(n_replaced, 'part')} more that compaction replaced"
     if n_aside:
@@ -136,10 +137,10 @@ def verify(address: _Address, quarantine: bool) -> int:
                 title = f"{CALLS}: {_n(report.parts, 'file')}"
             output.tree(title, _findings(report), "✗" if report.findings else "✓")
             reports.append(report)
-    shelves = [report for report in reports if report.name != CALLS]
+    result_sets = [report for report in reports if report.name != CALLS]
     output.sentence(
-        f"Checked: {_n(len(shelves), 'shelf', 'shelves')}, {_n(sum(each.parts for each in shelves), 'whole part')}, "
-        f"{sum(each.rows for each in shelves):,} rows, {_megabytes(sum(each.bytes for each in shelves))} "
+        f"Checked: {_n(len(result_sets), 'result set')}, {_n(sum(each.parts for each in result_sets), 'whole part')}, "
+        f"{sum(each.rows for each in result_sets):,} rows, {_megabytes(sum(each.bytes for each in result_sets))} "
         "MB read: signatures from their questions, names from bytes, every page against its checksum; "
         f"{sum(each.derived for each in reports):,} keys from their inputs."
     )
@@ -152,14 +153,14 @@ def verify(address: _Address, quarantine: bool) -> int:
     return 1 if wrong else 0
 
 
-def _findings(report: ShelfReport) -> Iterator[str]:
+def _findings(report: ResultSetReport) -> Iterator[str]:
     for name, reason in report.findings:
         yield f"{name}: {reason}" if name else reason
         if name in report.set_aside:
             yield "set aside in quarantine/: its rows will be inferred again when they are asked for"
 
 
-def _remarks(report: ShelfReport) -> str:
+def _remarks(report: ResultSetReport) -> str:
     remarks = []
     if report.twice:
         remarks.append(f"{report.twice:,} of them with a key that another row has (harmless)")
@@ -200,7 +201,7 @@ def gc(
             delete(folder, plan)
     total = (
         f"{_n(len(plan.files), 'file')}, {plan.rows:,} rows, {_megabytes(plan.bytes)} of "
-        f"{_megabytes(plan.total_bytes)} MB, {_n(len(plan.empty), 'shelf', 'shelves')}"
+        f"{_megabytes(plan.total_bytes)} MB, {_n(len(plan.empty), 'result set')}"
     )
     if yes:
         output.sentence(f"Deleted: {total}.")
@@ -214,13 +215,13 @@ def gc(
 
 
 def _show_plan(plan: Plan, grace: str) -> None:
-    for shelf in sorted({file.shelf for file in plan.files} | set(plan.empty)):
-        files = [file for file in plan.files if file.shelf == shelf]
-        last = ", and the shelf, which is empty then" if shelf in plan.empty else ""
+    for result_set in sorted({file.result_set for file in plan.files} | set(plan.empty)):
+        files = [file for file in plan.files if file.result_set == result_set]
+        last = ", and the result set, which is empty then" if result_set in plan.empty else ""
         n_rows, n_bytes = sum(file.rows for file in files), sum(file.bytes for file in files)
-        output.sentence(f"{shelf}: {_n(len(files), 'file')}, {n_rows:,} rows, {_megabytes(n_bytes)} MB{last}")
-    for (shelf, name), why in plan.kept.items():
-        output.sentence(f"kept: {shelf}/{name}: {why}")
+        output.sentence(f"{result_set}: {_n(len(files), 'file')}, {n_rows:,} rows, {_megabytes(n_bytes)} MB{last}")
+    for (result_set, name), why in plan.kept.items():
+        output.sentence(f"kept: {result_set}/{name}: {why}")
     if plan.waiting:
         output.sentence(
             f"kept: {_n(plan.waiting, 'part')} replaced less than {grace} ago, for readers that are in them"
@@ -236,30 +237,31 @@ def compact(address: _Address, now: bool) -> int:
 
     compacted = []
     with _telling():
-        for shelf in compact_store(address.folder(writing=True), address.wanted(), now=now):
-            _show_compacted(shelf)
-            compacted.append(shelf)
-    merged, made = sum(shelf.merged for shelf in compacted), sum(len(shelf.made) for shelf in compacted)
-    line = (
-        f"{_n(merged, 'part')} merged into {made}, {sum(shelf.deleted for shelf in compacted)} replaced parts deleted."
-    )
-    if waiting := sum(shelf.waiting for shelf in compacted):
+        for report in compact_store(address.folder(writing=True), address.wanted(), now=now):
+            _show_compacted(report)
+            compacted.append(report)
+    merged, published = sum(report.merged for report in compacted), sum(len(report.published) for report in compacted)
+    deleted = sum(report.deleted for report in compacted)
+    line = f"{_n(merged, 'part')} merged into {published}, {deleted} replaced parts deleted."
+    if waiting := sum(report.waiting for report in compacted):
         line += (
             f" {_n(waiting, 'replaced part')} kept for readers that are in them; from an hour on the next "
             "`inlay store compact`, or `inlay store gc --superseded --yes`, deletes them."
         )
     output.sentence(line)
-    return 1 if any(shelf.set_aside or shelf.left for shelf in compacted) else 0
+    return 1 if any(report.set_aside or report.left for report in compacted) else 0
 
 
-def _show_compacted(shelf: Compacted) -> None:
-    if shelf.merged:
-        twice = f", {_n(shelf.duplicates, 'row')} dropped that were there twice" if shelf.duplicates else ""
-        output.sentence(f"{shelf.shelf}: {shelf.merged} parts → {len(shelf.made)}, {shelf.rows:,} rows{twice}")
-    for name, why in shelf.set_aside.items():
-        output.sentence(f"{shelf.shelf}/{name} was set aside in quarantine/: {why}")
-    for name, why in shelf.left:
-        output.sentence(f"{shelf.shelf}/{name}: {why}")
+def _show_compacted(report: Compacted) -> None:
+    if report.merged:
+        twice = f", {_n(report.duplicates, 'row')} dropped that were there twice" if report.duplicates else ""
+        output.sentence(
+            f"{report.result_set}: {report.merged} parts → {len(report.published)}, {report.rows:,} rows{twice}"
+        )
+    for name, why in report.set_aside.items():
+        output.sentence(f"{report.result_set}/{name} was set aside in quarantine/: {why}")
+    for name, why in report.left:
+        output.sentence(f"{report.result_set}/{name}: {why}")
 
 
 @store.command("export")
@@ -289,7 +291,7 @@ def export(address: _Address, target: str) -> int:
     for name, why in sent.left:
         output.sentence(f"left out: {name}: {why}")
     output.sentence(
-        f"{_n(sent.shelves, 'shelf', 'shelves')}, {_n(sent.parts, 'part')}, {sent.rows:,} rows, "
+        f"{_n(sent.result_sets, 'result set')}, {_n(sent.parts, 'part')}, {sent.rows:,} rows, "
         f"{_megabytes(sent.bytes)} MB: {target}"
     )
     return 1 if sent.left else 0
@@ -330,7 +332,7 @@ def import_store(address: _Address, source: str) -> int:
 def _taken_line(taken: Any) -> str:
     return (
         f"New: {_n(taken.parts, 'part')}, {taken.rows:,} rows, {_megabytes(taken.bytes)} MB in "
-        f"{_n(taken.new_shelves, 'new shelf', 'new shelves')} of {taken.shelves}, {_n(taken.calls, 'call')}. "
+        f"{_n(taken.new_result_sets, 'new result set')} of {taken.result_sets}, {_n(taken.calls, 'call')}. "
         f"Here already: {_n(taken.here, 'part')}."
     )
 
@@ -384,5 +386,5 @@ def _megabytes(n_bytes: int) -> str:
     return f"{n_bytes / 1e6:,.1f}" if n_bytes >= 100_000 else f"{n_bytes / 1e6:.3f}"
 
 
-def _n(count: int, one: str, many: str = "") -> str:
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
+def _n(count: int, one: str) -> str:
+    return f"{count:,} {one}{'' if count == 1 else 's'}"

@@ -24,7 +24,7 @@ from inlay.parsing.calls import find_calls, without_texts
 
 _BUILT = "_inlay_built"
 
-Said = Callable[[str], None]
+OnNode = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def _batches(relation: Any) -> Iterator[Any]:
     yield from read(65_536)
 
 
-def run_project(con: Connection, project: Project, functions: Sequence[str], folder: Path, said: Said) -> None:
+def run_project(con: Connection, project: Project, functions: Sequence[str], folder: Path, on_node: OnNode) -> None:
     """Runs every node that calls one of `functions`, and what it is made from, in databases inside `folder`.
 
     Raises ConfigError where something that the project is made from is not in its database yet, and InlayError where
@@ -66,15 +66,15 @@ def run_project(con: Connection, project: Project, functions: Sequence[str], fol
     if databases:
         con.execute(f"USE {_identifier(databases[0])}")
     for node in nodes:
-        _run_node(con, project, node, said)
+        _run_node(con, project, node, on_node)
 
 
-def _run_node(con: Connection, project: Project, node: Node, said: Said) -> None:
+def _run_node(con: Connection, project: Project, node: Node, on_node: OnNode) -> None:
     if node.sql == "":
         return
     set_node(con.duckdb, node.id)
     if node.relation is None:
-        said(node.name)
+        on_node(node.name)
         for _ in _batches(con.sql(str(node.sql))):
             pass
         return
@@ -91,7 +91,7 @@ def _run_node(con: Connection, project: Project, node: Node, said: Said) -> None
         return
     kind = "TABLE" if node.calls_models else "VIEW"
     if node.calls_models:
-        said(node.name)
+        on_node(node.name)
     try:
         con.execute(f"CREATE {kind} {database}.{schema}.{name} AS {node.sql}")
     except duckdb.Error as error:

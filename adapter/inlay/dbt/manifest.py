@@ -66,14 +66,14 @@ def _node(path: Path, entry: Mapping[str, Any], called: Collection[str]) -> Node
     kind, language = entry["resource_type"], entry.get("language", "sql")
     parents = tuple(entry.get("depends_on", {}).get("nodes", ()))
     relation = (entry["database"], entry["schema"], entry.get("alias") or entry.get("identifier") or entry["name"])
-    made = (entry["unique_id"], entry["name"])
+    identity = (entry["unique_id"], entry["name"])
     if kind in ("seed", "source", "snapshot") or (kind == "model" and language != "sql"):
-        return Node(*made, None, relation, (), calls_models=False)
+        return Node(*identity, None, relation, (), calls_models=False)
     if kind not in ("model", "test") or entry.get("config", {}).get("enabled") is False:
         return None
     if kind == "model" and entry.get("config", {}).get("materialized") == "ephemeral":
         # Pasted into its readers by dbt; its parents are theirs.
-        return Node(*made, "", None, parents, calls_models=False)
+        return Node(*identity, "", None, parents, calls_models=False)
     sql = entry.get("compiled_code")
     if sql is None:
         if kind == "test":
@@ -82,4 +82,4 @@ def _node(path: Path, entry: Mapping[str, Any], called: Collection[str]) -> Node
     calls = bool(find_calls(sql, called))
     if kind == "test" and not calls:
         return None
-    return Node(*made, sql, relation if kind == "model" else None, parents, calls_models=calls)
+    return Node(*identity, sql, relation if kind == "model" else None, parents, calls_models=calls)

@@ -20,8 +20,8 @@ from inlay.engine.limits import Limits
 from inlay.engine.question import Question
 from inlay.engine.result_cache import ResultCache
 from inlay.store.inputs import Inputs, with_inputs
+from inlay.store.result_set import ResultSet
 from inlay.store.results import Store
-from inlay.store.shelf import Shelf
 
 OnProgress = Callable[[float, int], None]
 """on_progress(share, tokens): a further share of what had to be computed is done, for so many tokens."""
@@ -91,10 +91,10 @@ class Work:
         if self.on_progress is not None:
             self.on_progress(share, tokens)
 
-    def shelf(self, question: Question) -> Shelf | None:
+    def result_set(self, question: Question) -> ResultSet | None:
         if self.store is None:
             return None
-        return self.store.shelf(question.name, question.signature, question.parts, question.about)
+        return self.store.result_set(question.name, question.signature, question.parts, question.about)
 
 
 @dataclass
@@ -130,8 +130,8 @@ class _Resolving:
         self.question = question
         self.inputs = inputs
         self.work = work
-        self.shelf = work.shelf(question)
-        self.kept_in = self.shelf if keep else None
+        self.result_set = work.result_set(question)
+        self.kept_in = self.result_set if keep else None
         self.gathered: Gathered = question.answers.gather(len(inputs))
         self.known = np.ones(len(inputs), dtype=np.bool_)
         self.pending = np.zeros(len(inputs), dtype=np.bool_)
@@ -183,10 +183,10 @@ class _Resolving:
 
     def from_store(self, places: Ints) -> Ints:
         """The same of the store."""
-        if self.shelf is None or not len(places):
+        if self.result_set is None or not len(places):
             return places
-        self.shelf.refresh(self.work.owner)
-        at, table = self.shelf.find(self.inputs.keys[places], self.question.answers.columns)
+        self.result_set.refresh(self.work.owner)
+        at, table = self.result_set.find(self.inputs.keys[places], self.question.answers.columns)
         if table is None:
             return places
         self.gathered.put(places[at], self.question.answers.from_table(table))

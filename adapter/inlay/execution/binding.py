@@ -66,16 +66,16 @@ class BoundCall:
         return Question(self.spec.name, self.model, parts, Table(answer_schema(self.spec)))
 
     def record(self, store: Store) -> None:
-        """Says in the store which shelf answers this call, so that it can be looked up without Python. As it is
-        written: two ways to write one call are two files that lead to one shelf."""
+        """Says in the store which result set answers this call, so that it can be looked up without Python. As it is
+        written: two ways to write one call are two files that lead to one result set."""
         question = self.question
         stored = self.bound.basis is not None
         schema = answer_schema(self.spec) if stored else pa.schema([("value", pa.list_(pa.float32()))])
-        shelf = store.shelf(question.name, question.signature, question.parts, question.about)
+        result_set = store.result_set(question.name, question.signature, question.parts, question.about)
         try:
-            shelf.make_readable(schema)
+            result_set.make_readable(schema)
             structure = read_schema(self.spec.name, self.call.labels).structure if self.spec.typed else None
-            record_call(store.folder, self.text, shelf.name, schema.names, self.model.name, structure)
+            record_call(store.folder, self.text, result_set.name, schema.names, self.model.name, structure)
         except (OSError, pa.ArrowException) as error:
             store.failed(error, 0)
 

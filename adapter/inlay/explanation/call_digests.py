@@ -39,9 +39,9 @@ def configured_model(session: Session, call: CallText) -> str:
     bracket = next(i for i, word in enumerate(tokens) if word.text == "(")
     inside = tokens[bracket + 1 : closing(tokens, bracket)]
     for first, last in split(inside):
-        said = [word.text for word in inside[first:last]]
-        if len(said) == 3 and said[0].lower() == "model" and said[1] in (":=", "=>") and said[2].startswith("'"):
-            return said[2][1:-1].replace("''", "'")
+        parts = [word.text for word in inside[first:last]]
+        if len(parts) == 3 and parts[0].lower() == "model" and parts[1] in (":=", "=>") and parts[2].startswith("'"):
+            return parts[2][1:-1].replace("''", "'")
     return session.binding.default_model(called_specs(session)[call.function])
 
 
@@ -49,7 +49,7 @@ def calls_digest(session: Session, sql: str) -> str:
     """Changes when a call in the statement, or the model behind it, does; not with anything else in the statement, nor
     with white space and comments."""
     specs = called_specs(session)
-    said = []
+    described = []
     calls = find_calls(sql, specs)
     while calls:
         call = calls.pop()
@@ -63,8 +63,8 @@ def calls_digest(session: Session, sql: str) -> str:
             model = [ref.fingerprint, ref.dtype, ref.too_long, list(ref.prompts), ref.template]
         except InlayError:
             model = [name]  # the call itself will say what is wrong
-        said.append([" ".join(word.text for word in tokens), configured, model])
-    return hashlib.sha256(json.dumps(sorted(said, key=str), default=str, sort_keys=True).encode()).hexdigest()
+        described.append([" ".join(word.text for word in tokens), configured, model])
+    return hashlib.sha256(json.dumps(sorted(described, key=str), default=str, sort_keys=True).encode()).hexdigest()
 
 
 def built_with(session: Session, relation: str, digest: str | None) -> str | None:

@@ -62,7 +62,7 @@ def _columns(sql: str) -> dict[str, set[int]]:
         return {}
     if not isinstance(statement, exp.Query):
         return {}
-    found: dict[str, set[int]] = {}
+    calls_by_column: dict[str, set[int]] = {}
     for column in statement.named_selects:
         if column in ("", "*"):
             continue
@@ -70,14 +70,14 @@ def _columns(sql: str) -> dict[str, set[int]]:
             node = lineage(column, sql, schema={}, dialect="duckdb")
         except (SqlglotError, ValueError, KeyError):
             continue
-        found[column] = {
+        calls_by_column[column] = {
             int(named[1])
             for step in node.walk()
             if not isinstance(step.expression, exp.Query)  # a whole source, of which the column is not a part
             for call in step.expression.find_all(exp.Anonymous)
             if (named := re.fullmatch(r"_inlay_call_(\d+)", call.name, re.I))
         }
-    return found
+    return calls_by_column
 
 
 def _said(session: Session, call: CallText) -> str:

@@ -136,8 +136,8 @@ def label_vectors(labels: Labels, template: str | None, ask: Ask) -> Floats:
     has a description the mean of that and the description's vector."""
     templates = (template,) if template else EMBED_TEMPLATES
     names = [spelled_out(name) for name in labels.names]
-    told = [text for text in labels.descriptions if text]
-    rows = ask.fixed([each.replace("{label}", name) for each in templates for name in names] + told)
+    descriptions = [text for text in labels.descriptions if text]
+    rows = ask.fixed([each.replace("{label}", name) for each in templates for name in names] + descriptions)
     vectors = _unit(rows[: len(templates) * len(names)].reshape(len(templates), len(names), -1).sum(axis=0))
     described = [i for i, text in enumerate(labels.descriptions) if text]
     vectors[described] = _unit(vectors[described] + rows[len(templates) * len(names) :])

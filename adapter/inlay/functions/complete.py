@@ -20,7 +20,7 @@ def bind(call: Call) -> Bound:
     instruction = call_instruction(call, system, schema, whole=schema is not None)
 
     def answer(inputs: Inputs, ask: Ask) -> Answers:
-        found = ask.complete(instruction, prompts("{text}", inputs))
-        return Answers(found.rows, found.errors, found.known)
+        replies = ask.complete(instruction, prompts("{text}", inputs))
+        return Answers(replies.rows, replies.errors, replies.known)
 
     return Bound(answer, {"version": 1, "instruction": asdict(instruction)})

@@ -9,12 +9,12 @@ from typing import Any, Protocol, cast
 
 import numpy as np
 
-from inlay.arrays import Bools, Floats, Ints
+from inlay.arrays import Bools, Floats, Ids, Ints
 from inlay.backends.base import Choices, Instruction
 from inlay.engine.question import Question, numbers_question, replies_question
 from inlay.engine.resolve import Resolved, Usage, Work, resolve
 from inlay.errors import CannotServeError, ConfigError
-from inlay.functions.cascade.guarantee import Certificate, Ids
+from inlay.functions.cascade.guarantee import Certificate
 from inlay.models.ref import ModelRef
 from inlay.store.inputs import Inputs, text_inputs
 from inlay.types import Capability
@@ -107,11 +107,11 @@ class Ask:
 
     def vectors(self, texts: Inputs, purpose: str = "document") -> Resolved:
         """Unit-length vectors. purpose: 'document' or 'query', where the model has a prompt for it."""
-        found = self.raw_vectors(texts, purpose, keep=self.work.keep_numbers)
+        outcome = self.raw_vectors(texts, purpose, keep=self.work.keep_numbers)
         if not self.model.normalized:
-            norms = np.linalg.norm(found.rows, axis=1, keepdims=True)
-            found.rows = found.rows / np.maximum(norms, np.float32(1e-12))
-        return found
+            norms = np.linalg.norm(outcome.rows, axis=1, keepdims=True)
+            outcome.rows = outcome.rows / np.maximum(norms, np.float32(1e-12))
+        return outcome
 
     def raw_vectors(self, texts: Inputs, purpose: str, *, keep: bool = True) -> Resolved:
         """Vectors as the model gives them, which is what ai_embed answers: always stored where there is a store."""
@@ -133,18 +133,18 @@ class Ask:
 
     def fixed(self, texts: list[str], purpose: str = "query") -> Floats:
         """Vectors of the call's own texts (labels): these must not fail."""
-        found = self.vectors(_own_texts(tuple(texts)), purpose)
-        for place, reason in found.errors.items():
+        outcome = self.vectors(_own_texts(tuple(texts)), purpose)
+        for place, reason in outcome.errors.items():
             if reason != PENDING:
                 raise ConfigError(f"label {texts[place]!r} cannot be read by model {self.model.name!r}: {reason}.")
             self.is_pending = True
-        return cast("Floats", found.rows)
+        return cast("Floats", outcome.rows)
 
     def _resolved(self, question: Question, inputs: Inputs, keep: bool) -> Resolved:
-        found = resolve(question, inputs, self.work, keep=keep)
-        self.usage.add(found.usage)
-        found.errors.update(dict.fromkeys(np.flatnonzero(found.pending).tolist(), PENDING))
-        return found
+        outcome = resolve(question, inputs, self.work, keep=keep)
+        self.usage.add(outcome.usage)
+        outcome.errors.update(dict.fromkeys(np.flatnonzero(outcome.pending).tolist(), PENDING))
+        return outcome
 
 
 @lru_cache(maxsize=64)

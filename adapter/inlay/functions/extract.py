@@ -27,13 +27,13 @@ def bind(call: Call) -> Bound:
     instruction = call_instruction(call, f"{file.system}\n\n{more}" if more else file.system, schema.text)
 
     def answer(inputs: Inputs, ask: Ask) -> Answers:
-        found = ask.complete(instruction, prompts(user, inputs))
-        return Answers(found.rows, found.errors, found.known)
+        replies = ask.complete(instruction, prompts(user, inputs))
+        return Answers(replies.rows, replies.errors, replies.known)
 
     return Bound(answer, {"version": 1, "user": user, "instruction": asdict(instruction)})
 
 
 def _fields(schema: ReplySchema) -> str:
     """The questions, one a line; where there are none, the schema's own words."""
-    asked = "\n".join(f"- {name}: {' '.join(question.split())}" for name, question in schema.questions)
-    return f"{asked}\n\nJSON Schema: {schema.text}" if asked else f"JSON Schema: {schema.text}"
+    questions = "\n".join(f"- {name}: {' '.join(question.split())}" for name, question in schema.questions)
+    return f"{questions}\n\nJSON Schema: {schema.text}" if questions else f"JSON Schema: {schema.text}"

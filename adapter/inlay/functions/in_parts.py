@@ -71,8 +71,10 @@ def reply_to_all(
             if not mine:
                 continue
             room = _room(templates, instruction, ask, None)
-            said = instruction if last else replace(instruction, max_tokens=_notes_tokens(instruction, room))
-            found = ask.complete(said, _prompts(open_groups, mine, templates, last=last))
+            step_instruction = (
+                instruction if last else replace(instruction, max_tokens=_notes_tokens(instruction, room))
+            )
+            found = ask.complete(step_instruction, _prompts(open_groups, mine, templates, last=last))
             replies: dict[int, list[str]] = {}
             for at, (i, _) in enumerate(mine):
                 known[i] &= bool(found.known[at])
@@ -166,7 +168,7 @@ def _border_near(text: str, place: int) -> int:
     """The last end of a paragraph, else of a sentence, else of a word, in the second half of what comes before a place;
     the place itself where there is none."""
     for border in _BORDERS:
-        ends = [found.end() for found in border.finditer(text, place // 2, place)]
+        ends = [match.end() for match in border.finditer(text, place // 2, place)]
         if ends and ends[-1] < len(text):
             return ends[-1]
     return place

@@ -84,8 +84,8 @@ def replies_of_schema(
     """(value of each reply, None where it failed; why; what was known)."""
     instruction = Instruction(system, max_tokens=max_tokens, schema=json.dumps(schema, ensure_ascii=False))
     seconds = texts.values(1) if len(texts.columns) > 1 else None
-    found = ask.complete(instruction, prompts(user, texts.column(0), seconds))
-    return [None if reply is None else json.loads(reply) for reply in found.rows], found.errors, found.known
+    replies = ask.complete(instruction, prompts(user, texts.column(0), seconds))
+    return [None if reply is None else json.loads(reply) for reply in replies.rows], replies.errors, replies.known
 
 
 def yes_scores(judged: Judged) -> Floats:

@@ -52,18 +52,18 @@ def _bind(call: Call, value_of: ValueOf, by_rules: ByRules) -> Bound:
         return Bound(answer_by_rules, {"version": 1, "rules": VERSION, "categories": list(known)})
     categories = _categories(call)
     proven = tuple(name for name in CATEGORIES if name in categories)
-    asked = tuple(name for name in categories if name not in CATEGORIES)
+    by_model = tuple(name for name in categories if name not in CATEGORIES)
     language_model(call)
-    if not asked:
+    if not by_model:
         raise ConfigError(
             f"{call.function}: the rules find {', '.join(proven)} without a model. Leave model out, or give categories "
             "that only a language model finds: categories := ['name', 'address', 'email']."
         )
     file = prompt_file("ai_detect_pii")
-    user = file.user_with(categories=", ".join(asked))
+    user = file.user_with(categories=", ".join(by_model))
     piece = {
         "type": "object",
-        "properties": {"category": {"enum": list(asked)}, "text": {"type": "string", "minLength": 1}},
+        "properties": {"category": {"enum": list(by_model)}, "text": {"type": "string", "minLength": 1}},
         "required": ["category", "text"],
         "additionalProperties": False,
     }

@@ -44,13 +44,13 @@ class PromptFile:
 @cache
 def prompt_files(function: str) -> Mapping[str, PromptFile]:
     """By situation; '' is the ordinary one."""
-    said = tomllib.loads((FOLDER / f"{function}.toml").read_text(encoding="utf-8"))
-    found = {"": PromptFile(function, said["version"], said["system"].strip(), said["user"].strip())}
-    for situation, other in said.items():
+    document = tomllib.loads((FOLDER / f"{function}.toml").read_text(encoding="utf-8"))
+    files = {"": PromptFile(function, document["version"], document["system"].strip(), document["user"].strip())}
+    for situation, other in document.items():
         if isinstance(other, dict):
-            system = other.get("system", said["system"]).strip()
-            found[situation] = PromptFile(f"{function}.{situation}", said["version"], system, other["user"].strip())
-    return found
+            system = other.get("system", document["system"]).strip()
+            files[situation] = PromptFile(f"{function}.{situation}", document["version"], system, other["user"].strip())
+    return files
 
 
 def prompt_file(function: str, situation: str = "") -> PromptFile:
@@ -69,12 +69,12 @@ def prompt_text(function: str) -> str:
 
 
 def _with_values(template: str, values: Mapping[str, str]) -> str:
-    made = []
+    pieces = []
     for literal, name, _, _ in Formatter().parse(template):
-        made.append(_escaped(literal))
+        pieces.append(_escaped(literal))
         if name is not None:
-            made.append(f"{{{name}}}" if name in _OF_A_ROW else _escaped(values[name]))
-    return "".join(made)
+            pieces.append(f"{{{name}}}" if name in _OF_A_ROW else _escaped(values[name]))
+    return "".join(pieces)
 
 
 def _escaped(text: str) -> str:

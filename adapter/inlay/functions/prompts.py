@@ -18,11 +18,11 @@ def prompts(template: str, texts: Inputs, pairs: Sequence[str | None] | None = N
     """One prompt for each text, which may have a second one beside it. template: see backends/base.py: filled."""
     seconds = [None] * len(texts) if pairs is None else pairs
     tags = [digest[:4].tobytes().hex() for digest in texts.digests[0]]
-    made = [
+    filled_in = [
         filled(template, text, second, tag) for text, second, tag in zip(texts.values(), seconds, tags, strict=True)
     ]
     before, after = (
         inputs_of([pa.array(part, type=pa.string())], [TEXT])
-        for part in ([prompt.before for prompt in made], [prompt.after for prompt in made])
+        for part in ([prompt.before for prompt in filled_in], [prompt.after for prompt in filled_in])
     )
     return beside(before, texts, after)

@@ -28,7 +28,7 @@ def _bind(call: Call, **values: str) -> Bound:
 
     def answer(inputs: Inputs, ask: Ask) -> Answers:
         seconds = inputs.values(1) if len(inputs.columns) > 1 else None
-        found = ask.complete(instruction, prompts(user, inputs.column(0), seconds))
-        return Answers([text if text is None else text.strip() for text in found.rows], found.errors, found.known)
+        replies = ask.complete(instruction, prompts(user, inputs.column(0), seconds))
+        return Answers([text if text is None else text.strip() for text in replies.rows], replies.errors, replies.known)
 
     return Bound(answer, {"version": 1, "user": user, "instruction": asdict(instruction)})

@@ -67,8 +67,8 @@ def _by_reply(call: Call) -> Bound:
     return Bound(answer, {"version": 1, "prompt": {"system": file.system, "user": user}})
 
 
-def _from_cosines(found: Floats) -> Floats:
-    return np.asarray((1 + found) / 2, dtype=np.float32)
+def _from_cosines(cosine: Floats) -> Floats:
+    return np.asarray((1 + cosine) / 2, dtype=np.float32)
 
 
 def statement_cosines(pairs: Inputs, ask: Ask) -> tuple[Floats, dict[int, str], Bools]:

@@ -89,10 +89,10 @@ class FunctionSpec:
 def named_options(spec: FunctionSpec, given: Any) -> dict[str, Any]:
     """Options by name, from the struct or map that stood last. Through a macro, what a bare cursor writes last stands
     in the place of the first option."""
-    said = dict(given or {})
-    if spec.options and _are_options(spec, said.get(spec.options[0].name)):
-        said |= dict(said.pop(spec.options[0].name))
-    return said
+    options = dict(given or {})
+    if spec.options and _are_options(spec, options.get(spec.options[0].name)):
+        options |= dict(options.pop(spec.options[0].name))
+    return options
 
 
 def _are_options(spec: FunctionSpec, given: Any) -> bool:

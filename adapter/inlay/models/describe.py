@@ -162,49 +162,21 @@ def _sentence_parts(
         if not module["type"].startswith("sentence_transformers."):
             kind = module["type"]  # code of the model's own, whatever its last word is
         path = folder / module.get("path", "")
+        _check_module(settings, kind, path, module, is_pooled=bool(pooling))
         saved = (
             _read(settings, path / "config.json") if kind != "Transformer" and (path / "config.json").is_file() else {}
         )
-        if kind in ("Dense", "LayerNorm", "Normalize") and not pooling:
-            raise CannotServeError(
-                f"model {settings.name!r} has a {kind} before its pooling, so it works on single tokens; inlay runs it "
-                "only on pooled vectors."
-            )
-        if kind in ("Dense", "LayerNorm") and not (path / "model.safetensors").is_file():
-            raise _no_safetensors(settings, path)
-        if kind == "Transformer":
-            if module.get("path"):
-                raise CannotServeError(
-                    f"model {settings.name!r} keeps its encoder in the folder {module['path']!r}, an old form that "
-                    "inlay does not read. Save it again: SentenceTransformer(folder).save_pretrained(new)."
-                )
-        elif kind == "Pooling":
-            if pooling:
-                raise CannotServeError(f"model {settings.name!r} has two Pooling modules; inlay runs one.")
+        if kind == "Pooling":
             pooling = _pooling_modes(settings, saved)
             include_prompt = bool(saved.get("include_prompt", True))
             width *= len(pooling)
         elif kind == "Dense":
-            activation = saved.get("activation_function", "torch.nn.modules.activation.Tanh")
-            head.append(
-                Projection(
-                    path=module["path"],
-                    # A name from elsewhere than torch stays whole, and is refused when the model is loaded.
-                    activation=activation.rsplit(".", 1)[-1] if activation.startswith("torch.nn.") else activation,
-                    bias=bool(saved.get("bias", True)),
-                    residual=bool(saved.get("use_residual", False)),
-                )
-            )
+            head.append(_projection(module["path"], saved))
             width = int(saved["out_features"])
         elif kind == "LayerNorm":
             head.append(f"layernorm:{module['path']}")
         elif kind == "Normalize":
             head.append("normalize")
-        else:
-            raise CannotServeError(
-                f"model {settings.name!r} has a module {kind!r}, which inlay does not run. "
-                "It runs Transformer, Pooling, Dense, LayerNorm and Normalize."
-            )
     if not (pooling or settings.pooling):
         raise CannotServeError(
             f"model {settings.name!r} names no pooling, so how its tokens become one vector per text is unknown. "
@@ -222,6 +194,40 @@ def _sentence_parts(
         "head": tuple(head),
         "lowercase": lowercase,
     }
+
+
+def _check_module(settings: ModelSettings, kind: str, path: Path, module: dict[str, Any], *, is_pooled: bool) -> None:
+    """Raises an error for a module that inlay does not run in this place."""
+    if kind in ("Dense", "LayerNorm", "Normalize") and not is_pooled:
+        raise CannotServeError(
+            f"model {settings.name!r} has a {kind} before its pooling, so it works on single tokens; inlay runs it "
+            "only on pooled vectors."
+        )
+    if kind in ("Dense", "LayerNorm") and not (path / "model.safetensors").is_file():
+        raise _no_safetensors(settings, path)
+    if kind == "Transformer" and module.get("path"):
+        raise CannotServeError(
+            f"model {settings.name!r} keeps its encoder in the folder {module['path']!r}, an old layout that inlay "
+            "does not read. Save it again: SentenceTransformer(folder).save_pretrained(new)."
+        )
+    if kind == "Pooling" and is_pooled:
+        raise CannotServeError(f"model {settings.name!r} has two Pooling modules; inlay runs one.")
+    if kind not in ("Transformer", "Pooling", "Dense", "LayerNorm", "Normalize"):
+        raise CannotServeError(
+            f"model {settings.name!r} has a module {kind!r}, which inlay does not run. "
+            "It runs Transformer, Pooling, Dense, LayerNorm and Normalize."
+        )
+
+
+def _projection(path: str, saved: dict[str, Any]) -> Projection:
+    activation = saved.get("activation_function", "torch.nn.modules.activation.Tanh")
+    return Projection(
+        path=path,
+        # A name from elsewhere than torch is kept whole, and refused when the model is loaded.
+        activation=activation.rsplit(".", 1)[-1] if activation.startswith("torch.nn.") else activation,
+        bias=bool(saved.get("bias", True)),
+        residual=bool(saved.get("use_residual", False)),
+    )
 
 
 def _classifier_parts(config: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What ran and what failed, kept beside the results, so that it survives the process.
+"""What ran and what failed, stored with the results, so that it outlives the process.
 
     ledger/<run>.parquet      one row per call of a statement; written anew, whole, while the run goes on
     errors/<run>-<n>.parquet  one row per failed input, with all that is needed to try it again
@@ -85,34 +85,34 @@ class Account:
         self._errors = 0
 
     def write(self, rows: Callable[[], Sequence[Mapping[str, Any]]], *, now: bool = False) -> None:
-        """The run's ledger as it stands, if it was not written a moment ago."""
+        """Stores the run's ledger as it is now, unless it was stored a moment ago."""
         if not self._store.writable:
             return
         with self._lock:
             if not now and time.monotonic() - self._written < WRITE_EVERY_S:
                 return
             self._written = time.monotonic()
-            said = [{"run": self.run, "invocation": self.invocation, **row} for row in rows()]
-            if said:
-                self._publish(f"{LEDGER}/{self.run}.parquet", table_of_rows(said, LEDGER_SCHEMA))
+            if table := self._table(rows(), LEDGER_SCHEMA):
+                self._publish(f"{LEDGER}/{self.run}.parquet", table)
 
     def failed(self, failures: Sequence[Failure]) -> None:
         if not self._store.writable or not failures:
             return
-        said = {"run": self.run, "invocation": self.invocation, "failed_at": now_text()}
         with self._lock:
             self._errors += 1
             number = self._errors
-        rows = [{**said, **vars(failure)} for failure in failures]
-        self._publish(f"{ERRORS}/{self.run}-{number:04d}.parquet", table_of_rows(rows, ERRORS_SCHEMA))
+        rows = [{"failed_at": now_text(), **vars(failure)} for failure in failures]
+        self._publish(f"{ERRORS}/{self.run}-{number:04d}.parquet", self._table(rows, ERRORS_SCHEMA))
 
     def certified(self, rows: Callable[[], Sequence[Mapping[str, Any]]]) -> None:
-        """The run's certificates as they stand."""
+        """Stores the run's certificates as they are now."""
         if not self._store.writable:
             return
         with self._lock:
-            said = [{"run": self.run, "invocation": self.invocation, **row} for row in rows()]
-            self._publish(f"{CERTIFICATES}/{self.run}.parquet", table_of_rows(said, CERTIFICATES_SCHEMA))
+            self._publish(f"{CERTIFICATES}/{self.run}.parquet", self._table(rows(), CERTIFICATES_SCHEMA))
+
+    def _table(self, rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
+        return table_of_rows([{"run": self.run, "invocation": self.invocation, **row} for row in rows], schema)
 
     def _publish(self, name: str, table: pa.Table) -> None:
         sink = pa.BufferOutputStream()
@@ -127,8 +127,8 @@ def table_of_rows(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Ta
     """Through JSON, because pa.array() imports pandas where it is installed: see numbers_array()."""
     if not rows:
         return schema.empty_table()
-    said = (json.dumps({name: row[name] for name in schema.names}, ensure_ascii=False) for row in rows)
-    lines = "\n".join(said).encode("utf-8", "replace")
+    texts = (json.dumps({name: row[name] for name in schema.names}, ensure_ascii=False) for row in rows)
+    lines = "\n".join(texts).encode("utf-8", "replace")
     options = pa_json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="error")
     # One block holds all: a row that is longer than a block is refused.
     read = pa_json.ReadOptions(block_size=len(lines) + 1)

@@ -1,11 +1,13 @@
-"""Which shelf answers a call as it stands in SQL: what the stored form of a dbt macro looks up at compile time.
+"""Which result set answers a call as it is written in SQL: what the stored form of a
+dbt macro looks up at compile time.
 
     calls/<md5>.json    {"call": …, "shelf": "ai_classify-3f9a…", "columns": ["value", …], "model": "minilm"}
-                        and of ai_extract "structure": what from_json() needs to make a STRUCT of its stored JSON
+                        and for ai_extract "structure": what from_json() needs to make a STRUCT of its stored JSON
 
-A call is written without its model where the default is meant, so the file says which shelf that led to when the call
-was last answered. It is written by whoever answers the call with a store that may be written to. The name is the MD5
-of a text that Jinja can build as well (dbt offers no SHA-256); it finds a file and identifies nothing.
+"shelf" is the name of the result set's folder. A call that names no model means the default model, so the file says
+which result set the call led to when it was last answered. Every process that answers the call and may write to the
+store writes the file. Its name is the MD5 of a text that Jinja can build as well (dbt has no SHA-256); the name is
+used to find the file, never to identify a result.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from inlay.store.folder import Folder
 
 CALLS = "calls"
 
-# They change no answer.
+# Options that change no answer.
 NOT_IN_CALL = {"on_error", "statement", "connection", "node"}
 
 
@@ -28,11 +30,11 @@ def call_text(function: str, labels: Any, options: Mapping[str, Any]) -> str:
     """Canonical JSON of [function, setting, {option: value}], without options that are None or change no answer.
 
     labels: the call's labels, schema or aspects. A list of them becomes [[label, description or null], …]. A mapping,
-    there or among the options, becomes a text, its JSON: its fields stay in order, and the same schema given as a text
-    is the same call. Numbers are floats. macros/_call_text.sql builds the same.
+    there or among the options, becomes a text, its JSON: its fields stay in order, and the same schema written as a
+    text is the same call. Numbers are floats. macros/_call_text.sql builds the same text.
     """
-    said = {name: _said(value) for name, value in options.items() if value is not None and name not in NOT_IN_CALL}
-    setting = _said(labels)
+    written = {name: _plain(value) for name, value in options.items() if value is not None and name not in NOT_IN_CALL}
+    setting = _plain(labels)
     if isinstance(setting, list | tuple):
         setting = [
             [entry["label"], entry.get("description")]
@@ -40,7 +42,7 @@ def call_text(function: str, labels: Any, options: Mapping[str, Any]) -> str:
             else [entry, None]
             for entry in setting
         ]
-    return json.dumps([function, setting, said], sort_keys=True, default=str)
+    return json.dumps([function, setting, written], sort_keys=True, default=str)
 
 
 def read_call(text: str) -> tuple[Any, dict[str, Any]]:
@@ -55,7 +57,7 @@ def read_call(text: str) -> tuple[Any, dict[str, Any]]:
     return labels, options
 
 
-def _said(value: Any) -> Any:
+def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return json.dumps(value, default=str)
     return float(value) if isinstance(value, int | float | Decimal) and not isinstance(value, bool) else value
@@ -66,13 +68,16 @@ def call_file(text: str) -> str:
 
 
 def record_call(
-    folder: Folder, text: str, shelf: str, columns: Sequence[str], model: str, structure: str | None = None
+    folder: Folder, text: str, result_set: str, columns: Sequence[str], model: str, structure: str | None = None
 ) -> None:
-    """columns: of the shelf, without its key. structure: of the STRUCT that its JSON stands for. Raises OSError."""
+    """columns: those of the result set but its key. structure: the type of the STRUCT that its JSON becomes.
+
+    Raises OSError.
+    """
     name = call_file(text)
-    said = {"call": json.loads(text), "shelf": shelf, "columns": list(columns), "model": model}
+    entry = {"call": json.loads(text), "shelf": result_set, "columns": list(columns), "model": model}
     if structure is not None:
-        said["structure"] = structure
-    content = json.dumps(said, indent=1).encode()
+        entry["structure"] = structure
+    content = json.dumps(entry, indent=1).encode()
     if not folder.exists(name) or folder.read(name) != content:
         folder.publish(name, content)

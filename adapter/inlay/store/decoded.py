@@ -1,5 +1,5 @@
-"""Row groups of a shelf that were read and decoded, so that chunks of a statement that follow one another read each but
-once. The least recently used goes first."""
+"""Decoded row groups of a result set, so that consecutive chunks of a statement read each of them only once. The least
+recently used one is dropped first."""
 
 from __future__ import annotations
 
@@ -65,16 +65,16 @@ class DecodedGroups:
         if joined is not None:
             return pa.Table.from_batches([joined.rows.take(numbers_array(joined.starts[groups] + places))])
         steps = np.diff(places) == 1
-        found = []
+        batches = []
         for group, (start, end) in zip(wanted, itertools.pairwise(cuts), strict=True):
             batch = self._groups[group]
             if batch.schema.names != columns:
                 batch = batch.select(columns)
             if steps[start : end - 1].all():  # as they were written, which is how most statements ask
-                found.append(batch.slice(int(places[start]), end - start))
+                batches.append(batch.slice(int(places[start]), end - start))
             else:
-                found.append(batch.take(numbers_array(places[start:end])))
-        return pa.Table.from_batches(found)
+                batches.append(batch.take(numbers_array(places[start:end])))
+        return pa.Table.from_batches(batches)
 
     def _joined_with(self, groups: Sequence[int], columns: list[str]) -> _Joined | None:
         """The piece of memory that holds all of these groups."""

@@ -57,8 +57,8 @@ class Folder:
 
     def files(self, name: str = "") -> list[FileHere]:
         """The files directly in a folder, in order of their names; none where there is no such folder."""
-        found = [info for info in self._infos(name) if info.type == fs.FileType.File]
-        here = [FileHere(info.base_name, info.size or 0, self._changed_at(info)) for info in found]
+        infos = [info for info in self._infos(name) if info.type == fs.FileType.File]
+        here = [FileHere(info.base_name, info.size or 0, self._changed_at(info)) for info in infos]
         return sorted(here, key=lambda file: file.name)
 
     def _infos(self, name: str) -> Sequence[fs.FileInfo]:
@@ -75,22 +75,22 @@ class Folder:
         return None
 
     def _changed_at(self, info: fs.FileInfo) -> datetime:
-        found: datetime | None = info.mtime
-        if found is None and self._fsspec is not None:
+        changed_at: datetime | None = info.mtime
+        if changed_at is None and self._fsspec is not None:
             try:  # pyarrow looks for `mtime` alone, which only some of fsspec's file systems call it
-                found = self._fsspec.modified(info.path)
+                changed_at = self._fsspec.modified(info.path)
             except (NotImplementedError, KeyError, OSError):
-                found = None
-        if found is None:
+                changed_at = None
+        if changed_at is None:
             return datetime.now(UTC)
-        return found if found.tzinfo else found.replace(tzinfo=UTC)
+        return changed_at if changed_at.tzinfo else changed_at.replace(tzinfo=UTC)
 
     def info(self, name: str) -> fs.FileInfo:
         """Size in bytes and time of change; raises FileNotFoundError."""
-        found = self._system.get_file_info(self._path(name))
-        if found.type == fs.FileType.NotFound:
+        info = self._system.get_file_info(self._path(name))
+        if info.type == fs.FileType.NotFound:
             raise FileNotFoundError(f"{self.address}/{name}")
-        return found
+        return info
 
     def exists(self, name: str) -> bool:
         return bool(self._system.get_file_info(self._path(name)).type != fs.FileType.NotFound)

@@ -1,4 +1,4 @@
-"""Where a key's row is: an index in memory over the keys of a shelf's parts.
+"""Where a key's row is: an index in memory over the keys of a result set's parts.
 
 Of each key, which is a SHA-256, the first eight bytes find it and the next eight must agree: half of it is held, and
 nobody can make two inputs that share it. Twenty-eight bytes a row.
@@ -131,15 +131,15 @@ class _Run:
     def joined(self, others: Sequence[_Run]) -> _Run:
         """One run with a table of this one and others."""
         tables = [run.table() for run in (self, *others) if len(run)]
-        made = _Run([])
-        made._n = sum(len(table.rows) for table in tables)
+        run_of_all = _Run([])
+        run_of_all._n = sum(len(table.rows) for table in tables)
         if tables:
-            made._table = _Table(
+            run_of_all._table = _Table(
                 np.concatenate([table.firsts for table in tables]),
                 np.concatenate([table.seconds for table in tables]),
                 np.concatenate([table.rows for table in tables]),
             )
-        return made
+        return run_of_all
 
     def table(self) -> _Table:
         if self._table is None:

@@ -85,8 +85,8 @@ class Inputs:
         the one in its place)."""
         if self.distinct:
             return self, None
-        found = _first_of_each(self)
-        return found, None if found.inverse is None else array_numbers(found.inverse)
+        distinct = _first_of_each(self)
+        return distinct, None if distinct.inverse is None else array_numbers(distinct.inverse)
 
 
 def distinct_inputs(

@@ -1,9 +1,9 @@
 """The identity of a result: what was asked of which model (the signature), and of which input (the key).
 
 Contract: two results with equal signature and equal key are the same result. A signature is SHA-256 over a canonical,
-versioned form of everything but the input that can change the answer: function and its version, the model's
-fingerprint, the precision asked for, labels and options. Batch size and device are no part of it. A change of the
-form is a new FORM; signatures of different forms never meet.
+versioned JSON of everything but the input that can change the answer: function and its version, the model's
+fingerprint, the requested precision, labels and options. Batch size and device are no part of it. Whoever changes this
+JSON raises FORMAT_VERSION; signatures of different versions never match.
 
 The key of one input is the SHA-256 of its UTF-8 bytes; the key of several is the SHA-256 of their hexadecimal digests
 in order, so ('ab', 'c') and ('a', 'bc') differ. Because the key does not depend on the signature, a text is hashed once
@@ -24,7 +24,7 @@ import pyarrow as pa
 
 from inlay.store.codecs import Codec
 
-FORM = "result/2"
+FORMAT_VERSION = "result/2"
 
 Keys = npt.NDArray[np.uint8]
 """[n, 32]: one key per row."""
@@ -38,7 +38,7 @@ _SLICE = 2_048
 
 
 def canonical(parts: Mapping[str, Any]) -> str:
-    return json.dumps({"form": FORM, **parts}, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return json.dumps({"form": FORMAT_VERSION, **parts}, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
 def signature(parts: Mapping[str, Any]) -> str:
@@ -54,22 +54,22 @@ def input_keys(columns: Iterable[Sequence[str | bytes]]) -> list[bytes]:
 
 def digests_of(column: pa.Array, codec: Codec) -> Keys:
     """The SHA-256 of each value of a column without NULL."""
-    made = np.empty((len(column), 32), dtype=np.uint8)
-    for start in range(0, len(made), _SLICE):
+    digests = np.empty((len(column), 32), dtype=np.uint8)
+    for start in range(0, len(digests), _SLICE):
         encoded = codec.encode(column.slice(start, _SLICE))
-        made[start : start + _SLICE] = key_matrix(list(map(_digest, map(_sha256, encoded))))
-    return made
+        digests[start : start + _SLICE] = key_matrix(list(map(_digest, map(_sha256, encoded))))
+    return digests
 
 
 def combined_keys(digests: Sequence[Keys]) -> Keys:
     """The keys of rows of several columns, by the digests of their values."""
     if len(digests) == 1:
         return digests[0]
-    made = np.empty((len(digests[0]), 32), dtype=np.uint8)
-    for start in range(0, len(made), _SLICE):
+    keys = np.empty((len(digests[0]), 32), dtype=np.uint8)
+    for start in range(0, len(keys), _SLICE):
         columns = [_hexadecimal(each[start : start + _SLICE]) for each in digests]
-        made[start : start + _SLICE] = key_matrix(_combined(columns))
-    return made
+        keys[start : start + _SLICE] = key_matrix(_combined(columns))
+    return keys
 
 
 def _combined(columns: Sequence[Sequence[str]]) -> list[bytes]:
@@ -91,3 +91,15 @@ def key_matrix(keys: Sequence[bytes] | Keys) -> Keys:
     if isinstance(keys, np.ndarray):
         return keys
     return np.frombuffer(b"".join(keys), dtype=np.uint8).reshape(-1, 32)
+
+
+def key_column(keys: Sequence[bytes] | Keys) -> pa.Array:
+    content = np.ascontiguousarray(key_matrix(keys))
+    return pa.Array.from_buffers(pa.binary(32), len(keys), [None, pa.py_buffer(content)])
+
+
+def key_bytes(column: pa.ChunkedArray) -> Keys:
+    """[n, 32] of a key column."""
+    joined = column.combine_chunks()
+    content = np.frombuffer(joined.buffers()[1] or b"", dtype=np.uint8)
+    return content[joined.offset * 32 : (joined.offset + len(joined)) * 32].reshape(-1, 32)

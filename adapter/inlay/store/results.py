@@ -1,8 +1,8 @@
-"""The result store: a folder of shelves, opened for reading or for reading and writing.
+"""The result store: a folder of result sets, opened for reading or for reading and writing.
 
-<store>/inlay-store.json       says that this folder is a store, and of which form
-<store>/results/…              one shelf per signature
-<store>/calls/…                which shelf answers a call as it is written in SQL (see calls.py)
+<store>/inlay-store.json       marks the folder as a store, and names its format version
+<store>/results/…              one result set per signature
+<store>/calls/…                which result set answers a call as it is written in SQL (see calls.py)
 <store>/ledger/, errors/       what ran and what failed (see account.py)
 """
 
@@ -20,18 +20,19 @@ import pyarrow as pa
 from inlay.errors import ConfigError
 from inlay.store.folder import Folder, open_folder
 from inlay.store.keys import Keys
-from inlay.store.shelf import MANIFEST, Shelf
+from inlay.store.result_set import MANIFEST, ResultSet
 
 _log = logging.getLogger("inlay.store")
 
 MARKER = "inlay-store.json"
-FORM = "store/1"
+FORMAT_VERSION = "store/1"
 RESULTS = "results"
+MARKER_CONTENT = json.dumps({"form": FORMAT_VERSION}).encode()
 
 
 class Store:
-    """mode: 'read-write' or 'read-only'. Raises ConfigError for a folder that is no store of a form this version
-    reads, or that cannot be written to."""
+    """mode: 'read-write' or 'read-only'. Raises ConfigError for a folder that is no store, is in a format version that
+    this version of inlay does not read, or cannot be written to."""
 
     def __init__(self, address: str, mode: str = "read-write") -> None:
         self.mode = mode
@@ -39,8 +40,8 @@ class Store:
         self.unwritten = 0
         """Rows that were computed but could not be stored."""
         self._lock = threading.Lock()
-        self._shelves: dict[str, Shelf] = {}
-        self._told = False
+        self._result_sets: dict[str, ResultSet] = {}
+        self._has_warned = False
         self._check(address)
 
     @property
@@ -50,58 +51,49 @@ class Store:
     def _check(self, address: str) -> None:
         try:
             if self.folder.exists(MARKER):
-                said = json.loads(self.folder.read(MARKER))
-                form = said.get("form") if isinstance(said, dict) else None
-                if form != FORM:
-                    raise ConfigError(
-                        f"store {address} has the form {form!r}; this version of inlay reads {FORM!r}. "
-                        "Use the version that made it, or another folder: store = '…'."
-                    )
-                return
+                return check_marker(self.folder.read(MARKER), f"store {address}")
             if not self.writable:
-                return  # nothing is known, which is what an empty store says too
+                return  # nothing is known, as in an empty store
             if self.folder.names() or self.folder.names(folders=True):
                 raise ConfigError(
                     f"store {address} is a folder with other files in it and no {MARKER}. Name an empty or a new one."
                 )
             self.folder.create()
-            self.folder.publish(MARKER, json.dumps({"form": FORM}).encode())
-        except (OSError, pa.ArrowException, ValueError) as error:
-            if isinstance(error, ConfigError):
-                raise
+            self.folder.publish(MARKER, MARKER_CONTENT)
+        except (OSError, pa.ArrowException) as error:
             raise ConfigError(
                 f"store {address} cannot be opened for {self.mode.replace('-', ' and ')}: {error}. "
                 "Name a folder that you may write to, or set store_mode = 'read-only' or 'off'."
             ) from error
 
-    def shelf(self, name: str, signed: str, parts: Mapping[str, Any], about: Mapping[str, Any]) -> Shelf:
-        """The shelf of a question. name: the function, for people who read the folder. signed: the question's
-        signature. parts, about: what its manifest says of the question, and beside it."""
+    def result_set(self, name: str, signed: str, parts: Mapping[str, Any], about: Mapping[str, Any]) -> ResultSet:
+        """The result set of a question. name: the function, for people who read the folder. signed: the question's
+        signature. parts, about: the question itself and facts about it, for the manifest."""
         with self._lock:
-            found = self._shelves.get(signed)
-            if found is None:
-                folder = self.folder.inside(f"{RESULTS}/{shelf_name(name, signed)}")
-                found = Shelf(folder, signed, parts, about, writable=self.writable)
-                self._shelves[signed] = found
-        return found
+            result_set = self._result_sets.get(signed)
+            if result_set is None:
+                folder = self.folder.inside(f"{RESULTS}/{result_set_name(name, signed)}")
+                result_set = ResultSet(folder, signed, parts, about, writable=self.writable)
+                self._result_sets[signed] = result_set
+        return result_set
 
-    def shelves(self) -> list[str]:
-        """Names of all shelves in the folder that have a manifest."""
+    def result_sets(self) -> list[str]:
+        """Names of all result sets in the folder that have a manifest."""
         names = self.folder.names(RESULTS, folders=True)
         return [name for name in names if self.folder.exists(f"{RESULTS}/{name}/{MANIFEST}")]
 
-    def publish(self, shelf: Shelf, keys: Sequence[bytes] | Keys, table: pa.Table) -> None:
-        """Stores rows where this store is written to. Failing to is said once and counted, and costs no answer."""
+    def publish(self, result_set: ResultSet, keys: Sequence[bytes] | Keys, table: pa.Table) -> None:
+        """Stores rows if this process may write to the store. A failure is logged once and counted; answers stay."""
         if not self.writable or not len(keys):
             return
         try:
-            shelf.publish(keys, table)
+            result_set.publish(keys, table)
         except (OSError, pa.ArrowException) as error:
             self.failed(error, len(keys))
 
     def failed(self, error: Exception, n_rows: int) -> None:
         with self._lock:
-            first, self._told = not self._told, True
+            first, self._has_warned = not self._has_warned, True
             self.unwritten += n_rows
         if first:
             _log.warning(
@@ -112,9 +104,22 @@ class Store:
             )
 
 
-def shelf_name(name: str, signed: str) -> str:
+def check_marker(content: bytes, where: str) -> None:
+    """Raises ConfigError for the marker of a store in another format version. where: the store, in the message."""
+    try:
+        version = json.loads(content).get("form")
+    except (ValueError, AttributeError):
+        version = None
+    if version != FORMAT_VERSION:
+        raise ConfigError(
+            f"{where} is in format version {version!r}; this version of inlay reads {FORMAT_VERSION!r}. "
+            "Use the version that wrote it, or another store."
+        )
+
+
+def result_set_name(name: str, signed: str) -> str:
     return f"{re.sub(r'[^a-z0-9_]', '_', name.lower())}-{signed[:32]}"
 
 
-def shelf_folder(store: Folder, name: str) -> Folder:
+def result_set_folder(store: Folder, name: str) -> Folder:
     return store.inside(f"{RESULTS}/{name}")

@@ -1,8 +1,8 @@
 """Answers within targets: a cheap proxy decides where it is sure, the call's own model decides the rest.
 
-The proxy is an embedding model with a small head (head.py), fitted to what the exact model says of some inputs. Which
-inputs the proxy may decide, and why the targets hold, is in guarantee.py; nothing here bears on that, only on how many
-inputs the exact model is asked.
+The proxy is an embedding model with a small head (proxy_head.py), fitted to the exact model's answers for some inputs.
+Which inputs the proxy may decide, and why the targets hold, is in guarantee.py; what is decided here changes only how
+many inputs the exact model is asked.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from inlay.arrays import Bools, Floats, Ints
+from inlay.arrays import Bools, Floats, Ids, Ints, Numbers
 from inlay.errors import ConfigError
-from inlay.functions.cascade.guarantee import FAILED, AskExact, Decided, Ids, Numbers, classified, filtered, mixed
+from inlay.functions.cascade.guarantee import Decided, classified, filtered
 from inlay.functions.cascade.proxy_head import Head, fit_head
+from inlay.functions.cascade.search import FAILED, AskExact, mixed
 from inlay.functions.contract import Ask, AskInputs, Call, Cascade, Routed, softmax
 from inlay.functions.labels import Labels
 from inlay.models.ref import ModelRef
@@ -25,21 +26,21 @@ from inlay.store.inputs import Inputs
 TARGETS = ("recall", "precision", "agreement")
 DEFAULT_PROBABILITY = 0.95
 
-# With fewer inputs what has to be asked to learn anything is most of them.
+# With fewer inputs, the exact model would have to be asked about most of them before anything is learned.
 LEAST_INPUTS = 128
 
 # Cosines to labels differ by some hundredths; this spreads them into shares that a head can correct. Of 10, 20 and 40,
 # 10 left the most inputs to the proxy on banking77 and on SNIPS.
 _SHARPNESS = 10.0
 
-# The cosine to a statement, in standard deviations, as one more feature beside a unit vector.
+# The cosine to a statement, in standard deviations, as one more feature next to a unit vector.
 _COSINE_WEIGHT = 0.5
 
 # The same for the share of one statement among several. Of 10 and 20, 20 put more pairs in the right order on SNIPS and
 # on all of banking77.
 _STATEMENT_SHARPNESS = 20.0
 
-# Of fewer values a mean and a deviation say little.
+# The mean and deviation of fewer values are too uncertain.
 _FEW = 32
 
 # A head of more examples takes seconds to fit and, over millions of pairs, minutes to apply.
@@ -62,24 +63,24 @@ def has_targets(options: Mapping[str, Any]) -> bool:
 
 
 def call_targets(call: Call) -> Targets | None:
-    """None where the call has no targets. Raises ConfigError for values that promise nothing, and for a proxy that
-    cannot be one."""
-    given = {name: _share(call, name) for name in TARGETS}
+    """None where the call has no targets. Raises ConfigError for values out of range, and for a model that cannot be
+    the proxy."""
+    targets = {name: _share(call, name) for name in TARGETS}
     probability = _share(call, "probability")
     if probability == 1:
         raise ConfigError(
-            f"{call.function}: probability is 1. A sample can promise less than certainty only; for certainty leave "
-            "the targets out, and the exact model answers every row."
+            f"{call.function}: probability is 1. A sample never gives certainty; for certainty leave the "
+            "targets out, and the exact model answers every row."
         )
     if not has_targets(call.options):
         return None
-    named = next(name for name in TARGETS if given[name] is not None)
+    named = next(name for name in TARGETS if targets[name] is not None)
     if call.proxy is None:
         raise ConfigError(f"{call.function}: {named} is given, but no proxy. Name an embedding model: proxy := '…'.")
     if call.model.fingerprint == call.proxy.fingerprint:
         raise ConfigError(
             f"{call.function}: {named} is given, but the exact model and the proxy are the same, {call.model.name!r}. "
-            "Name the model whose answers you want with model := '…'; an embedding model stands in where it is sure."
+            "Name the model whose answers you want with model := '…'; the proxy answers only where it is sure."
         )
     if call.model.can("vectors"):
         raise ConfigError(
@@ -89,9 +90,9 @@ def call_targets(call: Call) -> Targets | None:
     if not call.proxy.can("vectors"):
         raise ConfigError(
             f"{call.function}: the proxy {call.proxy.name!r} is no embedding model (its task is {call.proxy.task!r}). "
-            "Name one with proxy := '…'; without it the default model is taken."
+            "Name one with proxy := '…', or leave it out: the default model is the proxy then."
         )
-    return Targets(**given, probability=DEFAULT_PROBABILITY if probability is None else probability)
+    return Targets(**targets, probability=DEFAULT_PROBABILITY if probability is None else probability)
 
 
 def _share(call: Call, name: str) -> float | None:
@@ -160,8 +161,8 @@ class _FilterCascade:
             if len(np.unique(known[1][good])) == 2:
                 places, wanted = places[good], known[1][good] == 1
                 head = fit_head(pairs.features(places, looks), wanted[:, None].astype(np.float32))
-                # Where TRUE is rare, the head has seen few of them, and those among likely ones: it must get half of
-                # what the cosines alone put in the wrong order right, or it knows less than they do.
+                # Where TRUE is rare, the head has seen few TRUE examples, all of them likely ones: it is used only if
+                # it makes at most half of the ordering errors that the cosines alone make.
                 alone, by_head = looks[places], head.left_out[:, 0]
                 if several and 1 - separation(by_head, wanted) > (1 - separation(alone, wanted)) / 2:
                     split = _split(alone, wanted)
@@ -198,14 +199,14 @@ class _Pairs:
         return (slice(start, start + _PAIRS_AT_A_TIME) for start in range(0, len(self.text), _PAIRS_AT_A_TIME))
 
     def cosines(self) -> Numbers:
-        found = np.empty(len(self.text), dtype=np.float64)
+        cosines = np.empty(len(self.text), dtype=np.float64)
         for part in self._slices():
-            found[part] = np.einsum("ij,ij->i", self.texts[self.text[part]], self.statements[self.statement[part]])
-        return found
+            cosines[part] = np.einsum("ij,ij->i", self.texts[self.text[part]], self.statements[self.statement[part]])
+        return cosines
 
     def looks(self, cosines: Numbers) -> Numbers:
-        """How a pair looks by its cosine alone, in standard deviations: where several statements are asked of one text,
-        by its share among these, as if the text were classified; else among all pairs of its statement."""
+        """How likely a pair is TRUE by its cosine alone, in standard deviations: where one text is paired with several
+        statements, by its share among these, as if the text were classified; else among all pairs of its statement."""
         if len(self.text) == len(self.texts):
             return _in_deviations(cosines, self.statement)
         weights = np.exp(_STATEMENT_SHARPNESS * cosines)
@@ -225,7 +226,8 @@ class _Pairs:
 
 
 def _in_deviations(values: Numbers, groups: Ints) -> Numbers:
-    """Of each value, how many standard deviations it is above the mean of its group; of groups of a few, of all."""
+    """For each value, how many standard deviations it is above the mean of its group, or of all where the group is
+    small."""
     n = np.bincount(groups)
     mean = np.bincount(groups, weights=values) / np.maximum(n, 1)
     square = np.bincount(groups, weights=(values - mean[groups]) ** 2)

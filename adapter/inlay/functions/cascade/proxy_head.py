@@ -11,8 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from inlay.arrays import Floats
-from inlay.functions.cascade.guarantee import Numbers
+from inlay.arrays import Floats, Numbers
 
 _RIDGES = 10.0 ** np.arange(-3, 4)
 
@@ -29,14 +28,13 @@ class Head:
 
     def scores(self, features: Floats, prior: Floats | None = None) -> Floats:
         """[n, answers]: near 1 where the answer is likely, near 0 where it is not."""
-        found = likeness(features, self.examples) @ self.weights
-        return np.asarray(found + prior if self.uses_prior and prior is not None else found, dtype=np.float32)
+        scores = likeness(features, self.examples) @ self.weights
+        return np.asarray(scores + prior if self.uses_prior and prior is not None else scores, dtype=np.float32)
 
 
 def fit_head(features: Floats, wanted: Floats, prior: Floats | None = None) -> Head:
-    """features: [m, d], whatever tells texts apart. wanted: [m, answers], 1 for an example's answer and 0 elsewhere.
-    prior: scores of the same form that were there without examples; what is fitted is then what they lack, if that
-    is the better."""
+    """features: [m, d], vectors of the texts. wanted: [m, answers], 1 for an example's answer and 0 elsewhere. prior:
+    scores of the same shape that need no examples; the head is fitted to the difference from them if that is better."""
     values, vectors = np.linalg.eigh(likeness(features, features).astype(np.float64))
     values = np.maximum(values, 0)
     best: tuple[float, bool, Numbers, Numbers] | None = None

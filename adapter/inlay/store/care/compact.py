@@ -1,13 +1,13 @@
-"""Many small parts of a shelf become few large ones.
+"""Many small parts of a result set become few large ones.
 
-The merged part is published first; only later, when no reader can be in them any more, are the parts deleted that it
-stands for. Between the two, rows are there twice, which every reader bears. A process that is killed at any moment
-leaves the store as it was, or with both, and perhaps a temporary file. No lock: a part that another process stores
-meanwhile is not among those that were merged, and two compactions at once produce the same part, or two of which one
-stands for the other.
+The merged part is published first; the parts that it replaces are deleted later, when no reader can be in them any
+more. In between, rows are stored twice, which every reader tolerates. A process that is killed at any moment leaves
+the store as it was, or with both, and perhaps a temporary file. No lock: a part that another process stores meanwhile
+is not among those that were merged, and two compactions at once produce the same part, or two of which one replaces
+the other.
 
-Rows keep their order, oldest part first: inputs that were inferred together are asked for together. Of rows with equal
-keys the oldest stays. A merged part has every key of every part that it replaces.
+Rows keep their order, oldest part first: inputs that were inferred together are looked up together. Of rows with equal
+keys the oldest is kept. A merged part has every key of every part that it replaces.
 """
 
 from __future__ import annotations
@@ -20,10 +20,12 @@ import numpy as np
 import numpy.typing as npt
 
 from inlay.store.care.gc import GRACE, replaced_parts
-from inlay.store.care.survey import PartFile, ShelfFiles, Wanted, look_at, survey, why_damaged
+from inlay.store.care.survey import PartFile, ResultSetFiles, Wanted, look_at, survey, why_damaged
 from inlay.store.folder import Folder
 from inlay.store.index import halves
-from inlay.store.parts import DamagedPart, PartWriter, key_bytes, open_part, read_columns, rows_of_groups
+from inlay.store.part_rows import read_columns, read_keys
+from inlay.store.part_writer import PartWriter
+from inlay.store.parts import DamagedPart, open_part, rows_of_groups
 
 # A part of this many rows is read about as fast as a larger one; a merge takes no more than fits a process easily.
 SMALL_ROWS = 100_000
@@ -36,9 +38,9 @@ class Compacted:
     """merged: parts that went into new ones. deleted: those that are gone now, of this or an earlier compaction.
     waiting: those that will go later. left: (part, why it was not merged or not deleted)."""
 
-    shelf: str
+    result_set: str
     merged: int = 0
-    made: list[str] = field(default_factory=list)
+    published: list[str] = field(default_factory=list)
     rows: int = 0
     duplicates: int = 0
     deleted: int = 0
@@ -50,68 +52,68 @@ class Compacted:
 def compact_store(
     store: Folder, wanted: Wanted | None = None, *, now: bool = False, grace: timedelta = GRACE
 ) -> Iterator[Compacted]:
-    """One report per shelf that has a manifest. now: delete replaced parts at once, when nobody else uses the store.
-    Raises OSError."""
-    for shelf in survey(store, wanted):
-        if shelf.manifest is not None:
-            yield compact_shelf(shelf, grace=timedelta() if now else grace)
+    """One report per result set that has a manifest. now: delete replaced parts at once, when nobody else uses the
+    store. Raises OSError."""
+    for result_set in survey(store, wanted):
+        if result_set.manifest is not None:
+            yield compact_result_set(result_set, grace=timedelta() if now else grace)
 
 
-def compact_shelf(
-    shelf: ShelfFiles,
+def compact_result_set(
+    result_set: ResultSetFiles,
     *,
     grace: timedelta = GRACE,
     small_rows: int = SMALL_ROWS,
     max_rows: int = MAX_ROWS,
     max_bytes: int = MAX_BYTES,
 ) -> Compacted:
-    done = Compacted(shelf.name)
+    done = Compacted(result_set.name)
     groups, unread = [], set[str]()
     while True:  # again without what was set aside: each part is looked at, and moved away, once at most
         small = [
             part
-            for part in shelf.live()
+            for part in result_set.live()
             if part.part.rows < small_rows and part.bytes < max_bytes // 2 and part.name not in unread
         ]
         groups = list(_groups(small, max_rows, max_bytes))
-        bad = _damaged(shelf, [part for group in groups for part in group], done)
+        bad = _damaged(result_set, [part for group in groups for part in group], done)
         if bad <= unread:
             break
         unread |= bad
-        shelf = look_at(shelf.folder, shelf.name)
+        result_set = look_at(result_set.folder, result_set.name)
     for group in groups:
-        _merge(shelf, group, done)
-    _delete_replaced(look_at(shelf.folder, shelf.name), grace, done)
+        _merge(result_set, group, done)
+    _delete_replaced(look_at(result_set.folder, result_set.name), grace, done)
     return done
 
 
-def _delete_replaced(shelf: ShelfFiles, grace: timedelta, done: Compacted) -> None:
+def _delete_replaced(result_set: ResultSetFiles, grace: timedelta, done: Compacted) -> None:
     until = datetime.now(UTC) - grace if grace else datetime.max.replace(tzinfo=UTC)
-    stands = shelf.superseded()
-    for part, kept in replaced_parts(shelf, until):
+    newer = result_set.superseded()
+    for part, kept in replaced_parts(result_set, until):
         if not kept:
-            shelf.folder.delete(part.name)
+            result_set.folder.delete(part.name)
             done.deleted += 1
-        elif stands[part.name].changed_at > until:
+        elif newer[part.name].changed_at > until:
             done.waiting += 1
         else:
             done.left.append((part.name, f"not deleted: {kept}"))
 
 
-def _damaged(shelf: ShelfFiles, parts: list[PartFile], done: Compacted) -> set[str]:
+def _damaged(result_set: ResultSetFiles, parts: list[PartFile], done: Compacted) -> set[str]:
     """Names of the parts that are not to be merged; the damaged among them are set aside. Parts are read to their end
     for this, since a merged part no longer shows what was changed in those that it was made of."""
     bad: set[str] = set()
     signed = {part.name: part.part.signature for part in parts}
-    for name in [*shelf.damaged, *signed]:
+    for name in [*result_set.damaged, *signed]:
         if name in done.set_aside or any(name == left for left, _ in done.left):
             continue
         try:
-            why = why_damaged(shelf.folder, name)
-            if not why and signed.get(name, shelf.signature) != shelf.signature:
-                why = f"it holds rows of the signature {signed[name][:12]}…, which is not this shelf's"
+            why = why_damaged(result_set.folder, name)
+            if not why and signed.get(name, result_set.signature) != result_set.signature:
+                why = f"it holds rows of the signature {signed[name][:12]}…, which is not this result set's"
             if why:
-                shelf.set_aside(name)
+                result_set.set_aside(name)
                 done.set_aside[name] = why
                 bad.add(name)
         except FileNotFoundError:
@@ -145,26 +147,24 @@ def _groups(parts: list[PartFile], max_rows: int, max_bytes: int) -> Iterator[li
             yield group
 
 
-def _merge(shelf: ShelfFiles, group: list[PartFile], done: Compacted) -> None:
+def _merge(result_set: ResultSetFiles, group: list[PartFile], done: Compacted) -> None:
     # What these parts replaced themselves may still be there, and is replaced by the new part as well.
     replaces = list(dict.fromkeys([*(part.name for part in group), *(n for part in group for n in part.part.replaces)]))
     newest = max(part.rows_at for part in group).isoformat()
     try:
-        files = [open_part(shelf.folder, part.name) for part in group]
-        keys = [
-            key_bytes(read_columns(file, part.name, ["key"])["key"]) for file, part in zip(files, group, strict=True)
-        ]
+        files = [open_part(result_set.folder, part.name) for part in group]
+        keys = [read_keys(file, part.name) for file, part in zip(files, group, strict=True)]
         kept = _first_of_each(keys)
         schema = group[0].schema
-        with PartWriter(shelf.folder, schema, shelf.signature, replaces=replaces, rows_at=newest) as writer:
+        with PartWriter(result_set.folder, schema, result_set.signature, replaces=replaces, rows_at=newest) as writer:
             for part, file, keep in zip(group, files, kept, strict=True):
                 starts = rows_of_groups(file)
                 for number in range(file.num_row_groups):
-                    table = read_columns(file, part.name, list(schema.names), [number])
+                    table = read_columns(file, part.name, list(schema.names), number)
                     writer.write_rows(table.filter(keep[starts[number] : starts[number + 1]]))
             if writer.rows != sum(int(keep.sum()) for keep in kept):
                 raise DamagedPart(f"{writer.rows} rows were read of {sum(map(len, kept))}")
-            done.made.append(writer.publish())
+            done.published.append(writer.publish())
     except (DamagedPart, FileNotFoundError) as error:  # gone: another compaction was faster
         done.left += [(part.name, f"not merged: {error}") for part in group]
         return

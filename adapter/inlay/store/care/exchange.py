@@ -1,18 +1,17 @@
 """A store's results as a tar file, and back; or from one store into another.
 
-What travels: the marker, manifests, the parts that count, and calls/. What does not: the ledger, the errors, damaged
-parts and those that another part stands for.
+Exported are the marker, manifests, the parts that count, and calls/; not the ledger, the errors, damaged parts and
+those that another part replaces.
 
-Names in a tar are whatever its author wrote. Before anything is taken in, every member must have one of the five forms
-of name that a store has, and be a plain file; names are then built anew from what was recognised. A manifest's question
-must give its signature, a part's bytes its name, and all its pages must read. None of this says that the answers are
-right: take in results only from those whose models you would trust as well.
+Names in a tar are whatever its author wrote. Before anything is imported, every member must be a plain file with one of
+the five kinds of names that a store has; paths are then built anew from the recognised names. A manifest's signature
+must follow from its question and a part's name from its bytes, and all pages of a part must be readable. None of this
+proves that the answers are right: import results only from people whose models you would trust as well.
 """
 
 from __future__ import annotations
 
 import io
-import json
 import re
 import tarfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -24,25 +23,33 @@ import pyarrow as pa
 
 from inlay.errors import ConfigError
 from inlay.store.calls import CALLS
-from inlay.store.care.survey import PART_NAME, SHELF_NAME, ShelfFiles, Wanted, check_store, read_manifest, survey
+from inlay.store.care.survey import (
+    PART_NAME,
+    RESULT_SET_NAME,
+    ResultSetFiles,
+    Wanted,
+    check_store,
+    read_manifest,
+    survey,
+)
 from inlay.store.care.verify import check_call, check_part
 from inlay.store.folder import TEMPORARY, Draft, Folder
+from inlay.store.part_rows import half_keys
 from inlay.store.parts import (
     READ_ERRORS,
     DamagedPart,
     Part,
     describe_part,
-    half_keys,
     open_part,
     part_from,
     part_name,
     part_names,
 )
-from inlay.store.results import FORM, MARKER, RESULTS
-from inlay.store.shelf import MANIFEST
+from inlay.store.result_set import MANIFEST
+from inlay.store.results import MARKER, MARKER_CONTENT, RESULTS, check_marker
 
 _CALL_NAME = re.compile(r"[0-9a-f]{32}\.json")
-_FOLDERS = re.compile(rf"\.?/?(?:{RESULTS}(?:/{SHELF_NAME.pattern})?|{CALLS})?/?")
+_FOLDERS = re.compile(rf"\.?/?(?:{RESULTS}(?:/{RESULT_SET_NAME.pattern})?|{CALLS})?/?")
 
 # A manifest or a call of this size would have some hundred thousand labels.
 _MAX_TEXT_BYTES = 16_000_000
@@ -50,23 +57,23 @@ _MAX_TEXT_BYTES = 16_000_000
 
 @dataclass(frozen=True)
 class Item:
-    """One file of a store on its way. shelf is '' for the marker and calls; name has no folder."""
+    """One file of a store in transit. result_set: '' for the marker and calls. name: without its folder."""
 
-    shelf: str
+    result_set: str
     name: str
     content: bytes | pa.Buffer
     changed_at: datetime
 
     @property
     def path(self) -> str:
-        if self.shelf:
-            return f"{RESULTS}/{self.shelf}/{self.name}"
+        if self.result_set:
+            return f"{RESULTS}/{self.result_set}/{self.name}"
         return self.name if self.name == MARKER else f"{CALLS}/{self.name}"
 
 
 @dataclass
 class Sent:
-    shelves: int = 0
+    result_sets: int = 0
     parts: int = 0
     rows: int = 0
     bytes: int = 0
@@ -75,10 +82,10 @@ class Sent:
 
 @dataclass
 class Taken:
-    """refused: (file, why) of what was not as it said. here: parts whose rows the store had already."""
+    """refused: (file, why) of damaged files. here: parts whose rows the store had already."""
 
-    shelves: int = 0
-    new_shelves: int = 0
+    result_sets: int = 0
+    new_result_sets: int = 0
     parts: int = 0
     rows: int = 0
     bytes: int = 0
@@ -88,56 +95,58 @@ class Taken:
 
 
 def read_store(store: Folder, sent: Sent, wanted: Wanted | None = None) -> Iterator[Item]:
-    """The files of a store that travel, a manifest before its parts. Counts in `sent` what was given, and what was
-    left out because it is damaged. Raises ConfigError for a folder that is no store."""
+    """The files of a store to export, each manifest before its parts. Counts in `sent` the files yielded, and those
+    left out because they are damaged. Raises ConfigError for a folder that is no store."""
     check_store(store)
     now = datetime.now(UTC)
-    yield Item("", MARKER, json.dumps({"form": FORM}).encode(), now)
-    shelves = set()
-    for shelf in survey(store, wanted):
-        if shelf.manifest is None:
-            if shelf.parts:
-                sent.left.append((shelf.name, shelf.manifest_error))
+    yield Item("", MARKER, MARKER_CONTENT, now)
+    result_sets = set()
+    for result_set in survey(store, wanted):
+        if result_set.manifest is None:
+            if result_set.parts:
+                sent.left.append((result_set.name, result_set.manifest_error))
             continue
-        sent.left += [(f"{shelf.name}/{name}", reason) for name, reason in shelf.damaged.items()]
+        sent.left += [(f"{result_set.name}/{name}", reason) for name, reason in result_set.damaged.items()]
         began = False
-        for item in _read_parts(shelf, sent):
+        for item in _read_parts(result_set, sent):
             if not began:
-                yield Item(shelf.name, MANIFEST, shelf.folder.read(MANIFEST), shelf.manifest_changed_at or now)
+                yield Item(
+                    result_set.name, MANIFEST, result_set.folder.read(MANIFEST), result_set.manifest_changed_at or now
+                )
                 began = True
-                sent.shelves += 1
-                shelves.add(shelf.name)
+                sent.result_sets += 1
+                result_sets.add(result_set.name)
             yield item
     for name in store.names(CALLS):
         try:
             content = store.read(f"{CALLS}/{name}")
-            if not name.startswith(TEMPORARY) and check_call(content, name)[0] in shelves:
+            if not name.startswith(TEMPORARY) and check_call(content, name)[0] in result_sets:
                 yield Item("", name, content, now)
         except (DamagedPart, FileNotFoundError):
             continue
 
 
-def _read_parts(shelf: ShelfFiles, sent: Sent) -> Iterator[Item]:
+def _read_parts(result_set: ResultSetFiles, sent: Sent) -> Iterator[Item]:
     behind: dict[str, list[str]] = {}
-    for name, stands in shelf.superseded().items():
-        behind.setdefault(stands.name, []).append(name)
-    by_name = {part.name: part for part in shelf.parts}
-    waiting = [part.name for part in reversed(shelf.live())]
+    for name, newer in result_set.superseded().items():
+        behind.setdefault(newer.name, []).append(name)
+    by_name = {part.name: part for part in result_set.parts}
+    waiting = [part.name for part in reversed(result_set.live())]
     while waiting:
         part = by_name[waiting.pop()]
         try:
-            with shelf.folder.open(part.name) as file:
+            with result_set.folder.open(part.name) as file:
                 content = file.read_buffer()
         except FileNotFoundError:
             continue  # compacted away meanwhile; the part that replaced it is sent another time
         if part_name(content) != part.name:
-            sent.left.append((f"{shelf.name}/{part.name}", "its bytes do not give its name"))
+            sent.left.append((f"{result_set.name}/{part.name}", "its bytes do not match its name"))
             waiting += behind.get(part.name, [])
             continue
         sent.parts += 1
         sent.rows += part.part.rows
         sent.bytes += part.bytes
-        yield Item(shelf.name, part.name, content, part.changed_at)
+        yield Item(result_set.name, part.name, content, part.changed_at)
 
 
 def write_tar(target: Draft, items: Iterable[Item]) -> None:
@@ -150,7 +159,7 @@ def write_tar(target: Draft, items: Iterable[Item]) -> None:
 
 
 def read_tar(open_it: Callable[[], Any], where: str) -> Iterator[Item]:
-    """Raises ConfigError, before the first item, when any member has no business in a store."""
+    """Raises ConfigError, before the first item, if any member is no file of a store."""
     try:
         with open_it() as source, tarfile.open(fileobj=source, mode="r:") as tar:
             known = [(member, *_recognised(member, where)) for member in tar.getmembers()]
@@ -158,10 +167,10 @@ def read_tar(open_it: Callable[[], Any], where: str) -> Iterator[Item]:
                 raise ConfigError(
                     f"{where} is no exported store: it has no {MARKER}. Make one with `inlay store export FILE.tar`."
                 )
-            for member, shelf, name in known:
+            for member, result_set, name in known:
                 content = tar.extractfile(member) if name else None
                 if content is not None:
-                    yield Item(shelf, name, content.read(), datetime.fromtimestamp(member.mtime, UTC))
+                    yield Item(result_set, name, content.read(), datetime.fromtimestamp(member.mtime, UTC))
     except tarfile.TarError as error:
         raise ConfigError(
             f"{where} cannot be read as a tar file: {error}. Only a plain .tar is read; unpack .tar.gz first."
@@ -169,10 +178,10 @@ def read_tar(open_it: Callable[[], Any], where: str) -> Iterator[Item]:
 
 
 def _recognised(member: tarfile.TarInfo, where: str) -> tuple[str, str]:
-    """(shelf, name) of a member, '' and '' for a folder. Raises ConfigError."""
+    """(result set, name) of a member, '' and '' for a folder. Raises ConfigError."""
     if member.isdir() and _FOLDERS.fullmatch(member.name):
         return "", ""
-    shelf, name = _named(member.name.removeprefix("./"))
+    result_set, name = _named(member.name.removeprefix("./"))
     if not name or member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or member.issparse():
         kind = "a link or a special file" if name else "not the name of a file of a store"
         raise ConfigError(
@@ -181,72 +190,67 @@ def _recognised(member: tarfile.TarInfo, where: str) -> tuple[str, str]:
         )
     if not name.endswith(".parquet") and member.size > _MAX_TEXT_BYTES:
         raise ConfigError(f"{where} has a member {member.name!r} of {member.size:,} bytes. Nothing was taken in.")
-    return shelf, name
+    return result_set, name
 
 
 def _named(path: str) -> tuple[str, str]:
-    """(shelf, name) of a path that a store can have, otherwise '' and ''."""
+    """(result set, name) of a path that a store can have, otherwise '' and ''."""
     match path.split("/"):
         case [name] if name == MARKER:
             return "", name
         case [folder, name] if folder == CALLS and _CALL_NAME.fullmatch(name):
             return "", name
-        case [folder, shelf, name] if folder == RESULTS and SHELF_NAME.fullmatch(shelf):
+        case [folder, result_set, name] if folder == RESULTS and RESULT_SET_NAME.fullmatch(result_set):
             if name == MANIFEST or PART_NAME.fullmatch(name):
-                return shelf, name
+                return result_set, name
     return "", ""
 
 
 def take_in(store: Folder, items: Iterable[Item], wanted: Wanted | None = None) -> Taken:
-    """Stores what is not here yet. Nothing that is here is written over; doing it twice is doing it once. A damaged
-    file is refused, and the others taken. Raises OSError where the store cannot be written to, and ConfigError for
-    items of another form of store."""
+    """Stores what the store lacks. No file is overwritten, and importing twice changes nothing more. A damaged file is
+    refused, and the others are taken. Raises OSError where the store cannot be written to, and ConfigError for items of
+    a store in another format version."""
     taken = Taken()
     manifests: dict[str, Mapping[str, Any] | None] = {}
     fresh: dict[str, bytes] = {}
     known: dict[str, set[str]] = {}
     for item in items:
-        if item.shelf and wanted is not None and not wanted.matches(item.shelf):
+        if item.result_set and wanted is not None and not wanted.matches(item.result_set):
             continue
-        content = bytes(item.content) if item.shelf == "" or item.name == MANIFEST else b""
+        content = bytes(item.content) if item.result_set == "" or item.name == MANIFEST else b""
         if item.name == MARKER:
-            _check_marker(content)
-        elif not item.shelf:
+            check_marker(content, "the store to be imported")
+        elif not item.result_set:
             _take_call(store, item.name, content, manifests, taken)
         elif item.name == MANIFEST:
-            if manifests.get(item.shelf) is None:
-                manifests[item.shelf] = _manifest(store, item, content, fresh, taken)
-        elif manifests.get(item.shelf) is None:
-            reason = "its shelf has no manifest that reads" if item.shelf in manifests else "it comes before a manifest"
+            if manifests.get(item.result_set) is None:
+                manifests[item.result_set] = _manifest(store, item, content, fresh, taken)
+        elif manifests.get(item.result_set) is None:
+            reason = (
+                "its result set has no manifest that reads"
+                if item.result_set in manifests
+                else "it comes before a manifest"
+            )
             taken.refused.append((item.path, reason))
         else:
-            _take_part(store, item, manifests[item.shelf], fresh, known, taken)
-    taken.shelves = len(known)
+            _take_part(store, item, manifests[item.result_set], fresh, known, taken)
+    taken.result_sets = len(known)
     return taken
-
-
-def _check_marker(content: bytes) -> None:
-    try:
-        form = json.loads(content).get("form")
-    except (ValueError, AttributeError):
-        form = None
-    if form != FORM:
-        raise ConfigError(f"what is to be imported has the form {form!r}; this version of inlay reads {FORM!r}.")
 
 
 def _manifest(
     store: Folder, item: Item, content: bytes, fresh: dict[str, bytes], taken: Taken
 ) -> Mapping[str, Any] | None:
-    """The manifest to hold the parts against: the store's own, where it has one."""
+    """The manifest that the parts are checked against: the store's own, where it has one."""
     try:
-        offered = read_manifest(content, item.shelf)
+        offered = read_manifest(content, item.result_set)
     except DamagedPart as error:
         taken.refused.append((item.path, str(error)))
         return None
     try:
-        return read_manifest(store.read(item.path), item.shelf)
+        return read_manifest(store.read(item.path), item.result_set)
     except FileNotFoundError:
-        fresh[item.shelf] = content
+        fresh[item.result_set] = content
         return offered
     except DamagedPart as error:
         taken.refused.append((item.path, f"the store's own manifest is damaged, and is not written over: {error}"))
@@ -261,52 +265,52 @@ def _take_part(
     known: dict[str, set[str]],
     taken: Taken,
 ) -> None:
-    shelf = store.inside(f"{RESULTS}/{item.shelf}")
-    here = known.get(item.shelf)
+    result_set = store.inside(f"{RESULTS}/{item.result_set}")
+    here = known.get(item.result_set)
     if here is None:
-        here = known[item.shelf] = _names_here(shelf)
+        here = known[item.result_set] = _names_here(result_set)
     if item.name in here:
         taken.here += 1
         return
     try:
         if part_name(item.content) != item.name:
-            raise DamagedPart("its bytes do not give its name")
-        found = check_part(pa.BufferReader(item.content), item.name, item.shelf, manifest)
-        _check_replaced(shelf, item, found.part)
+            raise DamagedPart("its bytes do not match its name")
+        checked = check_part(pa.BufferReader(item.content), item.name, item.result_set, manifest)
+        _check_replaced(result_set, item, checked.part)
     except DamagedPart as error:
         taken.refused.append((item.path, str(error)))
         return
-    if item.shelf in fresh:
-        shelf.publish(MANIFEST, fresh.pop(item.shelf))
-        taken.new_shelves += 1
-    shelf.publish(item.name, item.content)
+    if item.result_set in fresh:
+        result_set.publish(MANIFEST, fresh.pop(item.result_set))
+        taken.new_result_sets += 1
+    result_set.publish(item.name, item.content)
     here.add(item.name)
     taken.parts += 1
-    taken.rows += found.part.rows
+    taken.rows += checked.part.rows
     taken.bytes += len(item.content)
 
 
-def _check_replaced(shelf: Folder, item: Item, part: Part) -> None:
-    """Readers pass over the parts that another stands for, so it must have what those that are here have. Raises
+def _check_replaced(result_set: Folder, item: Item, part: Part) -> None:
+    """Readers skip the parts that a part replaces, so it must have all rows of those that are here. Raises
     DamagedPart."""
     for name in part.replaces:
-        if PART_NAME.fullmatch(name) and shelf.exists(name):
+        if PART_NAME.fullmatch(name) and result_set.exists(name):
             try:
-                lacks = half_keys(open_part(shelf, name), name) - half_keys(
+                lacks = half_keys(open_part(result_set, name), name) - half_keys(
                     part_from(pa.BufferReader(item.content), item.name), item.name
                 )
             except (DamagedPart, FileNotFoundError):
                 continue
             if lacks:
-                raise DamagedPart(f"it says that it stands for {name}, but lacks {len(lacks):,} of its rows")
+                raise DamagedPart(f"it says that it replaces {name}, but lacks {len(lacks):,} of its rows")
 
 
-def _names_here(shelf: Folder) -> set[str]:
-    """Parts whose rows are here: those in the folder, and those that a compacted one among them stands for."""
+def _names_here(result_set: Folder) -> set[str]:
+    """Parts whose rows are here: those in the folder, and those that a compacted one among them replaces."""
     names = set()
-    for name in part_names(shelf):
+    for name in part_names(result_set):
         try:
-            names |= {name, *describe_part(name, open_part(shelf, name)).replaces}
+            names |= {name, *describe_part(name, open_part(result_set, name)).replaces}
         except (DamagedPart, *READ_ERRORS):
             continue
     return names
@@ -316,12 +320,12 @@ def _take_call(
     store: Folder, name: str, content: bytes, manifests: Mapping[str, Mapping[str, Any] | None], taken: Taken
 ) -> None:
     try:
-        shelf, columns = check_call(content, name)
-        manifest = manifests.get(shelf)
+        result_set, columns = check_call(content, name)
+        manifest = manifests.get(result_set)
         if manifest is None:
-            return  # it leads to a shelf that was not asked for, or was refused
+            return  # it leads to a result set that was not asked for, or was refused
         if not set(columns) <= set(manifest["columns"]):
-            raise DamagedPart(f"its shelf has no columns {', '.join(columns)}")
+            raise DamagedPart(f"its result set has no columns {', '.join(columns)}")
     except DamagedPart as error:
         taken.refused.append((f"{CALLS}/{name}", str(error)))
         return

@@ -1,25 +1,25 @@
-"""Which files of a store go, by age, by size, by function, or because a compaction stands for them.
+"""Which files of a store are deleted, by age, by size, by function, or because a compaction replaced them.
 
-First a plan that names every file, then, if its reader agrees, the deletion: a plan is all that a dry run is. What is
-given narrows what is chosen: the superseded parts of one function, the rows of one signature older than 90 days.
-Nothing that goes is lost for good: it is inferred again when it is asked for.
+First a plan lists every file, then, if the user agrees, they are deleted: a dry run is the plan alone. Each criterion
+narrows the choice: the superseded parts of one function, the rows of one signature older than 90 days. Nothing is lost
+for good: a deleted answer is inferred again when a statement needs it.
 
-Always in a plan, since nobody misses them: temporary files older than a day, and shelves without any part.
+Temporary files older than a day, and result sets without any part, are always in the plan.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from inlay.store.calls import CALLS
-from inlay.store.care.survey import PartFile, ShelfFiles, Wanted, survey, why_damaged
+from inlay.store.care.survey import PartFile, ResultSetFiles, Wanted, survey, why_damaged
 from inlay.store.care.verify import check_call
 from inlay.store.folder import TEMPORARY, Folder
-from inlay.store.parts import DamagedPart, half_keys, open_part
+from inlay.store.part_rows import half_keys
+from inlay.store.parts import DamagedPart, open_part
+from inlay.store.result_set import MANIFEST, QUARANTINE
 from inlay.store.results import RESULTS
-from inlay.store.shelf import MANIFEST, QUARANTINE
 
 # How long a reader that began before a compaction may still be reading the parts that it replaced.
 GRACE = timedelta(hours=1)
@@ -28,8 +28,9 @@ STALE = timedelta(days=1)
 
 @dataclass(frozen=True)
 class Criteria:
-    """None and False for what was not asked. older_than: since a part's newest row was stored. max_bytes: what the
-    whole store may take afterwards. superseded: only what another part stands for, and has for longer than `grace`."""
+    """None and False for criteria that were not given. older_than: time since a part's newest row was stored.
+    max_bytes: size of the whole store afterwards. superseded: only parts that another part has replaced for longer than
+    `grace`."""
 
     wanted: Wanted = field(default_factory=Wanted)
     older_than: timedelta | None = None
@@ -43,9 +44,9 @@ class Criteria:
 
 @dataclass(frozen=True)
 class Goner:
-    """A file that is to go. rows: how many of them are then unknown; none for what another part stands for."""
+    """A file to delete. rows: how many are unknown afterwards; none for a part that another one replaces."""
 
-    shelf: str
+    result_set: str
     name: str
     bytes: int
     rows: int
@@ -54,9 +55,9 @@ class Goner:
 
 @dataclass
 class Plan:
-    """files: in the order in which they are deleted. empty: shelves that have no part then. kept: (shelf, part) → why
-    it does not go though it was asked for. waiting: superseded parts whose grace time is not over. total_bytes: of all
-    shelves, before."""
+    """files: in the order in which they are deleted. empty: result sets that have no part then. kept: (result set,
+    part) → why it is not deleted though it was chosen. waiting: superseded parts whose grace time is not over.
+    total_bytes: of all result sets, before."""
 
     files: list[Goner] = field(default_factory=list)
     empty: list[str] = field(default_factory=list)
@@ -76,42 +77,44 @@ class Plan:
 
 @dataclass(frozen=True)
 class _Candidate:
-    """Files that go together, in this order: a part, and before it those that it stands for."""
+    """Files that are deleted together, in this order: a part, and before it those that it replaces."""
 
-    shelf: ShelfFiles
+    result_set: ResultSetFiles
     files: tuple[Goner, ...]
     at: datetime
     rank: int
 
 
 def plan_gc(store: Folder, criteria: Criteria, *, now: datetime | None = None) -> Plan:
-    """Deletes nothing. Raises OSError, and ConfigError where no shelf is of the function or signature."""
+    """Deletes nothing. Raises OSError, and ConfigError where no result set is of the function or signature."""
     now = now or datetime.now(UTC)
     plan = Plan()
-    shelves = list(survey(store, criteria.wanted))
-    every = shelves if not criteria.wanted or criteria.max_bytes is None else list(survey(store))
-    plan.total_bytes = sum(shelf_bytes(shelf) for shelf in every)
+    result_sets = list(survey(store, criteria.wanted))
+    every = result_sets if not criteria.wanted or criteria.max_bytes is None else list(survey(store))
+    plan.total_bytes = sum(result_set_bytes(result_set) for result_set in every)
     candidates: list[_Candidate] = []
-    for shelf in shelves:
+    for result_set in result_sets:
         plan.files += [
-            Goner(shelf.name, file.name, file.bytes, 0, "a temporary file that was never finished")
-            for file in shelf.temporary
+            Goner(result_set.name, file.name, file.bytes, 0, "a temporary file that was never finished")
+            for file in result_set.temporary
             if now - file.changed_at > STALE
         ]
-        candidates += _superseded(shelf, criteria, now, plan) if criteria.superseded else _all_files(shelf)
+        candidates += _superseded(result_set, criteria, now, plan) if criteria.superseded else _all_files(result_set)
     if criteria:
         _choose(candidates, criteria, now, plan)
-    going = {(file.shelf, file.name) for file in plan.files}
-    for shelf in shelves:
-        if _will_be_empty(shelf, going, now):
-            plan.empty.append(shelf.name)
+    going = {(file.result_set, file.name) for file in plan.files}
+    for result_set in result_sets:
+        if _will_be_empty(result_set, going, now):
+            plan.empty.append(result_set.name)
     plan.calls = _calls_of(store, set(plan.empty)) if plan.empty else []
     return plan
 
 
-def shelf_bytes(shelf: ShelfFiles) -> int:
-    return sum(part.bytes for part in shelf.parts) + sum(
-        file.bytes for files in (shelf.damaged_files, shelf.quarantined, shelf.temporary) for file in files
+def result_set_bytes(result_set: ResultSetFiles) -> int:
+    return sum(part.bytes for part in result_set.parts) + sum(
+        file.bytes
+        for files in (result_set.damaged_files, result_set.quarantined, result_set.temporary)
+        for file in files
     )
 
 
@@ -126,114 +129,112 @@ def _choose(candidates: list[_Candidate], criteria: Criteria, now: datetime, pla
         left -= sum(file.bytes for file in candidate.files)
 
 
-def _all_files(shelf: ShelfFiles) -> list[_Candidate]:
+def _all_files(result_set: ResultSetFiles) -> list[_Candidate]:
     """What nobody reads comes first where it is about size: rank 0."""
-    found = [
-        _Candidate(shelf, (Goner(shelf.name, name, file.bytes, 0, why),), file.changed_at, 0)
+    candidates = [
+        _Candidate(result_set, (Goner(result_set.name, name, file.bytes, 0, why),), file.changed_at, 0)
         for name, file, why in (
-            *((f"{QUARANTINE}/{file.name}", file, "set aside as damaged") for file in shelf.quarantined),
-            *((file.name, file, "damaged") for file in shelf.damaged_files),
+            *((f"{QUARANTINE}/{file.name}", file, "set aside as damaged") for file in result_set.quarantined),
+            *((file.name, file, "damaged") for file in result_set.damaged_files),
         )
     ]
     behind: dict[str, list[PartFile]] = {}
-    for name, stands in shelf.superseded().items():
-        behind.setdefault(stands.name, []).append(next(part for part in shelf.parts if part.name == name))
-    for part in shelf.live():
-        files = [Goner(shelf.name, old.name, old.bytes, 0, "superseded") for old in behind.get(part.name, [])]
-        files.append(Goner(shelf.name, part.name, part.bytes, part.part.rows, "chosen"))
-        found.append(_Candidate(shelf, tuple(files), part.rows_at, 1))
-    return found
+    for name, newer in result_set.superseded().items():
+        behind.setdefault(newer.name, []).append(next(part for part in result_set.parts if part.name == name))
+    for part in result_set.live():
+        files = [Goner(result_set.name, old.name, old.bytes, 0, "superseded") for old in behind.get(part.name, [])]
+        files.append(Goner(result_set.name, part.name, part.bytes, part.part.rows, "chosen"))
+        candidates.append(_Candidate(result_set, tuple(files), part.rows_at, 1))
+    return candidates
 
 
-def _superseded(shelf: ShelfFiles, criteria: Criteria, now: datetime, plan: Plan) -> list[_Candidate]:
-    found = []
+def _superseded(result_set: ResultSetFiles, criteria: Criteria, now: datetime, plan: Plan) -> list[_Candidate]:
+    candidates = []
     until = now - criteria.grace
-    stands = shelf.superseded()
-    for part, kept in replaced_parts(shelf, until):
-        if kept and stands[part.name].changed_at > until:
+    newer = result_set.superseded()
+    for part, kept in replaced_parts(result_set, until):
+        if kept and newer[part.name].changed_at > until:
             plan.waiting += 1
         elif kept:
-            plan.kept[shelf.name, part.name] = kept
+            plan.kept[result_set.name, part.name] = kept
         else:
-            goner = Goner(shelf.name, part.name, part.bytes, 0, "superseded")
-            found.append(_Candidate(shelf, (goner,), part.rows_at, 0))
-    return found
+            goner = Goner(result_set.name, part.name, part.bytes, 0, "superseded")
+            candidates.append(_Candidate(result_set, (goner,), part.rows_at, 0))
+    return candidates
 
 
-def replaced_parts(shelf: ShelfFiles, until: datetime) -> list[tuple[PartFile, str]]:
-    """(part, '') for each part that may go because the one that stands for it was there at `until`, reads whole and
-    has all of its keys; otherwise why it stays. A part is believed to stand for another only when it was read."""
-    found: list[tuple[PartFile, str]] = []
+def replaced_parts(result_set: ResultSetFiles, until: datetime) -> list[tuple[PartFile, str]]:
+    """(part, '') for each part that may be deleted because the part that replaces it existed at `until`, is undamaged
+    and has all of its keys; otherwise (part, why it is kept)."""
+    reasons: list[tuple[PartFile, str]] = []
     keys: dict[str, frozenset[bytes] | str] = {}
-    by_name = {part.name: part for part in shelf.parts}
-    for name, stands in sorted(shelf.superseded().items(), key=lambda pair: (pair[1].name, pair[0])):
-        if stands.changed_at > until:
-            found.append((by_name[name], f"{stands.name} has stood for it only since {stands.changed_at:%H:%M:%S} UTC"))
+    by_name = {part.name: part for part in result_set.parts}
+    for name, newer in sorted(result_set.superseded().items(), key=lambda pair: (pair[1].name, pair[0])):
+        if newer.changed_at > until:
+            reasons.append((by_name[name], f"{newer.name} has replaced it only since {newer.changed_at:%H:%M:%S} UTC"))
             continue
-        if stands.name not in keys:
+        if newer.name not in keys:
             keys.clear()  # of one part at a time
-            keys[stands.name] = _whole_keys(shelf, stands.name)
-        has = keys[stands.name]
+            keys[newer.name] = _whole_keys(result_set, newer.name)
+        has = keys[newer.name]
         try:
             if isinstance(has, str):
-                reason = f"{stands.name}, which stands for it, {has}"
-            elif not _keys(shelf, name) <= has:
-                reason = f"{stands.name} says that it stands for it, but lacks some of its rows"
+                reason = f"{newer.name}, which replaces it, {has}"
+            elif not _keys(result_set, name) <= has:
+                reason = f"{newer.name} says that it replaces it, but lacks some of its rows"
             else:
                 reason = ""
         except FileNotFoundError:
             continue
         except DamagedPart:
-            reason = ""  # a damaged part that another stands for
-        found.append((by_name[name], reason))
-    return found
+            reason = ""  # a damaged part that another replaces
+        reasons.append((by_name[name], reason))
+    return reasons
 
 
-def _whole_keys(shelf: ShelfFiles, name: str) -> frozenset[bytes] | str:
+def _whole_keys(result_set: ResultSetFiles, name: str) -> frozenset[bytes] | str:
     try:
-        damage = why_damaged(shelf.folder, name)
-        return f"is damaged: {damage}" if damage else _keys(shelf, name)
+        damage = why_damaged(result_set.folder, name)
+        return f"is damaged: {damage}" if damage else _keys(result_set, name)
     except (DamagedPart, OSError) as error:
         return f"cannot be read: {error}"
 
 
-def _keys(shelf: ShelfFiles, name: str) -> frozenset[bytes]:
-    return half_keys(open_part(shelf.folder, name), name)
+def _keys(result_set: ResultSetFiles, name: str) -> frozenset[bytes]:
+    return half_keys(open_part(result_set.folder, name), name)
 
 
-def _will_be_empty(shelf: ShelfFiles, going: set[tuple[str, str]], now: datetime) -> bool:
-    names = [part.name for part in shelf.parts] + list(shelf.damaged)
-    names += [f"{QUARANTINE}/{file.name}" for file in shelf.quarantined]
-    names += [file.name for file in shelf.temporary]
-    if shelf.unknown or any((shelf.name, name) not in going for name in names):
+def _will_be_empty(result_set: ResultSetFiles, going: set[tuple[str, str]], now: datetime) -> bool:
+    names = [part.name for part in result_set.parts] + list(result_set.damaged)
+    names += [f"{QUARANTINE}/{file.name}" for file in result_set.quarantined]
+    names += [file.name for file in result_set.temporary]
+    if result_set.unknown or any((result_set.name, name) not in going for name in names):
         return False
-    # Whoever begins a shelf writes the manifest first, and a moment later the first part.
-    return bool(names) or shelf.manifest_changed_at is None or now - shelf.manifest_changed_at > GRACE
+    # Whoever begins a result set writes the manifest first, and a moment later the first part.
+    return bool(names) or result_set.manifest_changed_at is None or now - result_set.manifest_changed_at > GRACE
 
 
-def _calls_of(store: Folder, shelves: set[str]) -> list[str]:
-    found = []
+def _calls_of(store: Folder, result_sets: set[str]) -> list[str]:
+    calls = []
     for name in store.names(CALLS):
         if not name.startswith(TEMPORARY):
             try:
-                if check_call(store.read(f"{CALLS}/{name}"), name)[0] in shelves:
-                    found.append(name)
+                if check_call(store.read(f"{CALLS}/{name}"), name)[0] in result_sets:
+                    calls.append(name)
             except (DamagedPart, FileNotFoundError):
                 continue
-    return found
+    return calls
 
 
-def delete(store: Folder, plan: Plan, told: Callable[[Goner], None] | None = None) -> None:
-    """Does what a plan says. What is gone already is no error. Raises OSError."""
+def delete(store: Folder, plan: Plan) -> None:
+    """Deletes the files of a plan. A file that is gone already is no error. Raises OSError."""
     for file in plan.files:
-        store.delete(f"{RESULTS}/{file.shelf}/{file.name}")
-        if told:
-            told(file)
+        store.delete(f"{RESULTS}/{file.result_set}/{file.name}")
     for name in plan.calls:
         store.delete(f"{CALLS}/{name}")
-    for shelf in plan.empty:
-        folder = store.inside(f"{RESULTS}/{shelf}")
+    for result_set in plan.empty:
+        folder = store.inside(f"{RESULTS}/{result_set}")
         # A part that another process stored since the plan was made stays, and its manifest with it.
         if set(folder.names()) <= {MANIFEST} and not folder.names(QUARANTINE):
             folder.delete(MANIFEST)
-            store.delete_folder(f"{RESULTS}/{shelf}")
+            store.delete_folder(f"{RESULTS}/{result_set}")

@@ -1,7 +1,7 @@
-"""What stands in a store at this moment: shelves, their parts and whatever else lies in their folders.
+"""What is in a store at this moment: result sets, their parts and any other files in their folders.
 
-Reads manifests and the ends of parts, no rows. Whoever cares for a store (list, verify, gc, compact, export) begins
-here, so all of them agree on which parts count: those that read, and that no other part stands for.
+Reads manifests and the footers of parts, no rows. Every maintenance command (list, verify, gc, compact, export) begins
+here, so all of them agree on which parts count: those that can be read and that no other part replaces.
 """
 
 from __future__ import annotations
@@ -19,12 +19,11 @@ from inlay.errors import ConfigError
 from inlay.store.folder import TEMPORARY, FileHere, Folder
 from inlay.store.keys import signature
 from inlay.store.parts import SUFFIX, DamagedPart, Part, describe_part, open_part, stored_name
-from inlay.store.results import FORM as STORE_FORM
-from inlay.store.results import MARKER, RESULTS, shelf_folder, shelf_name
-from inlay.store.shelf import FORM as MANIFEST_FORM
-from inlay.store.shelf import MANIFEST, QUARANTINE
+from inlay.store.result_set import FORMAT_VERSION as MANIFEST_VERSION
+from inlay.store.result_set import MANIFEST, QUARANTINE
+from inlay.store.results import MARKER, RESULTS, check_marker, result_set_folder, result_set_name
 
-SHELF_NAME = re.compile(r"([a-z0-9_]+)-([0-9a-f]{32})")
+RESULT_SET_NAME = re.compile(r"([a-z0-9_]+)-([0-9a-f]{32})")
 PART_NAME = re.compile(r"[0-9a-f]{32}" + re.escape(SUFFIX))
 
 
@@ -44,8 +43,8 @@ class PartFile:
 
 
 @dataclass
-class ShelfFiles:
-    """One shelf's folder. parts: those that say what a part says, oldest rows first. damaged: file → what is wrong."""
+class ResultSetFiles:
+    """One result set's folder. parts: those that can be opened, oldest rows first. damaged: file → what is wrong."""
 
     name: str
     folder: Folder
@@ -74,7 +73,7 @@ class ShelfFiles:
         return str(about.get("name", "")) if isinstance(about, Mapping) else ""
 
     def superseded(self) -> dict[str, PartFile]:
-        """Part → the part that stands for it."""
+        """Part → the part that replaces it."""
         stands: dict[str, PartFile] = {}
         present = {part.name for part in self.parts}
         for part in sorted(self.parts, key=lambda part: (-len(part.part.replaces), part.name)):
@@ -102,7 +101,7 @@ class ShelfFiles:
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which shelves: of a function, and whose signature begins so; empty for all."""
+    """Which result sets: of a function, and whose signature begins so; empty for all."""
 
     function: str = ""
     signature: str = ""
@@ -117,36 +116,31 @@ class Wanted:
     def __bool__(self) -> bool:
         return bool(self.function or self.signature)
 
-    def matches(self, shelf: str) -> bool:
-        function, _, signed = shelf.rpartition("-")
+    def matches(self, result_set: str) -> bool:
+        function, _, signed = result_set.rpartition("-")
         return function == (self.function.lower() or function) and signed.startswith(self.signature[:32])
 
 
 def check_store(folder: Folder) -> None:
     """Raises ConfigError where the folder is no store that this version reads."""
     try:
-        form = json.loads(folder.read(MARKER)).get("form")
+        check_marker(folder.read(MARKER), f"store {folder.address}")
     except FileNotFoundError:
         raise ConfigError(
             f"there is no store at {folder.address}: it has no {MARKER}. Name the folder that a session was given as "
             "store = '…', or type --store FOLDER."
         ) from None
-    except (OSError, ValueError, AttributeError) as error:
+    except OSError as error:
         raise ConfigError(f"store {folder.address}: {MARKER} cannot be read: {error}.") from error
-    if form != STORE_FORM:
-        raise ConfigError(
-            f"store {folder.address} has the form {form!r}; this version of inlay reads {STORE_FORM!r}. "
-            "Use the version that made it."
-        )
 
 
-def survey(store: Folder, wanted: Wanted | None = None) -> Iterator[ShelfFiles]:
-    """Every shelf, in order of their names. Raises OSError for a store that does not answer, and ConfigError where no
-    shelf is wanted though some are there."""
+def survey(store: Folder, wanted: Wanted | None = None) -> Iterator[ResultSetFiles]:
+    """Every result set, in order of their names. Raises OSError for a store that does not answer, and ConfigError where
+    the store has result sets, but none that is wanted."""
     names = store.names(RESULTS, folders=True)
     chosen = [name for name in names if wanted is None or wanted.matches(name)]
     if names and not chosen and wanted:
-        asked = " and ".join(
+        choice = " and ".join(
             part
             for part in (
                 f"function {wanted.function!r}" if wanted.function else "",
@@ -156,55 +150,55 @@ def survey(store: Folder, wanted: Wanted | None = None) -> Iterator[ShelfFiles]:
         )
         functions = sorted({name.rpartition("-")[0] for name in names})
         raise ConfigError(
-            f"no shelf in {store.address} is of {asked}. There are shelves of: {', '.join(functions)}; "
+            f"no result set in {store.address} is of {choice}. There are result sets of: {', '.join(functions)}; "
             "`inlay store list` names them all."
         )
     for name in chosen:
-        yield look_at(shelf_folder(store, name), name)
+        yield look_at(result_set_folder(store, name), name)
 
 
-def look_at(folder: Folder, name: str) -> ShelfFiles:
-    shelf = ShelfFiles(name, folder)
+def look_at(folder: Folder, name: str) -> ResultSetFiles:
+    result_set = ResultSetFiles(name, folder)
     for file in folder.files():
         if file.name == MANIFEST:
-            shelf.manifest_changed_at = file.changed_at
+            result_set.manifest_changed_at = file.changed_at
         elif file.name.startswith(TEMPORARY):
-            shelf.temporary.append(file)
+            result_set.temporary.append(file)
         elif not file.name.endswith(SUFFIX) or file.name.startswith("."):
-            shelf.unknown.append(file.name)
+            result_set.unknown.append(file.name)
         else:
-            _look_at_part(shelf, file)
-    shelf.parts.sort(key=lambda part: (part.rows_at, part.name))
-    shelf.quarantined = folder.files(QUARANTINE)
+            _look_at_part(result_set, file)
+    result_set.parts.sort(key=lambda part: (part.rows_at, part.name))
+    result_set.quarantined = folder.files(QUARANTINE)
     try:
-        shelf.manifest = read_manifest(folder.read(MANIFEST), name)
+        result_set.manifest = read_manifest(folder.read(MANIFEST), name)
     except FileNotFoundError:
-        shelf.manifest_error = f"there is no {MANIFEST}"
+        result_set.manifest_error = f"there is no {MANIFEST}"
     except DamagedPart as error:
-        shelf.manifest_error = str(error)
-    return shelf
+        result_set.manifest_error = str(error)
+    return result_set
 
 
-def _look_at_part(shelf: ShelfFiles, file: FileHere) -> None:
+def _look_at_part(result_set: ResultSetFiles, file: FileHere) -> None:
     try:
-        opened = open_part(shelf.folder, file.name)
+        opened = open_part(result_set.folder, file.name)
         part = describe_part(file.name, opened)
         rows_at = datetime.fromisoformat(part.rows_at) if part.rows_at else file.changed_at
         if rows_at.tzinfo is None:
             rows_at = rows_at.replace(tzinfo=UTC)
-        shelf.parts.append(PartFile(part, file.bytes, file.changed_at, rows_at, opened.schema_arrow))
+        result_set.parts.append(PartFile(part, file.bytes, file.changed_at, rows_at, opened.schema_arrow))
     except FileNotFoundError:
         return  # compacted away between listing and opening
     except (DamagedPart, ValueError) as error:
-        shelf.damaged[file.name] = str(error)
-        shelf.damaged_files.append(file)
+        result_set.damaged[file.name] = str(error)
+        result_set.damaged_files.append(file)
 
 
 def why_damaged(folder: Folder, name: str) -> str:
-    """What is wrong with a part, '' for nothing: its bytes must give its name, and it must open. Its pages are not
-    read. Raises OSError where it cannot be read just now, which says nothing about it."""
+    """What is wrong with a part, '' for nothing: its bytes must match its name, and it must open. Its pages are not
+    read. Raises OSError where it cannot be read just now, which is no sign of damage."""
     if stored_name(folder, name) != name:
-        return "its bytes do not give its name: it was changed after it was written"
+        return "its bytes do not match its name: it was changed after it was written"
     try:
         describe_part(name, open_part(folder, name))
     except DamagedPart as error:
@@ -212,23 +206,25 @@ def why_damaged(folder: Folder, name: str) -> str:
     return ""
 
 
-def read_manifest(content: bytes, shelf: str) -> Mapping[str, Any]:
-    """A manifest that belongs to a shelf of this name: its question gives the signature, and that the name. Raises
+def read_manifest(content: bytes, result_set: str) -> Mapping[str, Any]:
+    """A manifest that belongs to a result set of this name: its question gives the signature, and that the name. Raises
     DamagedPart."""
     try:
         manifest = json.loads(content)
-        form, signed, question = manifest["form"], manifest["signature"], manifest["question"]
+        version, signed, question = manifest["form"], manifest["signature"], manifest["question"]
         dict(manifest["columns"])
-        given = signature(question)
+        computed = signature(question)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise DamagedPart(f"{MANIFEST} cannot be read: {type(error).__name__}: {error}") from error
-    if form != MANIFEST_FORM:
-        raise DamagedPart(f"{MANIFEST} has the form {form!r}; this version of inlay reads {MANIFEST_FORM!r}")
-    if given != signed:
+    if version != MANIFEST_VERSION:
         raise DamagedPart(
-            f"the question in {MANIFEST} gives the signature {given[:12]}…, but {str(signed)[:12]}… is written there"
+            f"{MANIFEST} is in format version {version!r}; this version of inlay reads {MANIFEST_VERSION!r}"
         )
-    function = question.get("function", shelf.rpartition("-")[0])
-    if shelf != shelf_name(str(function), signed):
-        raise DamagedPart(f"{MANIFEST} is that of the shelf {shelf_name(str(function), signed)}")
+    if computed != signed:
+        raise DamagedPart(
+            f"the question in {MANIFEST} gives the signature {computed[:12]}…, but {str(signed)[:12]}… is written there"
+        )
+    function = question.get("function", result_set.rpartition("-")[0])
+    if result_set != result_set_name(str(function), signed):
+        raise DamagedPart(f"{MANIFEST} is that of the result set {result_set_name(str(function), signed)}")
     return dict(manifest)

@@ -1,9 +1,9 @@
 """Does a store still say what was put into it?
 
-Checked, from the outside in: the question in a manifest gives the shelf's signature and its folder's name; the bytes
-of every part give its name; every page of it reads, against its checksum; it says the shelf's signature, and has the
-manifest's columns; keys are 32 bytes; and where the inputs are stored beside their keys, they give the keys again.
-Nothing here can tell a wrong answer of a model from a right one.
+Checked, from the outside in: the question in a manifest has the result set's signature and its folder's name; the
+bytes of every part match its name, and its pages their checksums; its metadata has the result set's signature, and it
+has the manifest's columns; keys are 32 bytes; and where the inputs are stored with their keys, their digests are the
+keys. Nothing here can find out whether a model's answer is right.
 """
 
 from __future__ import annotations
@@ -18,23 +18,14 @@ import numpy as np
 import pyarrow as pa
 
 from inlay.store.calls import CALLS, call_file
-from inlay.store.care.survey import SHELF_NAME, ShelfFiles, Wanted, survey, why_damaged
+from inlay.store.care.survey import RESULT_SET_NAME, ResultSetFiles, Wanted, survey, why_damaged
 from inlay.store.folder import TEMPORARY, Folder
 from inlay.store.index import U64, halves
-from inlay.store.keys import input_keys
-from inlay.store.parts import (
-    KEY,
-    READ_ERRORS,
-    DamagedPart,
-    Part,
-    check_sums,
-    describe_part,
-    key_bytes,
-    part_from,
-    read_columns,
-)
+from inlay.store.keys import input_keys, key_bytes
+from inlay.store.part_rows import check_sums, read_columns
+from inlay.store.parts import KEY, READ_ERRORS, DamagedPart, Part, describe_part, part_from
 
-# Stored beside the answers in some parts of a shelf and not in others.
+# A column that some parts of a result set have and others do not.
 INPUTS = "inputs"
 
 _COLUMN = re.compile(r"[a-z][a-z0-9_]*")
@@ -50,7 +41,7 @@ class Checked:
 
 
 @dataclass
-class ShelfReport:
+class ResultSetReport:
     """findings: (file, what is wrong). damaged: those of the files that are parts no reader should read. twice: rows
     whose key another row has as well, which is harmless."""
 
@@ -67,61 +58,69 @@ class ShelfReport:
     set_aside: list[str] = field(default_factory=list)
 
 
-def verify_store(store: Folder, wanted: Wanted | None = None, *, quarantine: bool = False) -> Iterator[ShelfReport]:
-    """One report per shelf, and one more named 'calls' about the files there. quarantine: move damaged parts away, so
-    that their rows are inferred again. Raises OSError for a store that does not answer."""
-    for shelf in survey(store, wanted):
-        yield _verify_shelf(shelf, quarantine)
+def verify_store(store: Folder, wanted: Wanted | None = None, *, quarantine: bool = False) -> Iterator[ResultSetReport]:
+    """One report per result set, and one more named 'calls' about the files there. quarantine: move damaged parts
+    away, so that their rows are inferred again. Raises OSError for a store that does not answer."""
+    for result_set in survey(store, wanted):
+        yield _verify_result_set(result_set, quarantine)
     if not wanted:
         yield _verify_calls(store)
 
 
-def _verify_shelf(shelf: ShelfFiles, quarantine: bool) -> ShelfReport:
-    report = ShelfReport(shelf.name, quarantined=len(shelf.quarantined))
-    if shelf.manifest is None and (shelf.parts or shelf.damaged or "there is no" not in shelf.manifest_error):
-        report.findings.append(("", shelf.manifest_error))
-    for name in shelf.unknown:
+def _verify_result_set(result_set: ResultSetFiles, quarantine: bool) -> ResultSetReport:
+    report = ResultSetReport(result_set.name, quarantined=len(result_set.quarantined))
+    if result_set.manifest is None and (
+        result_set.parts or result_set.damaged or "there is no" not in result_set.manifest_error
+    ):
+        report.findings.append(("", result_set.manifest_error))
+    for name in result_set.unknown:
         report.findings.append((name, "is no file of a store"))
-    for name, reason in shelf.damaged.items():
-        _check_unreadable(shelf, name, reason, report)
-    superseded = shelf.superseded()
+    for name, reason in result_set.damaged.items():
+        _check_unreadable(result_set, name, reason, report)
+    superseded = result_set.superseded()
     keys: list[U64] = []
-    for file in shelf.parts:
-        try:
-            report.bytes += file.bytes
-            if why := why_damaged(shelf.folder, file.name):
-                raise DamagedPart(why)
-            with shelf.folder.open(file.name) as source:
-                found = check_part(source, file.name, shelf.name, shelf.manifest)
-        except FileNotFoundError:
-            continue  # compacted away meanwhile
-        except OSError as error:
-            report.findings.append((file.name, f"cannot be read: {error}"))
-            continue
-        except DamagedPart as error:
-            report.findings.append((file.name, str(error)))
-            report.damaged.append(file.name)
+    for file in result_set.parts:
+        report.bytes += file.bytes
+        checked = _checked(result_set, file.name, report)
+        if checked is None:
             continue
         report.parts += 1
-        report.derived += found.derived
+        report.derived += checked.derived
         if file.name in superseded:
             report.superseded += 1
         else:
-            report.rows += found.part.rows
-            keys.append(found.keys)
+            report.rows += checked.part.rows
+            keys.append(checked.keys)
     if keys:
         report.twice = sum(map(len, keys)) - len(np.unique(np.concatenate(keys)))
     if quarantine:
         for name in report.damaged:
-            shelf.set_aside(name)
+            result_set.set_aside(name)
             report.set_aside.append(name)
     return report
 
 
-def _check_unreadable(shelf: ShelfFiles, name: str, reason: str, report: ShelfReport) -> None:
+def _checked(result_set: ResultSetFiles, name: str, report: ResultSetReport) -> Checked | None:
+    """None where the part is gone, damaged or cannot be read; the last two are among the findings then."""
+    try:
+        if why := why_damaged(result_set.folder, name):
+            raise DamagedPart(why)
+        with result_set.folder.open(name) as source:
+            return check_part(source, name, result_set.name, result_set.manifest)
+    except FileNotFoundError:
+        pass  # compacted away meanwhile
+    except OSError as error:
+        report.findings.append((name, f"cannot be read: {error}"))
+    except DamagedPart as error:
+        report.findings.append((name, str(error)))
+        report.damaged.append(name)
+    return None
+
+
+def _check_unreadable(result_set: ResultSetFiles, name: str, reason: str, report: ResultSetReport) -> None:
     """A file system that fails for a moment is no damage, so the bytes are asked once more."""
     try:
-        why = why_damaged(shelf.folder, name)
+        why = why_damaged(result_set.folder, name)
     except FileNotFoundError:
         return
     except OSError as error:
@@ -134,13 +133,13 @@ def _check_unreadable(shelf: ShelfFiles, name: str, reason: str, report: ShelfRe
         report.findings.append((name, f"did not read at first and does now: {reason}"))
 
 
-def check_part(source: pa.NativeFile, name: str, shelf: str, manifest: Mapping[str, Any] | None) -> Checked:
+def check_part(source: pa.NativeFile, name: str, result_set: str, manifest: Mapping[str, Any] | None) -> Checked:
     """Reads all of a part, a row group at a time. Its name is the caller's to check. Raises DamagedPart."""
     file = part_from(source, name)
     part = describe_part(name, file)
-    expected = str(manifest["signature"]) if manifest else shelf.rpartition("-")[2]
+    expected = str(manifest["signature"]) if manifest else result_set.rpartition("-")[2]
     if not part.signature.startswith(expected):
-        raise DamagedPart(f"it holds rows of the signature {part.signature[:12]}…, which is not this shelf's")
+        raise DamagedPart(f"it holds rows of the signature {part.signature[:12]}…, which is not this result set's")
     schema = file.schema_arrow
     if schema.field("key").type != KEY.type:
         raise DamagedPart(f"its keys are {schema.field('key').type}, not 32 bytes")
@@ -149,25 +148,25 @@ def check_part(source: pa.NativeFile, name: str, shelf: str, manifest: Mapping[s
     check_sums(source, file, name)
     keys, derived = [], 0
     for group in range(file.num_row_groups):
-        table = read_columns(file, name, list(schema.names), [group])
+        table = read_columns(file, name, list(schema.names), group)
         try:
             table.validate(full=True)
         except READ_ERRORS as error:
             raise DamagedPart(f"its columns are not what they say: {error}") from error
         if table["key"].null_count:
             raise DamagedPart(f"{table['key'].null_count} of its rows have no key")
-        found = key_bytes(table["key"])
-        keys.append(halves(found)[0])
+        group_keys = key_bytes(table["key"])
+        keys.append(halves(group_keys)[0])
         if INPUTS in schema.names:
-            derived += _derive(found, table[INPUTS].to_pylist())
+            derived += _derive(group_keys, table[INPUTS].to_pylist())
     return Checked(part, np.concatenate(keys) if keys else np.zeros(0, dtype=np.uint64), derived)
 
 
 def _check_columns(schema: pa.Schema, columns: Mapping[str, str]) -> None:
     has = {field.name: _shape(str(field.type)) for field in schema if field.name not in ("key", INPUTS)}
-    said = {name: _shape(str(kind)) for name, kind in columns.items() if name != INPUTS}
-    if has != said:
-        raise DamagedPart(f"it has the columns {has}, but the manifest says {said}")
+    expected = {name: _shape(str(kind)) for name, kind in columns.items() if name != INPUTS}
+    if has != expected:
+        raise DamagedPart(f"it has the columns {has}, but the manifest says {expected}")
     if INPUTS in schema.names and _shape(str(schema.field(INPUTS).type)) != "list<string>":
         raise DamagedPart(f"its inputs are {schema.field(INPUTS).type}, not a list of texts")
 
@@ -192,8 +191,8 @@ def _derive(keys: np.ndarray[Any, np.dtype[np.uint8]], inputs: list[list[str] | 
     return len(kept)
 
 
-def _verify_calls(store: Folder) -> ShelfReport:
-    report = ShelfReport(CALLS)
+def _verify_calls(store: Folder) -> ResultSetReport:
+    report = ResultSetReport(CALLS)
     for name in store.names(CALLS):
         if name.startswith(TEMPORARY):
             continue
@@ -208,17 +207,20 @@ def _verify_calls(store: Folder) -> ShelfReport:
 
 
 def check_call(content: bytes, name: str) -> tuple[str, list[str]]:
-    """The shelf that a file in calls/ leads to, and the columns that it says are there: both become SQL, so nothing but
-    names is let through. Raises DamagedPart."""
+    """The result set that a file in calls/ names, and its columns: both become SQL, so nothing but names is accepted.
+    Raises DamagedPart."""
     try:
-        said = json.loads(content)
-        shelf, columns, named = said["shelf"], said["columns"], call_file(json.dumps(said["call"], sort_keys=True))
-        if not (SHELF_NAME.fullmatch(shelf) and isinstance(said["model"], str)):
-            raise ValueError(f"{shelf!r} is no name of a shelf")
+        entry = json.loads(content)
+        result_set, columns = entry["shelf"], entry["columns"]
+        named = call_file(json.dumps(entry["call"], sort_keys=True))
+        if not (RESULT_SET_NAME.fullmatch(result_set) and isinstance(entry["model"], str)):
+            raise ValueError(f"{result_set!r} is no name of a result set")
         if not (isinstance(columns, list) and all(_COLUMN.fullmatch(column) for column in columns)):
             raise ValueError(f"{columns!r} are no names of columns")
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise DamagedPart(f"it does not say which shelf answers which call: {type(error).__name__}: {error}") from error
+        raise DamagedPart(
+            f"it does not say which result set answers which call: {type(error).__name__}: {error}"
+        ) from error
     if named != f"{CALLS}/{name}":
         raise DamagedPart(f"the call that it holds belongs into {named}")
-    return shelf, columns
+    return result_set, columns

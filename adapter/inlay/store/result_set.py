@@ -2,7 +2,7 @@
 
     results/ai_classify-3f9a…/manifest.json        what was asked, of which model, by which version
     results/ai_classify-3f9a…/<digest>.parquet     rows: key, value, confidence, scores
-    results/ai_classify-3f9a…/quarantine/          parts that did not read as what they said they were
+    results/ai_classify-3f9a…/quarantine/          damaged parts
 
 Any number of processes read and write at once, without locks: parts are never changed, and appear whole. Two processes
 that infer the same input at the same time store it twice, with the same meaning; readers take either.
@@ -27,32 +27,30 @@ import pyarrow as pa
 from inlay.store.decoded import DecodedGroups
 from inlay.store.folder import Folder
 from inlay.store.index import FEW, I64, Index, Wanted, halves
-from inlay.store.keys import Keys, key_matrix
+from inlay.store.keys import Keys, key_column, key_matrix
+from inlay.store.part_rows import read_groups, scan_keys
+from inlay.store.part_writer import write_part
 from inlay.store.parts import (
     KEY,
     READ_ERRORS,
     DamagedPart,
     describe_part,
-    key_column,
     open_part,
     part_names,
-    read_groups,
     rows_of_groups,
-    scan_keys,
     stored_name,
-    write_part,
 )
 
 _log = logging.getLogger("inlay.store")
 
 MANIFEST = "manifest.json"
 QUARANTINE = "quarantine"
-FORM = "manifest/1"
+FORMAT_VERSION = "manifest/1"
 
 _THREADS = min(8, os.cpu_count() or 1)
 
 # Of more keys than these that come at once the first lookup takes none into memory: sixteen bytes each that a process
-# never had cost twice what reading them does, and one statement over a few rows may be all that it is asked.
+# never had cost twice what reading them does, and a process may run no more than one statement over a few rows.
 _GLANCE_ROWS = 1_000_000
 
 T = TypeVar("T")
@@ -61,7 +59,7 @@ T = TypeVar("T")
 _TRIES = 3
 
 
-class Shelf:
+class ResultSet:
     """What is known of one signature. Thread-safe."""
 
     def __init__(
@@ -115,7 +113,7 @@ class Shelf:
                 continue  # compacted away between listing and opening
             except DamagedPart as error:
                 self._set_aside(name, str(error))
-        # A part that stands for others is read before them, and they not at all.
+        # A part that replaces others is read before them, and they not at all.
         opened.sort(key=lambda pair: -len(pair[0].replaces))
         before = len(self._parts)
         starts = [self._starts]
@@ -170,16 +168,16 @@ class Shelf:
     def _glance(self, keys: Keys) -> tuple[bool, I64]:
         """Whether a part was gone, and the row of each key among those that were not read yet, which stay so."""
         wanted = Wanted(*halves(keys))
-        found = _side_by_side(
+        scanned = _side_by_side(
             lambda number: self._scan(number, lambda piece, row: wanted.among(piece, (number << 32) + row)),
             [(number,) for number in self._unread],
         )
-        for error, seen in found:
+        for error, seen in scanned:
             for hits in seen if error is None else ():
                 wanted.take(*hits)
         numbers = self._unread
-        self._unread = [number for number, (error, _) in zip(numbers, found, strict=True) if error is None]
-        return self._set_failed_aside(numbers, [error for error, _ in found]), wanted.rows()
+        self._unread = [number for number, (error, _) in zip(numbers, scanned, strict=True) if error is None]
+        return self._set_failed_aside(numbers, [error for error, _ in scanned]), wanted.rows()
 
     def _scan(self, number: int, look: Callable[[Keys, int], T]) -> tuple[Exception | None, list[T]]:
         try:
@@ -249,24 +247,24 @@ class Shelf:
             first = np.searchsorted(self._starts, number << 32)
             places = [int(group - first) for group in absent]
             try:
-                found = read_groups(self.folder, self._parts[number], self._files[number], places, columns)
+                batches = read_groups(self.folder, self._parts[number], self._files[number], places, columns)
             except (DamagedPart, FileNotFoundError) as error:
                 return number, absent, error
-            return number, absent, found
+            return number, absent, batches
 
         lost = []
-        for number, absent, found in _side_by_side(read, list(missing.items())):
-            if isinstance(found, Exception):
+        for number, absent, batches in _side_by_side(read, list(missing.items())):
+            if isinstance(batches, Exception):
                 lost.append(number)
-                if isinstance(found, DamagedPart):
-                    self._set_aside(self._parts[number], str(found))
+                if isinstance(batches, DamagedPart):
+                    self._set_aside(self._parts[number], str(batches))
                 continue
-            for group, batch in zip(absent, found, strict=True):
+            for group, batch in zip(absent, batches, strict=True):
                 self._decoded.put(group, batch)
         return lost
 
     def _forget(self) -> None:
-        """Everything read so far; what stands in the folder now is read anew."""
+        """Drops everything read so far, and reads the folder anew."""
         self._index, self._parts, self._files, self._unread = Index(), [], [], []
         self._starts = np.zeros(0, dtype=np.int64)
         self._seen = set(self._damaged)
@@ -330,7 +328,7 @@ class Shelf:
     def _write_manifest(self, schema: pa.Schema) -> None:
         if not self.folder.exists(MANIFEST):
             manifest = {
-                "form": FORM,
+                "form": FORMAT_VERSION,
                 "signature": self.signature,
                 "question": dict(self.question),
                 "columns": {field.name: str(field.type) for field in schema},
