@@ -5,8 +5,9 @@ calls      sixteen statements as people write them: rows that DuckDB alone hands
            the fake model, for the counts. Answers are forgotten between statements
 wall       the same statements on the real default model: seconds by DuckDB calling the functions over seconds planned,
            with functions that keep no answers from chunk to chunk (as a function of one's own would), and with ours
-planning   seconds to plan a dbt model of 200 lines with nine calls, its queries for inputs not counted; and what a
-           statement without a call costs more on inlay.connect() than on the connection inside
+planning   seconds that inlay.explain() takes for a dbt model of 200 lines with nine calls over an empty table: to plan it,
+           and for DuckDB to bind its queries for inputs; and what a statement without a call costs more on
+           inlay.connect() than on the connection inside
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from bench.asking import asked_by, forget
 from bench.report import save, spread, table
 from bench.texts import make_texts
 
@@ -83,16 +85,13 @@ def _warehouse(n_rows: int, **options: Any) -> Any:
 def calls(short: bool) -> None:
     n = 5_000 if short else 50_000
     con = _warehouse(n, model="fake")
-    session = con._session
     rows, found = [], {}
     for title, statement in STATEMENTS.items():
         counts = {}
         for way, run in (("alone", con.duckdb.execute), ("planned", con.execute)):
-            session.memory.clear()
-            before = len(session.ledger.rows())
-            run(statement).fetchall()
-            asked = session.ledger.rows()[before:]
-            counts[way] = (sum(row.rows for row in asked), sum(row.inferred for row in asked))
+            forget(con)
+            _, asked = asked_by(con, lambda run=run, statement=statement: run(statement).fetchall())  # type: ignore[misc]
+            counts[way] = (asked.rows, asked.inferred)
         (alone, distinct), (_, sent) = counts["alone"], counts["planned"]
         found[title] = {"alone": alone, "distinct": distinct, "sent": sent}
         rows.append([title, f"{alone:,}", f"{distinct:,}", f"{sent:,}", f"{alone / max(sent, 1):,.1f}"])
@@ -114,7 +113,7 @@ def wall(short: bool) -> None:
     for _ in range(rounds):
         for title, statement in STATEMENTS.items():
             for way, run in ways.items():
-                con._session.memory.clear()
+                forget(con)
                 began = time.perf_counter()
                 run(statement).fetchall()
                 seconds[title][way].append(time.perf_counter() - began)
@@ -140,19 +139,16 @@ def _over(ones: list[float], others: list[float]) -> list[float]:
 
 
 def planning(short: bool) -> None:
-    from inlay.execution import statement as planned
-    from inlay.parsing.statement import Statement
-    from inlay.planner.plan import make_plan
+    import inlay
 
     con = _warehouse(200, model="fake")
-    session = con._session
-    sql = _long_model()
-    specs = planned.specs_of(session)
-    make_plan(Statement.read(sql, specs), str)
+    con.execute("delete from tickets")  # so that what is left is planning, and DuckDB's binding
+    sql = long_model()
+    inlay.explain(con, sql)
     times = []
     for _ in range(5 if short else 25):
         began = time.perf_counter()
-        make_plan(Statement.read(sql, specs), str)
+        inlay.explain(con, sql)
         times.append(1e3 * (time.perf_counter() - began))
     print(f"a dbt model of {len(sql.splitlines())} lines, {sql.count('ai_')} calls: {spread(times, '.1f')} ms\n")
     statement = "select count(*) from vips where name like '%customer%' and id > 3"
@@ -170,14 +166,14 @@ def planning(short: bool) -> None:
     con.close()
 
 
-def _long_model() -> str:
-    """As long dbt models are: a chain of CTEs, each with many plain columns."""
+def long_model(n_columns: int = 17) -> str:
+    """As long dbt models are: a chain of nine CTEs, each with a call and so many plain columns."""
     parts = []
     source = "tickets"
     for step in range(9):
         columns = "\n".join(
             f"        , case when priority > {i} then upper(subject) else lower(subject) end as c{step}_{i}"
-            for i in range(17)
+            for i in range(n_columns)
         )
         parts.append(
             f"step_{step} as (\n    select id, body, subject, priority, country, created_at\n{columns}\n"
