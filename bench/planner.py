@@ -5,8 +5,8 @@ calls      sixteen statements as people write them: rows that DuckDB alone hands
            the fake model, for the counts. Answers are forgotten between statements
 wall       the same statements on the real default model: seconds by DuckDB calling the functions over seconds planned,
            with functions that keep no answers from chunk to chunk (as a function of one's own would), and with ours
-planning   seconds that inlay.explain() takes for a dbt model of 200 lines with nine calls over an empty table: to plan it,
-           and for DuckDB to bind its queries for inputs; and what a statement without a call costs more on
+planning   seconds that inlay.explain() takes for a dbt model of 200 lines with nine calls over an empty table: to plan
+           it, and for DuckDB to bind its queries for inputs; and what a statement without a call costs more on
            inlay.connect() than on the connection inside
 """
 
