@@ -19,6 +19,8 @@ from typing import Any
 
 import pyarrow as pa
 
+import inlay
+from bench.asking import asked_by, forget
 from bench.report import save, spread, table
 from bench.texts import make_texts
 
@@ -57,7 +59,6 @@ STATEMENTS = {
 
 def _warehouse(n_rows: int, **options: Any) -> Any:
     """Tickets whose texts repeat as people's do: a few often, many once or twice."""
-    import inlay
 
     con: Any = inlay.connect(progress="off", **options)
     bodies, subjects = make_texts("mixed", n_rows // 4), make_texts("short", n_rows // 20)
@@ -85,16 +86,13 @@ def _warehouse(n_rows: int, **options: Any) -> Any:
 def calls(short: bool) -> None:
     n = 5_000 if short else 50_000
     con = _warehouse(n, model="fake")
-    session = con._session
     rows, found = [], {}
     for title, statement in STATEMENTS.items():
         counts = {}
         for way, run in (("alone", con.duckdb.execute), ("planned", con.execute)):
-            session.memory.clear()
-            before = len(session.ledger.rows())
-            run(statement).fetchall()
-            asked = session.ledger.rows()[before:]
-            counts[way] = (sum(row.rows for row in asked), sum(row.inferred for row in asked))
+            forget(con)
+            _, asked = asked_by(con, lambda run=run, statement=statement: run(statement).fetchall())  # type: ignore[misc]
+            counts[way] = (asked.rows, asked.inferred)
         (alone, distinct), (_, sent) = counts["alone"], counts["planned"]
         found[title] = {"alone": alone, "distinct": distinct, "sent": sent}
         rows.append([title, f"{alone:,}", f"{distinct:,}", f"{sent:,}", f"{alone / max(sent, 1):,.1f}"])
@@ -116,7 +114,7 @@ def wall(short: bool) -> None:
     for _ in range(rounds):
         for title, statement in STATEMENTS.items():
             for way, run in ways.items():
-                con._session.memory.clear()
+                forget(con)
                 began = time.perf_counter()
                 run(statement).fetchall()
                 seconds[title][way].append(time.perf_counter() - began)
@@ -150,8 +148,8 @@ def planning(short: bool) -> None:
     from inlay.planner.plan import Plan, make_plan
 
     con = _warehouse(200, model="fake")
-    session = con._session
-    sql, rounds = _long_model(), 5 if short else 20
+    session = inlay.attach(con)
+    sql, rounds = long_model(), 5 if short else 20
     specs = planned.specs_of(session)
 
     def plan() -> Plan:
@@ -224,7 +222,7 @@ def _many_calls(con: Any, n: int) -> dict[str, float]:
     began = time.perf_counter()
     runner.with_tables = timed
     try:
-        prepared = planned.prepare(con._session, con.duckdb, sql)
+        prepared = planned.prepare(inlay.attach(con), con.duckdb, sql)
     finally:
         runner.with_tables = with_tables
     half = time.perf_counter()
@@ -244,7 +242,7 @@ _ENRICHED = {
 }
 
 
-def _long_model(n_lines: int = 500, n_steps: int = 10) -> str:
+def long_model(n_lines: int = 500, n_steps: int = 10) -> str:
     """As long dbt models are: CTE after CTE, each with many columns, CASEs and a join; four calls in all."""
     steps, source = [], "tickets"
     for step in range(n_steps):

@@ -61,7 +61,7 @@ def is_lean(ref: ModelRef) -> bool:
     )
 
 
-def _onednn_fuses_bf16() -> bool:
+def onednn_fuses_bf16() -> bool:
     """oneDNN has bfloat16 products for CPUs from AVX512 on; on others asking it for one fails, and torch computes."""
     supported = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
     return hasattr(torch.ops.mkldnn, "_linear_pointwise") and supported is not None and bool(supported())
@@ -73,7 +73,7 @@ class LeanBert:
     def __init__(self, ref: ModelRef, dtype: torch.dtype) -> None:
         config = _config(ref)
         self._dtype = dtype
-        self._fuses = dtype is torch.bfloat16 and _onednn_fuses_bf16()
+        self._fuses = dtype is torch.bfloat16 and onednn_fuses_bf16()
         self._heads = int(config["num_attention_heads"])
         self._epsilon = float(config["layer_norm_eps"])
         self._activation = _ACTIVATIONS[config["hidden_act"]]
