@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from inlay.errors import ConfigError
 from inlay.pii import CATEGORIES, Span, find_pii, read_categories, redact
-from inlay.pii.iban_countries import ACCOUNT_FORMS
+from inlay.pii.iban import ACCOUNT_FORMS
 
 CASES = Path(__file__).with_name("pii_cases.txt")
 HELD_OUT = Path(__file__).with_name("pii_cases.held_out.txt")

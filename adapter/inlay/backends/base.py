@@ -72,8 +72,10 @@ class Choices:
     user: str
     options: tuple[str, ...]
 
-    def prompt(self, text: str, pair: str | None = None) -> Prompt:
-        return filled(self.user, text, pair)
+    def prompts(
+        self, texts: Sequence[str], pairs: Sequence[str] | None = None, tags: Sequence[str] | None = None
+    ) -> list[Prompt]:
+        return filled_rows(self.user, texts, pairs, tags)
 
 
 @dataclass(frozen=True)
@@ -211,6 +213,11 @@ def _pieces(template: str) -> tuple[tuple[str, str | None], ...]:
     return tuple((literal, name) for literal, name, _, _ in Formatter().parse(template))
 
 
+def text_tag(text: str) -> str:
+    """The first eight hex digits of the text's SHA-256, which the engine has already for every input."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+
+
 def filled(template: str, text: str, pair: str | None = None, tag: str | None = None) -> Prompt:
     """The template with a row's values in the places of {text} and {pair}. In that of {tag} stands a digest of the
     text, for marks around it that no text can close by itself, since it would have to hold its own digest. Of the text
@@ -221,7 +228,7 @@ def filled(template: str, text: str, pair: str | None = None, tag: str | None = 
     """
     values = {"pair": "" if pair is None else pair}
     if "{tag}" in template:
-        values["tag"] = tag or hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+        values["tag"] = tag or text_tag(text)
     parts = ["", ""]
     side = 0
     for literal, name in _pieces(template):
@@ -231,6 +238,14 @@ def filled(template: str, text: str, pair: str | None = None, tag: str | None = 
         elif name is not None:
             parts[side] += values[name]
     return Prompt(text, parts[0], parts[1])
+
+
+def filled_rows(
+    template: str, texts: Sequence[str], pairs: Sequence[str | None] | None = None, tags: Sequence[str] | None = None
+) -> list[Prompt]:
+    """One prompt per text. pairs: the second text of each row. tags: the tag of each text, see filled()."""
+    nothing = [None] * len(texts)
+    return [filled(template, *row) for row in zip(texts, pairs or nothing, tags or nothing, strict=True)]
 
 
 class Backend(Protocol):
@@ -249,9 +264,14 @@ class Backend(Protocol):
         """Called first in each of the lane's worker threads, where there are several."""
         ...
 
-    def tokenize(self, texts: list[str], pairs: list[str] | None, prompt: str | Choices) -> Tokens:
-        """Tokens of each text, or of each (text, pair), cut at the model's limit. prompt: put before each text, or, for
-        a language model, what it is asked. Called from any thread."""
+    def tokenize(
+        self, texts: list[str], pairs: list[str] | None, prompt: str | Choices, tags: Sequence[str] | None = None
+    ) -> Tokens:
+        """Tokens of each text, or of each (text, pair), cut at the model's limit. Called from any thread.
+
+        prompt: the text put before each text, or, for a language model, the question about it. tags: the tag of each
+        text, see filled(); computed here where none are given.
+        """
         ...
 
     def run(self, tokens: Tokens) -> Floats:

@@ -89,11 +89,12 @@ class FakeBackend:
     def start_worker(self) -> None:
         pass
 
-    def tokenize(self, texts: list[str], pairs: list[str] | None, prompt: str | Choices) -> Tokens:
+    def tokenize(
+        self, texts: list[str], pairs: list[str] | None, prompt: str | Choices, tags: Sequence[str] | None = None
+    ) -> Tokens:
         choices = prompt if isinstance(prompt, Choices) else None
         if choices is not None:
-            second: Sequence[str | None] = [None] * len(texts) if pairs is None else pairs
-            joined = [choices.prompt(text, pair).content for text, pair in zip(texts, second, strict=True)]
+            joined = [each.content for each in choices.prompts(texts, pairs, tags)]
         else:
             joined = [f"{prompt}{text}" for text in texts]
         if pairs is not None and choices is None:

@@ -28,8 +28,10 @@ class ShardedBackend:
         with self._lock:
             self._mine.copy = self._free.pop()
 
-    def tokenize(self, texts: list[str], pairs: list[str] | None, prompt: str | Choices) -> Tokens:
-        return self._copies[0].tokenize(texts, pairs, prompt)
+    def tokenize(
+        self, texts: list[str], pairs: list[str] | None, prompt: str | Choices, tags: Sequence[str] | None = None
+    ) -> Tokens:
+        return self._copies[0].tokenize(texts, pairs, prompt, tags)
 
     def run(self, tokens: Tokens) -> Floats:
         copy: Backend = self._mine.copy

@@ -85,7 +85,9 @@ class VLLMModel:
             if requests:
                 self._engine.abort_request(list(requests))
 
-    def tokenize(self, texts: list[str], pairs: list[str] | None, prompt: str | Choices) -> Tokens:
+    def tokenize(
+        self, texts: list[str], pairs: list[str] | None, prompt: str | Choices, tags: Sequence[str] | None = None
+    ) -> Tokens:
         raise _cannot_judge(self.ref)
 
     def run(self, tokens: Tokens) -> Floats:

@@ -96,13 +96,18 @@ class ChatPrompts:
         return made
 
     def asked(
-        self, choices: Choices, texts: Sequence[str], pairs: Sequence[str] | None, answer_tokens: int
+        self,
+        choices: Choices,
+        texts: Sequence[str],
+        pairs: Sequence[str] | None,
+        tags: Sequence[str] | None,
+        answer_tokens: int,
     ) -> list[tuple[Ids, int]]:
         """(tokens up to where the answer begins, how many there were before any cut) for each text. A text that leaves
         no room for the answer is cut, unless that is an error; the answer is then counted too.
 
         Raises ValueError with the reason for a text that cannot be read."""
-        prompts = self._questions(choices, texts, pairs)
+        prompts = self._questions(choices, texts, pairs, tags)
         room = self._ref.max_tokens - (0 if self._encoder_decoder else answer_tokens)
         made = []
         for prompt, ids in zip(prompts, self._ids(choices.system, [prompt.content for prompt in prompts]), strict=True):
@@ -117,13 +122,18 @@ class ChatPrompts:
             made.append((cut.ids, len(ids) + answer_tokens))
         return made
 
-    def _questions(self, choices: Choices, texts: Sequence[str], pairs: Sequence[str] | None) -> list[Prompt]:
+    def _questions(
+        self,
+        choices: Choices,
+        texts: Sequence[str],
+        pairs: Sequence[str] | None = None,
+        tags: Sequence[str] | None = None,
+    ) -> list[Prompt]:
         """What is asked of each text. Where nothing of the model's own stands between question and answer, spaces at
         the question's end go: tokenizers put them before the answer's first word."""
         if not self._has_template and not choices.system:
             choices = replace(choices, user=choices.user.rstrip(" "))
-        second: Sequence[str | None] = [None] * len(texts) if pairs is None else pairs
-        return [choices.prompt(text, pair) for text, pair in zip(texts, second, strict=True)]
+        return choices.prompts(texts, pairs, tags)
 
     def options(self, choices: Choices) -> list[list[int]]:
         """Each option's tokens where the answer stands: what the tokenizer makes of it there, which may differ from

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 
@@ -54,7 +54,9 @@ class TorchEncoder:
         """Called first in each of several worker threads: one core each."""
         use_one_core()
 
-    def tokenize(self, texts: list[str], pairs: list[str] | None, prompt: str | Choices) -> Tokens:
+    def tokenize(
+        self, texts: list[str], pairs: list[str] | None, prompt: str | Choices, tags: Sequence[str] | None = None
+    ) -> Tokens:
         assert isinstance(prompt, str)  # Choices are for language models
         return self._tokenize(texts, pairs, prompt)
 
