@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from inlay.errors import ConfigError
 from inlay.models.capabilities import capabilities_of
+from inlay.models.declared import declared
 from inlay.models.locate import find_folder
 from inlay.models.ref import Endpoint, ModelRef
 from inlay.settings.schema import ModelSettings
@@ -52,10 +53,7 @@ def describe_endpoint(settings: ModelSettings) -> ModelRef:
         "form": FORM, "server": endpoint.base_url, "model": name, "revision": settings.revision, "task": task,
         "width": settings.width,
     }  # fmt: skip
-    output = settings.cost_per_million_output_tokens
     return ModelRef(
-        name=settings.name,
-        source=settings.source,
         folder=Path(),
         task=task,
         backend="openai",
@@ -67,13 +65,9 @@ def describe_endpoint(settings: ModelSettings) -> ModelRef:
         too_long=settings.too_long or "error",
         fingerprint=hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest(),
         head=("normalize",) if settings.normalize else (),
-        prompts=settings.prompts or (),
-        template=settings.template,
-        cost_per_million_tokens=settings.cost_per_million_tokens,
-        cost_per_million_output_tokens=settings.cost_per_million_tokens if output is None else output,
-        max_output_tokens=settings.max_output_tokens or 512,
         endpoint=endpoint,
         tokenizer=None if settings.tokenizer is None else _tokenizer_folder(settings),
+        **declared(settings),
     )
 
 
