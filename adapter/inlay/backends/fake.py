@@ -77,6 +77,21 @@ def _fake_value(schema: dict[str, Any], content: str) -> Any:
     return digest.hex()[:8]
 
 
+def _work(texts: Sequence[str], n_tokens: int) -> None:
+    """Counts a batch, and does what its texts ask for."""
+    with _LOCK:
+        CALLS["batches"] += 1
+        CALLS["rows"] += len(texts)
+        CALLS["tokens"] += n_tokens
+    for text in texts:
+        if FAIL in text:
+            raise ValueError("the fake model was asked to fail")
+        if NEVER_FITS in text or (OOM in text and len(texts) > 1):
+            raise OutOfMemory("the fake device has no room")
+        if SLOW in text:
+            time.sleep(0.2)
+
+
 class FakeBackend:
     """A token is a UTF-8 byte, after one that starts the text; a pair is joined by byte 0."""
 
@@ -113,17 +128,7 @@ class FakeBackend:
             raw[start + 1 : end].decode("utf-8", "replace")
             for start, end in zip(tokens.offsets[:-1], tokens.offsets[1:], strict=True)
         ]
-        with _LOCK:
-            CALLS["batches"] += 1
-            CALLS["rows"] += len(texts)
-            CALLS["tokens"] += len(raw)
-        for text in texts:
-            if FAIL in text:
-                raise ValueError("the fake model was asked to fail")
-            if NEVER_FITS in text or (OOM in text and len(texts) > 1):
-                raise OutOfMemory("the fake device has no room")
-            if SLOW in text:
-                time.sleep(0.2)
+        _work(texts, len(raw))
         if tokens.choices is not None:
             return np.stack([fake_row(text, len(tokens.choices.options)) for text in texts])
         rows = np.stack([fake_row(text, self.ref.width) for text in texts])
@@ -157,18 +162,10 @@ class FakeBackend:
             places = range(start, min(start + size, len(rows)))
             if stopped():
                 return
-            with _LOCK:
-                CALLS["batches"] += 1
-                CALLS["rows"] += len(places)
-                CALLS["tokens"] += sum(len(rows[place].ids) for place in places)
-            for place in places:
-                text = contents[place]
-                if FAIL in text:
-                    raise BatchFailed(places, ValueError("the fake model was asked to fail"))
-                if NEVER_FITS in text or (OOM in text and len(places) > 1):
-                    raise BatchFailed(places, OutOfMemory("the fake device has no room"))
-                if SLOW in text:
-                    time.sleep(0.2)
+            try:
+                _work([contents[place] for place in places], sum(len(rows[place].ids) for place in places))
+            except (ValueError, OutOfMemory) as error:
+                raise BatchFailed(places, error) from error
             for place in places:
                 whole = fake_reply(contents[place], instruction.schema, self.ref.max_tokens)
                 reply = whole if instruction.schema else whole[: instruction.max_tokens]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -29,10 +30,8 @@ def load_tokenizer(ref: ModelRef) -> Callable[[list[str], list[str] | None, str]
                 f"them here name its tokenizer: [models.{ref.name}] tokenizer = 'a folder or hub:owner/name'."
             )
         ref = replace(ref, folder=ref.tokenizer)
-    try:
+    with _needs_extra("torch", ref):
         from inlay.backends.tokenizer import TextTokenizer
-    except ImportError as error:
-        raise MissingExtraError.package(error.name or "tokenizers", "torch", f"model {ref.name!r}") from error
     return TextTokenizer(ref, with_types=False)
 
 
@@ -51,21 +50,17 @@ def load_backend(ref: ModelRef) -> Backend:
         return _load_vllm_model(ref)
     if ref.task == "generate":
         return _load_language_model(ref)
-    try:
+    with _needs_extra("torch", ref):
         from inlay.backends.device import choose_devices
         from inlay.backends.encoders.torch_encoder import TorchEncoder
-    except ImportError as error:
-        raise MissingExtraError.package(error.name or "torch", "torch", f"model {ref.name!r}") from error
     copies = [TorchEncoder(ref, device) for device in choose_devices(ref.device)]
     return copies[0] if len(copies) == 1 else ShardedBackend(copies)
 
 
 def _load_language_model(ref: ModelRef) -> Backend:
-    try:
+    with _needs_extra("torch", ref):
         from inlay.backends.decoders.language_model import TorchLanguageModel
         from inlay.backends.device import choose_devices
-    except ImportError as error:
-        raise MissingExtraError.package(error.name or "transformers", "torch", f"model {ref.name!r}") from error
     copies = [TorchLanguageModel(ref, device) for device in choose_devices(ref.device)]
     return copies[0] if len(copies) == 1 else ShardedLanguageModel(copies)
 
@@ -84,11 +79,9 @@ def _load_vllm_model(ref: ModelRef) -> Backend:
 def load_remote(ref: ModelRef, journal: BatchJournal | None) -> RemoteModel:
     """What speaks to the endpoint of a language model. Nothing is asked of it yet. journal: where batches at the
     provider are written down. Raises CannotServeError for a model that takes batches where there is none."""
-    try:
+    with _needs_extra("http", ref):
         from inlay.backends.openai.batches import OpenAIBatchModel
         from inlay.backends.openai.model import OpenAIModel
-    except ImportError as error:
-        raise MissingExtraError.package(error.name or "aiohttp", "http", f"model {ref.name!r}") from error
     if ref.endpoint is None or not ref.endpoint.batch:
         return OpenAIModel(ref)
     if journal is None:
@@ -101,8 +94,15 @@ def load_remote(ref: ModelRef, journal: BatchJournal | None) -> RemoteModel:
 
 def load_embedder(ref: ModelRef) -> Embedder:
     """The same for an embedding model behind an endpoint."""
-    try:
+    with _needs_extra("http", ref):
         from inlay.backends.openai.embeddings import OpenAIEmbedder
-    except ImportError as error:
-        raise MissingExtraError.package(error.name or "aiohttp", "http", f"model {ref.name!r}") from error
     return OpenAIEmbedder(ref)
+
+
+@contextlib.contextmanager
+def _needs_extra(extra: str, ref: ModelRef) -> Iterator[None]:
+    """Around imports: what is missing raises MissingExtraError with the install command."""
+    try:
+        yield
+    except ImportError as error:
+        raise MissingExtraError.package(error.name or extra, extra, f"model {ref.name!r}") from error

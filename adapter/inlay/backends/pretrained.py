@@ -62,6 +62,12 @@ def quiet() -> Iterator[None]:
             logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
+def end_tokens(*candidates: list[int] | tuple[int, ...] | int | None) -> tuple[int, ...]:
+    """The tokens that end a reply: the first candidate that names any."""
+    numbers = next((candidate for candidate in candidates if candidate is not None), ())
+    return tuple(numbers) if isinstance(numbers, list | tuple) else (int(numbers),)
+
+
 def load_tokenizer(ref: ModelRef) -> Any:
     """The tokenizer of ref.folder as transformers has it. Raises ModelError for one that does not load, or that the
     tokenizers library does not run."""

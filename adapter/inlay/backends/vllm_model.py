@@ -12,7 +12,6 @@ does not judge: how likely given answers are would take one pass of the whole pr
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -40,8 +39,8 @@ class VLLMModel:
         except ImportError as error:
             raise MissingExtraError.package(error.name or "vllm", "vllm", f"model {ref.name!r} on vLLM") from error
         from inlay.backends.chat.template import ChatPrompts
-        from inlay.backends.digests import check_digests
-        from inlay.backends.pretrained import load_tokenizer
+        from inlay.backends.model_files import check_digests, read_config
+        from inlay.backends.pretrained import end_tokens, load_tokenizer
 
         check_digests(ref)
         self.ref = ref
@@ -49,7 +48,9 @@ class VLLMModel:
         self.max_batch_tokens = _MOST_TOKENS
         self.workers = 1
         tokenizer = load_tokenizer(ref)
-        self._chat = ChatPrompts(ref, tokenizer, _ends(ref, tokenizer), encoder_decoder=False)
+        files = ("generation_config.json", "config.json")
+        ends = end_tokens(*(read_config(ref, file).get("eos_token_id") for file in files), tokenizer.eos_token_id)
+        self._chat = ChatPrompts(ref, tokenizer, ends, encoder_decoder=False)
         self._vllm = vllm
         self._engine = vllm.LLM(**engine_arguments(ref)).llm_engine
         self._numbers = count()
@@ -199,13 +200,3 @@ def _cannot_judge(ref: ModelRef) -> CannotServeError:
         f"Register the same model once more for this, [models.{ref.name}-judge] source = {ref.source!r}, "
         f"backend = 'torch', and call with model := '{ref.name}-judge'."
     )
-
-
-def _ends(ref: ModelRef, tokenizer: Any) -> tuple[int, ...]:
-    """Tokens that end a reply, from the model's own settings of its generation."""
-    for file in ("generation_config.json", "config.json"):
-        path = ref.folder / file
-        said = json.loads(path.read_text(encoding="utf-8")).get("eos_token_id") if path.is_file() else None
-        if said is not None:
-            return tuple(said) if isinstance(said, list) else (int(said),)
-    return () if tokenizer.eos_token_id is None else (int(tokenizer.eos_token_id),)

@@ -11,6 +11,7 @@ from transformers.cache_utils import DynamicCache, DynamicLayer, DynamicSlidingW
 
 from inlay.arrays import Ints
 from inlay.backends.chat.control_tokens import Ids
+from inlay.backends.decoders.padding import padded
 from inlay.backends.decoders.row_cache import Prefix, RowCache
 
 # Tokens read in one pass. On CPUs more leave the cache; on a GPU the layers' intermediate values would fill it.
@@ -64,9 +65,7 @@ class CausalReader:
                 cache.put(places, prefix)
             width = max(len(row) for row in group) - 1 - known
             if width > 0:
-                ids = np.zeros((len(group), width), dtype=np.int64)
-                for i, row in enumerate(group):
-                    ids[i, : len(row) - 1 - known] = row[known:-1]
+                ids, _ = padded([row[known:-1] for row in group])
                 self._read(cache, places, ids, known)
             if known + width > 0:
                 cache.clear_behind(places, known + width)
@@ -92,9 +91,7 @@ class CausalReader:
                 width = max(width, len(rest[end]))
                 end += 1
             if width:
-                ids = np.zeros((end - start, width), dtype=np.int64)
-                for i, more in enumerate(rest[start:end]):
-                    ids[i, : len(more)] = more
+                ids, _ = padded(rest[start:end])
                 tokens, at = (torch.from_numpy(each).to(self.device) for each in (ids, known[start:end]))
                 sees = torch.ones((width, width), dtype=torch.bool, device=self.device).tril()
                 # Without the head, as in _read().

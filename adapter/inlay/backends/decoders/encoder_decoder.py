@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from transformers.modeling_outputs import BaseModelOutput
 
 from inlay.backends.chat.control_tokens import Ids
 from inlay.backends.decoders.option_tree import OptionTree
+from inlay.backends.decoders.padding import padded
 from inlay.backends.decoders.whole_batches import Batch
 
 # Rows that are over leave when they are so large a share: to copy what the others remember costs a step.
@@ -83,11 +83,7 @@ class EncoderDecoder:
         return first + rest.view(len(rows), -1)
 
     def _read(self, rows: Sequence[Ids]) -> _Read:
-        ids = np.zeros((len(rows), max(len(row) for row in rows)), dtype=np.int64)
-        mask = np.zeros_like(ids)
-        for i, row in enumerate(rows):
-            ids[i, : len(row)] = row
-            mask[i, : len(row)] = 1
+        ids, mask = padded(rows)
         on_device = torch.from_numpy(mask).to(self.device)
         encoder = self.model.get_encoder()
         states = encoder(input_ids=torch.from_numpy(ids).to(self.device), attention_mask=on_device).last_hidden_state

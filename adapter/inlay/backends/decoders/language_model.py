@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -22,9 +21,9 @@ from inlay.backends.decoders.replies import Draft, Language
 from inlay.backends.decoders.transformers_loop import TransformersLoop
 from inlay.backends.decoders.whole_batches import write_batches
 from inlay.backends.device import choose_dtype, device_name, use_one_core
-from inlay.backends.digests import check_digests
 from inlay.backends.memory import told_as_out_of_memory
-from inlay.backends.pretrained import load_pretrained, load_tokenizer
+from inlay.backends.model_files import check_digests, read_config
+from inlay.backends.pretrained import end_tokens, load_pretrained, load_tokenizer
 from inlay.models.ref import ModelRef
 
 # Tokens of a batch, prompts and replies together. A CPU gains little beyond; a GPU takes what it has room for.
@@ -46,12 +45,14 @@ class TorchLanguageModel:
         dtype = choose_dtype(ref.dtype, device)
         self.device = device_name(device, dtype)
         self.workers = 1
-        config = json.loads((ref.folder / "config.json").read_text(encoding="utf-8"))
-        encoder_decoder = bool(config.get("is_encoder_decoder"))
+        encoder_decoder = bool(read_config(ref).get("is_encoder_decoder"))
         tokenizer = load_tokenizer(ref)
         model = load_pretrained(AutoModelForSeq2SeqLM if encoder_decoder else AutoModelForCausalLM, ref, dtype)
         model.to(device)
-        self._ends = _ends(model, tokenizer)
+        # As transformers' own generate() has them.
+        self._ends = end_tokens(
+            model.generation_config.eos_token_id, getattr(model.config, "eos_token_id", None), tokenizer.eos_token_id
+        )
         self._tokenizer = tokenizer
         self._language = Language(lambda ids: tokenizer.decode(ids, skip_special_tokens=True), frozenset(self._ends))
         self._chat = ChatPrompts(ref, tokenizer, self._ends, encoder_decoder=encoder_decoder)
@@ -165,14 +166,6 @@ class TorchLanguageModel:
 def _alike(texts: Sequence[str]) -> Ints:
     places: dict[str, int] = {}
     return np.array([places.setdefault(text, len(places)) for text in texts], dtype=np.int64)
-
-
-def _ends(model: Any, tokenizer: Any) -> tuple[int, ...]:
-    """Tokens that end a reply, as transformers' own generate() has them."""
-    for said in (model.generation_config.eos_token_id, getattr(model.config, "eos_token_id", None)):
-        if said is not None:
-            return tuple(said) if isinstance(said, list | tuple) else (int(said),)
-    return () if tokenizer.eos_token_id is None else (int(tokenizer.eos_token_id),)
 
 
 def _batch_tokens(device: torch.device, reader: CausalReader | None) -> int:

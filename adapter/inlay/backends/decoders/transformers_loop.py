@@ -14,6 +14,7 @@ from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList,
 from inlay.backends.chat.control_tokens import Ids
 from inlay.backends.decoders.likelihood import summed
 from inlay.backends.decoders.option_tree import OptionTree
+from inlay.backends.decoders.padding import padded
 from inlay.backends.decoders.whole_batches import Batch
 
 
@@ -26,12 +27,7 @@ class TransformersLoop:
 
     def write(self, batch: Batch) -> None:
         """Takes a batch to its end."""
-        rows = [draft.ids for draft in batch.begun]
-        ids = np.zeros((len(rows), max(len(row) for row in rows)), dtype=np.int64)
-        mask = np.zeros_like(ids)
-        for i, row in enumerate(rows):
-            ids[i, -len(row) :] = row
-            mask[i, -len(row) :] = 1
+        ids, mask = padded([draft.ids for draft in batch.begun], left=True)
         self._model.generate(
             torch.from_numpy(ids).to(self._device),
             attention_mask=torch.from_numpy(mask).to(self._device),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
 
+from inlay.backends.model_files import read_weights
 from inlay.errors import ModelError
 from inlay.models.ref import ModelRef, Projection
 
@@ -35,17 +37,13 @@ def load_head_part(ref: ModelRef, part: str | Projection, device: torch.device) 
 
 
 def _head_weights(ref: ModelRef, path: str, *needed: str) -> dict[str, torch.Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    file = ref.folder / path / "model.safetensors"
-    try:
-        saved: dict[str, torch.Tensor] = load_file(file)
-    except (OSError, SafetensorError) as error:
-        raise ModelError(f"model {ref.name!r}: {file} cannot be loaded: {error}. Fetch the model again.") from error
+    file = Path(path, "model.safetensors")
+    saved = read_weights(ref, file)
     for name in needed:
         if name not in saved:
-            raise ModelError(f"model {ref.name!r}: {file} has no weights named {name!r}. Fetch the model again.")
+            raise ModelError(
+                f"model {ref.name!r}: {ref.folder / file} has no weights named {name!r}. Fetch the model again."
+            )
     return saved
 
 

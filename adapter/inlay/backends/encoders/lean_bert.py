@@ -8,18 +8,16 @@ speed. Architectures that are not listed in LEAN run through transformers.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
 import torch
 from torch.nn import functional
 
-from inlay.arrays import Ints
 from inlay.backends.base import Tokens
+from inlay.backends.encoders.packed_rows import position_ids
 from inlay.backends.encoders.run_attention import RunAttention
+from inlay.backends.model_files import read_config, read_weights
 from inlay.errors import ModelError
 from inlay.models.ref import ModelRef
 
@@ -51,7 +49,7 @@ def is_lean(ref: ModelRef) -> bool:
     """Whether this forward serves the model: its family, absolute positions, a known activation."""
     if not ref.can("vectors") or ref.model_type not in LEAN:
         return False
-    config = _config(ref)
+    config = read_config(ref)
     return (
         all(key in config for key in _TOLD)
         and config.get("position_embedding_type", "absolute") == "absolute"
@@ -71,14 +69,14 @@ class LeanBert:
     """tokens → last hidden states [total tokens, hidden], float32."""
 
     def __init__(self, ref: ModelRef, dtype: torch.dtype) -> None:
-        config = _config(ref)
+        config = read_config(ref)
         self._dtype = dtype
         self._fuses = dtype is torch.bfloat16 and _onednn_fuses_bf16()
         self._heads = int(config["num_attention_heads"])
         self._epsilon = float(config["layer_norm_eps"])
         self._activation = _ACTIVATIONS[config["hidden_act"]]
         self._pad = int(config["pad_token_id"] or 0)
-        self._positions_from_pad = ref.model_type != "bert"
+        self._model_type = ref.model_type
         take = _Taker(ref, _load_weights(ref))
         self._words = take("embeddings.word_embeddings.weight")
         self._positions = take("embeddings.position_embeddings.weight")
@@ -87,7 +85,7 @@ class LeanBert:
         self._layers = [_Layer(take, f"encoder.layer.{i}.", dtype) for i in range(int(config["num_hidden_layers"]))]
 
     def __call__(self, tokens: Tokens) -> torch.Tensor:
-        hidden = self._embed(tokens, tokens.lengths)
+        hidden = self._embed(tokens)
         attention = RunAttention(tokens.lengths, self._heads, hidden.shape[1], self._dtype)
         for layer in self._layers:
             attended = attention(self._linear(hidden, layer.qkv))
@@ -108,15 +106,9 @@ class LeanBert:
         product = functional.linear(x, *layer)
         return product if activation is None else activation.apply(product)
 
-    def _embed(self, tokens: Tokens, lengths: Ints) -> torch.Tensor:
+    def _embed(self, tokens: Tokens) -> torch.Tensor:
         ids = torch.from_numpy(tokens.ids).long()
-        starts = torch.from_numpy(np.repeat(tokens.offsets[:-1], lengths))
-        positions = torch.arange(len(ids)) - starts
-        if self._positions_from_pad:
-            # RoBERTa numbers positions from padding_idx + 1, and a padding token spelt out in a text takes none.
-            counted = (ids != self._pad).long()
-            before = torch.cumsum(counted, 0) - counted
-            positions = (before - before[starts] + 1) * counted + self._pad
+        positions = torch.from_numpy(position_ids(tokens, self._model_type, self._pad))
         types = self._types[0] if tokens.types is None else self._types[torch.from_numpy(tokens.types).long()]
         summed = self._words[ids] + self._positions[positions] + types
         return self._normed(summed, self._embedding_norm)
@@ -165,21 +157,8 @@ class _Taker:
 
 def _load_weights(ref: ModelRef) -> dict[str, torch.Tensor]:
     """As transformers: model.safetensors, or else every part of a model that was split."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     names = [name for name, _ in ref.weights if "/" not in name]
     weights: dict[str, torch.Tensor] = {}
     for name in ["model.safetensors"] if "model.safetensors" in names else names:
-        try:
-            weights |= load_file(ref.folder / name)
-        except (OSError, SafetensorError) as error:
-            raise ModelError(
-                f"model {ref.name!r}: {ref.folder / name} cannot be loaded: {error}. Fetch the model again."
-            ) from error
+        weights |= read_weights(ref, name)
     return weights
-
-
-def _config(ref: ModelRef) -> dict[str, Any]:
-    loaded: dict[str, Any] = json.loads((ref.folder / "config.json").read_text(encoding="utf-8"))
-    return loaded

@@ -15,7 +15,7 @@ from transformers import AttentionInterface
 from transformers.masking_utils import AttentionMaskInterface
 
 from inlay.arrays import Ints
-from inlay.backends.constrained.borders import runs_of_equal_length
+from inlay.backends.encoders.packed_rows import runs_of_equal_length
 
 NAME = "inlay_packed"
 

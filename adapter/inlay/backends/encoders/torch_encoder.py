@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 
 import torch
@@ -10,11 +9,11 @@ import torch
 from inlay.arrays import Floats
 from inlay.backends.base import Choices, Tokens
 from inlay.backends.device import choose_dtype, device_name, use_one_core
-from inlay.backends.digests import check_digests
 from inlay.backends.encoders.head import load_head_part
 from inlay.backends.encoders.lean_bert import LeanBert, is_lean
 from inlay.backends.encoders.pooling import pool
 from inlay.backends.memory import told_as_out_of_memory
+from inlay.backends.model_files import check_digests, read_config
 from inlay.backends.tokenizer import TextTokenizer
 from inlay.models.ref import ModelRef
 
@@ -47,7 +46,7 @@ class TorchEncoder:
 
             forward = TransformersForward(ref, self._dtype, self._device)
             self._hidden, self._logits = forward.hidden, forward.logits
-        self._tokenize = TextTokenizer(ref, with_types=_type_vocabulary(ref) > 1)
+        self._tokenize = TextTokenizer(ref, with_types=read_config(ref).get("type_vocab_size", 0) > 1)
         self._head = [load_head_part(ref, part, self._device) for part in ref.head]
 
     def start_worker(self) -> None:
@@ -72,7 +71,3 @@ class TorchEncoder:
         for part in self._head:
             vectors = part(vectors)
         return vectors
-
-
-def _type_vocabulary(ref: ModelRef) -> int:
-    return int(json.loads((ref.folder / "config.json").read_text(encoding="utf-8")).get("type_vocab_size", 0))
