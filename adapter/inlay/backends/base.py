@@ -164,6 +164,11 @@ class LanguageModel(Protocol):
         ...
 
 
+Spend = Callable[[int, int], None]
+"""spend(tokens, output tokens): called before each request with the most that it may cost. Where it raises, no further
+request is sent, those under way are waited for, and then the error is raised."""
+
+
 class RemoteModel(Protocol):
     """A language model behind an endpoint: 'replies'."""
 
@@ -177,14 +182,15 @@ class RemoteModel(Protocol):
         *,
         keys: Sequence[str],
         stopped: Callable[[], bool],
-        spend: Callable[[int, int], None],
+        spend: Spend,
         done: Done,
     ) -> None:
-        """One request a prompt; returns when all are done or stopped() says so. keys: names that tell the prompts apart
-        for ever, sent as idempotency keys and custom ids. spend(tokens, output tokens): called before each request with
-        what it may cost at most; where it raises, no further request is sent, those under way are waited for, and then
-        it is raised. Raises ModelError for what no row could be blamed for: a wrong key, an unknown model.
-        Called from several threads at once, which share the endpoint's limits."""
+        """Sends one request per prompt; returns when all are done or stopped() returns True. Raises ModelError for what
+        is no row's fault: a wrong key, an unknown model. Called from several threads at once, which share the
+        endpoint's limits.
+
+        keys: a name for each prompt, which no other prompt ever has; sent as idempotency key and custom id.
+        """
         ...
 
 
@@ -199,7 +205,7 @@ class Embedder(Protocol):
         texts: Sequence[str],
         *,
         stopped: Callable[[], bool],
-        spend: Callable[[int, int], None],
+        spend: Spend,
         done: Callable[[int, Floats | str, int], None],
     ) -> None:
         """Packs texts into requests; done(position, its vector or why it failed, tokens) once for each. stopped, spend

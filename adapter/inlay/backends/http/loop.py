@@ -63,7 +63,7 @@ def run(work: Coroutine[Any, Any, None], stopped: Callable[[], bool]) -> bool:
     return True
 
 
-async def share_out(jobs: Iterator[T], tasks: int, work: Callable[[T], Awaitable[None]]) -> None:
+async def share_out(jobs: Iterator[T], tasks: int, work: Callable[[T], Awaitable[object]]) -> None:
     """Works on the jobs in so many tasks, each of which takes the next one when it is ready for it. What one raises
     cancels the others, and is raised."""
 

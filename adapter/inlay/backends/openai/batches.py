@@ -18,21 +18,20 @@ import json
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 from yarl import URL
 
-from inlay.backends.base import Done, Instruction, Prompt, Reply
-from inlay.backends.http.loop import run
+from inlay.backends.base import Instruction, Reply
 from inlay.backends.http.retry import ATTEMPTS, wait_before_s
 from inlay.backends.http.verdict import Verdict, judged
 from inlay.backends.openai.batch_journal import BatchJournal, Entries, Entry, custom_id
-from inlay.backends.openai.model import Completion, OpenAIModel, Spend
-from inlay.backends.openai.server import Answer, Server, server_for
+from inlay.backends.openai.model import Completion, OpenAIModel, Rows
+from inlay.backends.openai.server import Answer, PaidWork, Server
 from inlay.errors import EndpointError
 from inlay.models.ref import ModelRef
 
@@ -51,58 +50,34 @@ _PATIENCE_S = 3_600.0
 _ENDED = ("completed", "expired", "cancelled", "failed")
 
 
-class OpenAIBatchModel:
-    """poll_s: between two questions about a batch."""
+class OpenAIBatchModel(OpenAIModel):
+    """direct_rows: up to so many prompts are asked without a batch. poll_s: time between two questions about a batch.
+
+    Where spend() raises, the rows before it are sent as a batch and waited for. complete() raises EndpointError also
+    where the provider refuses a whole batch.
+    """
 
     def __init__(
         self, ref: ModelRef, journal: BatchJournal, *, direct_rows: int = DIRECT_ROWS, poll_s: float = POLL_S
     ) -> None:
-        self.direct = OpenAIModel(ref)
-        self.ref = ref
-        self.device = f"{self.direct.device} batch"
+        super().__init__(ref)
+        self.device = f"{self.device} batch"
         self.journal = journal
         self.direct_rows = direct_rows
         self.poll_s = poll_s
 
-    def complete(
-        self,
-        instruction: Instruction,
-        prompts: Sequence[Prompt],
-        *,
-        keys: Sequence[str],
-        stopped: Callable[[], bool],
-        spend: Spend,
-        done: Done,
-    ) -> None:
-        """As RemoteModel says. Where spend() raises, the rows before it are sent as a batch and waited for. Raises
-        EndpointError also where the provider refuses a whole batch."""
-        if not prompts:
-            return
-        server = server_for(self.direct.endpoint)
-        server.key()
-        work = Batches(self, server, instruction, prompts, keys, spend, done)
-        if run(work.all(), stopped) and work.unaffordable is not None:
-            raise work.unaffordable
+    def work(self, server: Server, rows: Rows) -> PaidWork:
+        return Batches(self, server, rows)
 
 
 class Batches:
     """One call of complete(), on the loop."""
 
-    def __init__(
-        self,
-        model: OpenAIBatchModel,
-        server: Server,
-        instruction: Instruction,
-        prompts: Sequence[Prompt],
-        keys: Sequence[str],
-        spend: Spend,
-        done: Done,
-    ) -> None:
+    def __init__(self, model: OpenAIBatchModel, server: Server, rows: Rows) -> None:
         self.unaffordable: Exception | None = None
-        self._model, self._server, self._instruction = model, server, instruction
-        self._prompts, self._keys, self._spend, self._told = prompts, keys, spend, done
-        self._entries = Entries(model.journal, _name(model, instruction))
-        self._open = {custom_id(key): position for position, key in enumerate(keys)}
+        self._model, self._server, self._rows = model, server, rows
+        self._entries = Entries(model.journal, _name(model, rows.instruction))
+        self._open = {custom_id(key): position for position, key in enumerate(rows.keys)}
 
     async def all(self) -> None:
         with self._server.call():
@@ -127,20 +102,19 @@ class Batches:
             self.unaffordable = direct.unaffordable
 
     def _completion(self, positions: Sequence[int]) -> Completion:
-        return Completion(
-            self._model.direct,
-            self._server,
-            self._instruction,
-            [self._prompts[position] for position in positions],
-            [self._keys[position] for position in positions],
-            self._spend,
-            lambda place, reply: self._done(custom_id(self._keys[positions[place]]), reply),
+        keys = [self._rows.keys[position] for position in positions]
+        rows = replace(
+            self._rows,
+            prompts=[self._rows.prompts[position] for position in positions],
+            keys=keys,
+            done=lambda place, reply: self._done(custom_id(keys[place]), reply),
         )
+        return Completion(self._model, self._server, rows)
 
     def _done(self, row_id: str, reply: Reply | str) -> None:
         position = self._open.pop(row_id, None)
         if position is not None:
-            self._told(position, reply)
+            self._rows.done(position, reply)
 
     async def _submit(self, rest: deque[str]) -> tuple[Entry, list[str]] | None:
         """A batch of the first of these rows, which are taken out; None where spend() allows none."""
@@ -159,7 +133,7 @@ class Batches:
 
     async def _write(self, path: Path, rest: deque[str]) -> list[str]:
         """One line a row, as many as a batch takes and spend() allows."""
-        completion = self._completion(range(len(self._prompts)))
+        completion = self._completion(range(len(self._rows.prompts)))
         ids: list[str] = []
         size = 0
         with path.open("wb") as file:
@@ -246,7 +220,7 @@ class Batches:
 
     async def _deliver(self, url: URL, with_errors: bool) -> None:
         """The file again from its start where the connection breaks: rows that were done are not done twice."""
-        completion = self._completion(range(len(self._prompts)))
+        completion = self._completion(range(len(self._rows.prompts)))
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 async for line in self._server.lines(url):
@@ -290,7 +264,7 @@ class Batches:
 
 
 def _name(model: OpenAIBatchModel, instruction: Instruction) -> str:
-    endpoint = model.direct.endpoint
+    endpoint = model.endpoint
     about = {"server": endpoint.base_url, "model": endpoint.model, "instruction": asdict(instruction)}
     return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
 

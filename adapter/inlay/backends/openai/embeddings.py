@@ -20,12 +20,13 @@ from typing import Any
 import numpy as np
 
 from inlay.arrays import Floats
-from inlay.backends.http.loop import run, share_out
+from inlay.backends.base import Spend
+from inlay.backends.http.loop import share_out
 from inlay.backends.http.retry import ATTEMPTS
 from inlay.backends.http.verdict import Verdict
-from inlay.backends.openai.model import Spend, endpoint_of
+from inlay.backends.openai.model import endpoint_of
 from inlay.backends.openai.reply import estimated_tokens
-from inlay.backends.openai.server import MOST_VECTOR_BYTES, Answer, Server, host, server_for, usage_of
+from inlay.backends.openai.server import MOST_VECTOR_BYTES, Answer, Server, host, run_paid, server_for, usage_of
 from inlay.errors import EndpointError
 from inlay.models.ref import ModelRef
 
@@ -59,10 +60,7 @@ class OpenAIEmbedder:
         if not texts:
             return
         server = server_for(self.endpoint)
-        server.key()
-        packs = Packs(self, server, texts, spend, done)
-        if run(packs.all(), stopped) and packs.unaffordable is not None:
-            raise packs.unaffordable
+        run_paid(server, Packs(self, server, texts, spend, done), stopped)
 
     def plainer_encoding(self) -> bool:
         """Whether there is one to try after the server has refused this one."""
@@ -84,12 +82,7 @@ class Packs:
 
     async def all(self) -> None:
         with self._server.call():
-            await share_out(
-                self._affordable(), min(self._server.endpoint.concurrency, len(self._texts)), self._embed_pack
-            )
-
-    async def _embed_pack(self, pack: range) -> None:
-        await self._embed(pack)
+            await share_out(self._affordable(), min(self._server.endpoint.concurrency, len(self._texts)), self._embed)
 
     def _affordable(self) -> Iterator[range]:
         start = 0

@@ -9,24 +9,34 @@ counted, since providers do not charge for those. stopped() is called in the cal
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from inlay.backends.base import Done, Instruction, Prompt, Reply
+from inlay.backends.base import Done, Instruction, Prompt, Reply, Spend
 from inlay.backends.http.key import masked, masked_reply
-from inlay.backends.http.loop import run, share_out
+from inlay.backends.http.loop import share_out
 from inlay.backends.http.verdict import Verdict
 from inlay.backends.openai.dialect import Dialect, Form, adapted, asking_for_json, first_dialect
 from inlay.backends.openai.reply import TEMPLATE_TOKENS, NoReply, estimated_tokens, reply_in
 from inlay.backends.openai.schema import NotValid, ReplySchema
-from inlay.backends.openai.server import Answer, Server, host, server_for, usage_of
+from inlay.backends.openai.server import Answer, PaidWork, Server, host, run_paid, server_for, usage_of
 from inlay.errors import CannotServeError
 from inlay.models.ref import Endpoint, ModelRef
 
 # Of an invalid reply, as much is shown to the model again.
 _SHOWN_BACK = 4_000
 
-Spend = Callable[[int, int], None]
 Turn = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What one call of complete() is given, see RemoteModel."""
+
+    instruction: Instruction
+    prompts: Sequence[Prompt]
+    keys: Sequence[str]
+    spend: Spend
+    done: Done
 
 
 class OpenAIModel:
@@ -50,14 +60,13 @@ class OpenAIModel:
         spend: Spend,
         done: Done,
     ) -> None:
-        """As RemoteModel says. Raises EndpointError as openai_server.py lists it; rows that were done stay done."""
-        if not prompts:
-            return
-        server = server_for(self.endpoint)
-        server.key()
-        call = Completion(self, server, instruction, prompts, keys, spend, done)
-        if run(call.all(), stopped) and call.unaffordable is not None:
-            raise call.unaffordable
+        """As RemoteModel describes it. Raises EndpointError as server.py lists it; rows that were done stay done."""
+        if prompts:
+            server = server_for(self.endpoint)
+            run_paid(server, self.work(server, Rows(instruction, prompts, keys, spend, done)), stopped)
+
+    def work(self, server: Server, rows: Rows) -> PaidWork:
+        return Completion(self, server, rows)
 
     def dialect_for(self, schema: ReplySchema | None) -> Dialect:
         """What has worked with this schema, or else with this endpoint."""
@@ -75,43 +84,33 @@ class OpenAIModel:
 class Completion:
     """One call of complete(), on the loop. unaffordable: what spend() raised; after it no row is begun."""
 
-    def __init__(
-        self,
-        model: OpenAIModel,
-        server: Server,
-        instruction: Instruction,
-        prompts: Sequence[Prompt],
-        keys: Sequence[str],
-        spend: Spend,
-        done: Done,
-    ) -> None:
+    def __init__(self, model: OpenAIModel, server: Server, rows: Rows) -> None:
         self.unaffordable: Exception | None = None
-        self.schema = reply_schema(instruction)
-        self.form = Form(server.endpoint.model, instruction, self.schema, model.dialect_for(self.schema))
-        self._model, self._server, self._instruction = model, server, instruction
-        self._prompts, self._keys, self._spend, self._done = prompts, keys, spend, done
+        self.schema = reply_schema(rows.instruction)
+        self._model, self._server, self._rows = model, server, rows
+        self.form = self._form(model.dialect_for(self.schema))
         self._url = server.url("chat/completions")
         self._common_tokens = estimated_tokens(self.form.system) + TEMPLATE_TOKENS
 
     async def all(self) -> None:
         with self._server.call():
-            tasks = min(self._server.endpoint.concurrency, len(self._prompts))
+            tasks = min(self._server.endpoint.concurrency, len(self._rows.prompts))
             await share_out(self._affordable(), tasks, self._answer)
 
     def tokens(self, position: int) -> int:
         """Our guess at what this row's request is in tokens."""
-        return self._guess(self._prompts[position].content)
+        return self._guess(self._rows.prompts[position].content)
 
     def afford(self, tokens: int) -> bool:
         """Whether spend() allows one more request of so many tokens."""
         try:
-            self._spend(tokens, self._instruction.max_tokens)
+            self._rows.spend(tokens, self._rows.instruction.max_tokens)
         except Exception as error:
             self.unaffordable = error
         return self.unaffordable is None
 
     def body(self, position: int) -> bytes:
-        return self.form.body(("user", self._prompts[position].content))
+        return self.form.body(("user", self._rows.prompts[position].content))
 
     def checked(self, answer: Answer, position: int) -> Reply | str:
         """What done() is told of this answer, where it is not asked for again."""
@@ -124,7 +123,7 @@ class Completion:
             return masked(str(_not_valid(error)), self._server.key())
 
     def _affordable(self) -> Iterator[int]:
-        for position in range(len(self._prompts)):
+        for position in range(len(self._rows.prompts)):
             if self.unaffordable is not None or not self.afford(self.tokens(position)):
                 return
             yield position
@@ -134,8 +133,8 @@ class Completion:
 
     async def _answer(self, position: int) -> None:
         """The row's reply, or why there is none, to done()."""
-        turn = ("user", self._prompts[position].content)
-        key = self._keys[position]
+        turn = ("user", self._rows.prompts[position].content)
+        key = self._rows.keys[position]
         try:
             found = await self._ask(key, [turn])
             reply: Reply | None = self._reply(found, self._guess(turn[1]))
@@ -145,10 +144,10 @@ class Completion:
                 except NotValid as error:
                     reply = await self._again(key, turn, reply, error)
         except NoReply as error:
-            self._done(position, masked(str(error), self._server.key()))
+            self._rows.done(position, masked(str(error), self._server.key()))
         else:
             if reply is not None:
-                self._done(position, reply)
+                self._rows.done(position, reply)
 
     async def _again(self, key: str, turn: Turn, first: Reply, error: NotValid) -> Reply | None:
         """A second reply, after one that is not valid; None where it cannot be afforded. Raises NoReply."""
@@ -174,7 +173,7 @@ class Completion:
         """tokens: our guess at what was read, where the server does not say. Raises NoReply."""
         if isinstance(found, Verdict):
             raise NoReply(found.reason)
-        said, ended = reply_in(found, self._instruction)
+        said, ended = reply_in(found, self._rows.instruction)
         text = masked_reply(said, self._server.key())
         read, written = usage_of(found)
         written = estimated_tokens(text) if written is None else written
@@ -183,7 +182,7 @@ class Completion:
     async def _ask(self, key: str, turns: Sequence[Turn]) -> Answer | Verdict:
         """Puts the request again where the server refuses it for its form; each time with one thing less."""
         form, name = self.form, key
-        tokens = sum(self._guess(said) for _, said in turns) + self._instruction.max_tokens
+        tokens = sum(self._guess(said) for _, said in turns) + self._rows.instruction.max_tokens
         while True:
             found = await self._server.ask(self._url, form.body(*turns), holds="choices", tokens=tokens, name=name)
             if not isinstance(found, Verdict):
@@ -197,7 +196,7 @@ class Completion:
             name = f"{name}."  # another body, so not the same request
 
     def _form(self, dialect: Dialect) -> Form:
-        return Form(self._server.endpoint.model, self._instruction, self.schema, dialect)
+        return Form(self._server.endpoint.model, self._rows.instruction, self.schema, dialect)
 
     def _use(self, form: Form) -> None:
         """From now on, and in later calls: the server has taken it."""

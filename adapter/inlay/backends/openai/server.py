@@ -24,7 +24,7 @@ import os
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -32,7 +32,7 @@ from yarl import URL
 
 from inlay.backends.http.gate import Gate
 from inlay.backends.http.key import masked, read_key
-from inlay.backends.http.loop import at_close
+from inlay.backends.http.loop import at_close, run
 from inlay.backends.http.retry import ATTEMPTS, RetryBudget, wait_before_s
 from inlay.backends.http.verdict import BodyTooLarge, Verdict, judged, judged_error
 from inlay.errors import ConfigError, EndpointError
@@ -261,6 +261,21 @@ class Server:
     def hide(self, text: str) -> str:
         """Without the key, which some servers repeat in what they say."""
         return masked(text, self.key())
+
+
+class PaidWork(Protocol):
+    """Requests for the rows of one call. unaffordable: what spend() raised; after it no request is begun."""
+
+    unaffordable: Exception | None
+
+    async def all(self) -> None: ...
+
+
+def run_paid(server: Server, work: PaidWork, stopped: Callable[[], bool]) -> None:
+    """Runs the work until its end or until stopped() returns True. Raises EndpointError, and what spend() raised."""
+    server.key()
+    if run(work.all(), stopped) and work.unaffordable is not None:
+        raise work.unaffordable
 
 
 _servers: dict[tuple[int, Endpoint], Server] = {}
