@@ -74,7 +74,7 @@ def test_answers_are_rows_answers_by_identity(server: FaultServer, tmp_path: Pat
     assert got[1] == Reply("echo: row 1", len("row 1"), len("echo: row 1"))
     assert "too long for this model" in str(got[200])
     assert "could not be executed in time" in str(got[201])
-    assert str(got[202]) == "the batch has ended (expired) without an answer to this row"
+    assert str(got[202]) == "the batch has ended (expired) without an answer for this row"
     assert len(server.batches) == 1
     assert server.requests == 1  # the first row, asked directly
     assert len(spent) == len(texts)

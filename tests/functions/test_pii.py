@@ -152,7 +152,7 @@ def test_categories_are_read_in_any_case_and_order() -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (["emial"], r"ai_redact: no category named 'emial'\. Did you mean 'email'\? Known: email, card, "),
+        (["emial"], r"ai_redact: unknown category 'emial'\. Did you mean 'email'\? Known: email, card, "),
         (["email", 3], r"ai_redact: categories holds 3; each must be a text"),
         ([None], r"ai_redact: categories holds None; each must be a text"),
         ("email", r"ai_redact: categories is 'email'; it must be a list"),

@@ -26,8 +26,8 @@ def load_tokenizer(ref: ModelRef) -> Callable[[list[str], list[str] | None, str]
     if ref.endpoint is not None:
         if ref.tokenizer is None:
             raise CannotServeError(
-                f"model {ref.name!r} is behind an endpoint, which counts tokens only when they are paid for. To count "
-                f"them here name its tokenizer: [models.{ref.name}] tokenizer = 'a folder or hub:owner/name'."
+                f"model {ref.name!r} is behind an endpoint, and inlay has no tokenizer for it. Set one: "
+                f"[models.{ref.name}] tokenizer = 'a folder or hub:owner/name'."
             )
         ref = replace(ref, folder=ref.tokenizer)
     with _needs_extra("torch", ref):
@@ -68,8 +68,8 @@ def _load_language_model(ref: ModelRef) -> Backend:
 def _load_vllm_model(ref: ModelRef) -> Backend:
     if ref.task != "generate":
         raise CannotServeError(
-            f"model {ref.name!r} is made for {ref.task!r}, and backend = 'vllm' is for language models. Leave backend "
-            f"out of [models.{ref.name}]."
+            f"model {ref.name!r} has task {ref.task!r}, and backend = 'vllm' runs only language models ('generate'). "
+            f"Remove backend from [models.{ref.name}]."
         )
     from inlay.backends.vllm_model import VLLMModel
 
@@ -86,8 +86,8 @@ def load_remote(ref: ModelRef, journal: BatchJournal | None) -> RemoteModel:
         return OpenAIModel(ref)
     if journal is None:
         raise CannotServeError(
-            f"model {ref.name!r} goes through the provider's Batch API (batch = true), which may take a day: what is "
-            "under way must be written down in a result store. Name one that may be written to: store = '.inlay'."
+            f"model {ref.name!r} goes through the provider's Batch API (batch = true), which may take a day, "
+            "so its batches are recorded in the result store. Set a writable store: store = '.inlay'."
         )
     return OpenAIBatchModel(ref, journal)
 

@@ -80,8 +80,8 @@ def load_tokenizer(ref: ModelRef) -> Any:
         raise ModelError(f"model {ref.name!r}: the tokenizer in {ref.folder} cannot be loaded: {error}") from error
     if not hasattr(tokenizer, "backend_tokenizer"):
         raise ModelError(
-            f"model {ref.name!r}: {ref.folder} has a tokenizer in Python alone ({type(tokenizer).__name__}); inlay "
-            "needs one that the tokenizers library runs. Take a model with a tokenizer.json."
+            f"model {ref.name!r}: the tokenizer in {ref.folder} ({type(tokenizer).__name__}) is written in Python; "
+            "inlay runs only those of the tokenizers library. Choose a model with a tokenizer.json."
         )
     if not tokenizer.backend_tokenizer.encode("a", add_special_tokens=False).ids:
         # transformers makes an empty one of the model's kind where it finds no files.

@@ -132,17 +132,17 @@ def engine_arguments(ref: ModelRef) -> dict[str, Any]:
     }
 
 
-def sampling_parameters(vllm: Any, asked: Request) -> Any:
+def sampling_parameters(vllm: Any, request: Request) -> Any:
     """vLLM's own form of a request. Every token may be drawn, and no repetition is punished: these are its defaults,
     which a model's generation_config does not change where parameters are given."""
     from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 
     return vllm.SamplingParams(
-        max_tokens=asked.max_tokens,
-        temperature=asked.temperature,
-        seed=asked.seed,
-        stop=list(asked.stop),
-        structured_outputs=None if asked.grammar is None else StructuredOutputsParams(grammar=asked.grammar),
+        max_tokens=request.max_tokens,
+        temperature=request.temperature,
+        seed=request.seed,
+        stop=list(request.stop),
+        structured_outputs=None if request.grammar is None else StructuredOutputsParams(grammar=request.grammar),
         output_kind=RequestOutputKind.FINAL_ONLY,
     )
 
@@ -167,7 +167,7 @@ def reply_as_finished(
             written = output.outputs[0]
             ended = written.finish_reason == "stop"
             if not ended and written.finish_reason != "length":
-                done(place, f"vLLM gave the reply up: {written.finish_reason}")
+                done(place, f"vLLM stopped the reply: {written.finish_reason}")
                 continue
             if instruction.schema is not None and not ended:
                 done(place, f"the reply was cut at max_tokens = {instruction.max_tokens} before it was complete")
@@ -196,7 +196,7 @@ def _grammar(schema: str) -> str:
 
 def _cannot_judge(ref: ModelRef) -> CannotServeError:
     return CannotServeError(
-        f"model {ref.name!r} runs on vLLM, which writes replies and does not tell how likely given answers are. "
-        f"Register the same model once more for this, [models.{ref.name}-judge] source = {ref.source!r}, "
-        f"backend = 'torch', and call with model := '{ref.name}-judge'."
+        f"model {ref.name!r} runs on vLLM, which writes replies and does not compute how likely given answers "
+        f"are. Register the model a second time, [models.{ref.name}-judge] source = {ref.source!r}, backend = 'torch', "
+        f"and call with model := '{ref.name}-judge'."
     )

@@ -30,7 +30,7 @@ _UNESCAPED = r'^[^"\\\x00-\x1f\x7f]*$'
 
 @dataclass(frozen=True)
 class Grammar:
-    """literals: texts that stand in it word for word, such as the names of fields."""
+    """literals: texts that occur in it word for word, such as field names."""
 
     text: str
     literals: frozenset[str]
@@ -48,7 +48,7 @@ def grammar_of(schema_text: str, max_string: int | None = None) -> Grammar:
         start = writer.value(schema)
         writer.write_references()
     except (KeyError, TypeError) as error:
-        raise ValueError(f"the schema is not in the form that read_schema() gives: {error}") from error
+        raise ValueError(f"the schema is not in the form that read_schema() returns: {error}") from error
     return Grammar("\n".join([_OPTIONS, f"start: {start}", *writer.lines]) + "\n", frozenset(writer.literals))
 
 
@@ -90,22 +90,22 @@ class _Writer:
 
     def string(self, node: dict[str, Any]) -> str:
         least, most = node.get("minLength", 0), node.get("maxLength")
-        said_format = FORMATS[node["format"]].replace("/", "\\/") if "format" in node else None
+        format_pattern = FORMATS[node["format"]].replace("/", "\\/") if "format" in node else None
         if "pattern" in node:
             words = {word: node[word] for word in ("minLength", "maxLength") if word in node}
             both = [{"type": "string", "pattern": pattern} for pattern in (node["pattern"], _UNESCAPED)]
-            if said_format is not None:
-                both.append({"type": "string", "pattern": f"^(?:{said_format})$"})
+            if format_pattern is not None:
+                both.append({"type": "string", "pattern": f"^(?:{format_pattern})$"})
             return self.named(
                 f"%json {_compact({'x-guidance': _NO_ESCAPES, 'type': 'string', 'allOf': both, **words})}", "r"
             )
-        if most is None and self.max_string is not None and said_format is None:
+        if most is None and self.max_string is not None and format_pattern is None:
             most = max(self.max_string, least)
         times = f"{{{least},{'' if most is None else most}}}" if least or most is not None else "*"
-        if said_format is None:
+        if format_pattern is None:
             return self.terminal(f'/"{_CHARACTER}{times}"/')
         length = f" & /(?s:.){times}/" if times != "*" else ""
-        return self.terminal(f'"\\"" (/{said_format}/{length}) "\\""')
+        return self.terminal(f'"\\"" (/{format_pattern}/{length}) "\\""')
 
     def array(self, item: str, least: int, most: int | None) -> str:
         if most == 0:

@@ -33,7 +33,7 @@ def integer_pattern(schema: Mapping[str, Any]) -> str:
     least = max(lows) if lows else min([1 - _LIMIT, *(high - _LIMIT for high in highs)])
     greatest = min(highs) if highs else max(_LIMIT - 1, least + _LIMIT)
     if least > greatest:
-        raise ValueError(f"no integer lies between its bounds ({least} to {greatest})")
+        raise ValueError(f"no integer is between its bounds ({least} to {greatest})")
     parts = []
     if least < 0:
         parts.append(f"/-{_between(max(1, -greatest), -least)}/")
@@ -64,7 +64,7 @@ def number_pattern(schema: Mapping[str, Any]) -> str:
     if high >= 0:
         parts += _positive(max(Decimal(0), low), high, low >= 0 and above, not included)
     if not parts:
-        raise ValueError(f"no number lies between its bounds ({low} to {high})")
+        raise ValueError(f"no number is between its bounds ({low} to {high})")
     return " | ".join(parts)
 
 

@@ -50,7 +50,7 @@ class ReplySchema:
 
 
 def read_json_schema(where: str, given: Mapping[str, Any]) -> ReplySchema:
-    """Raises ConfigError with what cannot be used, where it stands and what to write instead."""
+    """Raises ConfigError: what cannot be used, where it is, and what to write instead."""
     try:
         root = plain(given)
         reader = _Reader(where, root)
@@ -63,11 +63,12 @@ def read_json_schema(where: str, given: Mapping[str, Any]) -> ReplySchema:
     endless = _endless(schema)
     if endless:
         raise ConfigError(
-            f"{where}: {endless} has no end: it always holds another of itself. Let a field of it be null."
+            f"{where}: {endless} can never be complete: it always requires another {endless}. Allow null for one of "
+            "its fields."
         )
     text = _compact(schema)
     if _SURROGATE.search(text):
-        raise ConfigError(f"{where}: it has half of a surrogate pair in it, which is no character.")
+        raise ConfigError(f"{where}: it contains half of a surrogate pair, which is not a character.")
     return ReplySchema(text, _compact(structure), sql_type(structure), tuple(reader.questions.items()))
 
 
@@ -104,7 +105,7 @@ class _Reader:
         if level > MAX_LEVELS:
             raise self.wrong(path, f"it is nested more than {MAX_LEVELS} levels deep. Ask for less in one call.")
         if self.n_nodes > _MAX_NODES:
-            raise self.wrong("", "its references unfold into too much. Ask for less in one call.")
+            raise self.wrong("", f"its references expand to more than {_MAX_NODES:,} parts. Ask for less in one call.")
         if path and isinstance(node.get("description"), str):
             self.questions.setdefault(path, node["description"])
         if "$ref" in node:
@@ -114,12 +115,12 @@ class _Reader:
         return self.typed(node, path, level)
 
     def reference(self, node: dict[str, Any], path: str, level: int) -> tuple[dict[str, Any], Structure]:
-        kept = self.kept(node, path, ("title", "description", "$ref"), "beside $ref")
+        kept = self.kept(node, path, ("title", "description", "$ref"), "together with $ref")
         pointer = node["$ref"]
         target = self.target(pointer, path)
         if pointer in self.open:
             if self.open[pointer] == level:
-                raise self.wrong(path, f"$ref {pointer!r} leads to itself.")
+                raise self.wrong(path, f"$ref {pointer!r} refers to itself.")
             return kept, "JSON"
         self.open[pointer] = level
         self.definitions[pointer], structure = self.read(target, path, level)
@@ -135,7 +136,9 @@ class _Reader:
             name = parts[2].replace("~1", "/").replace("~0", "~")
             if name in defined:
                 return defined[name]
-        raise self.wrong(path, f'$ref {pointer!r} leads nowhere. It may be "#" or "#/$defs/<name>" of this schema.')
+        raise self.wrong(
+            path, f'$ref {pointer!r} refers to nothing. Write "#" or "#/$defs/<name>" with a definition of this schema.'
+        )
 
     def definition(self, word: str, name: str) -> dict[str, Any]:
         """A definition in our form; one that nothing refers to is checked like the others."""
@@ -147,7 +150,7 @@ class _Reader:
         return self.definitions[pointer]
 
     def alternatives(self, node: dict[str, Any], path: str, level: int) -> tuple[dict[str, Any], Structure]:
-        kept = self.kept(node, path, ("title", "description", "anyOf"), "beside anyOf")
+        kept = self.kept(node, path, ("title", "description", "anyOf"), "together with anyOf")
         read = [self.read(branch, path, level) for branch in node["anyOf"]]
         structures = [structure for schema, structure in read if not _is_null(schema)]
         alike = len({_compact(structure) for structure in structures}) == 1
@@ -170,23 +173,23 @@ class _Reader:
 
     def kinds(self, node: dict[str, Any], path: str) -> list[str]:
         """The types that a node names, or lets one guess from its words; [] where enum or const says it all."""
-        said = node.get("type")
-        if said is None:
+        types = node.get("type")
+        if types is None:
             guessed = [kind for kind, word in (("object", "properties"), ("array", "items")) if word in node]
             if len(guessed) == 1 or "enum" in node or "const" in node:
                 return guessed
             known = next((word for word in INSTEAD if word in node), None)
             raise self.wrong(path, _instead(known) if known else f"it has no type: {node!r}.")
-        kinds = [said] if isinstance(said, str) else said if isinstance(said, list) else []
+        kinds = [types] if isinstance(types, str) else types if isinstance(types, list) else []
         if not kinds or any(kind not in TYPES for kind in kinds):
-            raise self.wrong(path, f"no type {said!r}. Types: {', '.join(TYPES)}, or a list of these.")
+            raise self.wrong(path, f"unknown type {types!r}. Types: {', '.join(TYPES)}, or a list of these.")
         if "integer" in kinds and "number" in kinds:
-            raise self.wrong(path, "a number may be an integer: write number alone.")
+            raise self.wrong(path, "number includes integer: write number alone.")
         return kinds
 
     def listed(self, node: dict[str, Any], kinds: list[str], path: str) -> tuple[dict[str, Any], Structure]:
         word = "enum" if "enum" in node else "const"
-        schema = self.kept(node, path, (*ALWAYS, word), f"beside {word}")
+        schema = self.kept(node, path, (*ALWAYS, word), f"together with {word}")
         values = schema["enum"] if word == "enum" else [schema["const"]]
         found = [_kind(value) for value in values]
         for value, kind in zip(values, found, strict=True):
@@ -213,7 +216,7 @@ class _Reader:
         if kind == "string":
             if schema.get("format", "date") not in FORMATS:
                 raise self.wrong(
-                    path, f"no format {schema['format']!r}. Formats: {', '.join(FORMATS)}; or use pattern."
+                    path, f"unknown format {schema['format']!r}. Formats: {', '.join(FORMATS)}; or use pattern."
                 )
             self.in_order(schema, path, "minLength", "maxLength")
             return _OF_FORMAT.get(schema.get("format", ""), "VARCHAR")
@@ -231,14 +234,14 @@ class _Reader:
         if not isinstance(found, dict) or not found:
             raise self.wrong(
                 path,
-                'an object needs named fields: "properties": {…}. For names that are not known beforehand ask for an '
-                'array of {"key": …, "value": …}.',
+                'an object needs named fields: "properties": {…}. For field names that are not known beforehand ask for '
+                'an array of {"key": …, "value": …}.',
             )
         if node.get("additionalProperties", False) is not False:
-            raise self.wrong(path, "additionalProperties may only be false: a STRUCT has no place for other fields.")
+            raise self.wrong(path, "additionalProperties must be false: a STRUCT cannot hold other fields.")
         unknown = [name for name in node.get("required", ()) if name not in found]
         if unknown:
-            raise self.wrong(path, f"required has {unknown[0]!r}, which is no field of properties.")
+            raise self.wrong(path, f"required has {unknown[0]!r}, which is not a field in properties.")
         folded: dict[str, str] = {}
         structure: dict[str, Structure] = {}
         properties: dict[str, Any] = {}
@@ -247,7 +250,7 @@ class _Reader:
                 raise self.wrong(path, f"{name!r} cannot be the name of a field of a STRUCT.")
             if folded.setdefault(name.lower(), name) != name:
                 raise self.wrong(
-                    path, f"{folded[name.lower()]!r} and {name!r} are one field to DuckDB: case is ignored."
+                    path, f"{folded[name.lower()]!r} and {name!r} are the same field in DuckDB, which ignores case."
                 )
             self.n_fields += 1
             if self.n_fields > MAX_FIELDS:
@@ -261,7 +264,7 @@ class _Reader:
 
     def in_order(self, schema: dict[str, Any], path: str, low: str, high: str) -> None:
         if low in schema and high in schema and schema[low] > schema[high]:
-            raise self.wrong(path, f"{low} {schema[low]} is above {high} {schema[high]}: no value fits.")
+            raise self.wrong(path, f"{low} {schema[low]} is greater than {high} {schema[high]}: no value fits.")
 
     def kept(self, node: dict[str, Any], path: str, words: tuple[str, ...], place: str) -> dict[str, Any]:
         """The words of a node that matter, in one order; raises for those that cannot stand there."""
@@ -274,7 +277,7 @@ class _Reader:
             elif word in INSTEAD:
                 raise self.wrong(path, _instead(word))
             elif word not in beside:
-                raise self.wrong(path, f"{word!r} is not understood {place}. Understood: {', '.join(words)}.")
+                raise self.wrong(path, f"{word!r} is not supported {place}. Supported: {', '.join(words)}.")
         return {word: node[word] for word in words if word in node}
 
     def wrong(self, path: str, message: str) -> ConfigError:

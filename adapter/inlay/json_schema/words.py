@@ -1,4 +1,4 @@
-"""The words of JSON Schema that are understood, and what their values must be."""
+"""The supported words of JSON Schema, and what their values must be."""
 
 from __future__ import annotations
 

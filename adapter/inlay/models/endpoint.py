@@ -1,4 +1,4 @@
-"""A model behind an endpoint: described from the settings alone, since nothing is asked of a server until a row is."""
+"""A model behind an endpoint, described from the settings alone: no request is sent before the first row."""
 
 from __future__ import annotations
 
@@ -29,13 +29,15 @@ def describe_endpoint(settings: ModelSettings) -> ModelRef:
     task = settings.task or "generate"
     where = f"[models.{settings.name}]"
     if not name:
-        raise ConfigError(f"{where}: source is {settings.source!r}; it names no model, as in 'openai:gpt-5-mini'.")
+        raise ConfigError(
+            f"{where}: source is {settings.source!r}and names no model. Write it like 'openai:gpt-5-mini'."
+        )
     if settings.base_url is None:
-        raise ConfigError(f"{where}: base_url is missing, e.g. base_url = 'http://localhost:11434/v1'.")
+        raise ConfigError(f"{where}: base_url is missing. Set, for example, base_url = 'http://localhost:11434/v1'.")
     if task not in ("generate", "embed"):
         raise ConfigError(f"{where}: task is {task!r}; behind an endpoint it is 'generate' or 'embed'.")
     if task == "embed" and settings.width is None:
-        raise ConfigError(f"{where}: width is missing: how long the vectors are, e.g. width = 1536.")
+        raise ConfigError(f"{where}: width is missing: the length of the vectors. Set, for example, width = 1536.")
     default = Endpoint("", "")
     endpoint = Endpoint(
         base_url=settings.base_url.rstrip("/"),

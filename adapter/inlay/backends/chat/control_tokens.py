@@ -93,10 +93,8 @@ class GuardedTokenizer:
             cut = [piece for piece in self._inside.split(text) if piece]
             ids = [number for i, piece in enumerate(cut) for number in self._literal_ids(piece, first and i == 0)]
         if self._holds_control(ids):
-            held = next((t for t in self.control_texts if t in text), text[:40])
-            raise ValueError(
-                f"the text holds {held!r}, which the tokenizer cannot read as anything but a control token"
-            )
+            token = next((t for t in self.control_texts if t in text), text[:40])
+            raise ValueError(f"the text contains {token!r}, which the tokenizer can only read as a control token")
         return ids
 
     def offsets(self, text: str) -> list[tuple[int, int]]:

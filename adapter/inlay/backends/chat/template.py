@@ -100,8 +100,8 @@ class ChatPrompts:
         choices: Choices,
         texts: Sequence[str],
         pairs: Sequence[str] | None,
-        tags: Sequence[str] | None,
         answer_tokens: int,
+        tags: Sequence[str] | None = None,
     ) -> list[tuple[Ids, int]]:
         """(tokens up to where the answer begins, how many there were before any cut) for each text. A text that leaves
         no room for the answer is cut, unless that is an error; the answer is then counted too.
@@ -206,13 +206,13 @@ class ChatPrompts:
     def _too_long(self, n_tokens: int, reply_tokens: int) -> str:
         window = self._ref.max_tokens
         if n_tokens > window or self._encoder_decoder:
-            said = f"the prompt has {n_tokens:,} tokens; model {self._ref.name!r} reads {window:,}"
+            reason = f"the prompt has {n_tokens:,} tokens; model {self._ref.name!r} reads {window:,}"
         else:
-            said = (
+            reason = (
                 f"the prompt has {n_tokens:,} tokens and its reply may have {reply_tokens:,}; model "
-                f"{self._ref.name!r} takes {window:,} together"
+                f"{self._ref.name!r} takes {window:,} for both"
             )
-        return f"{said}. Shorten the text, ask for fewer max_tokens, or set too_long = 'truncate' for this model"
+        return f"{reason}. Shorten the text, set a smaller max_tokens, or set too_long = 'truncate' for this model"
 
     def _cut(self, system: str, prompt: Prompt, n_tokens: int, room: int, reply_tokens: int) -> Encoded | str:
         """With as much of the beginning of prompt.text as there is room for."""
@@ -228,9 +228,9 @@ class ChatPrompts:
                 return Encoded(ids, truncated=True)
             keep -= len(ids) - room
         return (
-            f"the prompt has {n_tokens:,} tokens, and without the row's text it still does not fit: model "
+            f"the prompt has {n_tokens:,} tokens, and does not fit even without the row's text: model "
             f"{self._ref.name!r} takes {self._ref.max_tokens:,}, {reply_tokens:,} of them for the reply. "
-            "Ask for fewer max_tokens, or name a model with a larger window"
+            "Set a smaller max_tokens, or use a model with a larger window"
         )
 
     def _renders_system(self) -> bool:
@@ -256,7 +256,8 @@ class ChatPrompts:
             except (TemplateError, TypeError, ValueError) as error:
                 raise ModelError(
                     f"model {self._ref.name!r}: its chat template cannot be rendered: {error}. Correct "
-                    f"chat_template_options in [models.{self._ref.name}], or take the model without its template."
+                    f"chat_template_options in [models.{self._ref.name}], or remove the template from the model's "
+                    "folder."
                 ) from error
             found = _cut_at_marks(text, n_parts)
             if found is None or not all(self._agrees(found, probe) for probe in _PROBES):

@@ -81,9 +81,9 @@ class State:
             self.finished = allowed and bool(self.matcher.is_stopped())
             error = "" if allowed else self.matcher.get_error()
             if error and "satisfy" not in error:
-                self.problem, allowed = _too_much(error), True
+                self.problem, allowed = _too_complex(error), True
         if not allowed:
-            raise ValueError(f"token {token_id} must not stand here: the mask forbade it")
+            raise ValueError(f"token {token_id} is not allowed here: the mask forbids it")
 
     def closed(self, words: Words) -> None:
         """Puts right what llguidance's mask of this state cannot say: an end where there is no other way on."""
@@ -92,7 +92,7 @@ class State:
                 words &= ~self.constraint.ends  # a model may end its replies with a token that is text elsewhere
             error = self.matcher.get_error() if self.matcher.is_error() else ""
             if error and "NoExtension" not in error:
-                self.problem = _too_much(error)
+                self.problem = _too_complex(error)
             elif error or not words.any():
                 self.problem = "nothing that the model can write at this point fits the schema"
         if self.finished or self.problem is not None:
@@ -199,17 +199,17 @@ def _compiled(
     return constraint
 
 
-def _too_much(message: str) -> str:
-    return f"the schema is too much for the grammar engine: {_reason(message)}"
+def _too_complex(message: str) -> str:
+    return f"the schema is too complex for the grammar engine: {_reason(message)}"
 
 
 def _reason(message: str) -> str:
     """llguidance's own words, without the grammar that it shows with them."""
     lines = [line.strip() for line in message.splitlines() if line.strip()]
     if "Regex is empty" in message:
-        return "no text without quotes, backslashes and control characters fits a pattern and length of it"
+        return "no text without quotes, backslashes and control characters fits its pattern and length"
     if "Unable to determine if regex is empty" in message:
-        return "a pattern and the length beside it are too much to check together; leave minLength or maxLength out"
+        return "a pattern and a length are too complex together: remove minLength or maxLength"
     found = next((line for line in lines if line.startswith("error:")), lines[0] if lines else "no reason given")
     return found.removeprefix("error:").strip()
 

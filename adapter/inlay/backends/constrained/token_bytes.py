@@ -20,8 +20,8 @@ def wrapped(tokenizer: Any, n_tokens: int, eos_id: int) -> Any:
     kinds, blank = _decoders(json.loads(tokenizer.backend_tokenizer.to_str()).get("decoder"))
     if "ByteLevel" not in kinds and blank is None:
         raise ValueError(
-            f"a tokenizer whose decoder is {' and '.join(kinds) or 'none'} cannot be held to a schema; BPE over bytes "
-            "and SentencePiece can"
+            f"the decoder of the tokenizer is {' and '.join(kinds) or 'missing'}, so a schema cannot be enforced; it "
+            "can for byte-level BPE and SentencePiece"
         )
     added = tokenizer.backend_tokenizer.get_added_tokens_decoder()
     pieces: list[bytes] = []

@@ -116,7 +116,7 @@ class TorchLanguageModel:
         """Tokens up to where the answer begins, see ChatPrompts.asked()."""
         if not isinstance(prompt, Choices):
             raise TypeError("a language model is asked Choices of a text")
-        asked = self._chat.asked(prompt, texts, pairs, tags, self._tree(prompt).depth)
+        asked = self._chat.asked(prompt, texts, pairs, self._tree(prompt).depth, tags)
         offsets = np.zeros(len(asked) + 1, dtype=np.int64)
         np.cumsum([len(ids) for ids, _ in asked], out=offsets[1:])
         ids = np.concatenate([ids for ids, _ in asked]) if asked else np.zeros(0, dtype=np.int32)

@@ -1,4 +1,4 @@
-"""The key of an endpoint: known by the name of an environment variable, read when a request is sent, shown nowhere."""
+"""The key of an endpoint: named by an environment variable, read when a request is sent, never shown."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def read_key(endpoint: Endpoint, where: str) -> str | None:
     key = os.environ.get(name, "").strip()
     if not key:
         raise EndpointError(
-            f"{where}: the environment variable {name} is not set; it holds the server's key. Type: "
-            f"export {name}='…'. Leave api_key_env out of inlay.toml if the server needs none."
+            f"{where}: the environment variable {name} is not set; it must hold the server's key. Type: "
+            f"export {name}='…'. If the server needs no key, remove api_key_env from inlay.toml."
         )
     if not (key.isascii() and key.isprintable()):
         raise EndpointError(
-            f"{where}: the environment variable {name} has a line break or a character in it that no key has. "
+            f"{where}: the environment variable {name} contains a line break or a character that no key has. "
             "Copy the key again."
         )
     return key

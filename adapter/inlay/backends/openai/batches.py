@@ -2,7 +2,7 @@
 
 OpenAIBatchModel is a RemoteModel like OpenAIModel. What is under way at the provider is written to a journal before
 anything waits for it, so a process that was killed, or stopped, finds it again and pays for nothing twice
-(openai_batch_journal.py). stopped() leaves batches running. Answers are rows' answers by custom id, which is a hash of
+(batch_journal.py). stopped() leaves batches running. Answers are rows' answers by custom id, which is a hash of
 the row's key, whatever their order; keys differ from row to row.
 
 Up to `direct_rows` prompts are asked directly where no batch has them. Before a batch its first row is: a wrong key, an
@@ -88,9 +88,9 @@ class Batches:
             rest = deque(self._open)
             submitted = []
             while rest and self.unaffordable is None:
-                made = await self._submit(rest)
-                if made is not None:
-                    submitted.append(made)
+                batch = await self._submit(rest)
+                if batch is not None:
+                    submitted.append(batch)
             for entry, ids in submitted:
                 await self._collect(entry, ids)
 
@@ -132,7 +132,7 @@ class Batches:
         return entry, ids
 
     async def _write(self, path: Path, rest: deque[str]) -> list[str]:
-        """One line a row, as many as a batch takes and spend() allows."""
+        """Writes one line per row: as many as a batch takes and spend() allows."""
         completion = self._completion(range(len(self._rows.prompts)))
         ids: list[str] = []
         size = 0
@@ -154,11 +154,11 @@ class Batches:
                 ids.append(row_id)
                 size += len(line)
                 if len(ids) % 1_000 == 0:
-                    await asyncio.sleep(0)  # others' requests go on
+                    await asyncio.sleep(0)  # requests of other calls go on
         return ids
 
     async def _make(self, entry: Entry) -> None:
-        """Makes the batch of an uploaded file, once: where it is not known whether the provider heard, it is asked."""
+        """Makes the batch of an uploaded file once: after a lost answer it first looks whether the batch exists."""
         fields = {"input_file_id": entry.file, "endpoint": "/v1/chat/completions", "completion_window": "24h"}
         body = json.dumps(fields).encode("ascii")
         url = self._server.url("batches")
@@ -179,8 +179,8 @@ class Batches:
         found = await self._server.ask(self._server.url("batches").update_query(limit=100), None, holds="data")
         if isinstance(found, Verdict):
             raise self._server.refusal(found)
-        made = [batch["id"] for batch in found["data"] if batch.get("input_file_id") == file]
-        return str(made[0]) if made else ""
+        ids = [batch["id"] for batch in found["data"] if batch.get("input_file_id") == file]
+        return str(ids[0]) if ids else ""
 
     async def _collect(self, entry: Entry, ids: Sequence[str] | None) -> None:
         """Waits for the batch and hands its answers to done(). ids: its rows; None for a batch of an earlier process,
@@ -194,27 +194,27 @@ class Batches:
             self._entries.forget(entry)
             if ids is None:
                 return
-            raise EndpointError(f"{self._server.where}: the provider refuses the batch: {_errors_of(batch)}.")
+            raise EndpointError(f"{self._server.where}: the provider refused the batch: {_errors_of(batch)}.")
         for name in ("output_file_id", "error_file_id"):
             if batch.get(name):
                 await self._deliver(self._server.url(f"files/{batch[name]}/content"), not entry.delivered)
         for row_id in ids or ():
-            self._done(row_id, f"the batch has ended ({batch['status']}) without an answer to this row")
+            self._done(row_id, f"the batch has ended ({batch['status']}) without an answer for this row")
         entry.delivered = True
         self._entries.write(entry)
 
     async def _ended(self, url: URL) -> Answer | None:
         """The batch when it has ended; None where the provider knows it no longer."""
-        heard = time.monotonic()
+        last_answer = time.monotonic()
         while True:
             found = await self._server.ask(url, None, holds="status", attempts=1)
             if not isinstance(found, Verdict):
-                heard = time.monotonic()
+                last_answer = time.monotonic()
                 if found["status"] in _ENDED:
                     return found
             elif found.kind == "absent":
                 return None
-            elif found.kind not in ("again", "refused") or time.monotonic() - heard > _PATIENCE_S:
+            elif found.kind not in ("again", "refused") or time.monotonic() - last_answer > _PATIENCE_S:
                 raise self._server.refusal(found)
             await asyncio.sleep(self._model.poll_s)
 
@@ -230,8 +230,8 @@ class Batches:
                 if attempt == ATTEMPTS:
                     why = self._server.hide(str(error)) or type(error).__name__
                     raise EndpointError(
-                        f"{self._server.where}: the batch's answers cannot be downloaded: {why}. They stay at the "
-                        "provider: ask again."
+                        f"{self._server.where}: the answers of the batch cannot be downloaded: {why}. The "
+                        "provider keeps them: run the statement again."
                     ) from None
                 await asyncio.sleep(wait_before_s(attempt + 1))
 
@@ -251,8 +251,8 @@ class Batches:
             reply = completion.checked(body, position)
         else:
             status = response.get("status_code") or 400
-            said = found.get("error") or body
-            verdict = judged(status, {}, json.dumps({"error": said}).encode(), time.time(), self._server.hide)
+            reported = found.get("error") or body
+            verdict = judged(status, {}, json.dumps({"error": reported}).encode(), time.time(), self._server.hide)
             reply = verdict.reason
         if with_errors or not isinstance(reply, str):
             self._done(row_id, reply)
@@ -280,5 +280,5 @@ def _errors_of(batch: Answer | None) -> str:
     errors: Any = (batch or {}).get("errors") or {}
     messages = [error.get("message") for error in errors.get("data") or [] if isinstance(error, dict)]
     return "; ".join(str(message) for message in messages[:3]) or (
-        "it says no reason" if batch else "it knows it no longer"
+        "it names no reason" if batch else "it no longer has this batch"
     )

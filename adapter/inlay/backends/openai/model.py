@@ -1,9 +1,9 @@
 """A language model behind an endpoint that speaks OpenAI's HTTP interface: RemoteModel of base.py.
 
 One request a row: a row's reply is known by the task that asked for it, never by its place in a body. spend() and
-done() are called on the loop's thread: they must be quick, and wait for nobody who waits for complete(). spend() is
-called once for a row, and once more where an invalid reply is asked for again; repeats of a failed attempt are not
-counted, since providers do not charge for those. stopped() is called in the caller's thread, ten times a second.
+done() are called on the loop's thread: they must be quick, and never wait for complete(). spend() is called once for a
+row, and once more where an invalid reply is asked for again; repeats of a failed attempt are not counted, since
+providers do not charge for those. stopped() is called in the caller's thread, ten times a second.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from inlay.backends.openai.server import Answer, PaidWork, Server, host, run_pai
 from inlay.errors import CannotServeError
 from inlay.models.ref import Endpoint, ModelRef
 
-# Of an invalid reply, as much is shown to the model again.
+# Characters of an invalid reply that are shown to the model when it is asked again.
 _SHOWN_BACK = 4_000
 
 Turn = tuple[str, str]
@@ -40,7 +40,7 @@ class Rows:
 
 
 class OpenAIModel:
-    """ref.endpoint says where. Nothing is asked before the first row."""
+    """The model behind ref.endpoint. Nothing is sent before the first row."""
 
     def __init__(self, ref: ModelRef) -> None:
         self.ref = ref
@@ -69,12 +69,11 @@ class OpenAIModel:
         return Completion(self, server, rows)
 
     def dialect_for(self, schema: ReplySchema | None) -> Dialect:
-        """What has worked with this schema, or else with this endpoint."""
+        """The dialect that worked with this schema, or else with this endpoint."""
         known = self._dialects.get(None if schema is None else schema.text)
         if known is not None:
             return known
-        first = first_dialect(self.endpoint.structured, schema)
-        return Dialect(first.structured, self._latest.tokens_field, self._latest.left_out, self._latest.system_role)
+        return replace(self._latest, structured=first_dialect(self.endpoint.structured, schema).structured)
 
     def keep(self, schema: ReplySchema | None, dialect: Dialect) -> None:
         self._latest = dialect
@@ -98,7 +97,7 @@ class Completion:
             await share_out(self._affordable(), tasks, self._answer)
 
     def tokens(self, position: int) -> int:
-        """Our guess at what this row's request is in tokens."""
+        """The estimated tokens of this row's request."""
         return self._guess(self._rows.prompts[position].content)
 
     def afford(self, tokens: int) -> bool:
@@ -113,7 +112,7 @@ class Completion:
         return self.form.body(("user", self._rows.prompts[position].content))
 
     def checked(self, answer: Answer, position: int) -> Reply | str:
-        """What done() is told of this answer, where it is not asked for again."""
+        """The row's reply in this answer, or why there is none; it is not asked for again."""
         try:
             reply = self._reply(answer, self.tokens(position))
             return reply if self.schema is None else replace(reply, text=self.schema.compact(reply.text))
@@ -136,8 +135,8 @@ class Completion:
         turn = ("user", self._rows.prompts[position].content)
         key = self._rows.keys[position]
         try:
-            found = await self._ask(key, [turn])
-            reply: Reply | None = self._reply(found, self._guess(turn[1]))
+            answer = await self._ask(key, [turn])
+            reply: Reply | None = self._reply(answer, self._guess(turn[1]))
             if self.schema is not None and reply is not None:
                 try:
                     reply = replace(reply, text=self.schema.compact(reply.text))
@@ -170,7 +169,7 @@ class Completion:
         return Reply(text, first.tokens + second.tokens, first.output_tokens + second.output_tokens)
 
     def _reply(self, found: Answer | Verdict, tokens: int) -> Reply:
-        """tokens: our guess at what was read, where the server does not say. Raises NoReply."""
+        """tokens: the estimate of the tokens read, where the server does not count. Raises NoReply."""
         if isinstance(found, Verdict):
             raise NoReply(found.reason)
         said, ended = reply_in(found, self._rows.instruction)
@@ -180,7 +179,7 @@ class Completion:
         return Reply(text, tokens if read is None else read, written, ended=ended)
 
     async def _ask(self, key: str, turns: Sequence[Turn]) -> Answer | Verdict:
-        """Puts the request again where the server refuses it for its form; each time with one thing less."""
+        """Sends the request again, each time with one parameter less, while the server refuses its format."""
         form, name = self.form, key
         tokens = sum(self._guess(said) for _, said in turns) + self._rows.instruction.max_tokens
         while True:
@@ -204,11 +203,10 @@ class Completion:
         self._model.keep(self.schema, form.dialect)
 
     def _schema_is_ignored(self) -> None:
-        """A server that holds its model to the schema gives no reply that is not even JSON, so this one does not, and
-        the schema goes into the prompt."""
+        """A server that enforced the schema would return JSON. This one does not, so the schema goes into the
+        prompt."""
         if self.form.dialect.structured in ("strict", "json_schema"):
-            kept = self.form.dialect
-            self._use(self._form(Dialect("none", kept.tokens_field, kept.left_out, kept.system_role)))
+            self._use(self._form(replace(self.form.dialect, structured="none")))
 
 
 def endpoint_of(ref: ModelRef) -> Endpoint:
@@ -223,7 +221,7 @@ def reply_schema(instruction: Instruction) -> ReplySchema | None:
     try:
         return ReplySchema(instruction.schema)
     except Exception as error:  # jsonschema's own, or of json
-        raise CannotServeError(f"the schema of the replies cannot be read as JSON Schema: {error}") from None
+        raise CannotServeError(f"the schema of the replies is not valid JSON Schema: {error}") from None
 
 
 def _not_valid(error: NotValid) -> NoReply:
