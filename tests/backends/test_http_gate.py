@@ -123,7 +123,7 @@ def test_repeats_are_a_fifth_of_requests_and_a_floor() -> None:
     assert sum(budget.take() for _ in range(100)) == 20
     repeats = 0
     for _ in range(1_000):
-        budget.asked()
+        budget.requested()
         repeats += budget.take()
     assert 199 <= repeats <= 200
 

@@ -1,8 +1,8 @@
 """A deterministic model without weights, for tests, documentation and users' own continuous integration.
 
-It counts its work (`CALLS`), and does on request what real models do at times: a text containing FAIL makes the
-batch that holds it raise, OOM runs out of memory in any batch of more than one text, and NEVER_FITS always does.
-Answers depend on the text alone, so a test can compute them: see `fake_row`, and `fake_reply` of the language model.
+It counts its work (`CALLS`), and fails on request: a text containing FAIL makes its batch raise, OOM runs out of memory
+in any batch of more than one text, and NEVER_FITS always does. Answers depend on the text alone, so a test can compute
+them: see `fake_row` and `fake_reply`.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ _LOCK = threading.Lock()
 
 
 def fake_row(text: str, width: int) -> Floats:
-    """The numbers that the fake model gives for a text: its SHA-256 read as bytes, scaled to -1..1."""
+    """The numbers that the fake model returns for a text: the bytes of its SHA-256, scaled to -1..1."""
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
     return (np.frombuffer(digest[:width], dtype=np.uint8).astype(np.float32) / np.float32(127.5)) - np.float32(1)
 
 
 def fake_reply(content: str, schema: str | None = None, max_tokens: int = 512) -> str:
-    """What the fake language model says to a user's part: a short one itself, the beginning and a digest of a longer
-    one, or a value of the JSON Schema."""
+    """The reply of the fake language model to a user's message: a short message itself, the beginning and a digest of a
+    longer one, or a value of the JSON Schema."""
     if schema is not None:
         return json.dumps(_fake_value(json.loads(schema), content), ensure_ascii=False)
-    said = " ".join(content.split())
-    if len(said) > _SHORT:
-        said = f"{said[:_SHORT]}… {hashlib.sha256(content.encode('utf-8', 'surrogatepass')).hexdigest()[:6]}"
-    return f"fake: {said}"[:max_tokens]
+    text = " ".join(content.split())
+    if len(text) > _SHORT:
+        text = f"{text[:_SHORT]}… {hashlib.sha256(content.encode('utf-8', 'surrogatepass')).hexdigest()[:6]}"
+    return f"fake: {text}"[:max_tokens]
 
 
 def _fake_value(schema: dict[str, Any], content: str) -> Any:
@@ -78,7 +78,7 @@ def _fake_value(schema: dict[str, Any], content: str) -> Any:
 
 
 def _work(texts: Sequence[str], n_tokens: int) -> None:
-    """Counts a batch, and does what its texts ask for."""
+    """Counts a batch, then fails or waits where its texts ask for it."""
     with _LOCK:
         CALLS["batches"] += 1
         CALLS["rows"] += len(texts)
@@ -137,15 +137,15 @@ class FakeBackend:
         return rows
 
     def encode(self, instruction: Instruction, prompts: Sequence[Prompt]) -> list[Encoded | str]:
-        made: list[Encoded | str] = []
+        rows: list[Encoded | str] = []
         for prompt in prompts:
             ids = np.frombuffer(_START + prompt.content.encode("utf-8"), dtype=np.uint8).astype(np.int32)
             over = len(ids) + instruction.max_tokens - self.ref.max_tokens
             if over > 0 and self.ref.too_long == "error":
-                made.append(f"the prompt has {len(ids):,} tokens; model {self.ref.name!r} has no room for a reply")
+                rows.append(f"the prompt has {len(ids):,} tokens; model {self.ref.name!r} has no room for a reply")
             else:
-                made.append(Encoded(ids[: max(1, len(ids) - max(0, over))], over > 0))
-        return made
+                rows.append(Encoded(ids[: max(1, len(ids) - max(0, over))], over > 0))
+        return rows
 
     def generate(
         self,

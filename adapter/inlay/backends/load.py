@@ -77,8 +77,8 @@ def _load_vllm_model(ref: ModelRef) -> Backend:
 
 
 def load_remote(ref: ModelRef, journal: BatchJournal | None) -> RemoteModel:
-    """What speaks to the endpoint of a language model. Nothing is asked of it yet. journal: where batches at the
-    provider are written down. Raises CannotServeError for a model that takes batches where there is none."""
+    """The client of a language model behind an endpoint; it sends no request yet. journal: the record of batches at the
+    provider. Raises CannotServeError for a model with batch = true where there is no journal."""
     with _needs_extra("http", ref):
         from inlay.backends.openai.batches import OpenAIBatchModel
         from inlay.backends.openai.model import OpenAIModel

@@ -1,4 +1,4 @@
-"""Several GPUs: one copy of the model on each, batches dealt to whichever is free."""
+"""Several GPUs: one copy of the model on each, each batch goes to a free one."""
 
 from __future__ import annotations
 
@@ -39,7 +39,8 @@ class ShardedBackend:
 
 
 class ShardedLanguageModel(ShardedBackend):
-    """The same for a language model; its rows are dealt out by length, so that all copies end at about one time."""
+    """The same for a language model; rows are distributed by length, so that all copies finish at about the same
+    time."""
 
     def __init__(self, copies: Sequence[Backend]) -> None:
         super().__init__(copies)
@@ -57,7 +58,7 @@ class ShardedLanguageModel(ShardedBackend):
         stopped: Callable[[], bool],
         done: Done,
     ) -> None:
-        """Where several copies fail, the first failure is told; the others' rows are then among those without reply."""
+        """Where several copies fail, the first failure is raised; rows of the others have no reply either."""
         by_length = sorted(range(len(rows)), key=lambda place: -len(rows[place].ids))
 
         def run(number: int) -> BatchFailed | None:

@@ -53,8 +53,8 @@ class TextTokenizer:
         return Tokens(ids, offsets, types, before, prompt_tokens)
 
     def _cut(self, text: str, pair: str | None) -> Any:
-        """A copy of the tokenizer cuts long texts: which special tokens stay, and at which end, is its own affair,
-        and the first one must keep counting whole texts."""
+        """A copy of the tokenizer cuts long texts: it knows which special tokens to keep at which end, and the original
+        must keep counting whole texts."""
         return self._cutting.encode(text) if pair is None else self._cutting.encode(text, pair)
 
     def _prompt_length(self, prompt: str) -> int:

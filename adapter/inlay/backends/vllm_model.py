@@ -1,12 +1,11 @@
 """Language models through vLLM, in this process, for GPU servers. An extra of its own: pip install 'inlay[vllm]'.
 
 NOT RUN IN THE TESTS. vLLM needs a GPU and a torch of its own, which the machines of this project's tests have not; what
-is tested is how a request is put together, and the order of what is done with replies, against a stand-in for vLLM's
-engine. It is written for vLLM 0.11 and later: LLM.llm_engine with add_request, step and abort_request, SamplingParams
-with structured_outputs.
+is tested is how a request is built and how replies are handled, with a substitute for vLLM's engine. It is written for
+vLLM 0.11 and later: LLM.llm_engine with add_request, step and abort_request, SamplingParams with structured_outputs.
 
-vLLM schedules by itself and keeps what prompts have in common, so max_batch_tokens does not matter here. It writes; it
-does not judge: how likely given answers are would take one pass of the whole prompt for each answer, and is refused.
+vLLM schedules requests itself and reuses common beginnings of prompts, so max_batch_tokens has no effect here. It
+writes replies only: log-likelihoods would need one pass of the whole prompt for each answer, and are refused.
 """
 
 from __future__ import annotations
@@ -97,7 +96,7 @@ class VLLMModel:
 
 @dataclass(frozen=True)
 class Request:
-    """What vLLM's SamplingParams say of one prompt. grammar: what the reply must keep to, None for nothing."""
+    """The values of vLLM's SamplingParams for one prompt. grammar: grammar of the reply, or None."""
 
     max_tokens: int
     temperature: float
@@ -107,8 +106,8 @@ class Request:
 
 
 def request(instruction: Instruction, ids: npt.NDArray[np.int32]) -> Request:
-    """seed: from the instruction's and the prompt, as vLLM draws by a request's seed alone. stop: none where there is a
-    schema, whose replies end by themselves."""
+    """seed: derived from the instruction's seed and the prompt, since vLLM samples by a request's seed alone. stop:
+    empty where there is a schema, whose replies end by themselves."""
     digest = hashlib.sha256(f"{instruction.seed}/".encode() + ids.astype("<i4").tobytes()).digest()
     return Request(
         max_tokens=instruction.max_tokens,
@@ -120,7 +119,7 @@ def request(instruction: Instruction, ids: npt.NDArray[np.int32]) -> Request:
 
 
 def engine_arguments(ref: ModelRef) -> dict[str, Any]:
-    """What vllm.LLM is made with. The grammar of a schema is llguidance's, which vLLM calls guidance."""
+    """The arguments of vllm.LLM. Grammars are llguidance's, which vLLM calls guidance."""
     return {
         "model": str(ref.folder),
         "dtype": ref.dtype,
@@ -155,9 +154,10 @@ def reply_as_finished(
     stopped: Callable[[], bool],
     done: Done,
 ) -> None:
-    """Steps the engine until all requests are over or stopped() says so; a reply is told in the step that ends it.
+    """Steps the engine until all requests are finished or stopped() returns True; calls done() in the step that ends a
+    reply.
 
-    requests: places of the rows by their requests' names. What is over is taken out, so what is left was not told.
+    requests: row numbers by request name. Finished requests are removed, so the rest have no reply.
     """
     while requests and not stopped():
         for output in engine.step():

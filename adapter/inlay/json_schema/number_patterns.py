@@ -74,9 +74,9 @@ def _positive(low: Decimal, high: Decimal, above: bool, below: bool) -> list[str
         return []
     first, last = int(low), int(high)
     behind_low, behind_high = _behind(low), _behind(high)
-    asked = max(len(behind_low), len(behind_high)) if first == last else 0
-    at_least = _from(behind_low, max(asked, len(behind_low), _digits(len(str(first)))), above)
-    at_most = _up_to(behind_high, max(asked, len(behind_high), _digits(len(str(last)))), below)
+    least_digits = max(len(behind_low), len(behind_high)) if first == last else 0
+    at_least = _from(behind_low, max(least_digits, len(behind_low), _digits(len(str(first)))), above)
+    at_most = _up_to(behind_high, max(least_digits, len(behind_high), _digits(len(str(last)))), below)
     if first == last:
         return [f"/{first}/ (({at_least}) & ({at_most}))"] if at_least and at_most else []
     parts = [f"/{first}/ ({at_least})"] if at_least else []

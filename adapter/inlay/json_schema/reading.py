@@ -144,9 +144,9 @@ class _Reader:
         """A definition in our form; one that nothing refers to is checked like the others."""
         pointer = f"#/{word}/{name.replace('~', '~0').replace('/', '~1')}"
         if pointer not in self.definitions:
-            asked, n_fields = dict(self.questions), self.n_fields
+            questions, n_fields = dict(self.questions), self.n_fields
             self.reference({"$ref": pointer}, "", 1)
-            self.questions, self.n_fields = asked, n_fields
+            self.questions, self.n_fields = questions, n_fields
         return self.definitions[pointer]
 
     def alternatives(self, node: dict[str, Any], path: str, level: int) -> tuple[dict[str, Any], Structure]:
@@ -191,11 +191,11 @@ class _Reader:
         word = "enum" if "enum" in node else "const"
         schema = self.kept(node, path, (*ALWAYS, word), f"together with {word}")
         values = schema["enum"] if word == "enum" else [schema["const"]]
-        found = [_kind(value) for value in values]
-        for value, kind in zip(values, found, strict=True):
+        kinds_of_values = [_kind(value) for value in values]
+        for value, kind in zip(values, kinds_of_values, strict=True):
             if kinds and kind not in kinds and not (kind == "integer" and "number" in kinds):
                 raise self.wrong(path, f"the value {value!r} is not of type {' or '.join(kinds)}.")
-        distinct = set(found) - {"null"}
+        distinct = set(kinds_of_values) - {"null"}
         if distinct == {"integer", "number"} or (distinct == {"integer"} and "number" in kinds):
             return schema, "DOUBLE"
         low, high = INTEGERS["BIGINT"]
@@ -230,22 +230,22 @@ class _Reader:
         return _LEAVES[kind]
 
     def fields(self, node: dict[str, Any], schema: dict[str, Any], path: str, level: int) -> Structure:
-        found = node.get("properties")
-        if not isinstance(found, dict) or not found:
+        fields = node.get("properties")
+        if not isinstance(fields, dict) or not fields:
             raise self.wrong(
                 path,
-                'an object needs named fields: "properties": {…}. For field names that are not known beforehand ask for '
+                'an object needs named fields: "properties": {…}. For field names not known beforehand ask for '
                 'an array of {"key": …, "value": …}.',
             )
         if node.get("additionalProperties", False) is not False:
             raise self.wrong(path, "additionalProperties must be false: a STRUCT cannot hold other fields.")
-        unknown = [name for name in node.get("required", ()) if name not in found]
+        unknown = [name for name in node.get("required", ()) if name not in fields]
         if unknown:
             raise self.wrong(path, f"required has {unknown[0]!r}, which is not a field in properties.")
         folded: dict[str, str] = {}
         structure: dict[str, Structure] = {}
         properties: dict[str, Any] = {}
-        for name, each in found.items():
+        for name, each in fields.items():
             if not name or "\0" in name:
                 raise self.wrong(path, f"{name!r} cannot be the name of a field of a STRUCT.")
             if folded.setdefault(name.lower(), name) != name:
@@ -258,7 +258,7 @@ class _Reader:
             properties[name], structure[name] = self.read(each, f"{path}.{name}" if path else name, level + 1)
         required = node.get("required", ())
         schema["properties"] = properties
-        schema["required"] = [name for name in found if name in required]
+        schema["required"] = [name for name in fields if name in required]
         schema["additionalProperties"] = False
         return structure
 

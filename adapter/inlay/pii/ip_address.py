@@ -36,10 +36,10 @@ _LONGEST_V6 = 45
 
 
 def spans(view: str) -> Iterator[tuple[int, int]]:
-    found = list(_v6(view)) if _TWO_COLONS.search(view) else []
-    view = masked(view, found)
-    found += [m.span() for m in _V4.finditer(view) if _is_address(m[0]) and not _is_version(view, m)]
-    return iter(sorted(found))
+    addresses = list(_v6(view)) if _TWO_COLONS.search(view) else []
+    view = masked(view, addresses)
+    addresses += [m.span() for m in _V4.finditer(view) if _is_address(m[0]) and not _is_version(view, m)]
+    return iter(sorted(addresses))
 
 
 def _is_version(view: str, match: re.Match[str]) -> bool:

@@ -20,9 +20,9 @@ _DATE_OR_TIME = re.compile(
 
 
 def uuids(view: str) -> Iterator[tuple[int, int]]:
-    return (found.span() for found in _UUID.finditer(view))
+    return (match.span() for match in _UUID.finditer(view))
 
 
 def dates_and_times(view: str) -> Iterator[tuple[int, int]]:
     """With a fraction of a second or an offset after it a time goes unnoticed, since neither is read as a number."""
-    return (found.span() for found in _DATE_OR_TIME.finditer(view))
+    return (match.span() for match in _DATE_OR_TIME.finditer(view))

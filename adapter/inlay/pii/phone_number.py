@@ -85,17 +85,17 @@ _EXTENSION = re.compile(rf"[ ,]{{0,2}}(?i:x|extn?\.?|extension|poste|durchwahl|d
 
 
 def spans(view: str) -> Iterator[tuple[int, int]]:
-    found = list(_internationals(view))
+    candidates = list(_internationals(view))
     for start in (match.start() for match in _START.finditer(view)):
         alone = bool(_ALONE.match(view, start))
         forms = _CLOSED_FORMS + _OPEN_FORMS if alone else _CLOSED_FORMS
         ends = [match.end() for form in forms if (match := form.match(view, start)) and _is_number(match)]
         if ends and not _counts_something(view, start):
-            found.append((start, max(ends)))
+            candidates.append((start, max(ends)))
         elif alone and _is_named(view, start) and (named := _NAMED.match(view, start)):
-            found.append(named.span())
+            candidates.append(named.span())
     done = 0
-    for start, end in sorted(found, key=lambda span: (span[0], -span[1])):
+    for start, end in sorted(candidates, key=lambda span: (span[0], -span[1])):
         if start >= done:
             extension = _EXTENSION.match(view, end)
             done = extension.end() if extension else end
@@ -132,7 +132,7 @@ def _international(view: str, match: re.Match[str]) -> tuple[int, int] | None:
     """The longest run of groups that has as many digits as its country allows."""
     start = match.start()
     in_brackets = view[start - 1 : start] == "(" and re.match(r"\d{1,3}\)", match["groups"])
-    for group_end in reversed([found.start() for found in _GROUP_ENDS.finditer(match["groups"])]):
+    for group_end in reversed([end.start() for end in _GROUP_ENDS.finditer(match["groups"])]):
         groups = match["groups"][:group_end]
         digits = re.sub(r"\D", "", groups.replace("(0)", ""))
         if (

@@ -46,8 +46,8 @@ def read(text: str) -> tuple[str, Sequence[int]]:
     if not text.isascii():
         view = _OTHERWISE_WRITTEN.sub(_plain, view)
     if "\\" in text:
-        view = _ESCAPED.sub(lambda found: " " * len(found[0]), view)
-    unseen = {found.start() for found in _UNSEEN.finditer(view)}
+        view = _ESCAPED.sub(lambda match: " " * len(match[0]), view)
+    unseen = {match.start() for match in _UNSEEN.finditer(view)}
     if not unseen:
         return view, range(len(text))
     places = [place for place in range(len(text)) if place not in unseen]
@@ -64,8 +64,8 @@ def masked(view: str, spans: Iterable[tuple[int, int]]) -> str:
     return "".join(pieces) + view[done:] if pieces else view
 
 
-def _plain(found: re.Match[str]) -> str:
-    char = found[0]
+def _plain(match: re.Match[str]) -> str:
+    char = match[0]
     digit = unicodedata.decimal(char, None)
     if digit is not None:
         return str(digit)

@@ -199,12 +199,12 @@ def _agrees(reader: CausalReader) -> bool:
 
 def _window(config: Any, layers: Sequence[Any]) -> int | None:
     """Tokens up to which every layer sees everything and every position is turned alike, None for no such limit."""
-    said = config.get_text_config(decoder=True).to_dict()
+    settings = config.get_text_config(decoder=True).to_dict()
     limits: list[Any] = [layer.sliding_window for layer in layers if isinstance(layer, DynamicSlidingWindowLayer)]
     # GPT-Neo and some others have windows in their layers that their cache knows nothing of.
-    limits += [value for name, value in said.items() if "window" in name and "layers" not in name]
-    rope = said.get("rope_parameters") or {}
+    limits += [value for name, value in settings.items() if "window" in name and "layers" not in name]
+    rope = settings.get("rope_parameters") or {}
     # The frequencies of the whole batch change when its longest row passes this length.
     if rope.get("rope_type") == "longrope":
-        limits += [said.get("original_max_position_embeddings"), rope.get("original_max_position_embeddings")]
+        limits += [settings.get("original_max_position_embeddings"), rope.get("original_max_position_embeddings")]
     return min((limit for limit in limits if type(limit) is int and limit > 0), default=None)

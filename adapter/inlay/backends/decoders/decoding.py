@@ -17,7 +17,7 @@ from inlay.backends.base import BatchFailed, Done
 from inlay.backends.decoders.causal import CausalReader
 from inlay.backends.decoders.replies import Draft, chosen
 from inlay.backends.decoders.row_cache import Prefix
-from inlay.backends.memory import told_as_out_of_memory
+from inlay.backends.memory import out_of_memory_unified
 
 # Waiting prompts join when they would be so large a share of all: to read a few costs almost as much as to read many.
 JOIN_SHARE = 1 / 8
@@ -154,7 +154,7 @@ class Writer:
     @contextlib.contextmanager
     def _blamed(self, drafts: Iterable[Draft]) -> Iterator[None]:
         try:
-            with told_as_out_of_memory(self._reader.device):
+            with out_of_memory_unified(self._reader.device):
                 yield
         except Exception as error:
             raise BatchFailed([draft.place for draft in drafts], error) from error

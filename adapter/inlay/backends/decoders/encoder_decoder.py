@@ -29,14 +29,14 @@ class EncoderDecoder:
     def __init__(self, model: Any, device: torch.device) -> None:
         self.model = model
         self.device = device
-        said, config = model.generation_config, model.config
-        start = said.decoder_start_token_id
+        generation, config = model.generation_config, model.config
+        start = generation.decoder_start_token_id
         if start is None:
             start = getattr(config, "decoder_start_token_id", None)
         if start is None:
-            start = said.bos_token_id if said.bos_token_id is not None else config.pad_token_id
+            start = generation.bos_token_id if generation.bos_token_id is not None else config.pad_token_id
         # Some models (mBART) were trained to write a certain token first, always.
-        forced = said.forced_bos_token_id
+        forced = generation.forced_bos_token_id
         self._start = [int(start)] if forced is None else [int(start), int(forced)]
         self.vocabulary = int(model.get_output_embeddings().weight.shape[0])
 
@@ -45,8 +45,8 @@ class EncoderDecoder:
         read = self._read([draft.ids for draft in batch.begun])
         tokens = torch.tensor([self._start] * len(batch.drafts), device=self.device)
         while batch.places and not batch.stopped():
-            found = read.step(tokens)
-            written = batch.take(found[:, -1])
+            logits = read.step(tokens)
+            written = batch.take(logits[:, -1])
             if len(batch.places) <= (1 - _LEAVE_SHARE) * len(batch.drafts):
                 places = batch.close_up()
                 read.keep(places)
@@ -58,8 +58,8 @@ class EncoderDecoder:
         """As likelihood.py: float32 [rows, options]."""
         width = max(1, tree.depth)
         per_pass = max(1, LOGITS // (self.vocabulary * len(tree.options) * width))
-        found = [self._scored(rows[i : i + per_pass], tree) for i in range(0, len(rows), per_pass)]
-        return torch.cat(found)
+        parts = [self._scored(rows[i : i + per_pass], tree) for i in range(0, len(rows), per_pass)]
+        return torch.cat(parts)
 
     def _scored(self, rows: Sequence[Ids], tree: OptionTree) -> torch.Tensor:
         """The first token of every option from one step behind the start; the others from a row for each option."""
@@ -101,15 +101,15 @@ class _Read:
 
     def step(self, tokens: torch.Tensor) -> torch.Tensor:
         """Logits behind each of these tokens: [rows, tokens] → [rows, tokens, vocabulary]."""
-        found = self._model(
+        output = self._model(
             encoder_outputs=BaseModelOutput(last_hidden_state=self._states),
             attention_mask=self._mask,
             decoder_input_ids=tokens,
             past_key_values=self._cache,
             use_cache=True,
         )
-        self._cache = found.past_key_values
-        return found.logits  # type: ignore[no-any-return]
+        self._cache = output.past_key_values
+        return output.logits  # type: ignore[no-any-return]
 
     def keep(self, places: list[int]) -> None:
         index = torch.tensor(places, dtype=torch.long, device=self._mask.device)

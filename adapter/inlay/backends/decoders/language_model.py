@@ -21,7 +21,7 @@ from inlay.backends.decoders.replies import Draft, Language
 from inlay.backends.decoders.transformers_loop import TransformersLoop
 from inlay.backends.decoders.whole_batches import write_batches
 from inlay.backends.device import choose_dtype, device_name, use_one_core
-from inlay.backends.memory import told_as_out_of_memory
+from inlay.backends.memory import out_of_memory_unified
 from inlay.backends.model_files import check_digests, read_config
 from inlay.backends.pretrained import end_tokens, load_pretrained, load_tokenizer
 from inlay.models.ref import ModelRef
@@ -116,11 +116,11 @@ class TorchLanguageModel:
         """Tokens up to where the answer begins, see ChatPrompts.asked()."""
         if not isinstance(prompt, Choices):
             raise TypeError("a language model is asked Choices of a text")
-        asked = self._chat.asked(prompt, texts, pairs, self._tree(prompt).depth, tags)
-        offsets = np.zeros(len(asked) + 1, dtype=np.int64)
-        np.cumsum([len(ids) for ids, _ in asked], out=offsets[1:])
-        ids = np.concatenate([ids for ids, _ in asked]) if asked else np.zeros(0, dtype=np.int32)
-        before = np.array([n for _, n in asked], dtype=np.int64)
+        encoded = self._chat.asked(prompt, texts, pairs, self._tree(prompt).depth, tags)
+        offsets = np.zeros(len(encoded) + 1, dtype=np.int64)
+        np.cumsum([len(ids) for ids, _ in encoded], out=offsets[1:])
+        ids = np.concatenate([ids for ids, _ in encoded]) if encoded else np.zeros(0, dtype=np.int32)
+        before = np.array([n for _, n in encoded], dtype=np.int64)
         return Tokens(ids, offsets, None, before, choices=prompt, alike=None if pairs is None else _alike(texts))
 
     @torch.inference_mode()
@@ -128,16 +128,16 @@ class TorchLanguageModel:
         assert tokens.choices is not None
         tree = self._tree(tokens.choices)
         rows = [tokens.ids[start:end] for start, end in zip(tokens.offsets[:-1], tokens.offsets[1:], strict=True)]
-        found = np.zeros((len(rows), len(tree.options)), dtype=np.float32)
+        likely = np.zeros((len(rows), len(tree.options)), dtype=np.float32)
         by_row = [i for i, row in enumerate(rows) if self._is_read_by_row(len(row) + tree.depth)]
         others = [i for i, row in enumerate(rows) if not self._is_read_by_row(len(row) + tree.depth)]
-        with told_as_out_of_memory(self._device):
+        with out_of_memory_unified(self._device):
             if by_row and self._reader is not None:
                 alike = None if tokens.alike is None else tokens.alike[by_row]
-                found[by_row] = likelihoods(self._reader, [rows[i] for i in by_row], tree, alike).cpu().numpy()
+                likely[by_row] = likelihoods(self._reader, [rows[i] for i in by_row], tree, alike).cpu().numpy()
             if others:
-                found[others] = self._other.likelihoods([rows[i] for i in others], tree).cpu().numpy()
-        return found
+                likely[others] = self._other.likelihoods([rows[i] for i in others], tree).cpu().numpy()
+        return likely
 
     def _is_read_by_row(self, n_tokens: int) -> bool:
         reader = self._reader

@@ -38,12 +38,12 @@ def likelihoods(reader: CausalReader, rows: Sequence[Ids], tree: OptionTree, ali
     tokens = torch.tensor([[int(row[-1]), *tree.tokens] for row in rows], device=reader.device)
     at = torch.tensor([len(row) - 1 for row in rows], device=reader.device)
     per_step = max(1, LOGITS // (n_nodes * reader.vocabulary))
-    found = []
+    parts = []
     for start in range(0, len(rows), per_step):
         part = slice(start, min(start + per_step, len(rows)))
         logits = reader.step(cache, part, tokens[part], at[part], sees)
-        found.append(summed(logits, tree))
-    return torch.cat(found)
+        parts.append(summed(logits, tree))
+    return torch.cat(parts)
 
 
 def summed(logits: torch.Tensor, tree: OptionTree) -> torch.Tensor:
@@ -51,5 +51,5 @@ def summed(logits: torch.Tensor, tree: OptionTree) -> torch.Tensor:
     nodes, tokens, options = torch.from_numpy(np.ascontiguousarray(tree.steps)).to(logits.device)
     logits = logits.float()
     steps = logits[:, nodes, tokens] - logits.logsumexp(dim=-1)[:, nodes]
-    found = torch.zeros((len(logits), len(tree.options)), device=logits.device)
-    return found.index_add_(1, options, steps)
+    sums = torch.zeros((len(logits), len(tree.options)), device=logits.device)
+    return sums.index_add_(1, options, steps)

@@ -46,13 +46,13 @@ class TransformersLoop:
         for i, option in enumerate(tree.options):
             options[i, : max(0, len(option) - 1)] = option[:-1]
         steps = _steps_of(tree)
-        found = []
+        rows_of_sums = []
         for row in rows:
             prompts = np.tile(row.astype(np.int64), (len(options), 1))
             ids = torch.from_numpy(np.concatenate([prompts, options], axis=1)).to(self._device)
             logits = self._model(input_ids=ids, use_cache=False, logits_to_keep=width).logits[:, -width:]
-            found.append(summed(logits.reshape(1, -1, logits.shape[-1]), steps))
-        return torch.cat(found)
+            rows_of_sums.append(summed(logits.reshape(1, -1, logits.shape[-1]), steps))
+        return torch.cat(rows_of_sums)
 
 
 def _steps_of(tree: OptionTree) -> OptionTree:
@@ -74,9 +74,9 @@ class _Told(LogitsProcessor):
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         tokens = self._batch.take(scores) if self._batch.places else [0] * len(scores)
-        told = torch.full_like(scores, float("-inf"))
-        told[torch.arange(len(scores)), torch.tensor(tokens)] = 0.0
-        return told
+        allowed = torch.full_like(scores, float("-inf"))
+        allowed[torch.arange(len(scores)), torch.tensor(tokens)] = 0.0
+        return allowed
 
 
 class _Over(StoppingCriteria):

@@ -8,7 +8,7 @@ import torch
 
 from inlay.backends.base import BatchFailed, Done
 from inlay.backends.decoders.replies import Draft, chosen
-from inlay.backends.memory import told_as_out_of_memory
+from inlay.backends.memory import out_of_memory_unified
 
 
 class Batch:
@@ -31,8 +31,8 @@ class Batch:
         places = self.places
         under_way = [draft for draft in self.drafts if draft is not None]
         tokens = [0] * len(self.drafts)
-        found = chosen(under_way, logits[places].float(), self._temperature)
-        for place, draft, token in zip(places, under_way, found, strict=True):
+        next_tokens = chosen(under_way, logits[places].float(), self._temperature)
+        for place, draft, token in zip(places, under_way, next_tokens, strict=True):
             tokens[place] = token
             if draft.take(token):
                 self.drafts[place] = None
@@ -63,7 +63,7 @@ def write_batches(
             return
         batch = Batch(rows, temperature, stopped, done)
         try:
-            with told_as_out_of_memory(device):
+            with out_of_memory_unified(device):
                 write(batch)
         except Exception as error:
             raise BatchFailed([draft.place for draft in batch.drafts if draft is not None], error) from error

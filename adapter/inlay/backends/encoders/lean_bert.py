@@ -138,12 +138,12 @@ class _Taker:
         self._weights = weights
 
     def __call__(self, name: str) -> torch.Tensor:
-        found = self._weights.get(self._prefix + name)
-        if found is None:
+        weight = self._weights.get(self._prefix + name)
+        if weight is None:
             raise ModelError(
                 f"model {self._ref.name!r}: its weights lack {self._prefix + name!r}; the file is incomplete."
             )
-        return found.float()
+        return weight.float()
 
     def linear(self, name: str, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
         return self(f"{name}.weight").to(dtype), self(f"{name}.bias").to(dtype)

@@ -12,7 +12,7 @@ from inlay.backends.device import choose_dtype, device_name, use_one_core
 from inlay.backends.encoders.head import load_head_part
 from inlay.backends.encoders.lean_bert import LeanBert, is_lean
 from inlay.backends.encoders.pooling import pool
-from inlay.backends.memory import told_as_out_of_memory
+from inlay.backends.memory import out_of_memory_unified
 from inlay.backends.model_files import check_digests, read_config
 from inlay.backends.tokenizer import TextTokenizer
 from inlay.models.ref import ModelRef
@@ -61,7 +61,7 @@ class TorchEncoder:
 
     @torch.inference_mode()
     def run(self, tokens: Tokens) -> Floats:
-        with told_as_out_of_memory(self._device):
+        with out_of_memory_unified(self._device):
             rows = self._vectors(tokens) if self.ref.can("vectors") else self._logits(tokens)
             return rows.float().cpu().numpy()
 

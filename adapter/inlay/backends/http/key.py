@@ -9,7 +9,7 @@ from inlay.models.ref import Endpoint
 
 MASK = "***"
 
-# What is shorter stands in for a key where a server wants any ('EMPTY', 'ollama'); in a reply it may be a word.
+# A shorter key is a placeholder for servers that need none ('EMPTY', 'ollama'); in a reply it may be an ordinary word.
 _LEAST_KEY_IN_REPLY = 12
 _LEAST_KEY_IN_ERROR = 4
 
@@ -35,7 +35,7 @@ def read_key(endpoint: Endpoint, where: str) -> str | None:
 
 
 def masked(text: str, key: str | None) -> str:
-    """A server's error without the key, should the server have repeated it."""
+    """A server's error without the key, which some servers repeat."""
     return text.replace(key, MASK) if key is not None and len(key) >= _LEAST_KEY_IN_ERROR else text
 
 

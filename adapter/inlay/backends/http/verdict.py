@@ -1,10 +1,10 @@
 """What a failed attempt at a request means: a pure function of status, headers and body, or of the exception.
 
-    row        this request is at fault: 400, 413, 422 and other 4xx. Not sent again.
-    again      it may work the next time: 408, 409, 425, 5xx, no answer in time, a broken connection, HTML with 200
-    refused    too many requests: 429, and 503 with Retry-After. A pause for all, and then again.
-    absent     nothing is there: 404, 405, an untrusted certificate. The address is at fault, unless this server has
-               answered before.
+    row        this request is wrong: 400, 413, 422 and other 4xx. Not sent again.
+    again      the next attempt may succeed: 408, 409, 425, 5xx, no answer in time, a broken connection, HTML with 200
+    refused    too many requests: 429, and 503 with Retry-After. All requests pause, then continue.
+    absent     nothing answers at this address: 404, 405, an untrusted certificate. The address is wrong, unless this
+               server has answered before.
     endpoint   the server refuses every request of ours: 401, 403, 402, no quota, an unknown model, a redirect
 
 Redirects are never followed: the key goes to the host that the settings name and to no other.

@@ -123,10 +123,10 @@ class Batches:
             ids = await self._write(path, rest)
             if not ids:
                 return None
-            found = await self._server.ask(
+            answer = await self._server.ask(
                 self._server.url("files"), lambda: _upload(path), holds="id", timeout_s=_UPLOAD_S
             )
-        entry = Entry.of(self._id_in(found), ids)
+        entry = Entry.of(self._id_in(answer), ids)
         self._entries.write(entry)
         await self._make(entry)
         return entry, ids
@@ -163,23 +163,23 @@ class Batches:
         body = json.dumps(fields).encode("ascii")
         url = self._server.url("batches")
         for attempt in range(1, ATTEMPTS + 1):
-            found = await self._server.ask(url, body, holds="id", attempts=1, name=custom_id(entry.file))
-            if isinstance(found, Verdict) and found.kind == "again" and attempt < ATTEMPTS:
+            answer = await self._server.ask(url, body, holds="id", attempts=1, name=custom_id(entry.file))
+            if isinstance(answer, Verdict) and answer.kind == "again" and attempt < ATTEMPTS:
                 entry.batch = await self._batch_of(entry.file)
                 if not entry.batch:
                     await asyncio.sleep(wait_before_s(attempt + 1))
                     continue
             else:
-                entry.batch = self._id_in(found)
+                entry.batch = self._id_in(answer)
             break
         self._entries.write(entry)
 
     async def _batch_of(self, file: str) -> str:
         """The batch that the provider has made of this file, among the latest; '' for none."""
-        found = await self._server.ask(self._server.url("batches").update_query(limit=100), None, holds="data")
-        if isinstance(found, Verdict):
-            raise self._server.refusal(found)
-        ids = [batch["id"] for batch in found["data"] if batch.get("input_file_id") == file]
+        answer = await self._server.ask(self._server.url("batches").update_query(limit=100), None, holds="data")
+        if isinstance(answer, Verdict):
+            raise self._server.refusal(answer)
+        ids = [batch["id"] for batch in answer["data"] if batch.get("input_file_id") == file]
         return str(ids[0]) if ids else ""
 
     async def _collect(self, entry: Entry, ids: Sequence[str] | None) -> None:
@@ -207,15 +207,15 @@ class Batches:
         """The batch when it has ended; None where the provider knows it no longer."""
         last_answer = time.monotonic()
         while True:
-            found = await self._server.ask(url, None, holds="status", attempts=1)
-            if not isinstance(found, Verdict):
+            answer = await self._server.ask(url, None, holds="status", attempts=1)
+            if not isinstance(answer, Verdict):
                 last_answer = time.monotonic()
-                if found["status"] in _ENDED:
-                    return found
-            elif found.kind == "absent":
+                if answer["status"] in _ENDED:
+                    return answer
+            elif answer.kind == "absent":
                 return None
-            elif found.kind not in ("again", "refused") or time.monotonic() - last_answer > _PATIENCE_S:
-                raise self._server.refusal(found)
+            elif answer.kind not in ("again", "refused") or time.monotonic() - last_answer > _PATIENCE_S:
+                raise self._server.refusal(answer)
             await asyncio.sleep(self._model.poll_s)
 
     async def _deliver(self, url: URL, with_errors: bool) -> None:
@@ -239,8 +239,8 @@ class Batches:
         """One line of a file of answers or errors. with_errors: rows that failed are done with; otherwise, in a batch
         whose answers were delivered before, they are asked anew."""
         try:
-            found = json.loads(line)
-            row_id, response = found["custom_id"], found.get("response") or {}
+            row = json.loads(line)
+            row_id, response = row["custom_id"], row.get("response") or {}
         except (ValueError, KeyError, TypeError, AttributeError):
             return
         position = self._open.get(row_id)
@@ -251,16 +251,16 @@ class Batches:
             reply = completion.checked(body, position)
         else:
             status = response.get("status_code") or 400
-            reported = found.get("error") or body
+            reported = row.get("error") or body
             verdict = judged(status, {}, json.dumps({"error": reported}).encode(), time.time(), self._server.hide)
             reply = verdict.reason
         if with_errors or not isinstance(reply, str):
             self._done(row_id, reply)
 
-    def _id_in(self, found: Answer | Verdict) -> str:
-        if isinstance(found, Verdict):
-            raise self._server.refusal(found)
-        return str(found["id"])
+    def _id_in(self, answer: Answer | Verdict) -> str:
+        if isinstance(answer, Verdict):
+            raise self._server.refusal(answer)
+        return str(answer["id"])
 
 
 def _name(model: OpenAIBatchModel, instruction: Instruction) -> str:

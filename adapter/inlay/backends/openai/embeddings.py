@@ -106,15 +106,15 @@ class Packs:
         """Whether every row of the pack has its vector."""
         tokens = [estimated_tokens(text) for text in self._texts[pack.start : pack.stop]]
         asked_for_width = self._embedder.asks_for_width
-        found = await self._ask(pack, sum(tokens), attempts)
-        if isinstance(found, Verdict):
-            wrong, broken = found.reason, found.kind == "again"
+        answer = await self._ask(pack, sum(tokens), attempts)
+        if isinstance(answer, Verdict):
+            wrong, broken = answer.reason, answer.kind == "again"
         else:
-            vectors = await self._vectors(pack, found, sum(tokens), asked_for_width)
+            vectors = await self._vectors(pack, answer, sum(tokens), asked_for_width)
             if not isinstance(vectors, str):
-                return self._deliver(pack, vectors, shared(usage_of(found)[0], tokens))
+                return self._deliver(pack, vectors, shared(usage_of(answer)[0], tokens))
             wrong, broken = vectors, False
-        if len(pack) == 1 or (isinstance(found, Verdict) and found.kind == "refused"):
+        if len(pack) == 1 or (isinstance(answer, Verdict) and answer.kind == "refused"):
             for position in pack:
                 self._done(position, wrong, 0)
             return False
@@ -129,14 +129,14 @@ class Packs:
     async def _ask(self, pack: range, tokens: int, attempts: int) -> Answer | Verdict:
         while True:
             encoding = self._embedder.encoding
-            found = await self._server.ask(
+            answer = await self._server.ask(
                 self._url, self._body(pack, encoding), holds="data", tokens=tokens, attempts=attempts,
                 most_bytes=MOST_VECTOR_BYTES,
             )  # fmt: skip
-            if not isinstance(found, Verdict) or not _about_encoding(found.complaint):
-                return found
+            if not isinstance(answer, Verdict) or not _about_encoding(answer.complaint):
+                return answer
             if self._embedder.encoding == encoding and not self._embedder.plainer_encoding():
-                return found
+                return answer
 
     def _body(self, pack: range, encoding: str | None) -> bytes:
         texts = list(self._texts[pack.start : pack.stop])
@@ -147,10 +147,10 @@ class Packs:
             fields["dimensions"] = self._embedder.ref.width
         return json.dumps(fields).encode("ascii")
 
-    async def _vectors(self, pack: range, found: Answer, tokens: int, asked_for_width: bool) -> Vectors | str:
+    async def _vectors(self, pack: range, answer: Answer, tokens: int, asked_for_width: bool) -> Vectors | str:
         """Or why the answer is none to this pack."""
         try:
-            vectors = vectors_by_index(found, len(pack))
+            vectors = vectors_by_index(answer, len(pack))
             if self._all_of_another_width(vectors):
                 vectors = await self._of_right_width(pack, vectors, tokens, asked_for_width)
         except ValueError as error:
@@ -164,16 +164,16 @@ class Packs:
             self._embedder.width_was_right = True
         return not self._embedder.width_was_right and len(widths) == 1 and 0 not in widths
 
-    async def _of_right_width(self, pack: range, vectors: Vectors, tokens: int, asked: bool) -> Vectors:
+    async def _of_right_width(self, pack: range, vectors: Vectors, tokens: int, asked_for_width: bool) -> Vectors:
         """Some models shorten their vectors when asked to. Raises EndpointError where this one does not."""
         width = self._embedder.ref.width
         refused = ""
-        if not asked:
+        if not asked_for_width:
             self._embedder.asks_for_width = True
-            found = await self._ask(pack, tokens, ATTEMPTS)
-            if isinstance(found, Verdict):
-                refused = f" When asked for {width:,}: {found.reason}."
-            elif not self._all_of_another_width(shorter := vectors_by_index(found, len(pack))):
+            answer = await self._ask(pack, tokens, ATTEMPTS)
+            if isinstance(answer, Verdict):
+                refused = f" When asked for {width:,}: {answer.reason}."
+            elif not self._all_of_another_width(shorter := vectors_by_index(answer, len(pack))):
                 return shorter
         actual = len(vectors[0]) if vectors[0] is not None else 0
         raise EndpointError(

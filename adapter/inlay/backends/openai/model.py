@@ -127,8 +127,8 @@ class Completion:
                 return
             yield position
 
-    def _guess(self, said: str) -> int:
-        return self._common_tokens + estimated_tokens(said)
+    def _guess(self, text: str) -> int:
+        return self._common_tokens + estimated_tokens(text)
 
     async def _answer(self, position: int) -> None:
         """The row's reply, or why there is none, to done()."""
@@ -155,7 +155,7 @@ class Completion:
             self._schema_is_ignored()
         reason = f"That reply is not valid: {error}. {asking_for_json(self.schema)}"
         turns = [turn, ("assistant", first.text[:_SHOWN_BACK]), ("user", reason)]
-        tokens = sum(self._guess(said) for _, said in turns)
+        tokens = sum(self._guess(content) for _, content in turns)
         if not self.afford(tokens):
             return None
         try:
@@ -168,29 +168,29 @@ class Completion:
             raise _not_valid(still) from None
         return Reply(text, first.tokens + second.tokens, first.output_tokens + second.output_tokens)
 
-    def _reply(self, found: Answer | Verdict, tokens: int) -> Reply:
+    def _reply(self, answer: Answer | Verdict, tokens: int) -> Reply:
         """tokens: the estimate of the tokens read, where the server does not count. Raises NoReply."""
-        if isinstance(found, Verdict):
-            raise NoReply(found.reason)
-        said, ended = reply_in(found, self._rows.instruction)
-        text = masked_reply(said, self._server.key())
-        read, written = usage_of(found)
+        if isinstance(answer, Verdict):
+            raise NoReply(answer.reason)
+        content, ended = reply_in(answer, self._rows.instruction)
+        text = masked_reply(content, self._server.key())
+        read, written = usage_of(answer)
         written = estimated_tokens(text) if written is None else written
         return Reply(text, tokens if read is None else read, written, ended=ended)
 
     async def _ask(self, key: str, turns: Sequence[Turn]) -> Answer | Verdict:
         """Sends the request again, each time with one parameter less, while the server refuses its format."""
         form, name = self.form, key
-        tokens = sum(self._guess(said) for _, said in turns) + self._rows.instruction.max_tokens
+        tokens = sum(self._guess(content) for _, content in turns) + self._rows.instruction.max_tokens
         while True:
-            found = await self._server.ask(self._url, form.body(*turns), holds="choices", tokens=tokens, name=name)
-            if not isinstance(found, Verdict):
+            answer = await self._server.ask(self._url, form.body(*turns), holds="choices", tokens=tokens, name=name)
+            if not isinstance(answer, Verdict):
                 if name != key and form.dialect != self.form.dialect:
                     self._use(form)
-                return found
-            dialect = adapted(form.dialect, found.complaint) if found.kind == "row" else None
+                return answer
+            dialect = adapted(form.dialect, answer.complaint) if answer.kind == "row" else None
             if dialect is None:
-                return found
+                return answer
             form = self._form(dialect)
             name = f"{name}."  # another body, so not the same request
 

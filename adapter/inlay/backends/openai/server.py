@@ -104,7 +104,7 @@ class Server:
         """Sends POST with the body, or GET without one. holds: a field that every answer has. tokens: the most tokens
         that the request may use. name: the idempotency key. most_bytes: size limit of the answer. timeout_s: default:
         the endpoint's."""
-        self.budget.asked()
+        self.budget.requested()
         tried = 0
         first_sent: float | None = None
         last = ""
@@ -117,31 +117,31 @@ class Server:
                 elif sent - first_sent > self.endpoint.retry_s:
                     self.gate.settle(tokens, 0)
                     return self._overdue(last, sent - first_sent)
-                found = await self._attempt(url, body, holds, name, most_bytes, timeout_s or self.endpoint.timeout_s)
-            if not isinstance(found, Verdict):
+                answer = await self._attempt(url, body, holds, name, most_bytes, timeout_s or self.endpoint.timeout_s)
+            if not isinstance(answer, Verdict):
                 self.has_answered = True
                 self.gate.answered()
-                self.gate.settle(tokens, _used(found, tokens))
+                self.gate.settle(tokens, _used(answer, tokens))
                 self.budget.answered()
-                return found
+                return answer
             self.gate.settle(tokens, 0)
-            self._give_up_if_hopeless(found)
+            self._give_up_if_hopeless(answer)
             now = time.monotonic()
-            last = found.reason
+            last = answer.reason
             left_s = first_sent + self.endpoint.retry_s - now
-            if found.kind == "refused":
-                if self._refused(now, sent, found) > left_s:
+            if answer.kind == "refused":
+                if self._refused(now, sent, answer) > left_s:
                     return self._overdue(last, now - first_sent)
-            elif found.kind == "again":
+            elif answer.kind == "again":
                 tried += 1
-                wait_s = max(wait_before_s(tried + 1), found.wait_s or 0.0)
+                wait_s = max(wait_before_s(tried + 1), answer.wait_s or 0.0)
                 if tried >= attempts or wait_s > left_s or not self.budget.take():
                     shown = f"{last} ({tried} attempt{'s' if tried > 1 else ''})"
-                    return Verdict("again", shown, complaint=found.complaint)
+                    return Verdict("again", shown, complaint=answer.complaint)
                 _log.info("inlay: %s: %s; asked again in %.1f s", self.where, last, wait_s)
                 await asyncio.sleep(wait_s)
             else:
-                return found
+                return answer
 
     async def lines(self, url: URL) -> AsyncIterator[bytes]:
         """The lines of a file of any size. Raises aiohttp.ClientError or TimeoutError where it breaks off, and
@@ -208,11 +208,11 @@ class Server:
         except (aiohttp.ClientError, TimeoutError, OSError, BodyTooLarge) as error:
             return judged_error(error, timeout_s, self.hide)
         if 200 <= status < 300:
-            found = _parsed(content)
-            if isinstance(found, dict):
-                if holds in found:
-                    return found
-                status = _status_inside(found)
+            answer = _parsed(content)
+            if isinstance(answer, dict):
+                if holds in answer:
+                    return answer
+                status = _status_inside(answer)
         return judged(status, headers, content, time.time(), self.hide)
 
     def _overdue(self, reason: str, waited_s: float) -> Verdict:
@@ -224,9 +224,9 @@ class Server:
         wait_s = self.gate.refuse(now, sent, verdict.wait_s)
         refused_s = self.gate.refused_for_s(now)
         if (verdict.wait_s or 0.0) > retry_s or refused_s > retry_s:
-            asked = f" and asks for a pause of {verdict.wait_s:,.0f} s" if verdict.wait_s else ""
+            pause = f" and asks for a pause of {verdict.wait_s:,.0f} s" if verdict.wait_s else ""
             raise EndpointError(
-                f"{self.where}: {verdict.reason}{asked}. The server has answered no request for {refused_s:.0f} s, and "
+                f"{self.where}: {verdict.reason}{pause}. The server has answered no request for {refused_s:.0f} s, and "
                 f"retry_s is {retry_s:g}. Run the statement again later: finished rows are kept. If this happens "
                 "often, lower concurrency or set requests_per_minute in inlay.toml."
             )
@@ -334,16 +334,16 @@ def _parsed(content: bytes) -> Any:
         return None
 
 
-def _status_inside(found: Answer) -> int:
+def _status_inside(answer: Answer) -> int:
     """Some gateways answer 200 and put the status of whom they asked into the body."""
-    error = found.get("error")
+    error = answer.get("error")
     code = error.get("code") if isinstance(error, dict) else None
     return code if isinstance(code, int) and 400 <= code < 600 else 200
 
 
-def usage_of(found: Answer) -> tuple[int | None, int | None]:
+def usage_of(answer: Answer) -> tuple[int | None, int | None]:
     """Tokens read and written, as far as the server says."""
-    usage = found.get("usage")
+    usage = answer.get("usage")
     if not isinstance(usage, dict):
         return None, None
     counts = (usage.get(name) for name in ("prompt_tokens", "completion_tokens"))
@@ -351,6 +351,6 @@ def usage_of(found: Answer) -> tuple[int | None, int | None]:
     return read, written
 
 
-def _used(found: Answer, expected: int) -> int:
-    read, written = usage_of(found)
+def _used(answer: Answer, expected: int) -> int:
+    read, written = usage_of(answer)
     return expected if read is None else read + (written or 0)
