@@ -198,7 +198,7 @@ def test_fences_and_blanks_are_no_part_of_a_reply(reply: str) -> None:
         ('{"a": 1, "b": "\\ud800"}', "the reply contains half of a surrogate pair"),
         ('{"a": 1, "b": ' + '"' + "x" * 5_000 + '"}', "is too long"),
         ("[" * 100_000 + "]" * 100_000, "the reply is nested too deeply to be read"),
-        ('{"a": ' + "9" * 10_000 + "}", "the reply is not JSON that can be kept: "),
+        ('{"a": ' + "9" * 10_000 + "}", "the reply is not JSON that DuckDB can store: "),
     ],
 )  # fmt: skip
 def test_what_is_no_answer_is_said(reply: str, reason: str) -> None:

@@ -40,7 +40,7 @@ def grammar_of(schema_text: str, max_string: int | None = None) -> Grammar:
     """The grammar of a schema in the form of ReplySchema.text.
 
     max_string: the most characters of a string that has neither maxLength nor pattern nor format; None is no limit.
-    Raises ValueError for a schema of another form, and where no number lies between two bounds.
+    Raises ValueError for a schema in another form, and where no number is between two bounds.
     """
     schema = json.loads(schema_text)
     writer = _Writer(schema, max_string)
@@ -59,7 +59,7 @@ class _Writer:
         self.lines: list[str] = []
         self.literals: set[str] = set()
         self.names: dict[str, str] = {}
-        """Rule or terminal by what stands in it: fields of one type share theirs."""
+        """Rule or terminal by its content: fields of one type share theirs."""
         self.references: dict[str, str] = {}
         self.unwritten: list[str] = []
 
@@ -115,14 +115,14 @@ class _Writer:
         return self.rule([f"{self.literal('[')} {items if least else f'({items})?'} {self.literal(']')}"])
 
     def object(self, properties: dict[str, Any], required: set[str]) -> str:
-        """Fields in order. Before the first that is written stands no comma, so as long as none need have been
-        written there are two ways to go on, with a rule for each."""
+        """Fields in order. The first field written has no comma before it, so while all earlier fields are optional
+        there are two continuations, with a rule for each."""
         fields = [
             (self.literal(f"{_compact(name)}:"), self.value(each), name in required)
             for name, each in properties.items()
         ]
         comma = self.literal(",")
-        after, alone = '""', '""'  # what may follow field i where another stands before it, and where none does
+        after, alone = '""', '""'  # what may follow field i if another field precedes it, and if none does
         for key, value, needed in reversed(fields):
             with_comma, without = f"{comma} {key} {value} {after}", f"{key} {value} {after}"
             if needed:

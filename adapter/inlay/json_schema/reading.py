@@ -1,12 +1,12 @@
-"""JSON Schema read once: checked, put into one form, and given its DuckDB type.
+"""JSON Schema read once: checked, normalised, and given its DuckDB type.
 
-A schema that asks for what some way of answering cannot enforce is refused here, whatever answers: the same statement
-means the same on a local model and behind an endpoint. That leaves objects with named fields, arrays of one kind of
+A schema that some backend cannot enforce is refused here for all backends: a statement means the same on a local model
+and behind an endpoint. Supported are objects with named fields, arrays of one kind of
 item, strings, numbers, booleans, null, enum and const, anyOf, and references within the schema.
 
 DuckDB types: string → VARCHAR (format date → DATE, date-time → TIMESTAMP WITH TIME ZONE, uuid → UUID), integer →
-BIGINT, number → DOUBLE, array → list, object → STRUCT. What has no type of its own is JSON: alternatives of different
-types, enums of mixed values, null alone, and the place where a schema refers back to a part that it stands in.
+BIGINT, number → DOUBLE, array → list, object → STRUCT. JSON is the type of alternatives of different types,
+enums of mixed values, null alone, and a reference back to an enclosing part.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from inlay.json_schema.words import ALWAYS, DEFINITIONS, DROPPED, INSTEAD, TYPES
 
 MAX_FIELDS = 256
 MAX_LEVELS = 12
-_MAX_NODES = 4_096  # a few definitions that refer to one another twice each unfold into more than any person means
+_MAX_NODES = 4_096  # a few definitions that refer to one another twice each expand to more than any user means
 
 Structure = str | list[Any] | dict[str, Any]
-"""What DuckDB's from_json() takes: the name of a type, a list of one, or names of fields with theirs."""
+"""The argument of DuckDB's from_json(): the name of a type, a list of one structure, or structures by field name."""
 
 _LEAVES = {"string": "VARCHAR", "integer": "BIGINT", "number": "DOUBLE", "boolean": "BOOLEAN"}
 _OF_FORMAT = {"date": "DATE", "date-time": "TIMESTAMP WITH TIME ZONE", "uuid": "UUID"}
@@ -36,11 +36,11 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 @dataclass(frozen=True)
 class ReplySchema:
-    """What a reply must be.
+    """The schema of a reply.
 
-    text: JSON Schema, compact, fields in the order in which they are written. structure: what DuckDB's
-    from_json(reply, structure) takes, as JSON. sql_type: the type which that gives. questions: (field, what is asked
-    for it) where there is a description; `a.b` is the field b of a, `a[].b` that of each item of a.
+    text: JSON Schema, compact, fields in the order in which a model writes them. structure: argument of DuckDB's
+    from_json(reply, structure), as JSON. sql_type: type of its result. questions: (field, question) of fields with a
+    description; `a.b` is the field b of a, `a[].b` that of each item of a.
     """
 
     text: str
@@ -93,12 +93,12 @@ class _Reader:
         self.n_fields = 0
         self.n_nodes = 0
         self.open: dict[str, int] = {"#": 1}
-        """The references that are being followed, with the level at which each began."""
+        """The references that are being followed, with the level of each."""
         self.definitions: dict[str, dict[str, Any]] = {}
         self.questions: dict[str, str] = {}
 
     def read(self, node: Any, path: str, level: int) -> tuple[dict[str, Any], Structure]:
-        """The node in our form, and its structure. path: of the value, '' for the whole reply."""
+        """The normalised node and its structure. path: path of the value, '' for the whole reply."""
         if not isinstance(node, dict):
             raise self.wrong(path, f'expected a schema such as {{"type": "string"}}; got {node!r}.')
         self.n_nodes += 1
@@ -141,7 +141,7 @@ class _Reader:
         )
 
     def definition(self, word: str, name: str) -> dict[str, Any]:
-        """A definition in our form; one that nothing refers to is checked like the others."""
+        """A normalised definition; one that nothing refers to is checked like the others."""
         pointer = f"#/{word}/{name.replace('~', '~0').replace('/', '~1')}"
         if pointer not in self.definitions:
             questions, n_fields = dict(self.questions), self.n_fields
@@ -172,7 +172,7 @@ class _Reader:
         return schema, structure
 
     def kinds(self, node: dict[str, Any], path: str) -> list[str]:
-        """The types that a node names, or lets one guess from its words; [] where enum or const says it all."""
+        """The types that a node names or implies; [] where enum or const is enough."""
         types = node.get("type")
         if types is None:
             guessed = [kind for kind, word in (("object", "properties"), ("array", "items")) if word in node]
@@ -204,7 +204,7 @@ class _Reader:
         return schema, _LEAVES.get(distinct.pop(), "JSON") if len(distinct) == 1 else "JSON"
 
     def of_type(self, kind: str, node: dict[str, Any], schema: dict[str, Any], path: str, level: int) -> Structure:
-        """The structure of one type of a node, whose parts are put into our form in `schema`."""
+        """The structure of one type of a node; its normalised parts are added to `schema`."""
         if kind == "object":
             return self.fields(node, schema, path, level)
         if kind == "array":
@@ -267,8 +267,8 @@ class _Reader:
             raise self.wrong(path, f"{low} {schema[low]} is greater than {high} {schema[high]}: no value fits.")
 
     def kept(self, node: dict[str, Any], path: str, words: tuple[str, ...], place: str) -> dict[str, Any]:
-        """The words of a node that matter, in one order; raises for those that cannot stand there."""
-        beside = (*DROPPED, DUCKDB_TYPE, *(DEFINITIONS if node is self.root else ()))
+        """The words of a node in a fixed order. Raises ConfigError for words that are not supported there."""
+        ignored = (*DROPPED, DUCKDB_TYPE, *(DEFINITIONS if node is self.root else ()))
         for word, value in node.items():
             if word in words:
                 expected = expected_value(word, value)
@@ -276,7 +276,7 @@ class _Reader:
                     raise self.wrong(path, f"{word} is {value!r}; expected {expected}.")
             elif word in INSTEAD:
                 raise self.wrong(path, _instead(word))
-            elif word not in beside:
+            elif word not in ignored:
                 raise self.wrong(path, f"{word!r} is not supported {place}. Supported: {', '.join(words)}.")
         return {word: node[word] for word in words if word in node}
 
@@ -285,7 +285,7 @@ class _Reader:
 
 
 def _endless(schema: dict[str, Any]) -> str | None:
-    """A part of which no finite value exists: a node that requires a node that requires …"""
+    """A part without a finite value: a node that requires a node that requires …; None where there is none."""
     parts = {f"#/{word}/{name}": part for word in DEFINITIONS for name, part in schema.get(word, {}).items()}
     parts["#"] = schema
     ending: set[str] = set()

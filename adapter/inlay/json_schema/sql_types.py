@@ -46,7 +46,7 @@ _NAMES = {
     "TIMESTAMPNTZ": "TIMESTAMP",
     "TIMESTAMPTZ": "TIMESTAMP WITH TIME ZONE",
 }
-# Words that cannot name a field of a STRUCT without quotes; the others can (duckdb_keywords()).
+# Keywords that must be quoted as the name of a STRUCT field; the others need not (duckdb_keywords()).
 _NEED_QUOTES = """
 all analyse analyze and any array as asc asymmetric both case cast check collate column constraint create
 default deferrable desc describe distinct do else end except false fetch for foreign from group having in
@@ -70,7 +70,7 @@ SUPPORTED = (
 )
 
 
-# Types within types that are read; a reply of such a depth would hold nothing else.
+# The deepest nesting of types that is read.
 _DEEPEST = 100
 
 
@@ -83,7 +83,7 @@ class DuckDBType(str):
 
 
 DUCKDB_TYPE = "duckdb type"
-"""A key that sql_types.py adds to a leaf and reading.py takes away."""
+"""A key that sql_types.py adds to a leaf and reading.py removes."""
 
 
 def schema_of_sql_type(where: str, text: str) -> dict[str, Any]:
@@ -188,7 +188,7 @@ def _decimal(where: str, kind: Any) -> dict[str, Any]:
         return {"type": "integer", "minimum": 1 - 10**precision, "maximum": 10**precision - 1, **named}
     exact = Decimal(f"{10**precision - 1}e-{scale}")
     limit = float(exact)
-    # The double next to the limit may lie above it, and DuckDB would refuse what lies between.
+    # The double nearest to the limit may be above it, and DuckDB would refuse values between them.
     while Decimal(limit) > exact:
         limit = math.nextafter(limit, 0.0)
     return {"type": "number", "minimum": -limit, "maximum": limit, **named}

@@ -23,17 +23,17 @@ from inlay.settings.schema import ModelSettings
 from inlay.types import Task
 
 RULES = "rules:"
-"""The source of what needs no model: ai_redact and ai_detect_pii by patterns and checksums."""
+"""The source of the built-in rules: ai_redact and ai_detect_pii by patterns and checksums, without a model."""
 
 _FAKE_WIDTH = {"embed": 8, "classify": 3, "nli": 3, "rerank": 1, "generate": 0}
 _FAKE_LABELS = {"classify": ("alpha", "beta", "gamma"), "nli": ("entailment", "neutral", "contradiction")}
 
 
 def describe(settings: ModelSettings, *, device: str = "auto", dtype: str = "auto") -> ModelRef:
-    """The model that these settings mean.
+    """The model that the settings describe.
 
-    Raises ModelNotFoundError, DigestError when a recorded digest differs, CannotServeError for a folder that
-    holds something else than an encoder or classifier, ModelError for files that do not read as JSON.
+    Raises ModelNotFoundError, DigestError when the weights differ from the recorded digest, CannotServeError for a
+    folder with an unsupported model, ModelError for files that are not valid JSON.
     """
     if settings.source.startswith("fake:"):
         return _fake(settings)
@@ -73,7 +73,8 @@ def describe(settings: ModelSettings, *, device: str = "auto", dtype: str = "aut
     saved = folder.read("config_sentence_transformers.json").get("prompts") if settings.prompts is None else None
     if saved:
         parts["prompts"] = tuple(sorted((k, v) for k, v in saved.items() if isinstance(v, str) and v))
-    # Prompts are part of each input's identity, not of the model's: a changed query prompt leaves documents known.
+    # Prompts are part of each input's identity, not of the model's: after a change of the query prompt, documents stay
+    # known.
     pipeline = {
         "task": task,
         "max_tokens": limit,
@@ -92,7 +93,7 @@ def describe(settings: ModelSettings, *, device: str = "auto", dtype: str = "aut
         architecture=next(iter(config.get("architectures") or []), ""),
         model_type=config.get("model_type", ""),
         max_tokens=limit,
-        # A text that is cut still has a vector; a prompt that is cut asks something else.
+        # A text that is cut still has a vector; a prompt that is cut is another question.
         too_long=settings.too_long or ("error" if task == "generate" else "truncate"),
         fingerprint=model_fingerprint(path, weights, config, pipeline),
         device=settings.device or device,
@@ -128,7 +129,7 @@ def _task(settings: ModelSettings, config: dict[str, Any], modules: list[dict[st
         return "nli" if any("entail" in label.lower() for label in labels) else "classify"
     if settings.pooling:
         return "embed"
-    # GPT-2 was named before there was a custom.
+    # GPT-2 is older than the naming convention.
     if architecture.endswith(("ForCausalLM", "ForConditionalGeneration", "LMHeadModel")):
         return "generate"
     raise CannotServeError(
@@ -166,15 +167,15 @@ def _token_limit(tokenizer: dict[str, Any], config: dict[str, Any], transformer:
         limits.append(int(min(tokenizer.get("model_max_length") or 10**9, 10**9)))
     positions = config.get("max_position_embeddings")
     if positions:
-        # RoBERTa and its kin number positions from padding_idx + 1, so two of the table's rows are never used.
+        # RoBERTa and related models number positions from padding_idx + 1, so two of the table's rows are never used.
         offset = 2 if config.get("model_type") in ("roberta", "xlm-roberta", "camembert", "mpnet", "longformer") else 0
         limits.append(int(positions) - offset)
     return min(limits) if limits else 512
 
 
 def _window(config: dict[str, Any]) -> int:
-    """What a language model reads at once, prompt and reply together. T5 and its kin know distances, not positions, and
-    name no limit; what they were trained on is the one that they have."""
+    """The window of a language model, prompt and reply together. T5 and related models encode distances and state no
+    limit; their limit is the length of their training texts."""
     for key in ("max_position_embeddings", "n_positions", "n_ctx", "max_sequence_length"):
         if config.get(key):
             return int(config[key])

@@ -17,14 +17,14 @@ from inlay.settings.schema import ModelSettings
 PREFIX = "openai:"
 FORM = "endpoint/1"
 
-# What is assumed of a model's window where the settings do not say: the server refuses a prompt that is longer.
+# The window assumed where the settings do not set it: the server refuses a longer prompt.
 _WINDOW_TOKENS = 128_000
 _EMBEDDING_TOKENS = 8_192
 
 
 def describe_endpoint(settings: ModelSettings) -> ModelRef:
-    """The model that the settings mean: identified by its server's address, its name there and the revision that the
-    user gives it. Raises ConfigError where the settings lack something."""
+    """The model that the settings describe, identified by its server's address, its name there and the revision that
+    the user sets. Raises ConfigError where a setting is missing."""
     name = settings.source.removeprefix(PREFIX)
     task = settings.task or "generate"
     where = f"[models.{settings.name}]"

@@ -18,8 +18,8 @@ HUB_TIMEOUT_S = 10.0
 
 
 def local_folder(settings: ModelSettings, needs: str = "config.json") -> Path | None:
-    """The model's folder if its files are on this machine, without any network access; else None. needs: the file
-    without which a folder of a package or of the hub is not taken."""
+    """The model's folder if its files are on this machine, else None; uses no network. needs: a file that a folder of a
+    package or of the hub must contain."""
     for source in settings.source.split("|"):
         kind, _, rest = source.partition(":")
         if kind == "package":
@@ -39,7 +39,7 @@ def local_folder(settings: ModelSettings, needs: str = "config.json") -> Path | 
 
 
 def find_folder(settings: ModelSettings, needs: str = "config.json") -> Path:
-    """The model's folder, fetched from the hub when it is not here and the hub may be asked.
+    """The model's folder, downloaded from the hub where it is not on this machine and the hub may be used.
 
     Raises ModelNotFoundError, within two seconds when HF_HUB_OFFLINE is set, saying where it searched.
     """

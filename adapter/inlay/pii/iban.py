@@ -20,7 +20,7 @@ def spans(view: str) -> Iterator[tuple[int, int]]:
 
 
 def wrong_spans(view: str) -> Iterator[tuple[int, int]]:
-    """Numbers in the form of an IBAN whose checksum does not hold: a slip of the pen, and no card or telephone."""
+    """Numbers in the form of an IBAN with a wrong checksum: a typing error, and no card or telephone number."""
     return ((start, end) for start, end in _of_right_form(view) if not _checksum_holds(view[start:end]))
 
 

@@ -1,8 +1,8 @@
 """IP addresses: four numbers with dots, or the groups of IPv6, that Python's `ipaddress` takes.
 
-What only its company tells from a version number is none where 'version', 'section', 'upgrade to' or the like stands
-before it. Of IPv6 at least one group has three digits or more, or it is ::1: Python's slices (x[1::2]), C++'s scopes
-and ratios have the form of others.
+An address that looks like a version number is none after words such as 'version', 'section' or 'upgrade to'. Of IPv6 at
+least one group has three digits or more, or it is ::1: Python's slices (x[1::2]), C++'s scopes and ratios have the form
+of others.
 """
 
 from __future__ import annotations

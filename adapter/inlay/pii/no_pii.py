@@ -1,4 +1,4 @@
-"""What looks like a number of somebody's and is none. Nothing is found inside it."""
+"""Texts that look like personal numbers and are none. Nothing is found inside them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _HEX = "[0-9A-Fa-f]"
 _UUID = re.compile(rf"{_HEX}(?<![{WORD}].){_HEX}{{7}}(?:-{_HEX}{{4}}){{3}}-{_HEX}{{12}}(?![{WORD}])")
 
 _MINUTES = r":\d\d(?::\d\d)?"
-# A French telephone number (06.12.34.56.78) begins like a date, but goes on.
+# A French telephone number (06.12.34.56.78) begins like a date, but continues.
 _REST_OF_DATE = r"(?:\d{3}([-/.])\d{1,2}\1\d{1,2}|\d?([-/.])\d{1,2}\2(?:\d{4}|\d\d))"
 _DATE_OR_TIME = re.compile(
     rf"\d(?<![{WORD}+].)(?<![{DIGIT}][-/.:].)(?:{_REST_OF_DATE}(?:[T ]\d{{1,2}}{_MINUTES})?|\d?{_MINUTES})"

@@ -1,7 +1,7 @@
 """A text as the rules read it, and the way back to its own positions.
 
-The rules are written for ASCII digits, spaces and hyphens. Here other ways to write these are turned into them one for
-one, and characters that nobody sees are left out.
+The rules are written for ASCII digits, spaces and hyphens. Other characters for these are replaced one by one, and
+invisible characters are removed.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from inlay.pii.categories import CATEGORIES
 MASK = "\U0001030f"
 PLACEHOLDERS = tuple(chr(0x10300 + i) for i in range(len(CATEGORIES)))
 
-# For character classes. WORD is what a number may not touch: letters of scripts that put no space between words are
-# left out. DIGIT is for what stands beyond a separator.
+# For character classes. WORD: characters that a number may not touch, without letters of scripts that put no space
+# between words. DIGIT: digits beyond a separator.
 MASKS = "\U00010300-\U0001030f"
 WORD = rf"0-9A-Za-z\u00c0-\u024f{MASKS}"
 PLACED = "\U00010300-\U0001030e"

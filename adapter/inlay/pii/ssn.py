@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from inlay.pii.reading import DIGIT, MASKS, WORD
 
-# The first digit comes before what may not stand in front of it, which is quicker (see phone_number.py).
+# The first digit comes before the condition on what precedes it, which is quicker (see phone_number.py).
 _NINE_DIGITS = re.compile(
     rf"\d(?<![{WORD}+$].)\d\d"
     rf"(?:(?<![{DIGIT}]-...)-\d\d-\d{{4}}(?!-[{DIGIT}])|(?<![{DIGIT}] ...) \d\d \d{{4}}(?! [{DIGIT}])|\d{{6}})"

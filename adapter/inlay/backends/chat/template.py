@@ -95,7 +95,7 @@ class ChatPrompts:
                 rows.append(self._cut(system, prompt, len(ids), room, reply_tokens))
         return rows
 
-    def asked(
+    def questions(
         self,
         choices: Choices,
         texts: Sequence[str],

@@ -1,6 +1,6 @@
 """Models that read with an encoder and write with a decoder (T5, BART): replies, and the likelihood of answers.
 
-Their decoders number positions by what the cache holds, the same for all rows, so a batch's rows begin together.
+Their decoders count positions by the length of the cache, the same for all rows, so the rows of a batch start together.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from inlay.backends.decoders.option_tree import OptionTree
 from inlay.backends.decoders.padding import padded
 from inlay.backends.decoders.whole_batches import Batch
 
-# Rows that are over leave when they are so large a share: to copy what the others remember costs a step.
+# Finished rows leave when they are this share of the batch: copying the cache of the others costs a step.
 _LEAVE_SHARE = 1 / 4
 
 # Numbers held at a time in logits of answers.
@@ -41,7 +41,7 @@ class EncoderDecoder:
         self.vocabulary = int(model.get_output_embeddings().weight.shape[0])
 
     def write(self, batch: Batch) -> None:
-        """Takes a batch to its end."""
+        """Writes all replies of a batch."""
         read = self._read([draft.ids for draft in batch.begun])
         tokens = torch.tensor([self._start] * len(batch.drafts), device=self.device)
         while batch.places and not batch.stopped():
@@ -62,7 +62,8 @@ class EncoderDecoder:
         return torch.cat(parts)
 
     def _scored(self, rows: Sequence[Ids], tree: OptionTree) -> torch.Tensor:
-        """The first token of every option from one step behind the start; the others from a row for each option."""
+        """The first token of every option comes from one step after the start token; the others from a row per
+        option."""
         read = self._read(rows)
         logits = read.step(torch.tensor([self._start] * len(rows), device=self.device))[:, -1:]
         width = max(1, tree.depth)
@@ -91,7 +92,7 @@ class EncoderDecoder:
 
 
 class _Read:
-    """What the encoder made of a batch, and what the decoder remembers."""
+    """The encoder's output for a batch, and the decoder's cache."""
 
     def __init__(self, model: Any, states: torch.Tensor, mask: torch.Tensor) -> None:
         self._model = model
@@ -100,7 +101,7 @@ class _Read:
         self._cache: Any = None
 
     def step(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Logits behind each of these tokens: [rows, tokens] → [rows, tokens, vocabulary]."""
+        """Logits after each of these tokens: [rows, tokens] → [rows, tokens, vocabulary]."""
         output = self._model(
             encoder_outputs=BaseModelOutput(last_hidden_state=self._states),
             attention_mask=self._mask,
@@ -117,7 +118,7 @@ class _Read:
         self._cache.batch_select_indices(index)
 
     def repeat(self, times: int) -> None:
-        """Each row becomes so many, side by side."""
+        """Repeats each row, the copies side by side."""
         self._states = self._states.repeat_interleave(times, dim=0)
         self._mask = self._mask.repeat_interleave(times, dim=0)
         self._cache.batch_repeat_interleave(times)

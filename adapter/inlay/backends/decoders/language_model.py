@@ -58,8 +58,8 @@ class TorchLanguageModel:
         self._chat = ChatPrompts(ref, tokenizer, self._ends, encoder_decoder=encoder_decoder)
         self._reader = None if encoder_decoder else reader_of(model, device)
         self._other = EncoderDecoder(model, device) if encoder_decoder else TransformersLoop(model, device)
-        # Of the settings that a model brings for its generation only ends and beginnings are followed; how a token is
-        # chosen is the instruction's affair.
+        # Of the model's own generation settings only the start and end tokens are used; the instruction decides how a
+        # token is chosen.
         model.generation_config = GenerationConfig()  # type: ignore[no-untyped-call]
         self._vocabulary = int(model.get_output_embeddings().weight.shape[0])
         self.max_batch_tokens = _batch_tokens(device, self._reader)
@@ -86,7 +86,7 @@ class TorchLanguageModel:
         done: Done,
     ) -> None:
         """Greedy at temperature 0; above, every token of the vocabulary may be drawn (no top_k, no top_p), and no
-        repetition is punished. A reply's text is what the tokenizer decodes; its white space is left as it is."""
+        repetition is penalised. A reply's text is what the tokenizer decodes, white space included."""
         constraint = self._constraint(instruction)
         if isinstance(constraint, str):
             for place in range(len(rows)):
@@ -113,10 +113,10 @@ class TorchLanguageModel:
     def tokenize(
         self, texts: list[str], pairs: list[str] | None, prompt: str | Choices, tags: Sequence[str] | None = None
     ) -> Tokens:
-        """Tokens up to where the answer begins, see ChatPrompts.asked()."""
+        """Tokens up to where the answer begins, see ChatPrompts.questions()."""
         if not isinstance(prompt, Choices):
-            raise TypeError("a language model is asked Choices of a text")
-        encoded = self._chat.asked(prompt, texts, pairs, self._tree(prompt).depth, tags)
+            raise TypeError("the prompt of a language model is Choices")
+        encoded = self._chat.questions(prompt, texts, pairs, self._tree(prompt).depth, tags)
         offsets = np.zeros(len(encoded) + 1, dtype=np.int64)
         np.cumsum([len(ids) for ids, _ in encoded], out=offsets[1:])
         ids = np.concatenate([ids for ids, _ in encoded]) if encoded else np.zeros(0, dtype=np.int32)
@@ -152,7 +152,7 @@ class TorchLanguageModel:
             return self._trees[choices]
 
     def _constraint(self, instruction: Instruction) -> Any:
-        """What every reply must keep to, None for nothing, or why that cannot be had."""
+        """The constraint of every reply, None for none, or the reason why it cannot be enforced."""
         if instruction.schema is None:
             return None
         from inlay.backends.constrained.decoding_mask import compile_constraint

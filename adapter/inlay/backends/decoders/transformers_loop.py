@@ -1,5 +1,5 @@
-"""transformers' own generate() for decoder-only models whose memory is more than keys and values: state-space and
-recurrent layers, windows shorter than a row. It is told each token, so sampling, schemas and ends are ours.
+"""transformers' own generate() for decoder-only models whose state is more than keys and values: state-space and
+recurrent layers, windows shorter than a row. inlay chooses each token, so sampling, schemas and ends work as elsewhere.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class TransformersLoop:
         self._device = device
 
     def write(self, batch: Batch) -> None:
-        """Takes a batch to its end."""
+        """Writes all replies of a batch."""
         ids, mask = padded([draft.ids for draft in batch.begun], left=True)
         self._model.generate(
             torch.from_numpy(ids).to(self._device),
@@ -34,13 +34,13 @@ class TransformersLoop:
             generation_config=GenerationConfig(  # type: ignore[no-untyped-call]
                 max_new_tokens=max(draft.may_write for draft in batch.begun), do_sample=False, pad_token_id=0
             ),
-            logits_processor=LogitsProcessorList([_Told(batch)]),
-            stopping_criteria=StoppingCriteriaList([_Over(batch)]),
+            logits_processor=LogitsProcessorList([_OnlyChosen(batch)]),
+            stopping_criteria=StoppingCriteriaList([_Finished(batch)]),
         )
 
     @torch.inference_mode()
     def likelihoods(self, rows: Sequence[Ids], tree: OptionTree) -> torch.Tensor:
-        """As likelihood.py, from a pass for each row, in which every option is one row of a batch."""
+        """As in likelihood.py, with one pass per row, in which every option is a row of the batch."""
         width = max(1, tree.depth)
         options = np.zeros((len(tree.options), width - 1), dtype=np.int64)
         for i, option in enumerate(tree.options):
@@ -56,7 +56,7 @@ class TransformersLoop:
 
 
 def _steps_of(tree: OptionTree) -> OptionTree:
-    """The same options without sharing: node i * width + t stands before token t of option i."""
+    """The same options without shared nodes: node i * width + t is before token t of option i."""
     width = max(1, tree.depth)
     steps = [
         (number * width + place, token, number)
@@ -66,8 +66,8 @@ def _steps_of(tree: OptionTree) -> OptionTree:
     return OptionTree(tree.options, (), tree.sees, np.array(steps, dtype=np.int64).reshape(-1, 3).T)
 
 
-class _Told(LogitsProcessor):
-    """Lets through the one token that was chosen for each row."""
+class _OnlyChosen(LogitsProcessor):
+    """Allows only the token that was chosen for each row."""
 
     def __init__(self, batch: Batch) -> None:
         self._batch = batch
@@ -79,7 +79,7 @@ class _Told(LogitsProcessor):
         return allowed
 
 
-class _Over(StoppingCriteria):
+class _Finished(StoppingCriteria):
     def __init__(self, batch: Batch) -> None:
         self._batch = batch
 

@@ -51,5 +51,7 @@ def _activation(ref: ModelRef, name: str) -> torch.nn.Module:
     """Only torch's own activations: a name from a model's files is never imported from elsewhere."""
     kind = getattr(torch.nn, name, None)
     if not (isinstance(kind, type) and issubclass(kind, torch.nn.Module)):
-        raise ModelError(f"model {ref.name!r}: its Dense layer asks for the activation {name!r}, which torch lacks.")
+        raise ModelError(
+            f"model {ref.name!r}: its Dense layer has the activation {name!r}, which torch.nn does not have."
+        )
     return kind()

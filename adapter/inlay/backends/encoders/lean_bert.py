@@ -1,9 +1,9 @@
-"""A forward pass for BERT and its kin on CPUs: no padding, no import of transformers.
+"""A forward pass for BERT and related models on CPUs: no padding, no import of transformers.
 
-Two things that transformers cannot give here pay for this file (bench/embed.py, bench/cold_start.py): a process
-answers its first row without some two seconds of imports, and the residual stream stays in float32 while every
-matrix product runs in bfloat16, which brings each row's cosine to the float32 answer above 0.9999 at no cost in
-speed. Architectures that are not listed in LEAN run through transformers.
+It has two advantages over transformers (bench/embed.py, bench/cold_start.py): a process answers its first row without
+some two seconds of imports, and the residual stream stays in float32 while every matrix product runs in bfloat16, so
+that each row's cosine to the float32 answer is above 0.9999 at no cost in speed. Architectures that are not listed in
+LEAN run through transformers.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from inlay.models.ref import ModelRef
 # The post-norm encoder of Devlin et al. 2018 under these names; they differ in tokenizer and in where positions begin.
 LEAN = frozenset({"bert", "roberta", "xlm-roberta", "camembert"})
 
-# What a config.json must say; where it leaves one out, transformers knows the default of each family.
-_TOLD = ("hidden_act", "layer_norm_eps", "num_attention_heads", "num_hidden_layers", "pad_token_id")
+# Required in config.json; where one is missing, only transformers knows the default of the family.
+_REQUIRED = ("hidden_act", "layer_norm_eps", "num_attention_heads", "num_hidden_layers", "pad_token_id")
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,12 @@ _ACTIVATIONS = {
 
 
 def is_lean(ref: ModelRef) -> bool:
-    """Whether this forward serves the model: its family, absolute positions, a known activation."""
+    """Whether this forward pass runs the model: its family, absolute positions, a known activation."""
     if not ref.can("vectors") or ref.model_type not in LEAN:
         return False
     config = read_config(ref)
     return (
-        all(key in config for key in _TOLD)
+        all(key in config for key in _REQUIRED)
         and config.get("position_embedding_type", "absolute") == "absolute"
         and config["hidden_act"] in _ACTIVATIONS
         and not config.get("is_decoder", False)
@@ -99,8 +99,8 @@ class LeanBert:
     ) -> torch.Tensor:
         x = x.to(self._dtype)
         if self._fuses:
-            # oneDNN adds the bias and applies the activation while the product is in cache: a sixth of the whole
-            # forward pass (bench/engine.py). It is what torch.compile makes of linear and gelu on CPUs.
+            # oneDNN adds the bias and applies the activation while the product is in cache, which saves a sixth of the
+            # forward pass (bench/engine.py). torch.compile does the same with linear and gelu on CPUs.
             name, kind = ("none", "") if activation is None else activation.fused
             return torch.ops.mkldnn._linear_pointwise(x, *layer, name, [], kind)  # type: ignore[no-any-return]
         product = functional.linear(x, *layer)
@@ -129,7 +129,7 @@ class _Layer:
 
 
 class _Taker:
-    """Weights by their name inside the encoder, whatever the checkpoint put before it ('bert.', 'roberta.', …)."""
+    """Weights by their name inside the encoder, whatever prefix the checkpoint has ('bert.', 'roberta.', …)."""
 
     def __init__(self, ref: ModelRef, weights: dict[str, torch.Tensor]) -> None:
         self._ref = ref

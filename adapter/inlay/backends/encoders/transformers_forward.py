@@ -36,7 +36,8 @@ class TransformersForward:
         return self._packed_hidden(tokens) if self._packed else self._padded_hidden(tokens)
 
     def logits(self, tokens: Tokens) -> torch.Tensor:
-        """[texts, labels]. A head reads one place of each text, or pools; the padded form serves every architecture."""
+        """[texts, labels]. A head reads one position of each text, or pools; padded input works for every
+        architecture."""
         inputs, _ = self._padded_inputs(tokens)
         return self._model(**inputs).logits  # type: ignore[no-any-return]
 
@@ -70,7 +71,7 @@ class TransformersForward:
 
 
 def _can_be_packed(ref: ModelRef) -> bool:
-    """Not in a decoder, where a token sees only those before it: packed attention lets it see its whole text."""
+    """Not a decoder, whose tokens attend only to earlier ones: in packed attention they attend to the whole text."""
     return ref.model_type in packing.PACKABLE and not read_config(ref).get("is_decoder")
 
 
@@ -83,6 +84,6 @@ def _load_model(ref: ModelRef, dtype: torch.dtype, attention: str | None) -> Any
         options["add_pooling_layer"] = False
 
     def may_lack(key: str) -> bool:
-        return ref.can("vectors") and key.startswith("pooler.")  # of an embedding model it is never read
+        return ref.can("vectors") and key.startswith("pooler.")  # embedding models never use it
 
     return load_pretrained(kind, ref, dtype, may_lack=may_lack, **options)
