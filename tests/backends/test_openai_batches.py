@@ -211,7 +211,7 @@ def test_answers_that_were_lost_after_delivery_come_from_the_provider_again(
 
 def test_a_batch_that_the_provider_refuses_is_no_rows_fault(server: FaultServer, tmp_path: Path) -> None:
     server.batch_refusal = "Enqueued token limit reached"
-    with pytest.raises(EndpointError, match="refuses the batch: Enqueued token limit reached"):
+    with pytest.raises(EndpointError, match="refused the batch: Enqueued token limit reached"):
         ask(batch_model(server, tmp_path), TEXTS)
     assert entries(tmp_path) == []
     server.batch_refusal = ""

@@ -121,7 +121,7 @@ def test_a_schema_that_cannot_be_enforced_is_said() -> None:
     assert schema_problem(None) is None and schema_problem(SCHEMA) is None
     for schema, reason in (
         ('{"type":"string","pattern":"a(?=b)"}', "the schema cannot be enforced: "),
-        ('{"type":"number","minimum":1,"exclusiveMaximum":1}', "no number lies between its bounds"),
+        ('{"type":"number","minimum":1,"exclusiveMaximum":1}', "no number is between its bounds"),
     ):
         problem = schema_problem(schema)
         assert problem is not None and reason in problem and "\n" not in problem
@@ -143,7 +143,7 @@ def test_vllm_does_not_judge() -> None:
 
 def test_other_kinds_of_models_are_not_for_vllm() -> None:
     with pytest.raises(
-        CannotServeError, match="model 'large' is made for 'embed', and backend = 'vllm' is for language"
+        CannotServeError, match="model 'large' has task 'embed', and backend = 'vllm' runs only language"
     ):
         load_backend(replace(LARGE, task="embed"))
 

@@ -1,12 +1,12 @@
 """JSON Schema read once: checked, normalised, and given its DuckDB type.
 
 A schema that some backend cannot enforce is refused here for all backends: a statement means the same on a local model
-and behind an endpoint. Supported are objects with named fields, arrays of one kind of
-item, strings, numbers, booleans, null, enum and const, anyOf, and references within the schema.
+and behind an endpoint. Supported are objects with named fields, arrays of one kind of item, strings, numbers, booleans,
+null, enum and const, anyOf, and references within the schema.
 
 DuckDB types: string → VARCHAR (format date → DATE, date-time → TIMESTAMP WITH TIME ZONE, uuid → UUID), integer →
-BIGINT, number → DOUBLE, array → list, object → STRUCT. JSON is the type of alternatives of different types,
-enums of mixed values, null alone, and a reference back to an enclosing part.
+BIGINT, number → DOUBLE, array → list, object → STRUCT. JSON is the type of alternatives of different types, enums of
+mixed values, null alone, and a reference back to an enclosing part.
 """
 
 from __future__ import annotations

@@ -13,8 +13,7 @@ The contract that stored answers depend on (VERSION):
 - Digits of any script and full-width letters are read as ASCII. Invisible characters (zero-width, soft hyphen,
   direction marks) are ignored, and are inside a span where they are between its characters.
 - redact() leaves nothing to find: a text redacted twice is the text redacted once. A placeholder is read as the data
-that it
-  replaced.
+  that it replaced.
 - Time is linear in the length of a text, whatever the text.
 """
 

@@ -1,8 +1,8 @@
 """Padding-free attention: all tokens of a batch as one row, each text attending only to itself.
 
 transformers lets a registered function replace a model's attention. This one splits the row at the texts' borders and
-runs scaled_dot_product_attention over each run of texts of equal length, so no position is padding
-and every linear layer sees the packed tokens alone.
+runs scaled_dot_product_attention over each run of texts of equal length, so no position is padding and every
+linear layer sees the packed tokens alone.
 """
 
 from __future__ import annotations
