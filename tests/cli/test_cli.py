@@ -84,7 +84,7 @@ def test_doctor_says_what_is_missing_and_what_to_type(tmp_path: Path) -> None:
     (tmp_path / "inlay.toml").write_text('model = "gone"\n[models.gone]\nsource = "./nowhere"\n', encoding="utf-8")
     ran = run("doctor", cwd=tmp_path)
     assert ran.returncode == 1
-    assert "model 'gone' is not here" in ran.stdout
+    assert "model 'gone' was not found" in ran.stdout
     assert "inlay.toml" in ran.stdout
 
 
