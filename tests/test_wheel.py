@@ -41,7 +41,7 @@ def test_it_answers_from_the_wheel_alone(wheel: Path, tmp_path: Path) -> None:
     zipfile.ZipFile(wheel).extractall(site)
     code = (
         "import inlay, inlay.functions.definitions as d\n"
-        "from inlay.cli import main\n"
+        "from inlay.cli.main import main\n"
         "print(inlay.__file__, d.shipped_folder())\n"
         "main(['dbt-path'])\n"
         "with inlay.connect(model='fake') as con: print(con.sql(\"select ai_classify('x', ['a'])\").fetchall())\n"

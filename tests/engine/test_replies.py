@@ -33,6 +33,7 @@ class Scripted:
         self.device = "scripted"
         self.max_batch_tokens = 64
         self.workers = 1
+        self.start_worker = lambda: None
         self.bad, self.greedy, self.wait_s = bad, greedy, wait_s
         self.batches: list[list[int]] = []
         self.began = threading.Event()
