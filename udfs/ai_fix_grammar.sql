@@ -1,5 +1,5 @@
 /*
-summary = "A text with its mistakes of spelling and grammar mended, and nothing else changed."
+summary = "A text with its mistakes of spelling and grammar corrected, and nothing else changed."
 args = ["text"]
 options = ["max_tokens", "language_model", "on_error"]
 returns = "VARCHAR"

@@ -364,7 +364,7 @@ def _telling() -> Iterator[None]:
         sys.stdout.flush()
         raise InlayError(
             f"the store cannot be read or written: {error}. What was done until now is whole; type it again when "
-            "that is mended."
+            "that is repaired."
         ) from error
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
 
 from inlay.engine.result_cache import ENTRY_BYTES
+from inlay.execution.queries import Queries
 from inlay.functions.spec import FunctionSpec
+from inlay.parsing.statement import Call
 from inlay.planner.gather import KEY
-from inlay.planner.lookups import VALUE
-from inlay.store.codecs import Codec
+from inlay.planner.lookups import VALUE, key_places
+from inlay.store.codecs import Codec, codec_of
 
 HELD_BYTES = 256_000_000
 """Answers of one call that are held for a lookup. Larger ones stream through the plain path."""
@@ -71,3 +73,46 @@ def too_large(spec: FunctionSpec, n_rows: int, n_bytes: int, cache_bytes: int) -
     if spec.returns != "FLOAT[]":
         return n_bytes > HELD_BYTES
     return n_bytes > HELD_VECTOR_BYTES or n_bytes + ENTRY_BYTES * n_rows > cache_bytes // 4
+
+
+class HeldAnswers(dict[int, AnswerTable]):
+    """Tables of answers by the number of the call that looks them up; calls that ask the same of the same model share
+    one."""
+
+    def __init__(self, queries: Queries) -> None:
+        super().__init__()
+        self._queries = queries
+        self._shared: dict[tuple[Any, ...], AnswerTable] = {}
+
+    def table_of(self, call: Call) -> AnswerTable:
+        """The table that the call shares, or a new one."""
+        shared = self._shared.get(_same(call))
+        if shared is not None:
+            return shared
+        codecs = [codec_of(argument.type) for argument in call.spec.args if not argument.is_setting]
+        return AnswerTable(*self._queries.settings(call), codecs)
+
+    def keep(self, call: Call, table: AnswerTable) -> None:
+        """From here on queries may look the call up in it."""
+        self._shared[_same(call)] = self[call.number] = table
+        answers = table.arrow(key_places(call))
+        self._queries.tables[table.name] = self._queries.typed(call, table.labels, answers)
+
+    def keep_shared(
+        self, call: Call, rows: list[pa.Array], answers: pa.Array, others: Iterable[Call], cache_bytes: int
+    ) -> None:
+        """Keeps answers to a call that needs none of them itself, where others ask the same."""
+        table = self[call.number] = self.table_of(call)
+        n_bytes = sum(column.nbytes for column in rows) + answers.nbytes
+        is_too_large = too_large(call.spec, len(answers), n_bytes, cache_bytes)
+        if not is_too_large and any(_same(other) == _same(call) for other in others):
+            table.add(rows, answers)
+            self.keep(call, table)
+
+
+def _same(call: Call) -> tuple[Any, ...]:
+    """What two calls have in common that ask the same of the same model."""
+    keys = key_places(call)
+    varying = {at for _, at in keys}
+    fixed = tuple(text for at, text in enumerate(call.arguments) if at not in varying)
+    return (call.spec.name, call.detail, fixed, tuple(sorted(call.options.items())), len(keys))

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from inlay.engine import cancel
 from inlay.errors import InlayError
-from inlay.execution.answer_tables import AnswerTable, too_large
+from inlay.execution.answer_tables import AnswerTable, HeldAnswers
 from inlay.execution.answering import Rows
 from inlay.execution.context import Context
 from inlay.execution.join import joined
@@ -34,7 +34,6 @@ from inlay.planner.lookups import Answers, key_places, stays_a_call, with_lookup
 from inlay.planner.pair_join import JoinByCall
 from inlay.planner.plan import Plan
 from inlay.planner.rules import RULES, AnswerRule, Applied
-from inlay.store.codecs import codec_of
 
 GATHER_ROWS = 8_192
 """Inputs that are answered at a time, and so at most lost if the process is killed."""
@@ -83,8 +82,7 @@ class Runner:
         self.context = context
         self.streams = streams and not context.is_dry
         self.answers: dict[int, Answers] = {}
-        self.shared: dict[tuple[Any, ...], AnswerTable] = {}
-        self.held: dict[int, AnswerTable] = {}
+        self.held = HeldAnswers(self.queries)
         self.all_pairs: dict[int, list[str]] = {}  # the inputs of a call that a join asks for every pair
         self.reasons = dict(plan.reasons)
         self.done: set[int] = set()
@@ -170,16 +168,8 @@ class Runner:
 
     def hold(self, number: int, rows: list[pa.Array], answers: pa.Array) -> None:
         """Keeps answers for the calls that ask the same as this one, where there are such."""
-        call = self.plan.statement.calls[number]
-        same = self.same(call)
-        held = self.held[number] = self.answer_table(call)
-        n_bytes = sum(column.nbytes for column in rows) + answers.nbytes
-        others = [self.plan.statement.calls[other] for other in self.plan.stages if other != number]
-        is_too_large = too_large(call.spec, len(answers), n_bytes, self.context.cache.budget_bytes)
-        if not is_too_large and any(self.same(other) == same for other in others):
-            self.shared[same] = held
-            held.add(rows, answers)
-            self.tables[held.name] = held.arrow(key_places(call))
+        others = [self.statement.calls[other] for other in self.stages if other != number]
+        self.held.keep_shared(self.statement.calls[number], rows, answers, others, self.context.cache.budget_bytes)
 
     def binds(self, text: str) -> bool:
         """Whether DuckDB takes a query of the planner's own."""
@@ -237,17 +227,6 @@ class Runner:
     def query(self, sql: str) -> Any:
         return self.queries.run(sql)
 
-    def same(self, call: Call) -> tuple[Any, ...]:
-        """What two calls have in common that ask the same of the same model."""
-        keys = key_places(call)
-        varying = {at for _, at in keys}
-        fixed = tuple(text for at, text in enumerate(call.arguments) if at not in varying)
-        return (call.spec.name, call.detail, fixed, tuple(sorted(call.options.items())), len(keys))
-
-    def answer_table(self, call: Call) -> AnswerTable:
-        codecs = [codec_of(argument.type) for argument in call.spec.args if not argument.is_setting]
-        return AnswerTable(*self.queries.settings(call), codecs)
-
     def stage(self, number: int, texts: Iterable[str] | None = None) -> None:
         """Answers one call's inputs: those of the given queries, or all that reach it. Calls that ask the same of the
         same model share one table of answers."""
@@ -262,8 +241,7 @@ class Runner:
     def _stage(self, number: int, texts: Iterable[str] | None) -> None:
         call = self.plan.statement.calls[number]
         keys = key_places(call)
-        same = self.same(call)
-        held = self.shared.get(same) or self.answer_table(call)
+        held = self.held.table_of(call)
         every = texts is None
         if texts is None:
             # With a store known answers are asked for in bulk; targets need all inputs together.
@@ -291,8 +269,7 @@ class Runner:
             raise Unplannable(f"{type(error).__name__}: {error}") from error
         finally:
             inputs.close()  # an open reader holds the connection
-        self.shared[same] = self.held[number] = held
-        self.tables[held.name] = self.queries.typed(call, held.labels, held.arrow(keys))
+        self.held.keep(call, held)
         kept = stays_a_call(self.plan.statement.node(number))
         self.answers[number] = Answers(held.name, call, keys, kept=kept)
 

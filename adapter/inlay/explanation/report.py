@@ -1,6 +1,6 @@
 """What a person reads of a plan: stage by stage what a model is asked, what was spared, and the statement that runs.
 
-A number is either counted or estimated, and an estimate says by what: it hangs on answers that no model has given yet.
+A number is either counted or estimated; of an estimate it is written what it depends on: answers that nobody knows yet.
 """
 
 from __future__ import annotations

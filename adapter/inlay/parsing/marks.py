@@ -1,6 +1,6 @@
 """Marks: what stands in a text for the name of each call.
 
-A mark is as long as the name, so that positions in the marked text are positions in the person's text, and it is a name
+A mark is as long as the name, so that positions in the marked text are positions in the user's text, and it is a name
 that sqlglot reads as a plain function (it has rules of its own for some of ours).
 """
 

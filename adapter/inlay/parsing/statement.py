@@ -1,7 +1,7 @@
-"""A statement as the planner sees it: the person's text, position by position, and sqlglot's reading of it.
+"""A statement as the planner sees it: the user's text, position by position, and sqlglot's reading of it.
 
 Each call's name is replaced by a mark of the same length (marks.py). sqlglot's reading decides what may be done; it
-never becomes the text that is run in the person's place.
+never becomes the text that is run in the user's place.
 
 Text, words and tree are made once and handed on: a rule gives a new statement, made of the old one by edits of its
 text, and the tree goes along with it.

@@ -1,7 +1,7 @@
 """What an aggregate of ours hands to its function: one text for a group, as its macro makes it of the rows' values.
 
 The macro of `ai_agg(texts, …)` calls a plain function with a list of the group's texts. The planner foresees that list,
-so that groups are answered ahead as rows are; the person's call stays as it is written. Where a rule moves the call
+so that groups are answered ahead as rows are; the user's call stays as it is written. Where a rule moves the call
 away from its group, it becomes one of the macro `_inlay_ai_agg(list, …)`, which takes the list itself.
 """
 

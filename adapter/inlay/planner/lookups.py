@@ -1,4 +1,4 @@
-"""Calls as lookups in their answers. The text around the calls is the person's."""
+"""Calls as lookups in their answers. The text around the calls is the user's."""
 
 from __future__ import annotations
 

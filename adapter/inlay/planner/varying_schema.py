@@ -31,5 +31,5 @@ def as_json_where_varying(sql: str, specs: Specs) -> Text:
                 names.append(statement.words[statement.place(number)])
     except Unplannable:
         return sql
-    # A mark is as long as the name that it stands for, so positions are those of the person's text.
+    # A mark is as long as the name that it stands for, so positions are those of the user's text.
     return sql.spliced((name.start, name.end, f"{sql[name.start : name.end]}{JSON}") for name in names)
