@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -55,24 +56,31 @@ class Call:
             f"{self.function} needs {needs}. {then}"
         )
 
+    def number(self, option: str, allowed: Callable[[float], bool], must_be: str) -> float | None:
+        """The value of an option, None where it was not given. Raises ConfigError for one that is not allowed, or no
+        number."""
+        given = self.options.get(option)
+        if given is None:
+            return None
+        try:
+            number = float(given)
+        except (TypeError, ValueError):
+            number = math.nan
+        if isinstance(given, bool) or not allowed(number):
+            shown = repr(given) if isinstance(given, str) else given
+            raise ConfigError(f"{self.function}: {option} is {shown}; it must be {must_be}.")
+        return number
+
     def threshold(self, default: float | None) -> float:
         """The threshold given, or the default; raises ConfigError where there is no honest default."""
-        given = self.options.get("threshold")
-        if given is None:
-            if default is None:
-                raise ConfigError(
-                    f"{self.function}: threshold is missing. {self.model.name!r} is an embedding model: its scores are "
-                    "cosines, and where yes begins depends on the model and the texts. Look at some scores first "
-                    f"(ai_similarity, or try_{self.function}), then give threshold := 0.3 or so."
-                )
-            return default
-        try:
-            value = float(given)
-        except (TypeError, ValueError):
-            raise ConfigError(f"{self.function}: threshold is {given!r}; it must be a number.") from None
-        if not -1.0 <= value <= 1.0:
-            raise ConfigError(f"{self.function}: threshold is {value}; scores lie between -1 and 1.")
-        return value
+        given = self.number("threshold", lambda number: -1 <= number <= 1, "a number from -1 to 1, as scores are")
+        if given is None and default is None:
+            raise ConfigError(
+                f"{self.function}: threshold is missing. {self.model.name!r} is an embedding model: its scores are "
+                "cosines, and where yes begins depends on the model and the texts. Look at some scores first "
+                f"(ai_similarity, or try_{self.function}), then give threshold := 0.3 or so."
+            )
+        return cast("float", default if given is None else given)
 
 
 PENDING = "not inferred yet"
@@ -223,6 +231,15 @@ class Bound:
 
 
 Bind = Callable[[Call], Bound]
+
+
+def by_left_row(errors_of_pairs: Mapping[int, str], known: Bools, k: int) -> tuple[dict[int, str], Bools]:
+    """(the first error, whether all was known), for each left row of inputs that each_with_each() paired with k right
+    rows."""
+    errors: dict[int, str] = {}
+    for position, reason in errors_of_pairs.items():
+        errors.setdefault(position // k, reason)
+    return errors, np.asarray(known.reshape(-1, k).all(axis=1), dtype=np.bool_)
 
 
 def cosines(left: Floats, right: Floats) -> Floats:

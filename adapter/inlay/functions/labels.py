@@ -63,7 +63,7 @@ def read_labels(function: str, given: Any) -> Labels:
         descriptions.append(description)
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise ConfigError(f"{function}: labels holds {twice[0]!r} twice. Each label may stand there once.")
+        raise ConfigError(f"{function}: labels holds {twice[0]!r} twice. Name each label once.")
     return Labels(tuple(names), tuple(descriptions))
 
 
