@@ -1,6 +1,8 @@
 """python -m bench [--short] [name …]: runs all programs, those named, or one part of one (embed.mixed).
 
-Every program states its question, prints tables and writes bench/results/<program>.<part>.json.
+Every program states its question, prints tables and writes bench/results/<program>.<part>.json. One that fails does not
+keep the others from running; the exit status is then 1. `python -m bench.two_checkouts` is run by itself: it compares
+this checkout with another.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import importlib
 import os
 import sys
 import time
+import traceback
 
 from bench.report import machine_line
 
@@ -36,6 +39,7 @@ def main() -> int:
     given = parser.parse_args()
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     print(machine_line())
+    failed: list[str] = []
     for name in given.names or PROGRAMS:
         program, _, part = name.partition(".")
         if program not in PROGRAMS:
@@ -48,9 +52,15 @@ def main() -> int:
         for each in (part,) if part else parts:
             started = time.perf_counter()
             print(f"\n-- {program}.{each}\n")
-            module.PARTS[each](given.short)
+            try:
+                module.PARTS[each](given.short)
+            except Exception:
+                traceback.print_exc()
+                failed.append(f"{program}.{each}")
             print(f"\n({time.perf_counter() - started:.0f} s)", flush=True)
-    return 0
+    if failed:
+        print(f"\nfailed: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

@@ -25,23 +25,23 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 
+from bench.asking import model, work
 from bench.report import save, table
 from inlay.arrays import Bools, Ints
-from inlay.engine.cancel import Token
-from inlay.execution.session import Session
+from inlay.engine.resolve import Work
 from inlay.functions.cascade.cascade import filter_cascade, label_cascade
 from inlay.functions.cascade.guarantee import filtered
 from inlay.functions.contract import Ask, Call, Routed
 from inlay.functions.labels import read_labels
 from inlay.models.capabilities import capabilities_of
-from inlay.settings.read import read_settings
-from inlay.store.keys import input_keys, key_matrix
+from inlay.store.inputs import text_inputs
 
 TRIALS = 100
 
@@ -235,14 +235,14 @@ def _filters(part: str, over: str, texts: list[str], questions: Mapping[str, Boo
     _show(part, lines, found)
 
 
-_session: Session | None = None
+@cache
+def _shared_work() -> Work:
+    """Of all trials, so that the proxy reads each text once."""
+    return work()
 
 
 def _call(function: str, options: Mapping[str, Any], names: Sequence[str] | None = None) -> Call:
-    global _session
-    if _session is None:
-        _session = Session(read_settings({"progress": "off"}))
-    proxy = _session.model("minilm")
+    proxy = model("minilm")
     # Stands for the exact model, whose answers are the gold labels.
     exact = dataclasses.replace(
         proxy, name="gold", task="nli", capabilities=capabilities_of("nli", "torch"), fingerprint="gold"
@@ -251,20 +251,19 @@ def _call(function: str, options: Mapping[str, Any], names: Sequence[str] | None
 
 
 def _run(cascade: Any, columns: list[list[str]], gold: Any, seed: int) -> tuple[Routed, float]:
-    assert _session is not None
     asked = []
 
     def exact(places: Ints) -> list[Any]:
         asked.extend(places.tolist())
         return [gold[place] for place in places]
 
-    keys = key_matrix(input_keys(columns))
+    inputs = text_inputs(*columns)
     routed = cascade(
-        columns, Ask(_session.inference, _session.generation, cascade.proxy, Token()), exact,
-        ids=np.ascontiguousarray(keys[:, :8]).view(np.uint64)[:, 0],
-        counts=np.ones(len(keys), dtype=np.int64), seed=seed,
+        inputs, Ask(cascade.proxy, _shared_work()), exact,
+        ids=np.ascontiguousarray(inputs.keys[:, :8]).view(np.uint64)[:, 0],
+        counts=np.ones(len(inputs), dtype=np.int64), seed=seed,
     )  # fmt: skip
-    return routed, len(asked) / len(keys)
+    return routed, len(asked) / len(inputs)
 
 
 def _quality(given: Bools, true: Bools) -> dict[str, float]:

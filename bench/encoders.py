@@ -16,10 +16,9 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
+from bench.asking import model, numbers, work
 from bench.side_by_side import Vectors
 from bench.texts import make_texts
-from inlay.models.locate import find_folder
-from inlay.settings.read import read_settings
 
 MODEL = "minilm"
 
@@ -28,7 +27,7 @@ BATCH_TOKENS = 4_096
 
 
 def model_folder() -> Path:
-    return find_folder(read_settings({}).models[MODEL])
+    return model(MODEL).folder
 
 
 class InlaySql:
@@ -85,33 +84,33 @@ class InlayEngine:
         keys_at_a_time: int | None = None,
         **options: Any,
     ) -> None:
-        from inlay.backends.encoders import run_attention
-        from inlay.engine import lane
-        from inlay.engine.pool import lane_for
-        from inlay.execution.session import Session
+        from inlay.backends.encoders import lean_bert, run_attention
+        from inlay.backends.load import load_backend
+        from inlay.engine import pool
+        from inlay.engine.number_jobs import NumbersJob
 
-        self._options = options
-        self.note = ""
-        loaded = lane_for(Session(read_settings(options)).model(MODEL))
-        loaded.max_batch_tokens = loaded.backend.max_batch_tokens = max_batch_tokens or loaded.max_batch_tokens
-        loaded.backend.workers = workers or loaded.backend.workers
-        lane.WINDOW_ROWS = window_rows or lane.WINDOW_ROWS
+        def tuned(ref: Any) -> Any:
+            backend = load_backend(ref)
+            backend.max_batch_tokens = max_batch_tokens or backend.max_batch_tokens
+            backend.workers = workers or backend.workers
+            return backend
+
+        # Of this process, which has nothing else to do.
+        pool.load_backend = tuned
+        NumbersJob.window_rows = window_rows or NumbersJob.window_rows
         run_attention.KEYS_AT_A_TIME = keys_at_a_time or run_attention.KEYS_AT_A_TIME
         if fuses is not None:
-            loaded.backend._hidden._fuses = fuses
+            lean_bert.onednn_fuses_bf16 = lambda: fuses
+        self._ref = model(MODEL, **options)
+        self.note = ""
 
     def ready(self, texts: list[str]) -> None:
-        from inlay.engine.cancel import Token
-        from inlay.execution.session import Session
-
-        self._session = Session(read_settings(self._options))
-        self._ref = self._session.model(MODEL)
         self._texts = texts
-        self._token = Token
-        self._session.inference.run(self._ref, ["the model is loaded by this"], cancel=Token())
+        self._work = work()
+        numbers(self._ref, ["the model is loaded by this"], self._work)
 
     def run(self) -> None:
-        self._outcome = self._session.inference.run(self._ref, self._texts, cancel=self._token())
+        self._outcome = numbers(self._ref, self._texts, self._work)
 
     def vectors(self) -> Vectors:
         return self._outcome.rows

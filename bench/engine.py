@@ -13,6 +13,7 @@ import multiprocessing
 from collections.abc import Mapping
 from typing import Any
 
+from bench.asking import model
 from bench.encoders import MODEL
 from bench.report import save, spread, table
 from bench.side_by_side import Entry, take_turns
@@ -85,21 +86,19 @@ def _profile(name: str, n_rows: int) -> dict[str, float]:
     from torch.profiler import ProfilerActivity
     from torch.profiler import profile as recorded
 
+    from inlay.backends.load import load_backend
     from inlay.engine.batches import cut_batches
     from inlay.engine.number_jobs import select_rows
-    from inlay.engine.pool import lane_for
-    from inlay.execution.session import Session
-    from inlay.settings.read import read_settings
-    from inlay.store.keys import input_keys
+    from inlay.store.inputs import text_inputs
 
-    backend = lane_for(Session(read_settings({})).model(MODEL)).backend
+    backend = load_backend(model(MODEL))
     torch.set_num_threads(1)
     texts = make_texts(name, n_rows)
     backend.run(backend.tokenize(texts[:32], None, ""))
     started = time.process_time()
     tokens = backend.tokenize(texts, None, "")
     tokenized = time.process_time()
-    input_keys([texts])
+    text_inputs(texts)
     batches = [select_rows(tokens, rows) for rows in cut_batches(tokens.lengths, backend.max_batch_tokens)]
     batched = time.process_time()
     found = [backend.run(batch) for batch in batches]

@@ -100,7 +100,7 @@ def scoring(short: bool) -> None:
             choices = Choices(SYSTEM, user, labels)
             tokens = ours.tokenize(_texts(64 if short else 256), None, choices)
             ids = np.split(tokens.ids, tokens.offsets[1:-1])
-            options = ours._chat.options(choices)
+            options = _option_tokens(ours, user, labels)
             assert (max(map(len, options)) == 1) == (labels is not _LONG)
 
             def mine(n: int, tokens: Any = tokens) -> int:
@@ -144,6 +144,17 @@ def statements(short: bool) -> None:
             found[name] = rates
     print(table(["way", "pairs/s", "× first", "× second"], lines))
     save("generation.statements", found)
+
+
+def _option_tokens(ours: Any, user: str, labels: Sequence[str]) -> list[list[int]]:
+    """Each label's tokens where the answer stands: what the prompt has more when the label follows it."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(ours.ref.folder)
+    messages = [{"role": "system", "content": SYSTEM}, {"role": "user", "content": user.format(text="x")}]
+    before = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+    start = len(tokenizer(before, add_special_tokens=False)["input_ids"])
+    return [tokenizer(before + label, add_special_tokens=False)["input_ids"][start:] for label in labels]
 
 
 _TOPICS = (

@@ -150,6 +150,7 @@ def _measure(
     options: dict[str, Any] = {"progress": "off", "memory_mb": memory_mb, "model": model}
     con: Any = duckdb.connect(database) if plain else inlay.connect(database, **options)
     if plain:
+        con.execute("set enable_progress_bar_print = false")
         inlay.attach(con, **options)
     if limit is not None:
         con.execute(f"set memory_limit = '{limit}'")

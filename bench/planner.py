@@ -5,18 +5,22 @@ calls      sixteen statements as people write them: rows that DuckDB alone hands
            the fake model, for the counts. Answers are forgotten between statements
 wall       the same statements on the real default model: seconds by DuckDB calling the functions over seconds planned,
            with functions that keep no answers from chunk to chunk (as a function of one's own would), and with ours
-planning   seconds to plan a dbt model of 200 lines with nine calls, its queries for inputs not counted; and what a
-           statement without a call costs more on inlay.connect() than on the connection inside
+planning   seconds of the CPU to plan a dbt model of 500 lines with four calls: text to plan, and the queries for its
+           inputs; seconds to plan and answer one SELECT with up to 38 calls, beside what DuckDB needs of them; and what
+           a statement without a call costs more on inlay.connect() than on the connection inside
 """
 
 from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pyarrow as pa
 
+import inlay
+from bench.asking import asked_by, forget
 from bench.report import save, spread, table
 from bench.texts import make_texts
 
@@ -55,7 +59,6 @@ STATEMENTS = {
 
 def _warehouse(n_rows: int, **options: Any) -> Any:
     """Tickets whose texts repeat as people's do: a few often, many once or twice."""
-    import inlay
 
     con: Any = inlay.connect(progress="off", **options)
     bodies, subjects = make_texts("mixed", n_rows // 4), make_texts("short", n_rows // 20)
@@ -83,16 +86,13 @@ def _warehouse(n_rows: int, **options: Any) -> Any:
 def calls(short: bool) -> None:
     n = 5_000 if short else 50_000
     con = _warehouse(n, model="fake")
-    session = con._session
     rows, found = [], {}
     for title, statement in STATEMENTS.items():
         counts = {}
         for way, run in (("alone", con.duckdb.execute), ("planned", con.execute)):
-            session.memory.clear()
-            before = len(session.ledger.rows())
-            run(statement).fetchall()
-            asked = session.ledger.rows()[before:]
-            counts[way] = (sum(row.rows for row in asked), sum(row.inferred for row in asked))
+            forget(con)
+            _, asked = asked_by(con, lambda run=run, statement=statement: run(statement).fetchall())  # type: ignore[misc]
+            counts[way] = (asked.rows, asked.inferred)
         (alone, distinct), (_, sent) = counts["alone"], counts["planned"]
         found[title] = {"alone": alone, "distinct": distinct, "sent": sent}
         rows.append([title, f"{alone:,}", f"{distinct:,}", f"{sent:,}", f"{alone / max(sent, 1):,.1f}"])
@@ -114,7 +114,7 @@ def wall(short: bool) -> None:
     for _ in range(rounds):
         for title, statement in STATEMENTS.items():
             for way, run in ways.items():
-                con._session.memory.clear()
+                forget(con)
                 began = time.perf_counter()
                 run(statement).fetchall()
                 seconds[title][way].append(time.perf_counter() - began)
@@ -140,21 +140,33 @@ def _over(ones: list[float], others: list[float]) -> list[float]:
 
 
 def planning(short: bool) -> None:
+    import sqlglot.parser
+
     from inlay.execution import statement as planned
     from inlay.parsing.statement import Statement
-    from inlay.planner.plan import make_plan
+    from inlay.planner.gather import gathers
+    from inlay.planner.plan import Plan, make_plan
 
     con = _warehouse(200, model="fake")
-    session = con._session
-    sql = _long_model()
+    session = inlay.attach(con)
+    sql, rounds = long_model(), 5 if short else 20
     specs = planned.specs_of(session)
-    make_plan(Statement.read(sql, specs), str)
-    times = []
-    for _ in range(5 if short else 25):
-        began = time.perf_counter()
-        make_plan(Statement.read(sql, specs), str)
-        times.append(1e3 * (time.perf_counter() - began))
-    print(f"a dbt model of {len(sql.splitlines())} lines, {sql.count('ai_')} calls: {spread(times, '.1f')} ms\n")
+
+    def plan() -> Plan:
+        return make_plan(Statement.read(sql, specs), str)
+
+    made = plan()
+
+    def queries() -> None:
+        for place, number in enumerate(made.stages):
+            list(gathers(made.statement, number, made.stages[:place]))
+
+    steps = {"the plan": _cpu_ms(plan, rounds), "queries for inputs": _cpu_ms(queries, rounds)}
+    compiled = not sqlglot.parser.__file__.endswith(".py")
+    print(f"a dbt model of {len(sql.splitlines())} lines, {sql.count('ai_')} calls; sqlglot compiled: {compiled}\n")
+    print(table(["step", "ms of the CPU"], [[step, spread(took, ".1f")] for step, took in steps.items()]))
+    many = {n: _many_calls(con, n) for n in ((5, 19) if short else (5, 10, 19, 38))}
+    print(f"\nOne SELECT with many calls, answers known\n\n{table(['calls', *_MANY], _rows_of(many))}\n")
     statement = "select count(*) from vips where name like '%customer%' and id > 3"
     extra = []
     for _ in range(9):
@@ -166,25 +178,100 @@ def planning(short: bool) -> None:
             took.append((time.perf_counter() - began) / 200 * 1e3)
         extra.append(took[1] - took[0])
     print(f"a statement without a call costs {spread(extra, '.3f')} ms more")
-    save("planner.planning", {"lines": len(sql.splitlines()), "ms": times, "without a call ms": extra})
+    found = {
+        "lines": len(sql.splitlines()),
+        "compiled": compiled,
+        "ms": steps,
+        "many": many,
+        "without a call ms": extra,
+    }
+    save("planner.planning", found)
     con.close()
 
 
-def _long_model() -> str:
-    """As long dbt models are: a chain of CTEs, each with many plain columns."""
-    parts = []
-    source = "tickets"
-    for step in range(9):
-        columns = "\n".join(
-            f"        , case when priority > {i} then upper(subject) else lower(subject) end as c{step}_{i}"
-            for i in range(17)
-        )
-        parts.append(
-            f"step_{step} as (\n    select id, body, subject, priority, country, created_at\n{columns}\n"
-            f"        , ai_sentiment(body) as mood_{step}\n    from {source}\n    where country <> 'X{step}'\n)"
+def _cpu_ms(run: Callable[[], Any], rounds: int) -> list[float]:
+    """Of each round after two that warm up."""
+    took = []
+    for _ in range(rounds + 2):
+        began = time.thread_time()
+        run()
+        took.append(1e3 * (time.thread_time() - began))
+    return took[2:]
+
+
+_MANY = ("s in all", "of it DuckDB, for inputs", "of it DuckDB, the statement")
+
+
+def _many_calls(con: Any, n: int) -> dict[str, float]:
+    """Seconds of one SELECT with many calls, whose answers are known."""
+    from inlay.execution import runner
+    from inlay.execution import statement as planned
+
+    calls = ", ".join(f"ai_similarity(subject, 'thing {i}') as c{i}" for i in range(n))
+    sql = f"select id, {calls} from tickets where priority > 3"
+    con.execute(sql).fetchall()
+    by_duckdb = [0.0]
+    with_tables = runner.with_tables
+
+    def timed(*given: Any, **named: Any) -> Any:
+        began = time.perf_counter()
+        relation = with_tables(*given, **named)
+        by_duckdb[0] += time.perf_counter() - began
+        return relation
+
+    began = time.perf_counter()
+    runner.with_tables = timed
+    try:
+        prepared = planned.prepare(inlay.attach(con), con.duckdb, sql)
+    finally:
+        runner.with_tables = with_tables
+    half = time.perf_counter()
+    with_tables(con.duckdb, prepared.sql, prepared.tables, prepared.parameters, "execute").fetchall()
+    ended = time.perf_counter()
+    return dict(zip(_MANY, (ended - began, by_duckdb[0], ended - half), strict=True))
+
+
+def _rows_of(many: dict[int, dict[str, float]]) -> list[list[str]]:
+    return [[str(n), *(f"{took[name]:.2f}" for name in _MANY)] for n, took in many.items()]
+
+
+_ENRICHED = {
+    2: "ai_sentiment(s.body) as mood",
+    5: "ai_classify(s.subject, ['bug', 'praise', 'question', 'delivery']) as kind",
+    8: "ai_similarity(s.body, 'my parcel is late') as lateness",
+}
+
+
+def long_model(n_lines: int = 500, n_steps: int = 10) -> str:
+    """As long dbt models are: CTE after CTE, each with many columns, CASEs and a join; four calls in all."""
+    steps, source = [], "tickets"
+    for step in range(n_steps):
+        columns = ["s.id", "s.body", "s.subject", "s.priority", "s.country", "s.created_at", "s.customer_id"]
+        for i in range((n_lines // n_steps - 20) // 3):
+            columns.append(
+                f"case\n            when s.priority > {i} then upper(s.subject)\n"
+                f"            when s.country in ('PT', 'DE') then 'x{i}'\n"
+                f"            else coalesce(lower(s.subject), 'none')\n        end as c{step}_{i}"
+                if i % 2
+                else f"round(s.priority * {i + 1} / 7.0, 2)::double as n{step}_{i}"
+            )
+        if step in _ENRICHED:
+            columns.append(_ENRICHED[step])
+        columns += [f"s.{call.rpartition(' ')[2]}" for done, call in _ENRICHED.items() if done < step]
+        listed = ",\n".join(f"        {column}" for column in [*columns, f"v.name as vip_{step}"])
+        steps.append(
+            f"step_{step} as (\n\n    select\n{listed}\n    from {source} as s\n    left join vips as v\n"
+            f"        on v.id = s.customer_id\n        and v.name <> 'nobody {step}'\n"
+            f"    where s.country <> 'X{step}'\n        and (s.priority > 0 or s.subject is not null)\n\n)"
         )
         source = f"step_{step}"
-    return "with " + "\n, ".join(parts) + f"\nselect * from {source}"
+    final = (
+        "select\n    f.country,\n    f.kind,\n    count(*) as n,\n    avg(f.lateness) as lateness,\n"
+        f"    sum(case when f.mood = 'negative' then 1 else 0 end) as unhappy\nfrom {source} as f\n"
+        "where ai_filter(f.body, 'somebody wants their money back', threshold := 0.1)\n"
+        "group by f.country, f.kind\norder by n desc\n"
+    )
+    return "with " + ",\n\n".join(steps) + f"\n\n{final}"
 
 
 PARTS = {"calls": calls, "wall": wall, "planning": planning}

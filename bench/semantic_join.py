@@ -19,6 +19,7 @@ from typing import Any
 import pyarrow as pa
 
 import inlay
+from bench.asking import asked_by, forget
 from bench.report import save, spread, table
 from bench.texts import make_texts
 
@@ -55,14 +56,17 @@ def short(short: bool) -> None:
     for number in range(_ROUNDS):
         for name, rounds, way in ways:
             if number < rounds:
-                con._session.cache.clear()
-                before = len(con._session.ledger.rows())
-                began = time.perf_counter()
-                rows = way(con)
-                seconds[name].append(time.perf_counter() - began)
+                forget(con)
+
+                def timed(name: str = name, way: _Way = way) -> Any:
+                    began = time.perf_counter()
+                    rows = way(con)
+                    seconds[name].append(time.perf_counter() - began)
+                    return rows
+
+                rows, taken = asked_by(con, timed)
                 found[name] = set(rows)
-                lines = con._session.ledger.rows()[before:]
-                asked[name] = (sum(line.rows for line in lines), sum(line.tokens for line in lines))
+                asked[name] = taken.rows, taken.tokens
     con.close()
     every = found[ways[-1][0]]
     rows = []
@@ -91,11 +95,11 @@ def many(short: bool) -> None:
         embed: list[float] = []
         whole: list[float] = []
         for _ in range(_ROUNDS):
-            con._session.cache.clear()
+            forget(con)
             began = time.perf_counter()
             con.execute("SELECT sum(ai_embed(body)[1]) FROM (FROM l UNION ALL FROM r)").fetchall()
             embed.append(time.perf_counter() - began)
-            con._session.cache.clear()
+            forget(con)
             began = time.perf_counter()
             n_pairs = con.execute(sql).fetchall()[0][0]
             whole.append(time.perf_counter() - began)

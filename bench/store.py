@@ -13,6 +13,7 @@ plan       what `inlay plan` estimates over what `inlay infer` then takes, on th
 from __future__ import annotations
 
 import hashlib
+import json
 import multiprocessing
 import os
 import re
@@ -95,10 +96,11 @@ def _fill(store: str, n: int, part: int = 65_536) -> None:
 
     con: Any = inlay.connect(store=store, store_vectors=False, progress="off")
     con.execute(f"select {_CALL.format('t')} from (select '{_TEXT}' t)").fetchall()
-    session = con._session
-    result_set = next(
-        result_set for result_set in session.store._result_sets.values() if result_set.name.startswith("ai_classify")
-    )
+    manifest = next(Path(store).glob("results/ai_classify-*/manifest.json"))
+    asked = json.loads(manifest.read_text(encoding="utf-8"))
+    opened = inlay.attach(con).store
+    assert opened is not None
+    result_set = opened.result_set("ai_classify", asked["signature"], asked["question"], {})
     labels = ("bug", "praise", "question")
     scores = pa.array([[("bug", 0.1), ("praise", 0.2), ("question", 0.3)]], pa.map_(pa.string(), pa.float64()))
     for start in range(0, n, part):

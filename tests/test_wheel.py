@@ -40,7 +40,7 @@ def test_it_answers_from_the_wheel_alone(wheel: Path, tmp_path: Path) -> None:
     site = tmp_path / "site"
     zipfile.ZipFile(wheel).extractall(site)
     code = (
-        "import inlay, inlay.definitions as d\n"
+        "import inlay, inlay.functions.definitions as d\n"
         "from inlay.cli import main\n"
         "print(inlay.__file__, d.shipped_folder())\n"
         "main(['dbt-path'])\n"

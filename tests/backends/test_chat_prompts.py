@@ -272,11 +272,11 @@ def test_a_base_models_answer_follows_a_space(language_models: TinyLanguageModel
     tokenizer = AutoTokenizer.from_pretrained(ref.folder)
     for user in ("{text} It is", "{text} It is "):
         choices = Choices("", user, ("good",))
-        ((prompt, _),) = chat.asked(choices, ["The lamp."], None, 1)
+        ((prompt, _),) = chat.questions(choices, ["The lamp."], None, 1)
         (tail,) = chat.options(choices)
         assert [*prompt.tolist(), *tail] == tokenizer("The lamp. It is good").input_ids
     choices = Choices("", "{text}\nLabel:\n", ("good",))
-    ((prompt, _),) = chat.asked(choices, ["The lamp."], None, 1)
+    ((prompt, _),) = chat.questions(choices, ["The lamp."], None, 1)
     assert [*prompt.tolist(), *chat.options(choices)[0]] == tokenizer("The lamp.\nLabel:\ngood").input_ids
 
 

@@ -123,7 +123,7 @@ def test_repeats_are_a_fifth_of_requests_and_a_floor() -> None:
     assert sum(budget.take() for _ in range(100)) == 20
     repeats = 0
     for _ in range(1_000):
-        budget.asked()
+        budget.requested()
         repeats += budget.take()
     assert 199 <= repeats <= 200
 
@@ -209,7 +209,7 @@ def test_what_a_server_repeats_is_hidden_before_it_is_cut() -> None:
 @pytest.mark.parametrize(
     ("error", "kind", "says"),
     [
-        (TimeoutError(), "again", "no whole answer within 60 s"),
+        (TimeoutError(), "again", "no complete answer within 60 s"),
         (aiohttp.ConnectionTimeoutError(), "again", "no connection in time"),
         (aiohttp.ServerDisconnectedError(), "again", "Server disconnected"),
         (aiohttp.ClientPayloadError("half a body"), "again", "half a body"),

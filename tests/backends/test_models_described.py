@@ -399,7 +399,7 @@ def test_a_missing_model_fails_at_once_and_says_what_to_type(tiny_models: TinyMo
             con.sql("select ai_embed('x', model := 'small')").fetchall()
         assert time.perf_counter() - began < 2
     message = str(missing.value)
-    assert "model 'small' is not here" in message
+    assert "model 'small' was not found" in message
     assert "hub cache" in message
     assert "for nobody/nothing" in message
     assert "HF_HUB_OFFLINE is set" in message

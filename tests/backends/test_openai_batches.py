@@ -74,7 +74,7 @@ def test_answers_are_rows_answers_by_identity(server: FaultServer, tmp_path: Pat
     assert got[1] == Reply("echo: row 1", len("row 1"), len("echo: row 1"))
     assert "too long for this model" in str(got[200])
     assert "could not be executed in time" in str(got[201])
-    assert str(got[202]) == "the batch has ended (expired) without an answer to this row"
+    assert str(got[202]) == "the batch has ended (expired) without an answer for this row"
     assert len(server.batches) == 1
     assert server.requests == 1  # the first row, asked directly
     assert len(spent) == len(texts)
@@ -211,7 +211,7 @@ def test_answers_that_were_lost_after_delivery_come_from_the_provider_again(
 
 def test_a_batch_that_the_provider_refuses_is_no_rows_fault(server: FaultServer, tmp_path: Path) -> None:
     server.batch_refusal = "Enqueued token limit reached"
-    with pytest.raises(EndpointError, match="refuses the batch: Enqueued token limit reached"):
+    with pytest.raises(EndpointError, match="refused the batch: Enqueued token limit reached"):
         ask(batch_model(server, tmp_path), TEXTS)
     assert entries(tmp_path) == []
     server.batch_refusal = ""

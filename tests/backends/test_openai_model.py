@@ -142,7 +142,7 @@ def test_an_attempt_without_a_whole_answer_ends_in_time(server: FaultServer, fau
     text = f"slow <<{fault} 1>>"
     assert replies([one(model, text)]) == [f"echo: {text}"]
     always = f"slow <<{fault}>>"
-    assert "no whole answer within 1 s (timeout_s) (4 attempts)" in str(one(model, always))
+    assert "no complete answer within 1 s (timeout_s) (4 attempts)" in str(one(model, always))
     assert server.attempts[always] == ATTEMPTS
 
 
@@ -251,7 +251,7 @@ def test_a_pace_just_under_the_servers_saves_the_refusals() -> None:
 def test_a_dead_server_is_given_up_and_not_hammered() -> None:
     with FaultServer(chance=1.0) as server:
         model = OpenAIModel(described(server.base_url, concurrency=8))
-        with pytest.raises(EndpointError, match="the last 50 requests, and the server is given up"):
+        with pytest.raises(EndpointError, match="The last 50 requests failed, so inlay sends no more"):
             ask(model, [f"row {n}" for n in range(2_000)])
         assert server.requests <= 50 + 8
         server.chance = 0.0
@@ -303,7 +303,7 @@ def test_redirects_are_not_followed(server: FaultServer, monkeypatch: pytest.Mon
     with FaultServer(redirect_to=f"{server.base_url}/chat/completions?key={CANARY}") as first:
         model = OpenAIModel(described(first.base_url, api_key_env="TEST_KEY"))
         with pytest.raises(
-            EndpointError, match=rf"sends us to http://127\.0\.0\.1:{server.port}\. Redirects"
+            EndpointError, match=rf"redirects to http://127\.0\.0\.1:{server.port}\. inlay follows no redirects"
         ) as raised:
             ask(model, ["a", "b"])
     assert CANARY not in str(raised.value)

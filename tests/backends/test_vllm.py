@@ -88,7 +88,7 @@ def test_a_reply_of_a_schema_that_was_cut_is_none() -> None:
     told = replies(Instruction(schema=SCHEMA, max_tokens=7), outcomes)
     assert told[0] == (0, "the reply was cut at max_tokens = 7 before it was complete")
     assert told[1] == (1, Reply("{}", tokens=2, output_tokens=2))
-    assert told[2] == (2, "vLLM gave the reply up: abort")
+    assert told[2] == (2, "vLLM stopped the reply: abort")
 
 
 def test_what_is_stopped_is_left_untold() -> None:
@@ -121,7 +121,7 @@ def test_a_schema_that_cannot_be_enforced_is_said() -> None:
     assert schema_problem(None) is None and schema_problem(SCHEMA) is None
     for schema, reason in (
         ('{"type":"string","pattern":"a(?=b)"}', "the schema cannot be enforced: "),
-        ('{"type":"number","minimum":1,"exclusiveMaximum":1}', "no number lies between its bounds"),
+        ('{"type":"number","minimum":1,"exclusiveMaximum":1}', "no number is between its bounds"),
     ):
         problem = schema_problem(schema)
         assert problem is not None and reason in problem and "\n" not in problem
@@ -137,13 +137,13 @@ def test_the_engine_reads_the_folder_and_keeps_common_beginnings() -> None:
 def test_vllm_does_not_judge() -> None:
     model = VLLMModel.__new__(VLLMModel)  # made without vLLM: what is refused needs no engine
     model.ref = LARGE
-    with pytest.raises(CannotServeError, match=r"writes replies and does not tell how likely .* backend = 'torch'"):
+    with pytest.raises(CannotServeError, match=r"writes replies and does not compute how likely .* backend = 'torch'"):
         model.tokenize(["a"], None, Choices("", "{text}", ("yes", "no")))
 
 
 def test_other_kinds_of_models_are_not_for_vllm() -> None:
     with pytest.raises(
-        CannotServeError, match="model 'large' is made for 'embed', and backend = 'vllm' is for language"
+        CannotServeError, match="model 'large' has task 'embed', and backend = 'vllm' runs only language"
     ):
         load_backend(replace(LARGE, task="embed"))
 

@@ -24,7 +24,7 @@ def test_sql_prints_a_box_and_the_account_apart(tmp_path: Path) -> None:
     assert ran.returncode == 0
     assert "│     3 │" in ran.stdout
     said = "ai_count_tokens (fake): 1 rows, 1 distinct, 0 known, 1 inferred, 0 failed, 0 tokens, "
-    assert re.fullmatch(re.escape(said) + r"\d+\.\d s on fake\n", ran.stderr)
+    assert re.fullmatch(re.escape(said) + r"\d+\.\d s on no device\n", ran.stderr)
 
 
 def test_sql_reads_standard_input_and_writes_json(tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_doctor_says_what_is_missing_and_what_to_type(tmp_path: Path) -> None:
     (tmp_path / "inlay.toml").write_text('model = "gone"\n[models.gone]\nsource = "./nowhere"\n', encoding="utf-8")
     ran = run("doctor", cwd=tmp_path)
     assert ran.returncode == 1
-    assert "model 'gone' is not here" in ran.stdout
+    assert "model 'gone' was not found" in ran.stdout
     assert "inlay.toml" in ran.stdout
 
 

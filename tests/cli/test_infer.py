@@ -281,7 +281,7 @@ def test_a_plan_measures_what_it_has_never_run_and_keeps_that(cli: Cli, calls: d
     assert cli("infer", "--file", file)[0] == 0
     assert calls["rows"] == 1_000
     file = statements(f"select ai_embed(body) from {texts(1_100)}")
-    assert "(earlier runs)" in cli("plan", "--file", file)[1]
+    assert "(by earlier runs on this machine)" in cli("plan", "--file", file)[1]
     assert calls["rows"] == 1_000
 
 
@@ -300,7 +300,7 @@ def test_what_a_plan_prints(cli: Cli) -> None:
     tokens = sum(1 + len(f"text {i}") for i in range(1_234))
     assert row.split("  ")[0] == "statement 1"
     assert row.split()[2:] == ["ai_embed", "fake", "1,234", "1,234", "0", "1,234", f"{tokens:,}"]
-    assert rest == ["fake: unknown (never run on this machine)", f"cost: about {tokens / 1e3:,.4f}"]
+    assert rest == ["fake: unknown (no earlier run on this machine is known)", f"cost: about {tokens / 1e3:,.4f}"]
 
 
 # ----------------------------------------------------------------------------------------------- limits

@@ -159,9 +159,9 @@ def test_showing_progress_does_not_abort_a_transaction(watched: Any, sql: str, p
 def test_the_rows_to_come_are_told_ahead(watched: Any) -> None:
     watched.execute("CREATE TABLE many AS SELECT 'text ' || i AS s FROM range(5000) r(i)")
     watched.sql("SELECT ai_embed(s) FROM many")
-    assert watched._session.progress._expected == 5_000
+    assert watched._session.context.progress._expected == 5_000
     watched.sql("SELECT ai_embed(s) FROM many WHERE s = $s", params={"s": "text 1"})
-    assert watched._session.progress._expected is None
+    assert watched._session.context.progress._expected is None
 
 
 ERRORS: list[tuple[str, type[Exception], str]] = [

@@ -14,12 +14,13 @@ import pyarrow as pa
 import pytest
 
 import inlay
+from inlay.backends import base
 from inlay.client.connection import Connection
 from inlay.functions.contract import Answers, Ask, Bound, Call, _own_texts
 from inlay.functions.sentiment import EXAMPLES
 from inlay.store import codecs, keys
 from inlay.store.codecs import Codec, register
-from inlay.store.inputs import Inputs
+from inlay.store.inputs import Inputs, text_inputs
 
 N = 1_000
 
@@ -76,6 +77,37 @@ def test_a_pair_is_hashed_once_and_each_of_its_texts_once(run: Any, digests: lis
     del digests[:]
     run.execute("select ai_filter(s, 'it is broken', threshold := 0.1) from t").fetchall()
     assert 2 * N < len(digests) <= 2 * N + 2
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "ai_filter(s, 'it is broken', model := 'fake-generate')",
+        "ai_classify(s, ['bug', 'praise'], model := 'fake-generate')",
+        "ai_extract(s, {'name': 'Who is it?'})",
+        "ai_summarize(s)",
+        "ai_agg(s, 'What is it about?')",
+    ],
+)
+def test_a_prompt_takes_its_tag_from_the_digest_of_its_text(
+    run: Any, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    hashed: list[str] = []
+    monkeypatch.setattr(base, "text_tag", lambda text: hashed.append(text) or "0" * 8)
+    run.execute(f"select {call} from t").fetchall()
+    assert set(hashed) <= {""}  # a prompt without its text, measured once for the room it leaves
+
+
+def test_the_tag_of_an_input_is_the_tag_of_its_text() -> None:
+    texts = ["", "text", "Zürich 🎉"]
+    assert text_inputs(texts).tags() == [base.text_tag(text) for text in texts]
+
+
+def test_a_planned_estimate_hashes_no_text_for_its_prompts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(base, "text_tag", lambda text: pytest.fail(f"{text!r} was hashed"))
+    with inlay.connect(language_model="fake-generate") as con:
+        con.execute("create table t as select 'text ' || i as s from range(100) r(i)")
+        assert "100" in str(con.explain("select ai_filter(s, 'it is broken', model := 'fake-generate') from t"))
 
 
 def test_what_repeats_is_hashed_once(run: Any, digests: list[bytes]) -> None:

@@ -290,7 +290,7 @@ def test_rules_need_no_model_and_spans_are_sqls() -> None:
         assert values(con, "select ai_redact('jo@example.com 4111 1111 1111 1111', categories := ['card'])") == [
             "jo@example.com [CARD]"
         ]
-        with pytest.raises(Exception, match="no category named 'name'.*a language model finds others"):
+        with pytest.raises(Exception, match="unknown category 'name'.*a language model finds others"):
             values(con, "select ai_redact('x', categories := ['name'])")
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from inlay.errors import ConfigError
 from inlay.pii import CATEGORIES, Span, find_pii, read_categories, redact
-from inlay.pii.iban_countries import ACCOUNT_FORMS
+from inlay.pii.iban import ACCOUNT_FORMS
 
 CASES = Path(__file__).with_name("pii_cases.txt")
 HELD_OUT = Path(__file__).with_name("pii_cases.held_out.txt")
@@ -152,7 +152,7 @@ def test_categories_are_read_in_any_case_and_order() -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (["emial"], r"ai_redact: no category named 'emial'\. Did you mean 'email'\? Known: email, card, "),
+        (["emial"], r"ai_redact: unknown category 'emial'\. Did you mean 'email'\? Known: email, card, "),
         (["email", 3], r"ai_redact: categories holds 3; each must be a text"),
         ([None], r"ai_redact: categories holds None; each must be a text"),
         ("email", r"ai_redact: categories is 'email'; it must be a list"),

@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 import inlay
-from inlay.execution import runner
+from inlay.execution import streaming
 from inlay.execution.replacement_scan import with_tables
 from inlay.execution.statement import prepare
 from inlay.parsing.unplannable import Unplannable
@@ -103,12 +103,12 @@ def test_only_inputs_of_rows_that_need_them_are_gathered(con: Any, sql: str) -> 
 
 LEFT_ALONE = {
     f"select list_transform([s], lambda x: ai_sentiment(x)) from t where i < 10": "inside a lambda",  # noqa: F541
-    "select (select ai_sentiment(u.s) from t u where u.i = t.i) from t where i < 10": "cannot be asked for alone",
+    "select (select ai_sentiment(u.s) from t u where u.i = t.i) from t where i < 10": "inside a correlated subquery",
     "with recursive r as (select 1 as x, 'a' as y union all select x + 1, ai_sentiment(y || x) from r where x < 4) from r":
-        "cannot be asked for alone",
-    "select count(ai_sentiment(s || (random() < 2))) from t where i < 10": "differs from one evaluation",
+        "cannot be selected with a separate query",
+    "select count(ai_sentiment(s || (random() < 2))) from t where i < 10": "changes each time it is evaluated",
     "select ai_classify(s, [w, 'b']) from t where i < 10": "labels differs from row to row",
-    f"select k, {SAID} over (partition by k) from t where i < 30": "stands before OVER",
+    f"select k, {SAID} over (partition by k) from t where i < 30": "OVER follows it",
 }  # fmt: skip
 
 
@@ -282,10 +282,10 @@ def test_vectors_that_stream_are_inferred_once() -> None:
 def test_many_different_inputs_are_answered_as_rows_come_where_none_can_be_spared(
     con: Any, monkeypatch: pytest.MonkeyPatch, sql: str, streams: bool
 ) -> None:
-    monkeypatch.setattr(runner, "STREAM_ROWS", 1_000)
-    monkeypatch.setattr(runner, "STREAM_BYTES", 100_000)
+    monkeypatch.setattr(streaming, "STREAM_ROWS", 1_000)
+    monkeypatch.setattr(streaming, "STREAM_BYTES", 100_000)
     prepared = prepare(con._session, con.duckdb, sql)
-    said = [reason for reason in prepared.reasons.values() if "as the rows come" in reason]
+    said = [reason for reason in prepared.reasons.values() if "while the rows come" in reason]
     assert bool(said) == streams == (not prepared.staged), prepared.reasons
     if sql.startswith("select") and "limit" not in sql:
         same_both_ways(con, sql)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from inlay.execution.runner import UNBOUND
+from inlay.execution.queries import UNBOUND
 from inlay.execution.statement import prepare
 from inlay.parsing.unplannable import Unplannable
 

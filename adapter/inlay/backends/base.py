@@ -23,11 +23,12 @@ from inlay.models.ref import ModelRef
 class Tokens:
     """Token ids of n texts, end to end, without padding.
 
-    ids: int32, all tokens. offsets: int64 of length n + 1; text i is ids[offsets[i]:offsets[i + 1]].
-    types: token type ids like ids, or None when the model takes none or all are 0.
-    lengths_before: tokens of each text before any cut. prompt_tokens: how many of each text belong to the prompt
-    and stay out of pooling (0 for most models). choices: what a language model is asked of these texts. alike: a number
-    for each row; rows of the same one hold the same text, and are best read together. None where each has its own.
+    ids: all tokens, int32. offsets: int64 of length n + 1; text i is ids[offsets[i]:offsets[i + 1]].
+    types: token type ids, one per token, or None when the model takes none or all are 0.
+    lengths_before: number of tokens in each text before any cut. prompt_tokens: leading tokens of each text that belong
+    to the prompt and are left out of pooling (0 for most models). choices: the question to a language model about these
+    texts. alike: one number per row; rows with equal numbers contain the same text and are best read together. None
+    where all texts differ.
     """
 
     ids: npt.NDArray[np.int32]
@@ -47,12 +48,14 @@ class Tokens:
 
 
 class OutOfMemory(Exception):
-    """The device had no room for this batch; a smaller one may fit."""
+    """The device has too little memory for this batch; a smaller one may fit."""
 
 
 class BatchFailed(Exception):
-    """A batch of prompts raised `cause`. rows: positions, among the rows that generate() was given, of those that were
-    in the batch and have no reply. An OutOfMemory says that fewer of them may do."""
+    """A batch of prompts raised `cause`; after OutOfMemory a smaller batch may succeed.
+
+    rows: positions of the batch's rows without a reply, among the rows given to generate().
+    """
 
     def __init__(self, rows: Sequence[int], cause: Exception) -> None:
         super().__init__(f"{type(cause).__name__}: {cause}")
@@ -62,28 +65,31 @@ class BatchFailed(Exception):
 
 @dataclass(frozen=True)
 class Choices:
-    """A question about a text, or about a text and a second one, that a language model answers with one of `options`.
+    """A question about a text, or about two texts, that a language model answers with one of `options`.
 
-    user: the user's part of the prompt, with {text} and, for pairs, {pair} in it, see filled(). What stands for them is
-    never read as one of the model's control tokens.
+    user: template of the user's message, with {text} and, for pairs, {pair}; see filled(). The texts put in their
+    places are never read as the model's control tokens.
     """
 
     system: str
     user: str
     options: tuple[str, ...]
 
-    def prompt(self, text: str, pair: str | None = None) -> Prompt:
-        return filled(self.user, text, pair)
+    def prompts(
+        self, texts: Sequence[str], pairs: Sequence[str] | None = None, tags: Sequence[str] | None = None
+    ) -> list[Prompt]:
+        return filled_rows(self.user, texts, pairs, tags)
 
 
 @dataclass(frozen=True)
 class Instruction:
     """What all prompts of one call have in common.
 
-    max_tokens: of each reply. temperature 0 is greedy. seed: of sampling; a row's draws depend on the seed and its own
-    prompt, not on its neighbours. stop: texts that end a reply, which they are no part of. schema: JSON Schema as
-    text; every reply is valid for it, or the row fails. whole: a reply that max_tokens has cut off is no answer, so its
-    row fails. The engine holds each reply against both; a backend's own care spares replies that would fail.
+    max_tokens: length limit of one reply, in tokens. temperature: 0 is greedy. seed: seed of sampling; a row's samples
+    depend on the seed and its own prompt, not on other rows. stop: texts that end a reply and are not part of it.
+    schema: JSON Schema as text; a reply that is not valid for it fails its row. whole: whether a reply that max_tokens
+    has cut off fails its row. The engine checks each reply against the last two; a backend that enforces them wastes
+    fewer replies.
     """
 
     system: str = ""
@@ -97,8 +103,10 @@ class Instruction:
 
 @dataclass(frozen=True)
 class Prompt:
-    """The user's part of one prompt: `text` is the row's own, which may be cut where the model's settings say so;
-    `before` and `after` stand around it and are never cut. None of the three is read as control tokens."""
+    """The user's message of one prompt: before + text + after. None of the three is read as control tokens.
+
+    text: the row's own text, which may be cut where the model's settings allow it. before, after: never cut.
+    """
 
     text: str
     before: str = ""
@@ -111,8 +119,9 @@ class Prompt:
 
 @dataclass(frozen=True)
 class Reply:
-    """tokens: read for it, the whole prompt. output_tokens: written. truncated: the row's text was cut. ended: the
-    model ended the reply by itself, or at a stop text; else max_tokens did, or the end of the model's window."""
+    """tokens: tokens read, of the whole prompt. output_tokens: tokens written. truncated: whether the row's text was
+    cut. ended: whether the model ended the reply, or a stop text did; otherwise max_tokens or the model's window
+    did."""
 
     text: str
     tokens: int = 0
@@ -122,22 +131,22 @@ class Reply:
 
 
 Done = Callable[[int, Reply | str], None]
-"""done(position, reply), or done(position, why the row failed): once for each prompt, in any order, from any thread."""
+"""done(position, reply) or done(position, reason of the failure): once per prompt, in any order, from any thread."""
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """A prompt as token ids, chat template and all. truncated: the row's text was cut to fit."""
+    """A prompt as token ids, chat template included. truncated: whether the row's text was cut to fit."""
 
     ids: npt.NDArray[np.int32]
     truncated: bool = False
 
 
 class LanguageModel(Protocol):
-    """A language model that is loaded in this process: 'replies'. It is a Backend too, whose tokenize() takes Choices
-    as the prompt and whose run() gives log-likelihoods of the options: 'likelihoods'.
+    """A language model loaded in this process: 'replies'. It is also a Backend, whose tokenize() takes Choices as the
+    prompt and whose run() returns log-likelihoods of the options: 'likelihoods'.
 
-    max_batch_tokens: of a batch, prompts and replies together.
+    max_batch_tokens: token budget of a batch, prompts and replies together.
     """
 
     ref: ModelRef
@@ -157,9 +166,14 @@ class LanguageModel(Protocol):
         stopped: Callable[[], bool],
         done: Done,
     ) -> None:
-        """Replies to every row, in batches within max_batch_tokens unless a single row is larger. Called by one thread
-        at a time. Returns early when stopped() says so. Raises BatchFailed; rows that were done stay done."""
+        """Calls done() for every row, in batches within max_batch_tokens unless a single row is larger. Called by one
+        thread at a time. Returns early when stopped() returns True. Raises BatchFailed; finished rows stay finished."""
         ...
+
+
+Spend = Callable[[int, int], None]
+"""spend(tokens, output tokens): called before each request with the most that it may cost. Where it raises, no further
+request is sent, those under way are waited for, and then the error is raised."""
 
 
 class RemoteModel(Protocol):
@@ -175,14 +189,15 @@ class RemoteModel(Protocol):
         *,
         keys: Sequence[str],
         stopped: Callable[[], bool],
-        spend: Callable[[int, int], None],
+        spend: Spend,
         done: Done,
     ) -> None:
-        """One request a prompt; returns when all are done or stopped() says so. keys: names that tell the prompts apart
-        for ever, sent as idempotency keys and custom ids. spend(tokens, output tokens): called before each request with
-        what it may cost at most; where it raises, no further request is sent, those under way are waited for, and then
-        it is raised. Raises ModelError for what no row could be blamed for: a wrong key, an unknown model.
-        Called from several threads at once, which share the endpoint's limits."""
+        """Sends one request per prompt; returns when all are done or stopped() returns True. Raises ModelError for what
+        is no row's fault: a wrong key, an unknown model. Called from several threads at once, which share the
+        endpoint's limits.
+
+        keys: a name for each prompt, which no other prompt ever has; sent as idempotency key and custom id.
+        """
         ...
 
 
@@ -197,31 +212,37 @@ class Embedder(Protocol):
         texts: Sequence[str],
         *,
         stopped: Callable[[], bool],
-        spend: Callable[[int, int], None],
+        spend: Spend,
         done: Callable[[int, Floats | str, int], None],
     ) -> None:
-        """Packs texts into requests; done(position, its vector or why it failed, tokens) once for each. stopped, spend
-        and what is raised: as of RemoteModel.complete()."""
+        """Sends many texts per request. done(position, vector or reason of the failure, tokens): called once per text.
+        stopped, spend and errors: see RemoteModel.complete()."""
         ...
 
 
 @lru_cache(maxsize=256)
 def _pieces(template: str) -> tuple[tuple[str, str | None], ...]:
-    """(literal text, name of what stands after it) in turn; as Python's format strings, so {{ is a brace."""
+    """(literal text, name of the placeholder after it) in order; a Python format string, so {{ is a brace."""
     return tuple((literal, name) for literal, name, _, _ in Formatter().parse(template))
 
 
-def filled(template: str, text: str, pair: str | None = None, tag: str | None = None) -> Prompt:
-    """The template with a row's values in the places of {text} and {pair}. In that of {tag} stands a digest of the
-    text, for marks around it that no text can close by itself, since it would have to hold its own digest. Of the text
-    alone: so all that is asked of one text begins alike up to the end of it. tag: that digest, where it is at hand.
+def text_tag(text: str) -> str:
+    """The first eight hex digits of the text's SHA-256, which the engine has already for every input."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
 
-    >>> filled("Is {pair} said here? {text} Answer:", "a {pair} b", "c")
-    Prompt(text='a {pair} b', before='Is c said here? ', after=' Answer:')
+
+def filled(template: str, text: str, pair: str | None = None, tag: str | None = None) -> Prompt:
+    """The template with a row's values in place of {text}, {pair} and {tag}.
+
+    {tag} is for marks around the text. It is a digest of the text, so no text can imitate its own closing mark. It
+    depends on the text alone, so all prompts about one text begin with the same tokens. tag: text_tag(text), if known.
+
+    >>> filled("Is {pair} in here? {text} Answer:", "a {pair} b", "c")
+    Prompt(text='a {pair} b', before='Is c in here? ', after=' Answer:')
     """
     values = {"pair": "" if pair is None else pair}
     if "{tag}" in template:
-        values["tag"] = tag or hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+        values["tag"] = tag or text_tag(text)
     parts = ["", ""]
     side = 0
     for literal, name in _pieces(template):
@@ -233,10 +254,18 @@ def filled(template: str, text: str, pair: str | None = None, tag: str | None = 
     return Prompt(text, parts[0], parts[1])
 
 
+def filled_rows(
+    template: str, texts: Sequence[str], pairs: Sequence[str | None] | None = None, tags: Sequence[str] | None = None
+) -> list[Prompt]:
+    """One prompt per text. pairs: the second text of each row. tags: the tag of each text, see filled()."""
+    nothing = [None] * len(texts)
+    return [filled(template, *row) for row in zip(texts, pairs or nothing, tags or nothing, strict=True)]
+
+
 class Backend(Protocol):
     """A loaded model. `run` is called from the lane's threads only, from `workers` of them at once.
 
-    max_batch_tokens: the token budget of a batch on this device. device: as it stands in the ledger, e.g.
+    max_batch_tokens: token budget of a batch on this device. device: name of the device in the ledger, e.g.
     'cpu bfloat16'.
     """
 
@@ -249,15 +278,20 @@ class Backend(Protocol):
         """Called first in each of the lane's worker threads, where there are several."""
         ...
 
-    def tokenize(self, texts: list[str], pairs: list[str] | None, prompt: str | Choices) -> Tokens:
-        """Tokens of each text, or of each (text, pair), cut at the model's limit. prompt: put before each text, or, for
-        a language model, what it is asked. Called from any thread."""
+    def tokenize(
+        self, texts: list[str], pairs: list[str] | None, prompt: str | Choices, tags: Sequence[str] | None = None
+    ) -> Tokens:
+        """Tokens of each text, or of each (text, pair), cut at the model's limit. Called from any thread.
+
+        prompt: the text put before each text, or, for a language model, the question about it. tags: the tag of each
+        text, see filled(); computed here where none are given.
+        """
         ...
 
     def run(self, tokens: Tokens) -> Floats:
         """One row of float32 per text: a vector ('vectors'), logits ('own_labels', 'entailment', 'relevance'), or the
-        log-likelihood of each of the options that tokens.choices gives ('likelihoods').
+        log-likelihood of each option of tokens.choices ('likelihoods').
 
-        Raises OutOfMemory when a smaller batch may do; any other exception blames at least one row.
+        Raises OutOfMemory when a smaller batch may fit; any other exception means that at least one row is at fault.
         """
         ...

@@ -16,27 +16,30 @@ import torch  # noqa: E402
 from inlay.errors import ConfigError  # noqa: E402
 
 
-def choose_devices(asked: str) -> list[torch.device]:
+def choose_devices(name: str) -> list[torch.device]:
     """'auto' takes every CUDA device, or Apple's MPS, or the CPU; 'cuda' every CUDA device, 'cuda:1' that one.
 
-    Raises ConfigError for a device that is not there.
+    Raises ConfigError for a device that is not available.
     """
-    if asked == "auto":
-        asked = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    if asked == "cuda" and torch.cuda.device_count():
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    if name == "cuda" and torch.cuda.device_count():
         return [torch.device("cuda", index) for index in range(torch.cuda.device_count())]
-    device = torch.device(asked)
+    device = torch.device(name)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise ConfigError(f"device {asked!r} is not here: torch sees {torch.cuda.device_count()} CUDA devices.")
+        raise ConfigError(
+            f"device {name!r} is not available: torch finds {torch.cuda.device_count()} CUDA devices. Set device = "
+            "'auto'."
+        )
     if device.type == "mps" and not torch.backends.mps.is_available():
-        raise ConfigError("device 'mps' is not here: torch finds no Apple GPU.")
+        raise ConfigError("device 'mps' is not available: torch finds no Apple GPU. Set device = 'auto'.")
     return [device]
 
 
-def choose_dtype(asked: str, device: torch.device) -> torch.dtype:
+def choose_dtype(name: str, device: torch.device) -> torch.dtype:
     """'auto' takes bfloat16 where the hardware multiplies it fast, else float16 on GPUs and float32 on CPUs."""
-    if asked != "auto":
-        return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[asked]
+    if name != "auto":
+        return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[name]
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
     if device.type == "mps":
@@ -52,7 +55,7 @@ def cpu_multiplies_bf16() -> bool:
 
 
 def device_name(device: torch.device, dtype: torch.dtype) -> str:
-    """As it stands in the ledger, e.g. 'cpu bfloat16' or 'cuda:0 NVIDIA L4 bfloat16'."""
+    """The device as the ledger shows it, e.g. 'cpu bfloat16' or 'cuda:0 NVIDIA L4 bfloat16'."""
     named = f"{device} {torch.cuda.get_device_name(device)}" if device.type == "cuda" else str(device)
     return f"{named} {str(dtype).removeprefix('torch.')}"
 

@@ -1,8 +1,8 @@
 """A deterministic model without weights, for tests, documentation and users' own continuous integration.
 
-It counts its work (`CALLS`), and does on request what real models do at times: a text containing FAIL makes the
-batch that holds it raise, OOM runs out of memory in any batch of more than one text, and NEVER_FITS always does.
-Answers depend on the text alone, so a test can compute them: see `fake_row`, and `fake_reply` of the language model.
+It counts its work (`CALLS`), and fails on request: a text containing FAIL makes its batch raise, OOM runs out of memory
+in any batch of more than one text, and NEVER_FITS always does. Answers depend on the text alone, so a test can compute
+them: see `fake_row` and `fake_reply`.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ _LOCK = threading.Lock()
 
 
 def fake_row(text: str, width: int) -> Floats:
-    """The numbers that the fake model gives for a text: its SHA-256 read as bytes, scaled to -1..1."""
+    """The numbers that the fake model returns for a text: the bytes of its SHA-256, scaled to -1..1."""
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
     return (np.frombuffer(digest[:width], dtype=np.uint8).astype(np.float32) / np.float32(127.5)) - np.float32(1)
 
 
 def fake_reply(content: str, schema: str | None = None, max_tokens: int = 512) -> str:
-    """What the fake language model says to a user's part: a short one itself, the beginning and a digest of a longer
-    one, or a value of the JSON Schema."""
+    """The reply of the fake language model to a user's message: a short message itself, the beginning and a digest of a
+    longer one, or a value of the JSON Schema."""
     if schema is not None:
         return json.dumps(_fake_value(json.loads(schema), content), ensure_ascii=False)
-    said = " ".join(content.split())
-    if len(said) > _SHORT:
-        said = f"{said[:_SHORT]}… {hashlib.sha256(content.encode('utf-8', 'surrogatepass')).hexdigest()[:6]}"
-    return f"fake: {said}"[:max_tokens]
+    text = " ".join(content.split())
+    if len(text) > _SHORT:
+        text = f"{text[:_SHORT]}… {hashlib.sha256(content.encode('utf-8', 'surrogatepass')).hexdigest()[:6]}"
+    return f"fake: {text}"[:max_tokens]
 
 
 def _fake_value(schema: dict[str, Any], content: str) -> Any:
@@ -77,6 +77,21 @@ def _fake_value(schema: dict[str, Any], content: str) -> Any:
     return digest.hex()[:8]
 
 
+def _work(texts: Sequence[str], n_tokens: int) -> None:
+    """Counts a batch, then fails or waits where its texts ask for it."""
+    with _LOCK:
+        CALLS["batches"] += 1
+        CALLS["rows"] += len(texts)
+        CALLS["tokens"] += n_tokens
+    for text in texts:
+        if FAIL in text:
+            raise ValueError("the fake model was asked to fail")
+        if NEVER_FITS in text or (OOM in text and len(texts) > 1):
+            raise OutOfMemory("the fake device has no room")
+        if SLOW in text:
+            time.sleep(0.2)
+
+
 class FakeBackend:
     """A token is a UTF-8 byte, after one that starts the text; a pair is joined by byte 0."""
 
@@ -89,11 +104,12 @@ class FakeBackend:
     def start_worker(self) -> None:
         pass
 
-    def tokenize(self, texts: list[str], pairs: list[str] | None, prompt: str | Choices) -> Tokens:
+    def tokenize(
+        self, texts: list[str], pairs: list[str] | None, prompt: str | Choices, tags: Sequence[str] | None = None
+    ) -> Tokens:
         choices = prompt if isinstance(prompt, Choices) else None
         if choices is not None:
-            second: Sequence[str | None] = [None] * len(texts) if pairs is None else pairs
-            joined = [choices.prompt(text, pair).content for text, pair in zip(texts, second, strict=True)]
+            joined = [each.content for each in choices.prompts(texts, pairs, tags)]
         else:
             joined = [f"{prompt}{text}" for text in texts]
         if pairs is not None and choices is None:
@@ -112,17 +128,7 @@ class FakeBackend:
             raw[start + 1 : end].decode("utf-8", "replace")
             for start, end in zip(tokens.offsets[:-1], tokens.offsets[1:], strict=True)
         ]
-        with _LOCK:
-            CALLS["batches"] += 1
-            CALLS["rows"] += len(texts)
-            CALLS["tokens"] += len(raw)
-        for text in texts:
-            if FAIL in text:
-                raise ValueError("the fake model was asked to fail")
-            if NEVER_FITS in text or (OOM in text and len(texts) > 1):
-                raise OutOfMemory("the fake device has no room")
-            if SLOW in text:
-                time.sleep(0.2)
+        _work(texts, len(raw))
         if tokens.choices is not None:
             return np.stack([fake_row(text, len(tokens.choices.options)) for text in texts])
         rows = np.stack([fake_row(text, self.ref.width) for text in texts])
@@ -131,15 +137,15 @@ class FakeBackend:
         return rows
 
     def encode(self, instruction: Instruction, prompts: Sequence[Prompt]) -> list[Encoded | str]:
-        made: list[Encoded | str] = []
+        rows: list[Encoded | str] = []
         for prompt in prompts:
             ids = np.frombuffer(_START + prompt.content.encode("utf-8"), dtype=np.uint8).astype(np.int32)
             over = len(ids) + instruction.max_tokens - self.ref.max_tokens
             if over > 0 and self.ref.too_long == "error":
-                made.append(f"the prompt has {len(ids):,} tokens; model {self.ref.name!r} has no room for a reply")
+                rows.append(f"the prompt has {len(ids):,} tokens; model {self.ref.name!r} has no room for a reply")
             else:
-                made.append(Encoded(ids[: max(1, len(ids) - max(0, over))], over > 0))
-        return made
+                rows.append(Encoded(ids[: max(1, len(ids) - max(0, over))], over > 0))
+        return rows
 
     def generate(
         self,
@@ -156,18 +162,10 @@ class FakeBackend:
             places = range(start, min(start + size, len(rows)))
             if stopped():
                 return
-            with _LOCK:
-                CALLS["batches"] += 1
-                CALLS["rows"] += len(places)
-                CALLS["tokens"] += sum(len(rows[place].ids) for place in places)
-            for place in places:
-                text = contents[place]
-                if FAIL in text:
-                    raise BatchFailed(places, ValueError("the fake model was asked to fail"))
-                if NEVER_FITS in text or (OOM in text and len(places) > 1):
-                    raise BatchFailed(places, OutOfMemory("the fake device has no room"))
-                if SLOW in text:
-                    time.sleep(0.2)
+            try:
+                _work([contents[place] for place in places], sum(len(rows[place].ids) for place in places))
+            except (ValueError, OutOfMemory) as error:
+                raise BatchFailed(places, error) from error
             for place in places:
                 whole = fake_reply(contents[place], instruction.schema, self.ref.max_tokens)
                 reply = whole if instruction.schema else whole[: instruction.max_tokens]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -25,14 +26,12 @@ def load_tokenizer(ref: ModelRef) -> Callable[[list[str], list[str] | None, str]
     if ref.endpoint is not None:
         if ref.tokenizer is None:
             raise CannotServeError(
-                f"model {ref.name!r} is behind an endpoint, which counts tokens only when they are paid for. To count "
-                f"them here name its tokenizer: [models.{ref.name}] tokenizer = 'a folder or hub:owner/name'."
+                f"model {ref.name!r} is behind an endpoint, and inlay has no tokenizer for it. Set one: "
+                f"[models.{ref.name}] tokenizer = 'a folder or hub:owner/name'."
             )
         ref = replace(ref, folder=ref.tokenizer)
-    try:
+    with _needs_extra("torch", ref):
         from inlay.backends.tokenizer import TextTokenizer
-    except ImportError as error:
-        raise MissingExtraError.package(error.name or "tokenizers", "torch", f"model {ref.name!r}") from error
     return TextTokenizer(ref, with_types=False)
 
 
@@ -51,21 +50,17 @@ def load_backend(ref: ModelRef) -> Backend:
         return _load_vllm_model(ref)
     if ref.task == "generate":
         return _load_language_model(ref)
-    try:
+    with _needs_extra("torch", ref):
         from inlay.backends.device import choose_devices
         from inlay.backends.encoders.torch_encoder import TorchEncoder
-    except ImportError as error:
-        raise MissingExtraError.package(error.name or "torch", "torch", f"model {ref.name!r}") from error
     copies = [TorchEncoder(ref, device) for device in choose_devices(ref.device)]
     return copies[0] if len(copies) == 1 else ShardedBackend(copies)
 
 
 def _load_language_model(ref: ModelRef) -> Backend:
-    try:
+    with _needs_extra("torch", ref):
         from inlay.backends.decoders.language_model import TorchLanguageModel
         from inlay.backends.device import choose_devices
-    except ImportError as error:
-        raise MissingExtraError.package(error.name or "transformers", "torch", f"model {ref.name!r}") from error
     copies = [TorchLanguageModel(ref, device) for device in choose_devices(ref.device)]
     return copies[0] if len(copies) == 1 else ShardedLanguageModel(copies)
 
@@ -73,8 +68,8 @@ def _load_language_model(ref: ModelRef) -> Backend:
 def _load_vllm_model(ref: ModelRef) -> Backend:
     if ref.task != "generate":
         raise CannotServeError(
-            f"model {ref.name!r} is made for {ref.task!r}, and backend = 'vllm' is for language models. Leave backend "
-            f"out of [models.{ref.name}]."
+            f"model {ref.name!r} has task {ref.task!r}, and backend = 'vllm' runs only language models ('generate'). "
+            f"Remove backend from [models.{ref.name}]."
         )
     from inlay.backends.vllm_model import VLLMModel
 
@@ -82,27 +77,32 @@ def _load_vllm_model(ref: ModelRef) -> Backend:
 
 
 def load_remote(ref: ModelRef, journal: BatchJournal | None) -> RemoteModel:
-    """What speaks to the endpoint of a language model. Nothing is asked of it yet. journal: where batches at the
-    provider are written down. Raises CannotServeError for a model that takes batches where there is none."""
-    try:
+    """The client of a language model behind an endpoint; it sends no request yet. journal: the record of batches at the
+    provider. Raises CannotServeError for a model with batch = true where there is no journal."""
+    with _needs_extra("http", ref):
         from inlay.backends.openai.batches import OpenAIBatchModel
         from inlay.backends.openai.model import OpenAIModel
-    except ImportError as error:
-        raise MissingExtraError.package(error.name or "aiohttp", "http", f"model {ref.name!r}") from error
     if ref.endpoint is None or not ref.endpoint.batch:
         return OpenAIModel(ref)
     if journal is None:
         raise CannotServeError(
-            f"model {ref.name!r} goes through the provider's Batch API (batch = true), which may take a day: what is "
-            "under way must be written down in a result store. Name one that may be written to: store = '.inlay'."
+            f"model {ref.name!r} goes through the provider's Batch API (batch = true), which may take a day, "
+            "so its batches are recorded in the result store. Set a writable store: store = '.inlay'."
         )
     return OpenAIBatchModel(ref, journal)
 
 
 def load_embedder(ref: ModelRef) -> Embedder:
     """The same for an embedding model behind an endpoint."""
-    try:
+    with _needs_extra("http", ref):
         from inlay.backends.openai.embeddings import OpenAIEmbedder
-    except ImportError as error:
-        raise MissingExtraError.package(error.name or "aiohttp", "http", f"model {ref.name!r}") from error
     return OpenAIEmbedder(ref)
+
+
+@contextlib.contextmanager
+def _needs_extra(extra: str, ref: ModelRef) -> Iterator[None]:
+    """Around imports: what is missing raises MissingExtraError with the install command."""
+    try:
+        yield
+    except ImportError as error:
+        raise MissingExtraError.package(error.name or extra, extra, f"model {ref.name!r}") from error

@@ -1,4 +1,4 @@
-"""What a device says when it has no room for a batch, told the engine in one way."""
+"""One exception for the several ways in which torch reports that memory is exhausted."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from inlay.backends.base import OutOfMemory
 
 
 @contextlib.contextmanager
-def told_as_out_of_memory(device: torch.device) -> Iterator[None]:
-    """Raises OutOfMemory for each of the ways in which torch says that there is no room."""
+def out_of_memory_unified(device: torch.device) -> Iterator[None]:
+    """Inside the block, every such error of torch becomes OutOfMemory."""
     try:
         yield
     except torch.OutOfMemoryError as error:

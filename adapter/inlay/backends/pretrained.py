@@ -62,6 +62,12 @@ def quiet() -> Iterator[None]:
             logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
+def end_tokens(*candidates: list[int] | tuple[int, ...] | int | None) -> tuple[int, ...]:
+    """The tokens that end a reply: the first candidate that names any."""
+    numbers = next((candidate for candidate in candidates if candidate is not None), ())
+    return tuple(numbers) if isinstance(numbers, list | tuple) else (int(numbers),)
+
+
 def load_tokenizer(ref: ModelRef) -> Any:
     """The tokenizer of ref.folder as transformers has it. Raises ModelError for one that does not load, or that the
     tokenizers library does not run."""
@@ -74,8 +80,8 @@ def load_tokenizer(ref: ModelRef) -> Any:
         raise ModelError(f"model {ref.name!r}: the tokenizer in {ref.folder} cannot be loaded: {error}") from error
     if not hasattr(tokenizer, "backend_tokenizer"):
         raise ModelError(
-            f"model {ref.name!r}: {ref.folder} has a tokenizer in Python alone ({type(tokenizer).__name__}); inlay "
-            "needs one that the tokenizers library runs. Take a model with a tokenizer.json."
+            f"model {ref.name!r}: the tokenizer in {ref.folder} ({type(tokenizer).__name__}) is written in Python; "
+            "inlay runs only those of the tokenizers library. Choose a model with a tokenizer.json."
         )
     if not tokenizer.backend_tokenizer.encode("a", add_special_tokens=False).ids:
         # transformers makes an empty one of the model's kind where it finds no files.

@@ -1,4 +1,4 @@
-"""Several GPUs: one copy of the model on each, batches dealt to whichever is free."""
+"""Several GPUs: one copy of the model on each, each batch goes to a free one."""
 
 from __future__ import annotations
 
@@ -28,8 +28,10 @@ class ShardedBackend:
         with self._lock:
             self._mine.copy = self._free.pop()
 
-    def tokenize(self, texts: list[str], pairs: list[str] | None, prompt: str | Choices) -> Tokens:
-        return self._copies[0].tokenize(texts, pairs, prompt)
+    def tokenize(
+        self, texts: list[str], pairs: list[str] | None, prompt: str | Choices, tags: Sequence[str] | None = None
+    ) -> Tokens:
+        return self._copies[0].tokenize(texts, pairs, prompt, tags)
 
     def run(self, tokens: Tokens) -> Floats:
         copy: Backend = self._mine.copy
@@ -37,7 +39,8 @@ class ShardedBackend:
 
 
 class ShardedLanguageModel(ShardedBackend):
-    """The same for a language model; its rows are dealt out by length, so that all copies end at about one time."""
+    """The same for a language model; rows are distributed by length, so that all copies finish at about the same
+    time."""
 
     def __init__(self, copies: Sequence[Backend]) -> None:
         super().__init__(copies)
@@ -55,7 +58,7 @@ class ShardedLanguageModel(ShardedBackend):
         stopped: Callable[[], bool],
         done: Done,
     ) -> None:
-        """Where several copies fail, the first failure is told; the others' rows are then among those without reply."""
+        """Where several copies fail, the first failure is raised; rows of the others have no reply either."""
         by_length = sorted(range(len(rows)), key=lambda place: -len(rows[place].ids))
 
         def run(number: int) -> BatchFailed | None:

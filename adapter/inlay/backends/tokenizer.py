@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from tokenizers import Tokenizer, normalizers
 
 from inlay.backends.base import Tokens
+from inlay.backends.model_files import read_config
 from inlay.models.ref import ModelRef
 
 
@@ -18,13 +17,16 @@ class TextTokenizer:
     """Callable from several threads at once; the Rust side releases the interpreter lock."""
 
     def __init__(self, ref: ModelRef, *, with_types: bool) -> None:
-        self._tokenizer = _load(ref.folder)
+        self._tokenizer = _load(ref)
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
         if ref.lowercase:
             _lowercase(self._tokenizer)
         self._cutting = Tokenizer.from_str(self._tokenizer.to_str())
-        self._cutting.enable_truncation(ref.max_tokens, direction=_truncation_side(ref.folder))
+        self._cutting.enable_truncation(
+            ref.max_tokens,
+            direction="left" if read_config(ref, "tokenizer_config.json").get("truncation_side") == "left" else "right",
+        )
         self._max_tokens = ref.max_tokens
         self._prompt_in_pooling = ref.include_prompt
         self._with_types = with_types
@@ -51,8 +53,8 @@ class TextTokenizer:
         return Tokens(ids, offsets, types, before, prompt_tokens)
 
     def _cut(self, text: str, pair: str | None) -> Any:
-        """A copy of the tokenizer cuts long texts: which special tokens stay, and at which end, is its own affair,
-        and the first one must keep counting whole texts."""
+        """A copy of the tokenizer cuts long texts: it knows which special tokens to keep at which end, and the original
+        must keep counting whole texts."""
         return self._cutting.encode(text) if pair is None else self._cutting.encode(text, pair)
 
     def _prompt_length(self, prompt: str) -> int:
@@ -71,18 +73,11 @@ def _lowercase(tokenizer: Tokenizer) -> None:
     tokenizer.normalizer = normalizers.Sequence([normalizers.Lowercase(), *([] if own is None else [own])])
 
 
-def _truncation_side(folder: Path) -> str:
-    path = folder / "tokenizer_config.json"
-    saved = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    return "left" if saved.get("truncation_side") == "left" else "right"
-
-
-def _load(folder: Path) -> Tokenizer:
-    path = folder / "tokenizer.json"
+def _load(ref: ModelRef) -> Tokenizer:
+    path = ref.folder / "tokenizer.json"
     if path.is_file():
         return Tokenizer.from_file(str(path))
     # Older folders hold only a vocabulary; transformers knows how to turn each kind into a fast tokenizer.
-    from transformers import AutoTokenizer
+    from inlay.backends.pretrained import load_tokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(str(folder), trust_remote_code=False, local_files_only=True)
-    return tokenizer.backend_tokenizer
+    return load_tokenizer(ref).backend_tokenizer

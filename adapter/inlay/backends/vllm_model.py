@@ -1,18 +1,16 @@
 """Language models through vLLM, in this process, for GPU servers. An extra of its own: pip install 'inlay[vllm]'.
 
 NOT RUN IN THE TESTS. vLLM needs a GPU and a torch of its own, which the machines of this project's tests have not; what
-is tested is how a request is put together, and the order of what is done with replies, against a stand-in for vLLM's
-engine. It is written for vLLM 0.11 and later: LLM.llm_engine with add_request, step and abort_request, SamplingParams
-with structured_outputs.
+is tested is how a request is built and how replies are handled, with a substitute for vLLM's engine. It is written for
+vLLM 0.11 and later: LLM.llm_engine with add_request, step and abort_request, SamplingParams with structured_outputs.
 
-vLLM schedules by itself and keeps what prompts have in common, so max_batch_tokens does not matter here. It writes; it
-does not judge: how likely given answers are would take one pass of the whole prompt for each answer, and is refused.
+vLLM schedules requests itself and reuses common beginnings of prompts, so max_batch_tokens has no effect here. It
+writes replies only: log-likelihoods would need one pass of the whole prompt for each answer, and are refused.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -40,8 +38,8 @@ class VLLMModel:
         except ImportError as error:
             raise MissingExtraError.package(error.name or "vllm", "vllm", f"model {ref.name!r} on vLLM") from error
         from inlay.backends.chat.template import ChatPrompts
-        from inlay.backends.digests import check_digests
-        from inlay.backends.pretrained import load_tokenizer
+        from inlay.backends.model_files import check_digests, read_config
+        from inlay.backends.pretrained import end_tokens, load_tokenizer
 
         check_digests(ref)
         self.ref = ref
@@ -49,7 +47,9 @@ class VLLMModel:
         self.max_batch_tokens = _MOST_TOKENS
         self.workers = 1
         tokenizer = load_tokenizer(ref)
-        self._chat = ChatPrompts(ref, tokenizer, _ends(ref, tokenizer), encoder_decoder=False)
+        files = ("generation_config.json", "config.json")
+        ends = end_tokens(*(read_config(ref, file).get("eos_token_id") for file in files), tokenizer.eos_token_id)
+        self._chat = ChatPrompts(ref, tokenizer, ends, encoder_decoder=False)
         self._vllm = vllm
         self._engine = vllm.LLM(**engine_arguments(ref)).llm_engine
         self._numbers = count()
@@ -85,7 +85,9 @@ class VLLMModel:
             if requests:
                 self._engine.abort_request(list(requests))
 
-    def tokenize(self, texts: list[str], pairs: list[str] | None, prompt: str | Choices) -> Tokens:
+    def tokenize(
+        self, texts: list[str], pairs: list[str] | None, prompt: str | Choices, tags: Sequence[str] | None = None
+    ) -> Tokens:
         raise _cannot_judge(self.ref)
 
     def run(self, tokens: Tokens) -> Floats:
@@ -94,7 +96,7 @@ class VLLMModel:
 
 @dataclass(frozen=True)
 class Request:
-    """What vLLM's SamplingParams say of one prompt. grammar: what the reply must keep to, None for nothing."""
+    """The values of vLLM's SamplingParams for one prompt. grammar: grammar of the reply, or None."""
 
     max_tokens: int
     temperature: float
@@ -104,8 +106,8 @@ class Request:
 
 
 def request(instruction: Instruction, ids: npt.NDArray[np.int32]) -> Request:
-    """seed: from the instruction's and the prompt, as vLLM draws by a request's seed alone. stop: none where there is a
-    schema, whose replies end by themselves."""
+    """seed: derived from the instruction's seed and the prompt, since vLLM samples by a request's seed alone. stop:
+    empty where there is a schema, whose replies end by themselves."""
     digest = hashlib.sha256(f"{instruction.seed}/".encode() + ids.astype("<i4").tobytes()).digest()
     return Request(
         max_tokens=instruction.max_tokens,
@@ -117,7 +119,7 @@ def request(instruction: Instruction, ids: npt.NDArray[np.int32]) -> Request:
 
 
 def engine_arguments(ref: ModelRef) -> dict[str, Any]:
-    """What vllm.LLM is made with. The grammar of a schema is llguidance's, which vLLM calls guidance."""
+    """The arguments of vllm.LLM. Grammars are llguidance's, which vLLM calls guidance."""
     return {
         "model": str(ref.folder),
         "dtype": ref.dtype,
@@ -129,17 +131,17 @@ def engine_arguments(ref: ModelRef) -> dict[str, Any]:
     }
 
 
-def sampling_parameters(vllm: Any, asked: Request) -> Any:
+def sampling_parameters(vllm: Any, request: Request) -> Any:
     """vLLM's own form of a request. Every token may be drawn, and no repetition is punished: these are its defaults,
     which a model's generation_config does not change where parameters are given."""
     from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 
     return vllm.SamplingParams(
-        max_tokens=asked.max_tokens,
-        temperature=asked.temperature,
-        seed=asked.seed,
-        stop=list(asked.stop),
-        structured_outputs=None if asked.grammar is None else StructuredOutputsParams(grammar=asked.grammar),
+        max_tokens=request.max_tokens,
+        temperature=request.temperature,
+        seed=request.seed,
+        stop=list(request.stop),
+        structured_outputs=None if request.grammar is None else StructuredOutputsParams(grammar=request.grammar),
         output_kind=RequestOutputKind.FINAL_ONLY,
     )
 
@@ -152,9 +154,10 @@ def reply_as_finished(
     stopped: Callable[[], bool],
     done: Done,
 ) -> None:
-    """Steps the engine until all requests are over or stopped() says so; a reply is told in the step that ends it.
+    """Steps the engine until all requests are finished or stopped() returns True; calls done() in the step that ends a
+    reply.
 
-    requests: places of the rows by their requests' names. What is over is taken out, so what is left was not told.
+    requests: row numbers by request name. Finished requests are removed, so the rest have no reply.
     """
     while requests and not stopped():
         for output in engine.step():
@@ -164,7 +167,7 @@ def reply_as_finished(
             written = output.outputs[0]
             ended = written.finish_reason == "stop"
             if not ended and written.finish_reason != "length":
-                done(place, f"vLLM gave the reply up: {written.finish_reason}")
+                done(place, f"vLLM stopped the reply: {written.finish_reason}")
                 continue
             if instruction.schema is not None and not ended:
                 done(place, f"the reply was cut at max_tokens = {instruction.max_tokens} before it was complete")
@@ -193,17 +196,7 @@ def _grammar(schema: str) -> str:
 
 def _cannot_judge(ref: ModelRef) -> CannotServeError:
     return CannotServeError(
-        f"model {ref.name!r} runs on vLLM, which writes replies and does not tell how likely given answers are. "
-        f"Register the same model once more for this, [models.{ref.name}-judge] source = {ref.source!r}, "
-        f"backend = 'torch', and call with model := '{ref.name}-judge'."
+        f"model {ref.name!r} runs on vLLM, which writes replies and does not compute how likely given answers "
+        f"are. Register the model a second time, [models.{ref.name}-judge] source = {ref.source!r}, backend = 'torch', "
+        f"and call with model := '{ref.name}-judge'."
     )
-
-
-def _ends(ref: ModelRef, tokenizer: Any) -> tuple[int, ...]:
-    """Tokens that end a reply, from the model's own settings of its generation."""
-    for file in ("generation_config.json", "config.json"):
-        path = ref.folder / file
-        said = json.loads(path.read_text(encoding="utf-8")).get("eos_token_id") if path.is_file() else None
-        if said is not None:
-            return tuple(said) if isinstance(said, list) else (int(said),)
-    return () if tokenizer.eos_token_id is None else (int(tokenizer.eos_token_id),)

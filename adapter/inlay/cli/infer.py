@@ -216,6 +216,7 @@ def retry(store: str | None, config: Path | None, model: str | None) -> None:
     from inlay.execution.session import Session
     from inlay.settings.read import read_settings
     from inlay.store.account import error_files, forget_errors
+    from inlay.store.calls import read_call
 
     session = Session(read_settings({**options.given(model=model, store=store), "on_error": "null"}, config=config))
     if session.store is None or session.account is None or not session.store.writable:
@@ -223,10 +224,10 @@ def retry(store: str | None, config: Path | None, model: str | None) -> None:
     files = error_files(session.store.folder)
     asked, answered = 0, 0
     for (function, call_text, node), inputs in _failures(session.store.folder).items():
-        call = json.loads(call_text)
-        call_options = {name: value for name, value in call["options"].items() if name != "on_error"}
+        labels, written_options = read_call(call_text)
+        call_options = {name: value for name, value in written_options.items() if name != "on_error"}
         try:
-            answers = session.answer(function, _columns(inputs), call["labels"], {**call_options, "node": node})
+            answers = session.answer(function, _columns(inputs), labels, {**call_options, "node": node})
         except ConfigError as error:  # the model is not registered any more, or the call is not served: kept as it is
             session.account.failed(list(inputs.values()))
             output.note(f"  {function} ({call_options.get('model')}), {len(inputs):,} inputs not asked: {error}")

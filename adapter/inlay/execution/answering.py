@@ -131,7 +131,9 @@ def _resolved(context: Context, answered: Answered, entry: Entry, schema: pa.Sch
             pending[finished.pending] = True
         else:
             question = replace(call.question, answers=Table(schema))
-            found = resolve(question, inputs, replace(function.ask.work, executor=function))
+            # Of a dry run nothing is kept, though some functions need no model to answer.
+            work = replace(function.ask.work, executor=function)
+            found = resolve(question, inputs, work, keep=not context.is_dry)
             table, errors, known, pending = found.rows, found.errors, found.known, found.pending
     context.ledger.count(entry, inputs.keys, known, errors, function.ask.usage, call.model)
     return replace(answered, table=table.select(schema.names), errors=errors, known=known, pending=pending)

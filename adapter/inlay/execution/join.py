@@ -27,12 +27,13 @@ from inlay.execution.vectors import side_vectors
 from inlay.functions.contract import Closeness, cosines
 from inlay.parsing.statement import Call, Statement
 from inlay.parsing.unplannable import Unplannable
+from inlay.planner import reasons
 from inlay.planner.gather import KEY, ROWS
 from inlay.planner.lookups import VALUE as ANSWER
 from inlay.planner.lookups import key_places
+from inlay.planner.pair_join import VALUE, JoinByCall
 from inlay.planner.plan import Plan
 from inlay.planner.rules.early_stop import early_stops
-from inlay.planner.rules.join_by_call import VALUE, JoinByCall
 
 MOST_PAIRS = 16_000_000
 """Pairs that are held: 8 bytes each, and 12 while they are found."""
@@ -53,13 +54,14 @@ class Asks(Protocol):
     session: Session
     context: Context
     plan: Plan
-    tables: dict[str, Any]
     all_pairs: dict[int, list[str]]
     statement_number: int
 
     @property
+    def tables(self) -> dict[str, Any]: ...
+    @property
     def held(self) -> Mapping[int, Any]: ...
-    def query(self, sql: str, parameters: Any = None) -> Any: ...
+    def query(self, sql: str) -> Any: ...
     def looked_up(self, text: str) -> str: ...
     def stage(self, number: int) -> None: ...
     def hold(self, number: int, rows: list[pa.Array], answers: pa.Array) -> None: ...
@@ -70,16 +72,16 @@ def joined(asks: Asks, join: JoinByCall, settings: tuple[Any, dict[str, Any], in
     connection's number. Raises Unplannable where the call is better asked as it stands."""
     call = join.statement.calls[join.number]
     if key_places(call) != ((0, 0), (1, 1)):
-        raise Unplannable("a value of the join is the same for every row")
+        raise Unplannable(reasons.CONSTANT_SIDE)
     closeness = asks.session.bound(call.spec.name, *settings[:2], asks.context).bound.closeness
     if join.compared is not None and join.compared[0] not in (">", ">="):
         closeness = None
     if closeness is None and (join.crossing != () or _stops_early(asks, join)):
-        raise Unplannable("fewer pairs are asked for than all")
+        raise Unplannable(reasons.FEWER_THAN_ALL)
     join, values = distinct_values(asks, join)
     n_values = sum(map(len, values))
     if few_rows(asks, join, n_values):
-        raise Unplannable("its other conditions leave few pairs")
+        raise Unplannable(reasons.FEW_PAIRS)
     if closeness is not None:
         pairs = pairs_by_vectors(asks, call, join, closeness, values, *settings)
         if pairs.answers is not None:
@@ -137,7 +139,7 @@ def _column(relation: Any) -> pa.Array:
     column = table.column(0).combine_chunks()
     found = column if isinstance(column, pa.Array) else pa.concat_arrays(column.chunks)
     if not pa.types.is_string(found.type):
-        raise Unplannable(f"its input is of type {found.type}, not VARCHAR")
+        raise Unplannable(reasons.of_other_type(found.type, "VARCHAR"))
     return found
 
 
@@ -146,7 +148,7 @@ def few_rows(asks: Asks, join: JoinByCall, n_values: int) -> bool:
     if not join.equal:
         return False
     if join.crossing is None:
-        raise Unplannable("it is joined by columns of the same name, too")
+        raise Unplannable(reasons.JOINED_BY_USING)
     n_rows: int = asks.query(asks.looked_up(join.with_ctes(join.rows()))).fetchall()[0][0]
     return n_rows < FEW_ROWS * n_values
 
@@ -175,11 +177,11 @@ def pairs_by_vectors(
             score = _doubles(np.full(len(places), bound)) if closeness.least is None else pa.repeat(True, len(places))
             return Pairs(values, (at[0], at[1]), score, assumed=True)
         if any(side.errors for side in sides) and bound_call.on_error == "raise":
-            raise Unplannable("a value got no answer, and the statement is to stop where it meets it")
+            raise Unplannable(reasons.VALUE_FAILED)
         rows = []
         for side in sides:
             if not np.isfinite(side.rows).all():
-                raise Unplannable("a vector is not finite")
+                raise Unplannable(reasons.NOT_FINITE)
             rows.append(side.rows)
         good = [np.setdiff1d(np.arange(len(side.rows)), list(side.errors)) for side in sides]
 
@@ -197,7 +199,7 @@ def pairs_by_vectors(
                 most=MOST_PAIRS, check=token.check,
             )  # fmt: skip
         except TooManyPairs:
-            raise Unplannable(f"more than {MOST_PAIRS:,} pairs fulfil it") from None
+            raise Unplannable(reasons.too_many_pairs(MOST_PAIRS)) from None
         left, right = good[0][left], good[1][right]
         scores = closeness.score(found).astype(np.float64)
         kept = keep(found)
@@ -224,26 +226,26 @@ def _bound(asks: Asks, join: JoinByCall, closeness: Closeness) -> tuple[float, b
     """(the bound, whether a score must be above it)."""
     if join.compared is None:
         if closeness.least is None:
-            raise Unplannable("its answer is no condition")
+            raise Unplannable(reasons.NOT_A_CONDITION)
         return closeness.least, False
     if closeness.least is not None:
-        raise Unplannable("its answer is compared")
+        raise Unplannable(reasons.COMPARED)
     operator, text = join.compared
     if operator not in (">", ">="):
-        raise Unplannable("it asks for pairs that are far from each other")
+        raise Unplannable(reasons.FAR_PAIRS)
     try:
         value = asks.query(f"SELECT ({text})::DOUBLE").fetchall()[0][0]
     except duckdb.Error as error:
-        raise Unplannable(f"its bound cannot be read alone: {str(error).splitlines()[0]}") from None
+        raise Unplannable(reasons.bound_not_read(str(error).splitlines()[0])) from None
     if value is None or not math.isfinite(value):
-        raise Unplannable("its bound is no number")
+        raise Unplannable(reasons.BOUND_NOT_FINITE)
     return float(value), operator == ">"
 
 
 def pairs_by_answers(asks: Asks, join: JoinByCall, values: tuple[pa.Array, pa.Array]) -> Pairs:
     """The pairs whose answer fulfils the condition, all of them asked."""
     if len(values[0]) * len(values[1]) > MOST_PAIRS:
-        raise Unplannable(f"there are more than {MOST_PAIRS:,} distinct pairs")
+        raise Unplannable(reasons.too_many_distinct_pairs(MOST_PAIRS))
     names = [f"_inlay_v{next(_tables)}" for _ in values]
     asks.tables.update({name: pa.table({VALUE: side}) for name, side in zip(names, values, strict=True)})
     asks.all_pairs[join.number] = [
@@ -253,7 +255,7 @@ def pairs_by_answers(asks: Asks, join: JoinByCall, values: tuple[pa.Array, pa.Ar
     ]
     asks.stage(join.number)
     if asks.held[join.number].failed:
-        raise Unplannable("a pair got no answer, and the statement is to stop where it meets it")
+        raise Unplannable(reasons.PAIR_FAILED)
     answer = f"({ANSWER}).v"
     condition = answer if join.compared is None else f"{answer} {join.compared[0]} ({join.compared[1]})"
     relation = asks.query(f"SELECT {KEY}0, {KEY}1 FROM {asks.held[join.number].name} WHERE {condition}")

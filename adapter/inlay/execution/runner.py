@@ -5,11 +5,9 @@ Nothing here decides what an answer is. Where a query of the planner's own canno
 
 from __future__ import annotations
 
-import contextlib
 import random
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import duckdb
@@ -22,48 +20,24 @@ from inlay.execution.answer_tables import AnswerTable, too_large
 from inlay.execution.answering import Rows
 from inlay.execution.context import Context
 from inlay.execution.join import joined
-from inlay.execution.records import CallWork
-from inlay.execution.replacement_scan import with_tables
+from inlay.execution.queries import UNBOUND, Queries, first_line
 from inlay.execution.session import Session
+from inlay.execution.staged import Staged, Stages
+from inlay.execution.streaming import refuse_to_hold
 from inlay.functions.relative_cost import relative_cost
-from inlay.functions.spec import named_options
-from inlay.json_schema import read_schema
-from inlay.parsing.kinds import is_query, query_in
 from inlay.parsing.marks import numbers_in, unmarked
 from inlay.parsing.statement import Call, Statement
 from inlay.parsing.unplannable import Unplannable
-from inlay.planner.gather import KEY, ROWS, gathers, inputs_query
-from inlay.planner.lookups import VALUE, Answers, key_places, stays_a_call, with_lookups
+from inlay.planner import reasons
+from inlay.planner.gather import KEY, ROWS, gathers
+from inlay.planner.lookups import Answers, key_places, stays_a_call, with_lookups
+from inlay.planner.pair_join import JoinByCall
 from inlay.planner.plan import Plan
-from inlay.planner.rules import Applied
-from inlay.planner.rules.early_stop import EarlyStop, early_stops
-from inlay.planner.rules.join_by_call import calls_before, join_by_call
-from inlay.planner.rules.order_calls import WORTH_ROWS, Chain, chains, cheapest_first
+from inlay.planner.rules import RULES, AnswerRule, Applied
 from inlay.store.codecs import codec_of
 
 GATHER_ROWS = 8_192
 """Inputs that are answered at a time, and so at most lost if the process is killed."""
-
-STREAM_ROWS = 500_000
-STREAM_BYTES = 128_000_000
-"""Of the only call of a statement, this many rows whose inputs take so much, nearly all of them different, are answered
-chunk by chunk: there is nothing to spare by asking ahead, and no end to what would be held."""
-
-_ANSWER_BYTES = 100  # of an input, beside its text: its answer, and its place in DuckDB's tables
-
-UNBOUND = (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException, duckdb.NotImplementedException)
-
-
-@dataclass
-class Staged:
-    """What became of one call. inputs: distinct ones that were gathered. texts: the queries that they came from. reads:
-    of the early stops that it is part of, the calls whose answers decide what is asked. work: by model, what was done
-    for it."""
-
-    inputs: int = 0
-    texts: list[str] = field(default_factory=list)
-    reads: set[int] = field(default_factory=set)
-    work: dict[str, CallWork] = field(default_factory=dict)
 
 
 class Unforeseen(Unplannable):
@@ -103,11 +77,9 @@ class Runner:
         streams: bool = True,
     ) -> None:
         self.session = session
-        self.con = con
         self.plan = plan
         self.names = plan.statement.names
-        self.parameters = parameters
-        self.tables = variables
+        self.queries = Queries(con, variables, parameters)
         self.context = context
         self.streams = streams and not context.is_dry
         self.answers: dict[int, Answers] = {}
@@ -115,56 +87,53 @@ class Runner:
         self.held: dict[int, AnswerTable] = {}
         self.all_pairs: dict[int, list[str]] = {}  # the inputs of a call that a join asks for every pair
         self.reasons = dict(plan.reasons)
-        self.staged: dict[int, Staged] = {}
+        self.done: set[int] = set()
+        self.stopped = False
         self.unguarded: Statement | None = None
         self.undecided: set[int] = set()
         self.unforeseen: dict[int, str] = {}
-        self.working: int | None = None
         self.statement_number = random.getrandbits(62)
+        self.staged = Stages(context.ledger, self.statement_number)
 
     def run(self) -> None:
-        for number in list(self.plan.stages):
-            with contextlib.suppress(Unplannable):
-                self.join(number)
-        done = {number for number, found in self.answers.items() if found.spent}
-        n_joined = len(done)
-        for stop in early_stops(self.plan.statement, self.plan.stages):
-            with contextlib.suppress(Unplannable):
-                if self.stop_early(stop):
-                    done.update(stop.numbers)
-                    break  # the text has changed, and another SELECT of its kind is rare
-        if len(done) == n_joined:
-            for chain in chains(self.plan.statement, self.plan.stages):
-                with contextlib.suppress(Unplannable):
-                    self.order(chain)
-                    break  # the text may have changed
-        for number in self.plan.stages:
-            if number not in done:
+        for rule in RULES:
+            if isinstance(rule, AnswerRule):
+                (rule.estimate if self.context.is_dry else rule.apply)(self)
+        for number in self.stages:
+            if number not in self.done:
                 try:
                     self.stage(number)
                 except Unplannable as reason:
                     self.reasons[number] = str(reason)
 
-    def join(self, number: int) -> None:
-        """Finds the pairs of values that a call joins by, where it is the condition of a join, and has them joined."""
-        statement = self.plan.statement
+    @property
+    def statement(self) -> Statement:
+        return self.plan.statement
+
+    @statement.setter
+    def statement(self, statement: Statement) -> None:
+        self.plan.statement = statement
+
+    @property
+    def stages(self) -> list[int]:
+        return self.plan.stages
+
+    def changed(self, statement: Statement, rule: str, note: str) -> None:
+        if rule == "stop_early":
+            self.unguarded = self.statement
+        self.statement = statement
+        self.plan.applied.append(Applied(rule, note))
+
+    def join(self, join: JoinByCall) -> None:
+        number, statement = join.number, self.statement
         try:
-            join_by_call(statement, number, set(self.answers), self.binds)
-        except Unplannable:
-            return
-        for other in calls_before(statement, number):
-            if other in self.plan.stages and other not in self.answers:
-                with contextlib.suppress(Unplannable):
-                    self.stage(other)
-        try:
-            join = join_by_call(statement, number, set(self.answers), self.binds)
-            with self.working_for(number):
-                changed, note = joined(self, join, self.settings(statement.calls[number]))
+            with self.staged.working_for(number):
+                changed, note = joined(self, join, self.queries.settings(statement.calls[number]))
             keys = key_places(statement.calls[number])
-            self.answers[number] = Answers(self.held[number].name, statement.calls[number], keys, spent=True)
-            shapes = [self.shape(with_lookups(s.text, self.answers, self.names)) for s in (statement, changed)]
+            self.answers[number] = Answers(self.table(number), statement.calls[number], keys, spent=True)
+            shapes = [self.queries.shape(with_lookups(s.text, self.answers, self.names)) for s in (statement, changed)]
             if shapes[0] != shapes[1]:
-                raise Unplannable("its columns would change")
+                raise Unplannable(reasons.COLUMNS_WOULD_CHANGE)
         except (InlayError, duckdb.InterruptException):
             raise
         except Unplannable:
@@ -172,11 +141,32 @@ class Runner:
             raise
         except duckdb.Error as error:
             self.answers.pop(number, None)
-            if self.is_aborted():
+            if self.queries.is_aborted():
                 raise
-            raise Unplannable(f"its values cannot be asked for alone: {_first_line(error)}") from error
-        self.plan.statement = changed
-        self.plan.applied.append(Applied("join_by_call", note))
+            raise Unplannable(reasons.inputs_not_selected(first_line(error))) from error
+        self.done.add(number)
+        self.changed(changed, "join_by_call", note)
+
+    def rows(self, text: str) -> list[tuple[Any, ...]]:
+        rows: list[tuple[Any, ...]] = self.query(self.looked_up(text)).fetchall()
+        return rows
+
+    def table(self, number: int) -> str:
+        return self.held[number].name
+
+    def failed(self, number: int) -> bool:
+        return self.held[number].failed
+
+    def depends(self, numbers: Iterable[int]) -> None:
+        for number in numbers:
+            self.staged[number].reads |= set(numbers)
+
+    def undecided_are(self, numbers: Iterable[int]) -> None:
+        self.undecided |= set(numbers)
+
+    def is_guessed(self, number: int) -> bool:
+        guesses = self.context.guesses
+        return guesses is not None and guesses.n_unknown(self.table(number)) > 0
 
     def hold(self, number: int, rows: list[pa.Array], answers: pa.Array) -> None:
         """Keeps answers for the calls that ask the same as this one, where there are such."""
@@ -199,86 +189,6 @@ class Runner:
             return False
         return True
 
-    def shape(self, sql: str) -> list[tuple[str, str]]:
-        """Names and types of the columns of a query, or of that in a statement that makes or fills a table, where it
-        can be told apart. Raises Unplannable where DuckDB does not bind the statement."""
-        try:
-            if not is_query(sql):
-                self.query(f"EXPLAIN {sql}")
-                with contextlib.suppress(Unplannable, duckdb.Error):
-                    inner = query_in(sql)
-                    return [] if inner is None else self.shape(inner)
-                return []
-            relation = self.query(sql)
-        except UNBOUND as error:
-            raise Unplannable(f"DuckDB does not take it: {_first_line(error)}") from None
-        return list(zip(relation.columns, map(str, relation.types), strict=True))
-
-    def stop_early(self, stop: EarlyStop) -> bool:
-        """Answers rows until enough of them pass. False where the rows came to an end before: all answers are there."""
-        first = max(64, 4 * stop.wanted)
-        while True:
-            for place, number in enumerate(stop.numbers):
-                self.stage(number, [stop.inputs(number, first, stop.numbers[:place])])
-                # DuckDB computes columns before it cuts: rows beyond the first must not be asked for by the lookup.
-                self.answers[number] = replace(self.answers[number], complete=True)
-            seen, passed = self.query(self.looked_up(stop.passed(first))).fetchall()[0]
-            if passed >= stop.wanted or seen < first:
-                break
-            first *= 4
-        for number in stop.numbers:
-            self.staged[number].reads |= set(stop.numbers)
-        # With on_error 'raise', the statement itself must meet the rows that failed.
-        if passed >= stop.wanted and not any(self.held[number].failed for number in stop.numbers):
-            self.unguarded = self.plan.statement
-            self.plan.statement = stop.guarded(lambda number: self.answers[number].table)
-            note = f"{seen:,} rows asked until {passed:,} passed"
-            if self.context.is_dry:
-                note = f"rows are asked in order until {stop.wanted:,} pass{'es' * (stop.wanted == 1)}"
-            self.plan.applied.append(Applied("stop_early", note))
-            return True
-        self.answers |= {number: replace(self.answers[number], complete=False) for number in stop.numbers}
-        return bool(seen < first)
-
-    def order(self, chain: Chain) -> None:
-        """Decides which of a WHERE's conditions is asked first."""
-        numbers = {number for link in chain.links for number in link}
-        n_rows = self.query(self.looked_up(chain.rows())).fetchall()[0][0]
-        if n_rows < WORTH_ROWS:
-            return
-        before = dict(self.answers)
-        for number in self.plan.stages:
-            if number in numbers:
-                self.stage(number, [chain.inputs(number)])
-                self.answers[number] = replace(self.answers[number], complete=True)
-        sample = self.query(self.looked_up(chain.sample())).fetchall()
-        self.answers = before  # all but the sample is still to be answered
-        if self.guessed(numbers):
-            self.undecided = numbers
-            note = f"which of {len(chain.links)} conditions with calls is asked first is decided when it runs"
-            self.plan.applied.append(Applied("order_calls", note))
-            return
-        order = cheapest_first(sample, [sum(map(self.weight, link)) for link in chain.links])
-        arranged = chain.arranged(order) if order != sorted(order) else None
-        if arranged is None:
-            return
-        self.plan.statement = arranged
-        rank = {number: place for place, link in enumerate(order) for number in chain.links[link]}
-        places = [i for i, number in enumerate(self.plan.stages) if number in rank]
-        # Stable: within a condition a call inside another stays before it.
-        for place, number in zip(
-            places, sorted((self.plan.stages[i] for i in places), key=rank.__getitem__), strict=True
-        ):
-            self.plan.stages[place] = number
-        self.plan.applied.append(
-            Applied("order_calls", f"of {len(chain.links)} conditions with calls, number {order[0] + 1} is asked first")
-        )
-
-    def guessed(self, numbers: Iterable[int]) -> bool:
-        """Whether any of these calls has answers that are guesses."""
-        guesses = self.context.guesses
-        return guesses is not None and any(guesses.n_unknown(self.held[number].name) for number in numbers)
-
     def weight(self, number: int) -> float:
         """What a call's model costs beside others."""
         return relative_cost(self.session.model(self.model_name(number)))
@@ -294,7 +204,7 @@ class Runner:
         # Where nothing was answered ahead, the rules' text may still ask for less.
         sql = with_lookups(statement.text, self.answers, self.names) if self.answers else statement.plain
         staged = {number: stage for number, stage in self.staged.items() if number in self.answers}
-        return Prepared(sql, self.tables, self.parameters, self.plan, staged, self.reasons)
+        return Prepared(sql, self.tables, self.queries.parameters, self.plan, staged, self.reasons)
 
     @property
     def looked_up_ahead(self) -> list[int]:
@@ -309,7 +219,7 @@ class Runner:
         for number in numbers_in(text):
             found = self.answers.get(number)
             if found is None or found.kept not in ("", "where"):
-                raise Unforeseen(f"its rows depend on {self.written(number)}, which is made as rows come")
+                raise Unforeseen(reasons.waits_for(self.written(number)))
         # A lookup that finds nothing gives NULL.
         complete = {number: replace(found, complete=True, kept="") for number, found in self.answers.items()}
         return with_lookups(text, complete, self.names)
@@ -320,8 +230,12 @@ class Runner:
         given = [*call.arguments, *(f"{name} := {text}" for name, text in call.options.items())]
         return unmarked(f"{call.written}({', '.join(given)})", self.names)
 
-    def query(self, sql: str, parameters: Any = None) -> Any:
-        return with_tables(self.con, sql, self.tables, self.parameters if parameters is None else parameters)
+    @property
+    def tables(self) -> dict[str, Any]:
+        return self.queries.tables
+
+    def query(self, sql: str) -> Any:
+        return self.queries.run(sql)
 
     def same(self, call: Call) -> tuple[Any, ...]:
         """What two calls have in common that ask the same of the same model."""
@@ -332,37 +246,13 @@ class Runner:
 
     def answer_table(self, call: Call) -> AnswerTable:
         codecs = [codec_of(argument.type) for argument in call.spec.args if not argument.is_setting]
-        return AnswerTable(*self.settings(call), codecs)
-
-    @contextlib.contextmanager
-    def working_for(self, number: int) -> Iterator[None]:
-        """What is done meanwhile is put down to this call."""
-        staged = self.staged.setdefault(number, Staged())
-        if number == self.working:  # a join that asks every pair
-            yield
-            return
-        before, working = self.work_so_far(), self.working
-        self.working = number
-        try:
-            yield
-        finally:
-            self.working = working
-        for model, work in self.work_so_far().items():
-            if (new := work - before.get(model, CallWork())) != CallWork():
-                staged.work[model] = staged.work.get(model, CallWork()) + new
-
-    def work_so_far(self) -> dict[str, CallWork]:
-        """By model."""
-        rows = defaultdict(list)
-        for row in self.context.ledger.rows(self.statement_number):
-            rows[row.model].append(row)
-        return {model: CallWork.of(each) for model, each in rows.items()}
+        return AnswerTable(*self.queries.settings(call), codecs)
 
     def stage(self, number: int, texts: Iterable[str] | None = None) -> None:
         """Answers one call's inputs: those of the given queries, or all that reach it. Calls that ask the same of the
         same model share one table of answers."""
         try:
-            with self.working_for(number):
+            with self.staged.working_for(number):
                 self._stage(number, texts)
         except Unforeseen as reason:
             self.unforeseen[number] = str(reason)
@@ -376,7 +266,11 @@ class Runner:
         held = self.shared.get(same) or self.answer_table(call)
         every = texts is None
         if texts is None:
-            self.check_size(number, held)
+            # With a store known answers are asked for in bulk; targets need all inputs together.
+            has_targets = self.session.binding.has_targets(call.spec.name, held.options)
+            is_only_call = self.stages == [number] and number not in self.all_pairs and not call.gathers
+            if self.streams and is_only_call and self.context.store is None and not has_targets:
+                refuse_to_hold(self.queries, self.statement, number)
             texts = self.all_pairs.get(number) or gathers(self.plan.statement, number, self.looked_up_ahead)
         inputs = self.gathered(number, texts, held, keys)
         try:
@@ -389,62 +283,25 @@ class Runner:
         except (InlayError, Unplannable, duckdb.InterruptException):
             raise
         except duckdb.Error as error:
-            if self.is_aborted():
+            if self.queries.is_aborted():
                 raise
-            raise Unplannable(f"its rows cannot be asked for alone: {_first_line(error)}") from error
+            raise Unplannable(reasons.inputs_not_selected(first_line(error))) from error
         except Exception as error:
             # On the plain path DuckDB says what went wrong, as it does of every function.
             raise Unplannable(f"{type(error).__name__}: {error}") from error
         finally:
             inputs.close()  # an open reader holds the connection
         self.shared[same] = self.held[number] = held
-        self.tables[held.name] = self.typed(call, held, keys)
+        self.tables[held.name] = self.queries.typed(call, held.labels, held.arrow(keys))
         kept = stays_a_call(self.plan.statement.node(number))
         self.answers[number] = Answers(held.name, call, keys, kept=kept)
-
-    def check_size(self, number: int, held: AnswerTable) -> None:
-        """Raises Unplannable where a call is better answered chunk by chunk. Not with a store, which is asked in bulk,
-        nor with targets."""
-        call = self.plan.statement.calls[number]
-        if not self.streams or self.plan.stages != [number] or number in self.all_pairs or call.gathers:
-            return
-        if self.context.store is not None or self.session.binding.has_targets(call.spec.name, held.options):
-            return
-        try:
-            rows = inputs_query(self.plan.statement, number)
-            (n_rows,) = self.query(f"SELECT count(*) FROM ({rows})").fetchall()[0]
-            if n_rows < STREAM_ROWS:
-                return
-            keys = [f"{KEY}{i}" for i in range(len(call.texts))]
-            n_bytes = " + ".join(f"coalesce(strlen({key}), 0)" for key in keys)
-            n_bytes, n_distinct = self.query(
-                f"SELECT sum({n_bytes})::BIGINT, approx_count_distinct(hash({', '.join(keys)})) FROM ({rows})"
-            ).fetchall()[0]
-        except (Unplannable, *UNBOUND):
-            return
-        if n_distinct > 0.8 * n_rows and n_bytes + _ANSWER_BYTES * n_rows > STREAM_BYTES:
-            raise Unplannable(f"its {n_rows:,} inputs are nearly all different, so they are answered as the rows come")
-
-    def typed(self, call: Call, held: AnswerTable, keys: tuple[tuple[int, int], ...]) -> pa.Table:
-        """The answers as the call gives them: JSON as the STRUCT that its macro makes of it."""
-        table = held.arrow(keys)
-        if not call.spec.typed or call.detail:
-            return table
-        structure = read_schema(call.spec.name, held.labels).structure.replace("'", "''")
-        columns = ", ".join(f"{KEY}{i}" for i, _ in keys)
-        value = f"{{'v': from_json({VALUE}.v::VARCHAR, '{structure}')}} AS {VALUE}"
-        relation = with_tables(
-            self.con, f"SELECT {columns}{', ' if columns else ''}{value} FROM {held.name}", {held.name: table}, None
-        )
-        read = relation.to_arrow_table if hasattr(relation, "to_arrow_table") else relation.fetch_arrow_table
-        return read()
 
     def answer(self, call: Call, held: AnswerTable, batch: pa.RecordBatch, whole: bool) -> None:
         """Adds the answers to distinct inputs. whole: these are all that the statement has for the call."""
         rows = [batch.column(f"{KEY}{i}") for i in range(len(call.texts))]
         for column, codec in zip(rows, held.codecs, strict=True):
             if column.type != codec.arrow:
-                raise Unplannable(f"its input is of type {column.type}, not {codec.sql_type}")
+                raise Unplannable(reasons.of_other_type(column.type, codec.sql_type))
         counts = batch.column(ROWS)
         raises = self.session.binding.on_error(call.spec.name, held.options) == "raise"
         # Whether the statement needs a row that fails is for the statement to say: it asks once more, and stops there.
@@ -466,15 +323,7 @@ class Runner:
             answer = answer.filter(good)
         held.add(rows, answer if call.detail or not detail else answer.field("value"), gathers=call.gathers)
         if held.is_too_large(call.spec, self.context.cache.budget_bytes):
-            raise Unplannable(f"its answers stream: they are larger than {held.n_bytes / 1e6:.0f} MB")
-
-    def is_aborted(self) -> bool:
-        """Whether the error has ended the user's transaction."""
-        try:
-            self.query("SELECT 1").fetchall()
-        except duckdb.Error:
-            return True
-        return False
+            raise Unplannable(reasons.too_large(held.n_bytes))
 
     def gathered(
         self, number: int, texts: Iterable[str], held: AnswerTable, keys: tuple[tuple[int, int], ...]
@@ -498,27 +347,4 @@ class Runner:
                 continue
             read = relation.to_arrow_reader if hasattr(relation, "to_arrow_reader") else relation.fetch_arrow_reader
             return read(GATHER_ROWS)
-        raise Unplannable(f"the rows that reach it cannot be asked for alone: {_first_line(reason)}")
-
-    def settings(self, call: Call) -> tuple[Any, dict[str, Any], int | None]:
-        """Labels, options by name, and the connection's number, as the function would be told."""
-        given = call.settings
-        columns = [f"{text} AS {_identifier(name)}" for name, text in given.items()]
-        columns += ["getvariable('inlay_connection') AS _inlay_connection", "getvariable('inlay_node') AS _inlay_node"]
-        try:
-            relation = self.query(f"SELECT {', '.join(columns)}")
-        except UNBOUND as error:
-            raise Unplannable(f"its settings cannot be read alone: {_first_line(error)}") from None
-        table = relation.to_arrow_table() if hasattr(relation, "to_arrow_table") else relation.fetch_arrow_table()
-        options = table.to_pylist()[0]
-        connection, node = options.pop("_inlay_connection"), options.pop("_inlay_node")
-        labels = options.pop(call.spec.setting, None) if call.spec.setting else None
-        return labels, {**named_options(call.spec, options), "node": node}, connection
-
-
-def _first_line(error: Exception | None) -> str:
-    return str(error).split("\n")[0]
-
-
-def _identifier(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+        raise Unplannable(reasons.inputs_not_selected(first_line(reason)))

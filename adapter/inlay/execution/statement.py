@@ -11,13 +11,15 @@ from typing import Any
 import duckdb
 
 from inlay.execution.context import Context
+from inlay.execution.queries import UNBOUND
 from inlay.execution.replacement_scan import variables, with_named_parameters, with_tables
-from inlay.execution.runner import UNBOUND, Prepared, Runner
+from inlay.execution.runner import Prepared, Runner
 from inlay.execution.session import Session
 from inlay.execution.views import views_that_call
 from inlay.parsing.statement import Specs, Statement
 from inlay.parsing.tokens import Text
 from inlay.parsing.unplannable import Unplannable
+from inlay.planner import reasons
 from inlay.planner.plan import make_plan
 from inlay.planner.varying_schema import as_json_where_varying
 from inlay.planner.views import expanded
@@ -63,7 +65,7 @@ def runner_of(
     """What answers the calls of a statement. Raises Unplannable where it is to run as it is. tables: variables that it
     may name as tables; those of the callers where none are given. context: the connection's own where none is given."""
     if not session.attached:
-        raise Unplannable("inlay was detached")
+        raise Unplannable(reasons.DETACHED)
     specs = specs_of(session)
     if context is None:
         context = session.context_of(known_connection(con) if session.contexts else None)
@@ -87,9 +89,9 @@ def known_connection(con: duckdb.DuckDBPyConnection) -> int | None:
 def _same_shape(runner: Runner, changed: str, sql: str) -> bool:
     """Whether what the rules made of a statement gives the same columns. It does not where a subquery stands around
     columns of one name, which DuckDB tells apart there (tag, tag_1), nor where DuckDB does not take it."""
-    shape = runner.shape(sql)
+    shape = runner.queries.shape(sql)
     try:
-        return runner.shape(changed) == shape
+        return runner.queries.shape(changed) == shape
     except Unplannable:
         return False
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import duckdb
 
+from inlay.execution.queries import UNBOUND
 from inlay.execution.records import CallWork
-from inlay.execution.runner import UNBOUND
 from inlay.execution.session import Session
 from inlay.execution.statement import runner_of
 from inlay.explanation.report import Explanation, Stage
@@ -35,7 +35,7 @@ def analyzed(
         runner.run()
         prepared = runner.prepared()
         plans = duckdb_plan(con, prepared.sql, prepared.tables, prepared.parameters, analyze=True)
-        ahead = sum(runner.work_so_far().values(), CallWork())
+        ahead = sum(runner.staged.work_so_far().values(), CallWork())
         work = {number: staged.work for number, staged in runner.staged.items()}
         explanation = replace(
             explanation,

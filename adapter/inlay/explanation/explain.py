@@ -14,9 +14,10 @@ import duckdb
 
 from inlay.engine.executors.counting import Counting
 from inlay.errors import BudgetExceededError, ConfigError
+from inlay.execution.queries import UNBOUND
 from inlay.execution.records import CallWork
 from inlay.execution.replacement_scan import variables, with_tables
-from inlay.execution.runner import UNBOUND, Runner
+from inlay.execution.runner import Runner
 from inlay.execution.session import Session
 from inlay.execution.statement import runner_of, specs_of
 from inlay.explanation.analyze import analyzed

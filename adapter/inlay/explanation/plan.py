@@ -9,7 +9,7 @@ import duckdb
 from inlay.engine.executors.counting import Counting
 from inlay.execution.context import Context
 from inlay.execution.ledger import Ledger
-from inlay.execution.runner import UNBOUND
+from inlay.execution.queries import UNBOUND
 from inlay.execution.session import Session
 from inlay.execution.statement import runner_of
 from inlay.explanation.cost import Costs, costs

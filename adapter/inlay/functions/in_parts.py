@@ -16,7 +16,7 @@ from inlay.backends.base import Instruction, filled
 from inlay.engine import token_counts
 from inlay.errors import CannotServeError
 from inlay.functions.contract import Ask
-from inlay.store.inputs import Inputs, text_inputs
+from inlay.store.inputs import Inputs, beside, text_inputs
 
 # Around a prompt stand a chat template's own marks, and joined texts may be a few tokens more than each by itself.
 _SCAFFOLD_TOKENS = 64
@@ -99,12 +99,13 @@ def _prompts(
     groups: Mapping[int, _Group], parts: Sequence[tuple[int, str]], templates: Templates, *, last: bool
 ) -> Inputs:
     """In the order of the parts. Each is (the group's number, a part of its texts)."""
-    filled_in = []
-    for number, part in parts:
+    texts = text_inputs([part for _, part in parts])
+    prompts = []
+    for (number, part), tag in zip(parts, texts.tags(), strict=True):
         group = groups[number]
         template = templates.part if not last else templates.together if group.level else templates.at_once
-        filled_in.append(filled(template, part, group.pair))
-    return text_inputs([p.before for p in filled_in], [p.text for p in filled_in], [p.after for p in filled_in])
+        prompts.append(filled(template, part, group.pair, tag))
+    return beside(text_inputs([p.before for p in prompts]), texts, text_inputs([p.after for p in prompts]))
 
 
 def _parts(group: _Group, templates: Templates, instruction: Instruction, ask: Ask) -> list[str]:

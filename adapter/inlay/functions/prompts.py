@@ -9,20 +9,16 @@ from collections.abc import Sequence
 
 import pyarrow as pa
 
-from inlay.backends.base import filled
+from inlay.backends.base import filled_rows
 from inlay.store.codecs import TEXT
 from inlay.store.inputs import Inputs, beside, inputs_of
 
 
 def prompts(template: str, texts: Inputs, pairs: Sequence[str | None] | None = None) -> Inputs:
-    """One prompt for each text, which may have a second one beside it. template: see backends/base.py: filled."""
-    seconds = [None] * len(texts) if pairs is None else pairs
-    tags = [digest[:4].tobytes().hex() for digest in texts.digests[0]]
-    filled_in = [
-        filled(template, text, second, tag) for text, second, tag in zip(texts.values(), seconds, tags, strict=True)
-    ]
+    """One prompt for each text, which may have a second one beside it. template: see backends/base.py: filled()."""
+    rows = filled_rows(template, texts.values(), pairs, texts.tags())
     before, after = (
         inputs_of([pa.array(part, type=pa.string())], [TEXT])
-        for part in ([prompt.before for prompt in filled_in], [prompt.after for prompt in filled_in])
+        for part in ([prompt.before for prompt in rows], [prompt.after for prompt in rows])
     )
     return beside(before, texts, after)

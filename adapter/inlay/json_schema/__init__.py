@@ -1,12 +1,12 @@
-"""What an answer may be: the schema that a person gives, as JSON Schema and as the DuckDB type of the same.
+"""The schema of an answer: read in any of four forms, and returned as JSON Schema and as a DuckDB type.
 
     {'name': 'Who wrote it?', 'city': 'Where from?'}            # questions: every answer a VARCHAR, or NULL
-    ['name', 'city']                                            # the same, asked by their names alone
+    ['name', 'city']                                            # the same, without questions
     STRUCT(name VARCHAR, age INT, tags VARCHAR[])               # a DuckDB type, with or without STRUCT( ) around it
     {"type": "object", "properties": {"age": {…}}, …}           # JSON Schema, as text or as a mapping
 
-Everything becomes JSON Schema first (given.py, sql_types.py) and is then read once (reading.py): checked, put into one
-form, and given its DuckDB type. replies.py holds a reply against it.
+Everything becomes JSON Schema first (given.py, sql_types.py) and is then read once (reading.py): checked, normalised,
+and given its DuckDB type. replies.py checks a reply against it.
 """
 
 from inlay.json_schema.formats import FORMATS

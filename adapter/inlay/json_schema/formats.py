@@ -1,8 +1,8 @@
 """The formats of strings, each as one regular expression that matches whole values.
 
-The same expressions check a reply and hold a local model to the format while it writes, so the two cannot disagree.
-They are of the plain sort that every regex engine reads alike: no look-around, no \\d. Dates and times follow RFC 3339
-as far as DuckDB reads it: years 0001 to 9999, days that exist, no leap seconds.
+The same expressions check a reply and constrain a local model while it writes, so the two cannot disagree. They use
+only syntax that every regex engine reads in the same way: no look-around, no \\d. Dates and times follow RFC 3339 as
+far as DuckDB reads it: years 0001 to 9999, days that exist, no leap seconds.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ FORMATS: dict[str, str] = {
     "date": _DATE,
     "date-time": f"{_DATE}T{_TIME}",
     "time": _TIME,
-    # What a browser takes for an address (WHATWG), which is narrower than RFC 5322 and what people mean.
+    # What a browser accepts as an address (WHATWG): less than RFC 5322, and what users mean.
     "email": f"[A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~-]{{1,64}}@{_LABEL}(?:\\.{_LABEL})*",
     "uuid": "[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}",
     "uri": "[A-Za-z][A-Za-z0-9+.-]*:(?:[A-Za-z0-9._~:/?#@!$&'()*+,;=-]|\\[|\\]|%[0-9A-Fa-f]{2})+",

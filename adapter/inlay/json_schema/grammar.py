@@ -30,7 +30,7 @@ _UNESCAPED = r'^[^"\\\x00-\x1f\x7f]*$'
 
 @dataclass(frozen=True)
 class Grammar:
-    """literals: texts that stand in it word for word, such as the names of fields."""
+    """literals: texts that occur in it word for word, such as field names."""
 
     text: str
     literals: frozenset[str]
@@ -40,7 +40,7 @@ def grammar_of(schema_text: str, max_string: int | None = None) -> Grammar:
     """The grammar of a schema in the form of ReplySchema.text.
 
     max_string: the most characters of a string that has neither maxLength nor pattern nor format; None is no limit.
-    Raises ValueError for a schema of another form, and where no number lies between two bounds.
+    Raises ValueError for a schema in another form, and where no number is between two bounds.
     """
     schema = json.loads(schema_text)
     writer = _Writer(schema, max_string)
@@ -48,7 +48,7 @@ def grammar_of(schema_text: str, max_string: int | None = None) -> Grammar:
         start = writer.value(schema)
         writer.write_references()
     except (KeyError, TypeError) as error:
-        raise ValueError(f"the schema is not in the form that read_schema() gives: {error}") from error
+        raise ValueError(f"the schema is not in the form that read_schema() returns: {error}") from error
     return Grammar("\n".join([_OPTIONS, f"start: {start}", *writer.lines]) + "\n", frozenset(writer.literals))
 
 
@@ -59,7 +59,7 @@ class _Writer:
         self.lines: list[str] = []
         self.literals: set[str] = set()
         self.names: dict[str, str] = {}
-        """Rule or terminal by what stands in it: fields of one type share theirs."""
+        """Rule or terminal by its content: fields of one type share theirs."""
         self.references: dict[str, str] = {}
         self.unwritten: list[str] = []
 
@@ -90,22 +90,22 @@ class _Writer:
 
     def string(self, node: dict[str, Any]) -> str:
         least, most = node.get("minLength", 0), node.get("maxLength")
-        said_format = FORMATS[node["format"]].replace("/", "\\/") if "format" in node else None
+        format_pattern = FORMATS[node["format"]].replace("/", "\\/") if "format" in node else None
         if "pattern" in node:
             words = {word: node[word] for word in ("minLength", "maxLength") if word in node}
             both = [{"type": "string", "pattern": pattern} for pattern in (node["pattern"], _UNESCAPED)]
-            if said_format is not None:
-                both.append({"type": "string", "pattern": f"^(?:{said_format})$"})
+            if format_pattern is not None:
+                both.append({"type": "string", "pattern": f"^(?:{format_pattern})$"})
             return self.named(
                 f"%json {_compact({'x-guidance': _NO_ESCAPES, 'type': 'string', 'allOf': both, **words})}", "r"
             )
-        if most is None and self.max_string is not None and said_format is None:
+        if most is None and self.max_string is not None and format_pattern is None:
             most = max(self.max_string, least)
         times = f"{{{least},{'' if most is None else most}}}" if least or most is not None else "*"
-        if said_format is None:
+        if format_pattern is None:
             return self.terminal(f'/"{_CHARACTER}{times}"/')
         length = f" & /(?s:.){times}/" if times != "*" else ""
-        return self.terminal(f'"\\"" (/{said_format}/{length}) "\\""')
+        return self.terminal(f'"\\"" (/{format_pattern}/{length}) "\\""')
 
     def array(self, item: str, least: int, most: int | None) -> str:
         if most == 0:
@@ -115,14 +115,14 @@ class _Writer:
         return self.rule([f"{self.literal('[')} {items if least else f'({items})?'} {self.literal(']')}"])
 
     def object(self, properties: dict[str, Any], required: set[str]) -> str:
-        """Fields in order. Before the first that is written stands no comma, so as long as none need have been
-        written there are two ways to go on, with a rule for each."""
+        """Fields in order. The first field written has no comma before it, so while all earlier fields are optional
+        there are two continuations, with a rule for each."""
         fields = [
             (self.literal(f"{_compact(name)}:"), self.value(each), name in required)
             for name, each in properties.items()
         ]
         comma = self.literal(",")
-        after, alone = '""', '""'  # what may follow field i where another stands before it, and where none does
+        after, alone = '""', '""'  # what may follow field i if another field precedes it, and if none does
         for key, value, needed in reversed(fields):
             with_comma, without = f"{comma} {key} {value} {after}", f"{key} {value} {after}"
             if needed:

@@ -1,12 +1,12 @@
 """Regular expressions of the numbers between two bounds.
 
 Only JSON's plain way of writing is produced: no leading zeros, no plus, and an exponent where no bound is given at all.
-Digits are limited, or a model could go on writing them: an integer has as many as its bounds have, a number at most 15
-before the point and six behind it, fewer where both together would be more than a double can tell apart, and more
-where a bound itself has more behind the point.
+Digits are limited, or a model could write them without end: an integer has as many as its bounds, a number at most 15
+before the point and six after it; fewer where both together exceed the precision of a double, and more where a bound
+itself has more after the point.
 
-The expressions are built of classes, groups, | and {m,n} alone; `&` between two stands for both at once, which is how
-llguidance's terminals are written. Each part is a terminal's text: "/[0-9]/ | /1[0-5]/".
+The expressions are built of classes, groups, | and {m,n} alone; `&` between two means both at once, as in llguidance's
+terminals. Each part is a terminal's text: "/[0-9]/ | /1[0-5]/".
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def integer_pattern(schema: Mapping[str, Any]) -> str:
     least = max(lows) if lows else min([1 - _LIMIT, *(high - _LIMIT for high in highs)])
     greatest = min(highs) if highs else max(_LIMIT - 1, least + _LIMIT)
     if least > greatest:
-        raise ValueError(f"no integer lies between its bounds ({least} to {greatest})")
+        raise ValueError(f"no integer is between its bounds ({least} to {greatest})")
     parts = []
     if least < 0:
         parts.append(f"/-{_between(max(1, -greatest), -least)}/")
@@ -49,7 +49,7 @@ def number_pattern(schema: Mapping[str, Any]) -> str:
     if not lows and not highs:
         whole = f"-?(0|[1-9][0-9]{{0,{DIGITS_BEFORE - 1}}})"
         return f"/{whole}{_fraction(DIGITS_BEHIND)}([eE][+-]?[0-9]{{1,2}})?/"
-    # So far outside a double tells no digits apart behind the point, and a model that gets there has gone astray.
+    # Beyond this limit a double has no digits after the point, and a model that writes such numbers is wrong anyway.
     limit = Decimal(_LIMIT)
     low, above = max(lows) if lows else (min(-limit, 2 * min(highs)[0]), True)
     high, included = min(highs) if highs else (max(limit, 2 * low), False)
@@ -64,7 +64,7 @@ def number_pattern(schema: Mapping[str, Any]) -> str:
     if high >= 0:
         parts += _positive(max(Decimal(0), low), high, low >= 0 and above, not included)
     if not parts:
-        raise ValueError(f"no number lies between its bounds ({low} to {high})")
+        raise ValueError(f"no number is between its bounds ({low} to {high})")
     return " | ".join(parts)
 
 
@@ -73,10 +73,10 @@ def _positive(low: Decimal, high: Decimal, above: bool, below: bool) -> list[str
     if low > high or (low == high and (above or below)):
         return []
     first, last = int(low), int(high)
-    behind_low, behind_high = _behind(low), _behind(high)
-    asked = max(len(behind_low), len(behind_high)) if first == last else 0
-    at_least = _from(behind_low, max(asked, len(behind_low), _digits(len(str(first)))), above)
-    at_most = _up_to(behind_high, max(asked, len(behind_high), _digits(len(str(last)))), below)
+    behind_low, behind_high = _fraction_digits(low), _fraction_digits(high)
+    least_digits = max(len(behind_low), len(behind_high)) if first == last else 0
+    at_least = _from(behind_low, max(least_digits, len(behind_low), _digits(len(str(first)))), above)
+    at_most = _up_to(behind_high, max(least_digits, len(behind_high), _digits(len(str(last)))), below)
     if first == last:
         return [f"/{first}/ (({at_least}) & ({at_most}))"] if at_least and at_most else []
     parts = [f"/{first}/ ({at_least})"] if at_least else []
@@ -92,7 +92,7 @@ def _positive(low: Decimal, high: Decimal, above: bool, below: bool) -> list[str
 
 
 def _digits(length: int) -> int:
-    """How many digits may stand behind the point of a number with `length` before it."""
+    """The most digits after the point of a number with `length` digits before it."""
     return max(0, min(DIGITS_BEHIND, DIGITS_BEFORE - length))
 
 
@@ -100,13 +100,13 @@ def _fraction(digits: int) -> str:
     return f"(\\.[0-9]{{1,{digits}}})?" if digits else ""
 
 
-def _behind(number: Decimal) -> str:
-    """Its digits behind the point, without zeros at the end."""
+def _fraction_digits(number: Decimal) -> str:
+    """The digits after the point, without zeros at the end."""
     return f"{number:f}".partition(".")[2].rstrip("0")
 
 
 def _from(behind: str, digits: int, above: bool) -> str:
-    """What may stand behind a whole number so that the fraction is at least 0.<behind>, or above it."""
+    """The pattern after a whole number for which the fraction is at least 0.<behind>, or above it."""
     if not behind and not above:
         return f"/{_fraction(digits)}/" if digits else '""'
     larger = [
@@ -121,7 +121,7 @@ def _from(behind: str, digits: int, above: bool) -> str:
 
 
 def _up_to(behind: str, digits: int, below: bool) -> str:
-    """What may stand behind a whole number so that the fraction is at most 0.<behind>, or below it."""
+    """The pattern after a whole number for which the fraction is at most 0.<behind>, or below it."""
     if not behind and below:
         return ""
     if not digits:
@@ -152,7 +152,7 @@ def _between(low: int, high: int) -> str:
 
 
 def _of_length(low: str, high: str) -> list[str]:
-    """Digit strings from low to high, which are of one length."""
+    """Patterns of the digit strings from low to high, which have one length."""
     if low == high:
         return [low]
     if set(low) == {"0"} and set(high) == {"9"}:

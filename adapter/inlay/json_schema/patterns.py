@@ -1,8 +1,8 @@
 """The word `pattern` of JSON Schema, in Python's terms.
 
 JSON Schema means ECMAScript's expressions, where \\d and \\w are ASCII and $ is the very end; to Python \\d is any
-Unicode digit and $ also stands before a last line feed. A local model is held to the former while it writes, so a
-reply must be checked by it too.
+Unicode digit and $ also matches before a last line feed. A local model is constrained to the former while it writes, so
+a reply must be checked by it too.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _CLASSES = {"d": "0-9", "w": "0-9A-Za-z_"}
 
 @lru_cache(maxsize=256)
 def compiled(pattern: str) -> re.Pattern[str]:
-    """To be searched for anywhere in a value. Raises re.error where the pattern is no expression.
+    """The pattern for re.search(). Raises re.error where the pattern is no expression.
 
     >>> compiled("^\\\\d+$").pattern
     '^[0-9]+\\\\Z'

@@ -1,12 +1,12 @@
-"""JSON Schema read once: checked, put into one form, and given its DuckDB type.
+"""JSON Schema read once: checked, normalised, and given its DuckDB type.
 
-A schema that asks for what some way of answering cannot enforce is refused here, whatever answers: the same statement
-means the same on a local model and behind an endpoint. That leaves objects with named fields, arrays of one kind of
-item, strings, numbers, booleans, null, enum and const, anyOf, and references within the schema.
+A schema that some backend cannot enforce is refused here for all backends: a statement means the same on a local model
+and behind an endpoint. Supported are objects with named fields, arrays of one kind of item, strings, numbers, booleans,
+null, enum and const, anyOf, and references within the schema.
 
 DuckDB types: string → VARCHAR (format date → DATE, date-time → TIMESTAMP WITH TIME ZONE, uuid → UUID), integer →
-BIGINT, number → DOUBLE, array → list, object → STRUCT. What has no type of its own is JSON: alternatives of different
-types, enums of mixed values, null alone, and the place where a schema refers back to a part that it stands in.
+BIGINT, number → DOUBLE, array → list, object → STRUCT. JSON is the type of alternatives of different types, enums of
+mixed values, null alone, and a reference back to an enclosing part.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from inlay.json_schema.words import ALWAYS, DEFINITIONS, DROPPED, INSTEAD, TYPES
 
 MAX_FIELDS = 256
 MAX_LEVELS = 12
-_MAX_NODES = 4_096  # a few definitions that refer to one another twice each unfold into more than any person means
+_MAX_NODES = 4_096  # a few definitions that refer to one another twice each expand to more than any user means
 
 Structure = str | list[Any] | dict[str, Any]
-"""What DuckDB's from_json() takes: the name of a type, a list of one, or names of fields with theirs."""
+"""The argument of DuckDB's from_json(): the name of a type, a list of one structure, or structures by field name."""
 
 _LEAVES = {"string": "VARCHAR", "integer": "BIGINT", "number": "DOUBLE", "boolean": "BOOLEAN"}
 _OF_FORMAT = {"date": "DATE", "date-time": "TIMESTAMP WITH TIME ZONE", "uuid": "UUID"}
@@ -36,11 +36,11 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 @dataclass(frozen=True)
 class ReplySchema:
-    """What a reply must be.
+    """The schema of a reply.
 
-    text: JSON Schema, compact, fields in the order in which they are written. structure: what DuckDB's
-    from_json(reply, structure) takes, as JSON. sql_type: the type which that gives. questions: (field, what is asked
-    for it) where there is a description; `a.b` is the field b of a, `a[].b` that of each item of a.
+    text: JSON Schema, compact, fields in the order in which a model writes them. structure: argument of DuckDB's
+    from_json(reply, structure), as JSON. sql_type: type of its result. questions: (field, question) of fields with a
+    description; `a.b` is the field b of a, `a[].b` that of each item of a.
     """
 
     text: str
@@ -50,7 +50,7 @@ class ReplySchema:
 
 
 def read_json_schema(where: str, given: Mapping[str, Any]) -> ReplySchema:
-    """Raises ConfigError with what cannot be used, where it stands and what to write instead."""
+    """Raises ConfigError: what cannot be used, where it is, and what to write instead."""
     try:
         root = plain(given)
         reader = _Reader(where, root)
@@ -63,11 +63,12 @@ def read_json_schema(where: str, given: Mapping[str, Any]) -> ReplySchema:
     endless = _endless(schema)
     if endless:
         raise ConfigError(
-            f"{where}: {endless} has no end: it always holds another of itself. Let a field of it be null."
+            f"{where}: {endless} can never be complete: it always requires another {endless}. Allow null for one of "
+            "its fields."
         )
     text = _compact(schema)
     if _SURROGATE.search(text):
-        raise ConfigError(f"{where}: it has half of a surrogate pair in it, which is no character.")
+        raise ConfigError(f"{where}: it contains half of a surrogate pair, which is not a character.")
     return ReplySchema(text, _compact(structure), sql_type(structure), tuple(reader.questions.items()))
 
 
@@ -92,19 +93,19 @@ class _Reader:
         self.n_fields = 0
         self.n_nodes = 0
         self.open: dict[str, int] = {"#": 1}
-        """The references that are being followed, with the level at which each began."""
+        """The references that are being followed, with the level of each."""
         self.definitions: dict[str, dict[str, Any]] = {}
         self.questions: dict[str, str] = {}
 
     def read(self, node: Any, path: str, level: int) -> tuple[dict[str, Any], Structure]:
-        """The node in our form, and its structure. path: of the value, '' for the whole reply."""
+        """The normalised node and its structure. path: path of the value, '' for the whole reply."""
         if not isinstance(node, dict):
             raise self.wrong(path, f'expected a schema such as {{"type": "string"}}; got {node!r}.')
         self.n_nodes += 1
         if level > MAX_LEVELS:
             raise self.wrong(path, f"it is nested more than {MAX_LEVELS} levels deep. Ask for less in one call.")
         if self.n_nodes > _MAX_NODES:
-            raise self.wrong("", "its references unfold into too much. Ask for less in one call.")
+            raise self.wrong("", f"its references expand to more than {_MAX_NODES:,} parts. Ask for less in one call.")
         if path and isinstance(node.get("description"), str):
             self.questions.setdefault(path, node["description"])
         if "$ref" in node:
@@ -114,12 +115,12 @@ class _Reader:
         return self.typed(node, path, level)
 
     def reference(self, node: dict[str, Any], path: str, level: int) -> tuple[dict[str, Any], Structure]:
-        kept = self.kept(node, path, ("title", "description", "$ref"), "beside $ref")
+        kept = self.kept(node, path, ("title", "description", "$ref"), "together with $ref")
         pointer = node["$ref"]
         target = self.target(pointer, path)
         if pointer in self.open:
             if self.open[pointer] == level:
-                raise self.wrong(path, f"$ref {pointer!r} leads to itself.")
+                raise self.wrong(path, f"$ref {pointer!r} refers to itself.")
             return kept, "JSON"
         self.open[pointer] = level
         self.definitions[pointer], structure = self.read(target, path, level)
@@ -135,19 +136,21 @@ class _Reader:
             name = parts[2].replace("~1", "/").replace("~0", "~")
             if name in defined:
                 return defined[name]
-        raise self.wrong(path, f'$ref {pointer!r} leads nowhere. It may be "#" or "#/$defs/<name>" of this schema.')
+        raise self.wrong(
+            path, f'$ref {pointer!r} refers to nothing. Write "#" or "#/$defs/<name>" with a definition of this schema.'
+        )
 
     def definition(self, word: str, name: str) -> dict[str, Any]:
-        """A definition in our form; one that nothing refers to is checked like the others."""
+        """A normalised definition; one that nothing refers to is checked like the others."""
         pointer = f"#/{word}/{name.replace('~', '~0').replace('/', '~1')}"
         if pointer not in self.definitions:
-            asked, n_fields = dict(self.questions), self.n_fields
+            questions, n_fields = dict(self.questions), self.n_fields
             self.reference({"$ref": pointer}, "", 1)
-            self.questions, self.n_fields = asked, n_fields
+            self.questions, self.n_fields = questions, n_fields
         return self.definitions[pointer]
 
     def alternatives(self, node: dict[str, Any], path: str, level: int) -> tuple[dict[str, Any], Structure]:
-        kept = self.kept(node, path, ("title", "description", "anyOf"), "beside anyOf")
+        kept = self.kept(node, path, ("title", "description", "anyOf"), "together with anyOf")
         read = [self.read(branch, path, level) for branch in node["anyOf"]]
         structures = [structure for schema, structure in read if not _is_null(schema)]
         alike = len({_compact(structure) for structure in structures}) == 1
@@ -169,30 +172,30 @@ class _Reader:
         return schema, structure
 
     def kinds(self, node: dict[str, Any], path: str) -> list[str]:
-        """The types that a node names, or lets one guess from its words; [] where enum or const says it all."""
-        said = node.get("type")
-        if said is None:
+        """The types that a node names or implies; [] where enum or const is enough."""
+        types = node.get("type")
+        if types is None:
             guessed = [kind for kind, word in (("object", "properties"), ("array", "items")) if word in node]
             if len(guessed) == 1 or "enum" in node or "const" in node:
                 return guessed
             known = next((word for word in INSTEAD if word in node), None)
             raise self.wrong(path, _instead(known) if known else f"it has no type: {node!r}.")
-        kinds = [said] if isinstance(said, str) else said if isinstance(said, list) else []
+        kinds = [types] if isinstance(types, str) else types if isinstance(types, list) else []
         if not kinds or any(kind not in TYPES for kind in kinds):
-            raise self.wrong(path, f"no type {said!r}. Types: {', '.join(TYPES)}, or a list of these.")
+            raise self.wrong(path, f"unknown type {types!r}. Types: {', '.join(TYPES)}, or a list of these.")
         if "integer" in kinds and "number" in kinds:
-            raise self.wrong(path, "a number may be an integer: write number alone.")
+            raise self.wrong(path, "number includes integer: write number alone.")
         return kinds
 
     def listed(self, node: dict[str, Any], kinds: list[str], path: str) -> tuple[dict[str, Any], Structure]:
         word = "enum" if "enum" in node else "const"
-        schema = self.kept(node, path, (*ALWAYS, word), f"beside {word}")
+        schema = self.kept(node, path, (*ALWAYS, word), f"together with {word}")
         values = schema["enum"] if word == "enum" else [schema["const"]]
-        found = [_kind(value) for value in values]
-        for value, kind in zip(values, found, strict=True):
+        kinds_of_values = [_kind(value) for value in values]
+        for value, kind in zip(values, kinds_of_values, strict=True):
             if kinds and kind not in kinds and not (kind == "integer" and "number" in kinds):
                 raise self.wrong(path, f"the value {value!r} is not of type {' or '.join(kinds)}.")
-        distinct = set(found) - {"null"}
+        distinct = set(kinds_of_values) - {"null"}
         if distinct == {"integer", "number"} or (distinct == {"integer"} and "number" in kinds):
             return schema, "DOUBLE"
         low, high = INTEGERS["BIGINT"]
@@ -201,7 +204,7 @@ class _Reader:
         return schema, _LEAVES.get(distinct.pop(), "JSON") if len(distinct) == 1 else "JSON"
 
     def of_type(self, kind: str, node: dict[str, Any], schema: dict[str, Any], path: str, level: int) -> Structure:
-        """The structure of one type of a node, whose parts are put into our form in `schema`."""
+        """The structure of one type of a node; its normalised parts are added to `schema`."""
         if kind == "object":
             return self.fields(node, schema, path, level)
         if kind == "array":
@@ -213,7 +216,7 @@ class _Reader:
         if kind == "string":
             if schema.get("format", "date") not in FORMATS:
                 raise self.wrong(
-                    path, f"no format {schema['format']!r}. Formats: {', '.join(FORMATS)}; or use pattern."
+                    path, f"unknown format {schema['format']!r}. Formats: {', '.join(FORMATS)}; or use pattern."
                 )
             self.in_order(schema, path, "minLength", "maxLength")
             return _OF_FORMAT.get(schema.get("format", ""), "VARCHAR")
@@ -227,27 +230,27 @@ class _Reader:
         return _LEAVES[kind]
 
     def fields(self, node: dict[str, Any], schema: dict[str, Any], path: str, level: int) -> Structure:
-        found = node.get("properties")
-        if not isinstance(found, dict) or not found:
+        fields = node.get("properties")
+        if not isinstance(fields, dict) or not fields:
             raise self.wrong(
                 path,
-                'an object needs named fields: "properties": {…}. For names that are not known beforehand ask for an '
-                'array of {"key": …, "value": …}.',
+                'an object needs named fields: "properties": {…}. For field names not known beforehand ask for '
+                'an array of {"key": …, "value": …}.',
             )
         if node.get("additionalProperties", False) is not False:
-            raise self.wrong(path, "additionalProperties may only be false: a STRUCT has no place for other fields.")
-        unknown = [name for name in node.get("required", ()) if name not in found]
+            raise self.wrong(path, "additionalProperties must be false: a STRUCT cannot hold other fields.")
+        unknown = [name for name in node.get("required", ()) if name not in fields]
         if unknown:
-            raise self.wrong(path, f"required has {unknown[0]!r}, which is no field of properties.")
+            raise self.wrong(path, f"required has {unknown[0]!r}, which is not a field in properties.")
         folded: dict[str, str] = {}
         structure: dict[str, Structure] = {}
         properties: dict[str, Any] = {}
-        for name, each in found.items():
+        for name, each in fields.items():
             if not name or "\0" in name:
                 raise self.wrong(path, f"{name!r} cannot be the name of a field of a STRUCT.")
             if folded.setdefault(name.lower(), name) != name:
                 raise self.wrong(
-                    path, f"{folded[name.lower()]!r} and {name!r} are one field to DuckDB: case is ignored."
+                    path, f"{folded[name.lower()]!r} and {name!r} are the same field in DuckDB, which ignores case."
                 )
             self.n_fields += 1
             if self.n_fields > MAX_FIELDS:
@@ -255,17 +258,17 @@ class _Reader:
             properties[name], structure[name] = self.read(each, f"{path}.{name}" if path else name, level + 1)
         required = node.get("required", ())
         schema["properties"] = properties
-        schema["required"] = [name for name in found if name in required]
+        schema["required"] = [name for name in fields if name in required]
         schema["additionalProperties"] = False
         return structure
 
     def in_order(self, schema: dict[str, Any], path: str, low: str, high: str) -> None:
         if low in schema and high in schema and schema[low] > schema[high]:
-            raise self.wrong(path, f"{low} {schema[low]} is above {high} {schema[high]}: no value fits.")
+            raise self.wrong(path, f"{low} {schema[low]} is greater than {high} {schema[high]}: no value fits.")
 
     def kept(self, node: dict[str, Any], path: str, words: tuple[str, ...], place: str) -> dict[str, Any]:
-        """The words of a node that matter, in one order; raises for those that cannot stand there."""
-        beside = (*DROPPED, DUCKDB_TYPE, *(DEFINITIONS if node is self.root else ()))
+        """The words of a node in a fixed order. Raises ConfigError for words that are not supported there."""
+        ignored = (*DROPPED, DUCKDB_TYPE, *(DEFINITIONS if node is self.root else ()))
         for word, value in node.items():
             if word in words:
                 expected = expected_value(word, value)
@@ -273,8 +276,8 @@ class _Reader:
                     raise self.wrong(path, f"{word} is {value!r}; expected {expected}.")
             elif word in INSTEAD:
                 raise self.wrong(path, _instead(word))
-            elif word not in beside:
-                raise self.wrong(path, f"{word!r} is not understood {place}. Understood: {', '.join(words)}.")
+            elif word not in ignored:
+                raise self.wrong(path, f"{word!r} is not supported {place}. Supported: {', '.join(words)}.")
         return {word: node[word] for word in words if word in node}
 
     def wrong(self, path: str, message: str) -> ConfigError:
@@ -282,7 +285,7 @@ class _Reader:
 
 
 def _endless(schema: dict[str, Any]) -> str | None:
-    """A part of which no finite value exists: a node that requires a node that requires …"""
+    """A part without a finite value: a node that requires a node that requires …; None where there is none."""
     parts = {f"#/{word}/{name}": part for word in DEFINITIONS for name, part in schema.get(word, {}).items()}
     parts["#"] = schema
     ending: set[str] = set()

@@ -1,4 +1,4 @@
-"""A model's reply, held against the schema."""
+"""Checks a model's reply against the schema."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def validated(schema_text: str, reply: str) -> tuple[str | None, str | None]:
     """(compact JSON, None), or (None, why the reply is no answer).
 
     reply: JSON, also within a ``` fence. Blanks outside strings go; nothing else changes, so numbers keep their digits.
-    Refused beside what the schema forbids: a field written twice, NaN and numbers that no double holds, and escapes
+    Also refused: a field written twice, NaN and numbers that no double holds, and escapes
     that are half a character, which DuckDB does not read.
     """
     text = reply.strip()
@@ -33,7 +33,7 @@ def validated(schema_text: str, reply: str) -> tuple[str | None, str | None]:
     except json.JSONDecodeError as error:
         return None, f"the reply is not JSON: {error.msg} at character {error.pos:,} of {_shown(text)}"
     except ValueError as error:
-        return None, f"the reply is not JSON that can be kept: {error}"
+        return None, f"the reply is not JSON that DuckDB can store: {error}"
     except RecursionError:
         return None, "the reply is nested too deeply to be read"
     problem = _problem(schema_text, value)
@@ -48,7 +48,7 @@ def compact(text: str) -> str:
 def loads(text: str) -> Any:
     """The value of a JSON text. Raises ValueError for what JSON's grammar leaves open and DuckDB does not take."""
     if _SURROGATE.search(text):
-        raise ValueError("it has half of a surrogate pair in it")
+        raise ValueError("it contains half of a surrogate pair")
     return json.loads(text, object_pairs_hook=_fields, parse_constant=_no_constant, parse_float=_finite)
 
 
@@ -60,11 +60,11 @@ def _problem(schema_text: str, value: Any) -> str | None:
     if error is not None:
         place = f" at {error.json_path}" if error.absolute_path else ""
         return f"the reply does not fit the schema{place}: {_shorter(error.message)}"
-    return "the reply has half of a surrogate pair in it" if _has_surrogate(value) else None
+    return "the reply contains half of a surrogate pair" if _has_surrogate(value) else None
 
 
 def error_in(schema_text: str, value: Any) -> Any:
-    """What is wrong with a value: the most telling of jsonschema's errors, or None. Raises RecursionError."""
+    """The most relevant of jsonschema's errors for a value, or None. Raises RecursionError."""
     from jsonschema.exceptions import best_match
 
     return best_match(_validator(schema_text).iter_errors(value))
@@ -98,16 +98,16 @@ def _matcher(pattern: str) -> Any:
 
 
 def _fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     for name, value in pairs:
-        if name in found:
-            raise ValueError(f"the field {_shown(name)} stands twice in one object")
-        found[name] = value
-    return found
+        if name in fields:
+            raise ValueError(f"the field {_shown(name)} occurs twice in one object")
+        fields[name] = value
+    return fields
 
 
 def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no number of JSON")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _finite(text: str) -> float:

@@ -46,7 +46,7 @@ _NAMES = {
     "TIMESTAMPNTZ": "TIMESTAMP",
     "TIMESTAMPTZ": "TIMESTAMP WITH TIME ZONE",
 }
-# Words that cannot name a field of a STRUCT without quotes; the others can (duckdb_keywords()).
+# Keywords that must be quoted as the name of a STRUCT field; the others need not (duckdb_keywords()).
 _NEED_QUOTES = """
 all analyse analyze and any array as asc asymmetric both case cast check collate column constraint create
 default deferrable desc describe distinct do else end except false fetch for foreign from group having in
@@ -70,27 +70,27 @@ SUPPORTED = (
 )
 
 
-# Types within types that are read; a reply of such a depth would hold nothing else.
+# The deepest nesting of types that is read.
 _DEEPEST = 100
 
 
 class DuckDBType(str):
-    """The value of DUCKDB_TYPE: the exact type, where JSON Schema has no word for it; [n] for a list of n items. What a
-    person gives is never of this class."""
+    """The value of DUCKDB_TYPE: the exact type, where JSON Schema has no word for it; [n] for a list of n items. A
+    user's own value is never of this class."""
 
     def applied(self, item: str) -> str:
         return f"{item}{self}"
 
 
 DUCKDB_TYPE = "duckdb type"
-"""A key that sql_types.py adds to a leaf and reading.py takes away."""
+"""A key that sql_types.py adds to a leaf and reading.py removes."""
 
 
 def schema_of_sql_type(where: str, text: str) -> dict[str, Any]:
     """JSON Schema of a DuckDB type, or of the fields of a struct without STRUCT( ) around them. Every field may be
-    null; `COMMENT 'question'` behind a field's type says what is asked for it.
+    null; `COMMENT 'question'` after a field's type is the question for it.
 
-    Raises ConfigError for what is no type and for types that no JSON stands for (BLOB, MAP, INTERVAL …).
+    Raises ConfigError for a text that is no type, and for types without a JSON form (BLOB, MAP, INTERVAL …).
     """
     for attempt in (text, f"STRUCT({text})"):
         parsed = _parsed(attempt) if text else None
@@ -98,13 +98,13 @@ def schema_of_sql_type(where: str, text: str) -> dict[str, Any]:
             return _schema(where, parsed)
     shown = text if len(text) <= 200 else f"{text[:200]}…"
     raise ConfigError(
-        f"{where}: {shown!r} is no DuckDB type. Type, for example, 'name VARCHAR, age INT, tags VARCHAR[]'. "
+        f"{where}: {shown!r} is not a DuckDB type. Type, for example, 'name VARCHAR, age INT, tags VARCHAR[]'. "
         f"Types: {', '.join(SUPPORTED)}."
     )
 
 
 def quoted_name(name: str) -> str:
-    """The name of a field as it stands in a type.
+    """The name of a field as DuckDB writes it in a type.
 
     >>> quoted_name("age"), quoted_name("Order"), quoted_name('6" long')
     ('age', '"Order"', '"6"" long"')
@@ -152,7 +152,7 @@ def _schema(where: str, kind: Any) -> dict[str, Any]:
         return {**listed, "minItems": length, "maxItems": length, DUCKDB_TYPE: DuckDBType(f"[{length}]")}
     if name == "STRUCT":
         return _struct(where, kind)
-    raise ConfigError(f"{where}: an answer cannot be of type {kind.sql('duckdb')}. Types: {', '.join(SUPPORTED)}.")
+    raise ConfigError(f"{where}: an answer cannot have the type {kind.sql('duckdb')}. Types: {', '.join(SUPPORTED)}.")
 
 
 def _struct(where: str, kind: Any) -> dict[str, Any]:
@@ -163,13 +163,13 @@ def _struct(where: str, kind: Any) -> dict[str, Any]:
         if not isinstance(each, exp.ColumnDef):
             raise ConfigError(f"{where}: the field {each.name!r} has no type. Type, for example, {each.name} VARCHAR.")
         if each.name in fields:
-            raise ConfigError(f"{where}: the field {each.name!r} is given twice.")
+            raise ConfigError(f"{where}: the field {each.name!r} occurs twice.")
         fields[each.name] = _nullable(_schema(where, each.kind))
         for constraint in each.args.get("constraints") or ():
             if not isinstance(constraint.kind, exp.CommentColumnConstraint):
                 raise ConfigError(
-                    f"{where}: {constraint.sql('duckdb')} behind the field {each.name!r} is not understood. Behind a "
-                    "field's type may stand COMMENT 'what is asked'; every field may be null."
+                    f"{where}: {constraint.sql('duckdb')} after the field {each.name!r} is not supported. After a "
+                    "field's type you may write COMMENT 'the question'; every field may be null."
                 )
             fields[each.name]["description"] = constraint.kind.this.name
     return {"type": "object", "properties": fields, "required": list(fields)}
@@ -180,15 +180,15 @@ def _decimal(where: str, kind: Any) -> dict[str, Any]:
     precision, scale = (*digits, 0)[:2] if digits else (18, 3)
     if not 1 <= precision <= 38 or scale > precision:
         raise ConfigError(
-            f"{where}: {kind.sql('duckdb')} is no DECIMAL of DuckDB: it has 1 to 38 digits, at most all of them behind "
-            "the point."
+            f"{where}: {kind.sql('duckdb')} is not a DECIMAL of DuckDB: it has 1 to 38 digits, and no more of them "
+            "after the point."
         )
     named = {DUCKDB_TYPE: DuckDBType(f"DECIMAL({precision},{scale})")}
     if scale == 0:
         return {"type": "integer", "minimum": 1 - 10**precision, "maximum": 10**precision - 1, **named}
     exact = Decimal(f"{10**precision - 1}e-{scale}")
     limit = float(exact)
-    # The double next to the limit may lie above it, and DuckDB would refuse what lies between.
+    # The double nearest to the limit may be above it, and DuckDB would refuse values between them.
     while Decimal(limit) > exact:
         limit = math.nextafter(limit, 0.0)
     return {"type": "number", "minimum": -limit, "maximum": limit, **named}

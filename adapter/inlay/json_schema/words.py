@@ -1,4 +1,4 @@
-"""The words of JSON Schema that are understood, and what their values must be."""
+"""The supported words of JSON Schema, and what their values must be."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ WORDS: dict[str, tuple[str, ...]] = {
 }
 DEFINITIONS = ("$defs", "definitions")
 DROPPED = ("$schema", "$id", "$comment", "default", "examples", "deprecated", "readOnly", "writeOnly")
-"""Words that say nothing about which replies are valid."""
+"""Words that do not affect which replies are valid."""
 
 INSTEAD = {
     "oneOf": "Write anyOf instead.",
@@ -39,13 +39,13 @@ INSTEAD = {
 
 
 def expected_value(word: str, value: Any) -> str | None:
-    """What the value of a word should have been, or None where it is as it should be."""
+    """A description of the expected value of a word, or None where the value fits."""
     fits, expected = _VALUES.get(word, (lambda value: True, ""))
     return None if fits(value) else expected
 
 
 def plain(value: Any) -> Any:
-    """The value in JSON's own types: what comes from a DuckDB struct may hold tuples and Decimals."""
+    """The value in JSON's own types: a value from a DuckDB struct may contain tuples and Decimals."""
     if isinstance(value, Mapping):
         return {name: plain(each) for name, each in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):

@@ -1,1 +1,1 @@
-"""Models described, never loaded: from a name to where the files are, what they hold and what identifies them."""
+"""Models described, never loaded: from a name to the files, their content and their identity."""

@@ -1,6 +1,6 @@
-"""What a model can do, by what it was made for and what runs it.
+"""What a model can do, by its task and its backend.
 
-The words stand in types.py. A model declares them here and nowhere else; whoever uses a model asks `ref.can(…)`.
+The names are in types.py. A model declares them here and nowhere else; callers use `ref.can(…)`.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ _BY_TASK: Mapping[Task, frozenset[Capability]] = {
     "rules": frozenset({"rules"}),
 }
 
-# These only reply: nothing but text comes back from them.
+# These only write replies.
 _WITHOUT_LIKELIHOODS = ("openai", "vllm")
 
 
 def capabilities_of(task: Task, backend: str, *, tokenizer: bool = True) -> frozenset[Capability]:
-    """tokenizer: whether the model's own is on this machine, so that its tokens can be counted here."""
+    """tokenizer: whether the model's tokenizer is on this machine, so that tokens can be counted."""
     capabilities = _BY_TASK[task]
     if backend in _WITHOUT_LIKELIHOODS:
         capabilities -= {"likelihoods"}

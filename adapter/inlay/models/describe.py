@@ -1,47 +1,39 @@
 """From a model's folder to a ModelRef: reads its small JSON files, loads nothing.
 
-Understands sentence-transformers folders (modules.json: Transformer, Pooling, Dense, LayerNorm, Normalize),
-plain encoders with a declared pooling, sequence classifiers, NLI models, cross-encoders, and language models, decoders
-alone or with an encoder. A model behind an endpoint is described in endpoint.py.
+Understands sentence-transformers folders (sentence_modules.py), plain encoders with a declared pooling, sequence
+classifiers, NLI models, cross-encoders, and language models: decoders alone or with an encoder. endpoint.py describes a
+model behind an endpoint.
 """
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-from inlay.errors import CannotServeError, DigestError, ModelError, ModelNotFoundError
+from inlay.errors import CannotServeError, DigestError, ModelNotFoundError
 from inlay.models.capabilities import capabilities_of
+from inlay.models.declared import declared
 from inlay.models.endpoint import PREFIX, describe_endpoint
 from inlay.models.fingerprint import model_fingerprint, weight_digests
 from inlay.models.locate import find_folder
-from inlay.models.ref import ModelRef, Projection
+from inlay.models.model_folder import ModelFolder
+from inlay.models.ref import ModelRef
+from inlay.models.sentence_modules import sentence_parts
 from inlay.settings.schema import ModelSettings
 from inlay.types import Task
 
-# Names of sentence-transformers' older boolean switches, in the order in which it joins several poolings.
-_POOLING_SWITCHES = {
-    "pooling_mode_cls_token": "cls",
-    "pooling_mode_max_tokens": "max",
-    "pooling_mode_mean_tokens": "mean",
-    "pooling_mode_mean_sqrt_len_tokens": "mean_sqrt_len_tokens",
-    "pooling_mode_weightedmean_tokens": "weightedmean",
-    "pooling_mode_lasttoken": "lasttoken",
-}
-_POOLING_MODES = tuple(_POOLING_SWITCHES.values())
 RULES = "rules:"
-"""The source of what needs no model: ai_redact and ai_detect_pii by patterns and checksums."""
+"""The source of the built-in rules: ai_redact and ai_detect_pii by patterns and checksums, without a model."""
 
 _FAKE_WIDTH = {"embed": 8, "classify": 3, "nli": 3, "rerank": 1, "generate": 0}
 _FAKE_LABELS = {"classify": ("alpha", "beta", "gamma"), "nli": ("entailment", "neutral", "contradiction")}
 
 
 def describe(settings: ModelSettings, *, device: str = "auto", dtype: str = "auto") -> ModelRef:
-    """The model that these settings mean.
+    """The model that the settings describe.
 
-    Raises ModelNotFoundError, DigestError when a recorded digest differs, CannotServeError for a folder that
-    holds something else than an encoder or classifier, ModelError for files that do not read as JSON.
+    Raises ModelNotFoundError, DigestError when the weights differ from the recorded digest, CannotServeError for a
+    folder with an unsupported model, ModelError for files that are not valid JSON.
     """
     if settings.source.startswith("fake:"):
         return _fake(settings)
@@ -49,35 +41,25 @@ def describe(settings: ModelSettings, *, device: str = "auto", dtype: str = "aut
         return describe_endpoint(settings)
     if settings.source == RULES:
         return _rules(settings)
-    folder = find_folder(settings)
-    if not (folder / "config.json").is_file():
+    path = find_folder(settings)
+    if not (path / "config.json").is_file():
         raise ModelNotFoundError(
-            f"model {settings.name!r}: {folder} has no config.json, so it is not a model's folder. "
+            f"model {settings.name!r}: {path} has no config.json, so it is not a model's folder. "
             f"Correct [models.{settings.name}] source in inlay.toml."
         )
-    config = _read(settings, folder / "config.json")
-    files = sorted(folder.glob("*.safetensors")) + sorted(folder.glob("*/*.safetensors"))
-    if not any(path.parent == folder for path in files):
-        raise _no_safetensors(settings, folder)
-    weights = weight_digests(folder, files)
-    if settings.sha256 and settings.sha256 not in {digest for _, digest in weights}:
-        found = next(digest for name, digest in weights if "/" not in name)
-        raise DigestError(
-            f"model {settings.name!r}: the weights in {folder} have SHA-256 {found}, "
-            f"but {settings.sha256} is recorded. They are damaged or not this model; fetch them again."
-        )
-    modules = _read(settings, folder / "modules.json") if (folder / "modules.json").is_file() else []
-    tokenizer = (
-        _read(settings, folder / "tokenizer_config.json") if (folder / "tokenizer_config.json").is_file() else {}
-    )
-    transformer = _transformer_settings(settings, folder) if modules else {}
+    folder = ModelFolder(settings.name, path)
+    config = folder.read("config.json")
+    weights = _weights(settings, folder)
+    modules = folder.read("modules.json", [])
+    tokenizer = folder.read("tokenizer_config.json")
+    transformer = _transformer_settings(folder) if modules else {}
     if transformer.get("transformer_task") == "sequence-classification":
         modules = []  # a cross-encoder as sentence-transformers 6 saves it: a sequence classifier and nothing else
     task = settings.task or _task(settings, config, modules)
     if task == "generate":
         parts: dict[str, Any] = {"width": 0}
     elif task == "embed":
-        parts = _sentence_parts(settings, folder, config, modules, bool(transformer.get("do_lower_case")))
+        parts = sentence_parts(settings, folder, config, modules, bool(transformer.get("do_lower_case")))
     else:
         parts = _classifier_parts(config)
         if task == "rerank" and parts["width"] != 1:
@@ -88,12 +70,11 @@ def describe(settings: ModelSettings, *, device: str = "auto", dtype: str = "aut
     limit = settings.max_tokens or (
         _window(config) if task == "generate" else _token_limit(tokenizer, config, transformer)
     )
-    prompts = settings.prompts
-    if prompts is None:
-        path = folder / "config_sentence_transformers.json"
-        saved = _read(settings, path).get("prompts") if path.is_file() else None
-        prompts = tuple(sorted((k, v) for k, v in (saved or {}).items() if isinstance(v, str) and v))
-    # Prompts are part of each input's identity, not of the model's: a changed query prompt leaves documents known.
+    saved = folder.read("config_sentence_transformers.json").get("prompts") if settings.prompts is None else None
+    if saved:
+        parts["prompts"] = tuple(sorted((k, v) for k, v in saved.items() if isinstance(v, str) and v))
+    # Prompts are part of each input's identity, not of the model's: after a change of the query prompt, documents stay
+    # known.
     pipeline = {
         "task": task,
         "max_tokens": limit,
@@ -103,31 +84,38 @@ def describe(settings: ModelSettings, *, device: str = "auto", dtype: str = "aut
         **(_chat(settings, folder, tokenizer) if task == "generate" else {}),
     }
     backend = settings.backend or "torch"
-    output_cost = settings.cost_per_million_output_tokens
     return ModelRef(
-        name=settings.name,
-        source=settings.source,
-        folder=folder,
+        folder=path,
         task=task,
         backend=backend,
         capabilities=capabilities_of(task, backend),
-        max_output_tokens=settings.max_output_tokens or 512,
         chat_template_options=settings.chat_template_options,
         architecture=next(iter(config.get("architectures") or []), ""),
         model_type=config.get("model_type", ""),
         max_tokens=limit,
-        # A text that is cut still has a vector; a prompt that is cut asks something else.
+        # A text that is cut still has a vector; a prompt that is cut is another question.
         too_long=settings.too_long or ("error" if task == "generate" else "truncate"),
-        fingerprint=model_fingerprint(folder, weights, config, pipeline),
+        fingerprint=model_fingerprint(path, weights, config, pipeline),
         device=settings.device or device,
         dtype=settings.dtype or dtype,
-        prompts=prompts,
-        template=settings.template,
-        cost_per_million_tokens=settings.cost_per_million_tokens,
-        cost_per_million_output_tokens=settings.cost_per_million_tokens if output_cost is None else output_cost,
         weights=weights,
-        **parts,
+        **{**declared(settings), **parts},
     )
+
+
+def _weights(settings: ModelSettings, folder: ModelFolder) -> tuple[tuple[str, str], ...]:
+    """(path inside the folder, SHA-256) of each weight file."""
+    files = sorted(folder.path.glob("*.safetensors")) + sorted(folder.path.glob("*/*.safetensors"))
+    if not any(file.parent == folder.path for file in files):
+        raise folder.no_safetensors()
+    weights = weight_digests(folder.path, files)
+    if settings.sha256 and settings.sha256 not in {digest for _, digest in weights}:
+        actual = next(digest for name, digest in weights if "/" not in name)
+        raise DigestError(
+            f"model {settings.name!r}: the weights in {folder.path} have SHA-256 {actual}, but sha256 of "
+            f"[models.{settings.name}] is {settings.sha256}. They are damaged or not this model; fetch them again."
+        )
+    return weights
 
 
 def _task(settings: ModelSettings, config: dict[str, Any], modules: list[dict[str, Any]]) -> Task:
@@ -141,92 +129,12 @@ def _task(settings: ModelSettings, config: dict[str, Any], modules: list[dict[st
         return "nli" if any("entail" in label.lower() for label in labels) else "classify"
     if settings.pooling:
         return "embed"
-    # GPT-2 was named before there was a custom.
+    # GPT-2 is older than the naming convention.
     if architecture.endswith(("ForCausalLM", "ForConditionalGeneration", "LMHeadModel")):
         return "generate"
     raise CannotServeError(
         f"model {settings.name!r} ({architecture or 'no architecture named'}) has no modules.json, so how to pool its "
         f"tokens is unknown. Declare it as its model card says: [models.{settings.name}] pooling = 'mean'."
-    )
-
-
-def _sentence_parts(
-    settings: ModelSettings, folder: Path, config: dict[str, Any], modules: list[dict[str, Any]], lowercase: bool
-) -> dict[str, Any]:
-    pooling: tuple[str, ...] = ()
-    head: list[str | Projection] = []
-    width = int(config.get("hidden_size") or config.get("dim") or config.get("d_model") or 0)
-    include_prompt = True
-    for module in modules:
-        kind = module["type"].rsplit(".", 1)[-1]
-        if not module["type"].startswith("sentence_transformers."):
-            kind = module["type"]  # code of the model's own, whatever its last word is
-        path = folder / module.get("path", "")
-        _check_module(settings, kind, path, module, is_pooled=bool(pooling))
-        saved = (
-            _read(settings, path / "config.json") if kind != "Transformer" and (path / "config.json").is_file() else {}
-        )
-        if kind == "Pooling":
-            pooling = _pooling_modes(settings, saved)
-            include_prompt = bool(saved.get("include_prompt", True))
-            width *= len(pooling)
-        elif kind == "Dense":
-            head.append(_projection(module["path"], saved))
-            width = int(saved["out_features"])
-        elif kind == "LayerNorm":
-            head.append(f"layernorm:{module['path']}")
-        elif kind == "Normalize":
-            head.append("normalize")
-    if not (pooling or settings.pooling):
-        raise CannotServeError(
-            f"model {settings.name!r} names no pooling, so how its tokens become one vector per text is unknown. "
-            f"Declare it as its model card says: [models.{settings.name}] pooling = 'mean'."
-        )
-    if settings.pooling:
-        width = width // max(1, len(pooling)) * len(settings.pooling)
-        pooling = settings.pooling
-    if settings.normalize is not None:
-        head = [part for part in head if part != "normalize"] + (["normalize"] if settings.normalize else [])
-    return {
-        "width": width,
-        "pooling": pooling,
-        "include_prompt": include_prompt,
-        "head": tuple(head),
-        "lowercase": lowercase,
-    }
-
-
-def _check_module(settings: ModelSettings, kind: str, path: Path, module: dict[str, Any], *, is_pooled: bool) -> None:
-    """Raises an error for a module that inlay does not run in this place."""
-    if kind in ("Dense", "LayerNorm", "Normalize") and not is_pooled:
-        raise CannotServeError(
-            f"model {settings.name!r} has a {kind} before its pooling, so it works on single tokens; inlay runs it "
-            "only on pooled vectors."
-        )
-    if kind in ("Dense", "LayerNorm") and not (path / "model.safetensors").is_file():
-        raise _no_safetensors(settings, path)
-    if kind == "Transformer" and module.get("path"):
-        raise CannotServeError(
-            f"model {settings.name!r} keeps its encoder in the folder {module['path']!r}, an old layout that inlay "
-            "does not read. Save it again: SentenceTransformer(folder).save_pretrained(new)."
-        )
-    if kind == "Pooling" and is_pooled:
-        raise CannotServeError(f"model {settings.name!r} has two Pooling modules; inlay runs one.")
-    if kind not in ("Transformer", "Pooling", "Dense", "LayerNorm", "Normalize"):
-        raise CannotServeError(
-            f"model {settings.name!r} has a module {kind!r}, which inlay does not run. "
-            "It runs Transformer, Pooling, Dense, LayerNorm and Normalize."
-        )
-
-
-def _projection(path: str, saved: dict[str, Any]) -> Projection:
-    activation = saved.get("activation_function", "torch.nn.modules.activation.Tanh")
-    return Projection(
-        path=path,
-        # A name from elsewhere than torch is kept whole, and refused when the model is loaded.
-        activation=activation.rsplit(".", 1)[-1] if activation.startswith("torch.nn.") else activation,
-        bias=bool(saved.get("bias", True)),
-        residual=bool(saved.get("use_residual", False)),
     )
 
 
@@ -243,25 +151,10 @@ def _labels(config: dict[str, Any]) -> tuple[str, ...]:
     return tuple(f"LABEL_{i}" for i in range(int(config.get("num_labels", 2))))
 
 
-def _pooling_modes(settings: ModelSettings, saved: dict[str, Any]) -> tuple[str, ...]:
-    named = saved.get("pooling_mode")
-    if not named:
-        return tuple(mode for switch, mode in _POOLING_SWITCHES.items() if saved.get(switch)) or ("mean",)
-    modes = (named,) if isinstance(named, str) else tuple(named)
-    for mode in modes:
-        if mode not in _POOLING_MODES:
-            raise CannotServeError(
-                f"model {settings.name!r} pools by {mode!r}, which inlay does not know. "
-                f"It knows {', '.join(_POOLING_MODES)}."
-            )
-    return modes
-
-
-def _transformer_settings(settings: ModelSettings, folder: Path) -> dict[str, Any]:
+def _transformer_settings(folder: ModelFolder) -> dict[str, Any]:
     for kind in ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet"):
-        path = folder / f"sentence_{kind}_config.json"
-        if path.is_file():
-            saved = _read(settings, path)
+        if (folder.path / f"sentence_{kind}_config.json").is_file():
+            saved = folder.read(f"sentence_{kind}_config.json")
             return saved if isinstance(saved, dict) else {}
     return {}
 
@@ -274,30 +167,28 @@ def _token_limit(tokenizer: dict[str, Any], config: dict[str, Any], transformer:
         limits.append(int(min(tokenizer.get("model_max_length") or 10**9, 10**9)))
     positions = config.get("max_position_embeddings")
     if positions:
-        # RoBERTa and its kin number positions from padding_idx + 1, so two of the table's rows are never used.
+        # RoBERTa and related models number positions from padding_idx + 1, so two of the table's rows are never used.
         offset = 2 if config.get("model_type") in ("roberta", "xlm-roberta", "camembert", "mpnet", "longformer") else 0
         limits.append(int(positions) - offset)
     return min(limits) if limits else 512
 
 
 def _window(config: dict[str, Any]) -> int:
-    """What a language model reads at once, prompt and reply together. T5 and its kin know distances, not positions, and
-    name no limit; what they were trained on is the one that they have."""
+    """The window of a language model, prompt and reply together. T5 and related models encode distances and state no
+    limit; their limit is the length of their training texts."""
     for key in ("max_position_embeddings", "n_positions", "n_ctx", "max_sequence_length"):
         if config.get(key):
             return int(config[key])
     return 2_048 if not config.get("is_encoder_decoder") else 512
 
 
-def _chat(settings: ModelSettings, folder: Path, tokenizer: dict[str, Any]) -> dict[str, Any]:
-    """What of the files around a language model's weights decides how a prompt is put and where a reply ends."""
-    template = folder / "chat_template.jinja"
-    generation = folder / "generation_config.json"
-    saved = _read(settings, generation) if generation.is_file() else {}
+def _chat(settings: ModelSettings, folder: ModelFolder, tokenizer: dict[str, Any]) -> dict[str, Any]:
+    """Files that decide how a prompt is written and where a reply ends."""
+    template = folder.path / "chat_template.jinja"
     return {
         "chat_template": template.read_text(encoding="utf-8") if template.is_file() else tokenizer.get("chat_template"),
         "chat_template_options": settings.chat_template_options,
-        "ends": saved.get("eos_token_id"),
+        "ends": folder.read("generation_config.json").get("eos_token_id"),
     }
 
 
@@ -314,10 +205,7 @@ def _fake(settings: ModelSettings) -> ModelRef:
     if kind not in _FAKE_WIDTH:
         raise CannotServeError(f"model {settings.name!r}: fake:{kind} does not exist; use {', '.join(_FAKE_WIDTH)}.")
     limit = settings.max_tokens or (2_048 if kind == "generate" else 512)
-    output_cost = settings.cost_per_million_output_tokens
     return ModelRef(
-        name=settings.name,
-        source=settings.source,
         folder=Path(),
         task=kind,
         backend="fake",
@@ -330,26 +218,6 @@ def _fake(settings: ModelSettings) -> ModelRef:
         fingerprint=f"fake/{kind}/{limit}",
         pooling=("mean",),
         head=("normalize",) if kind == "embed" else (),
-        prompts=settings.prompts or (),
         labels=_FAKE_LABELS.get(kind, ()),
-        template=settings.template,
-        cost_per_million_tokens=settings.cost_per_million_tokens,
-        cost_per_million_output_tokens=settings.cost_per_million_tokens if output_cost is None else output_cost,
-        max_output_tokens=settings.max_output_tokens or 512,
+        **declared(settings),
     )
-
-
-def _no_safetensors(settings: ModelSettings, folder: Path) -> ModelNotFoundError:
-    return ModelNotFoundError(
-        f"model {settings.name!r}: {folder} has no *.safetensors file. inlay loads no pickled weights; "
-        "convert them once with save_pretrained(..., safe_serialization=True)."
-    )
-
-
-def _read(settings: ModelSettings, path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ModelError(
-            f"model {settings.name!r}: {path} is not valid JSON: {error}. Fetch the model again."
-        ) from error

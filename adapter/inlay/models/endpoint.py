@@ -1,4 +1,4 @@
-"""A model behind an endpoint: described from the settings alone, since nothing is asked of a server until a row is."""
+"""A model behind an endpoint, described from the settings alone: no request is sent before the first row."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from inlay.errors import ConfigError
 from inlay.models.capabilities import capabilities_of
+from inlay.models.declared import declared
 from inlay.models.locate import find_folder
 from inlay.models.ref import Endpoint, ModelRef
 from inlay.settings.schema import ModelSettings
@@ -16,25 +17,27 @@ from inlay.settings.schema import ModelSettings
 PREFIX = "openai:"
 FORM = "endpoint/1"
 
-# What is assumed of a model's window where the settings do not say: the server refuses a prompt that is longer.
+# The window assumed where the settings do not set it: the server refuses a longer prompt.
 _WINDOW_TOKENS = 128_000
 _EMBEDDING_TOKENS = 8_192
 
 
 def describe_endpoint(settings: ModelSettings) -> ModelRef:
-    """The model that the settings mean: identified by its server's address, its name there and the revision that the
-    user gives it. Raises ConfigError where the settings lack something."""
+    """The model that the settings describe, identified by its server's address, its name there and the revision that
+    the user sets. Raises ConfigError where a setting is missing."""
     name = settings.source.removeprefix(PREFIX)
     task = settings.task or "generate"
     where = f"[models.{settings.name}]"
     if not name:
-        raise ConfigError(f"{where}: source is {settings.source!r}; it names no model, as in 'openai:gpt-5-mini'.")
+        raise ConfigError(
+            f"{where}: source is {settings.source!r}and names no model. Write it like 'openai:gpt-5-mini'."
+        )
     if settings.base_url is None:
-        raise ConfigError(f"{where}: base_url is missing, e.g. base_url = 'http://localhost:11434/v1'.")
+        raise ConfigError(f"{where}: base_url is missing. Set, for example, base_url = 'http://localhost:11434/v1'.")
     if task not in ("generate", "embed"):
         raise ConfigError(f"{where}: task is {task!r}; behind an endpoint it is 'generate' or 'embed'.")
     if task == "embed" and settings.width is None:
-        raise ConfigError(f"{where}: width is missing: how long the vectors are, e.g. width = 1536.")
+        raise ConfigError(f"{where}: width is missing: the length of the vectors. Set, for example, width = 1536.")
     default = Endpoint("", "")
     endpoint = Endpoint(
         base_url=settings.base_url.rstrip("/"),
@@ -52,10 +55,7 @@ def describe_endpoint(settings: ModelSettings) -> ModelRef:
         "form": FORM, "server": endpoint.base_url, "model": name, "revision": settings.revision, "task": task,
         "width": settings.width,
     }  # fmt: skip
-    output = settings.cost_per_million_output_tokens
     return ModelRef(
-        name=settings.name,
-        source=settings.source,
         folder=Path(),
         task=task,
         backend="openai",
@@ -67,13 +67,9 @@ def describe_endpoint(settings: ModelSettings) -> ModelRef:
         too_long=settings.too_long or "error",
         fingerprint=hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest(),
         head=("normalize",) if settings.normalize else (),
-        prompts=settings.prompts or (),
-        template=settings.template,
-        cost_per_million_tokens=settings.cost_per_million_tokens,
-        cost_per_million_output_tokens=settings.cost_per_million_tokens if output is None else output,
-        max_output_tokens=settings.max_output_tokens or 512,
         endpoint=endpoint,
         tokenizer=None if settings.tokenizer is None else _tokenizer_folder(settings),
+        **declared(settings),
     )
 
 

@@ -1,8 +1,8 @@
 """A model's identity: SHA-256 over what can change its answers, and nothing else.
 
-Contract: two folders with equal fingerprints give equal answers (up to the arithmetic of device and dtype). File
+Contract: two folders with equal fingerprints return equal answers (up to the arithmetic of device and dtype). File
 names, download dates, README files and the truncation and padding kept inside tokenizer.json (which inlay sets
-itself) do not count. A change of the form below is a new FORM, so that old results are never taken for new ones.
+itself) do not count. A change of the format below needs a new FORM, so that old results are never used for it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 
 FORM = "model/1"
 
-# Written by the library that saved the model; none of them changes an answer.
+# Written by the library that saved the model; none of them affects an answer.
 _NOT_IDENTITY = {
     "_name_or_path", "transformers_version", "torch_dtype", "dtype", "use_cache", "gradient_checkpointing",
     "architectures", "_attn_implementation", "auto_map", "name_or_path", "is_local", "local_files_only",
@@ -29,7 +29,7 @@ _NOT_IDENTITY = {
 def model_fingerprint(
     folder: Path, weights: tuple[tuple[str, str], ...], configuration: Mapping[str, Any], pipeline: Mapping[str, Any]
 ) -> str:
-    """Hex digest. `pipeline` holds what inlay was told or read: pooling, head, prompts, token limit."""
+    """Hex digest. pipeline: what inlay read or the settings set: pooling, head, token limit."""
     form = {
         "form": FORM,
         "weights": sorted(digest for _, digest in weights),
@@ -84,7 +84,7 @@ def _tokenizer_digest(folder: Path) -> str:
 
 
 def _json_digest(path: Path, without: Set[str]) -> str:
-    """SHA-256 of what a JSON file says, however it is laid out."""
+    """SHA-256 of the content of a JSON file, whatever its formatting."""
     stat = path.stat()
     return _json_digest_at(path.resolve(), stat.st_size, stat.st_mtime_ns, frozenset(without))
 

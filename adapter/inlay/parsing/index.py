@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from sqlglot import exp
 
@@ -40,8 +41,7 @@ class Index:
             self._add(change.new)
 
     def _drop(self, gone: set[int]) -> None:
-        groups: tuple[dict[int, list[exp.Expr]] | dict[str, list[exp.Table]] | dict[str, list[exp.CTE]], ...]
-        groups = (self.calls, self.tables, self.ctes)
+        groups: tuple[dict[Any, list[Any]], ...] = (self.calls, self.tables, self.ctes)
         for nodes in (nodes for group in groups for nodes in group.values()):
             nodes[:] = [node for node in nodes if id(node) not in gone]
 

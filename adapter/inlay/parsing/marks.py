@@ -42,9 +42,13 @@ def number_of(name: str) -> int | None:
     return int(found[1], 32) if found else None
 
 
+def marks_in(text: str) -> list[tuple[int, int]]:
+    """(number, position) of the calls in a marked text, as often as they stand there."""
+    return [(int(found[1], 32), found.start()) for found in _MARKED.finditer(text)]
+
+
 def numbers_in(text: str) -> list[int]:
-    """The numbers of the calls in a marked text, as often as they stand there."""
-    return [int(digits, 32) for digits in _MARKED.findall(text)]
+    return [number for number, _ in marks_in(text)]
 
 
 def unmarked(text: str, names: Mapping[int, str]) -> str:

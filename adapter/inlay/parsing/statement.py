@@ -9,6 +9,7 @@ text, and the tree goes along with it.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -18,7 +19,7 @@ from sqlglot import exp
 from inlay.functions.spec import FunctionSpec
 from inlay.parsing.edits import Around, Edit, Moves, changes
 from inlay.parsing.index import Index
-from inlay.parsing.marks import GATHERING, MARK, mark, number_of, numbers_in, unmarked
+from inlay.parsing.marks import GATHERING, MARK, mark, marks_in, unmarked
 from inlay.parsing.reading import parsed
 from inlay.parsing.tokens import Text, Word, closing, spliced, split, words
 from inlay.parsing.unplannable import READ_OTHERWISE, Unplannable, empty_argument, holds_mark, too_many_arguments
@@ -132,7 +133,7 @@ class Statement:
         pieces += [(each.end, each.end, each.tail) for each in around]
         pieces.sort(key=lambda piece: piece[:2])
         text = self.text.spliced(pieces)
-        there = set(numbers_in(text))
+        there = {number for number, _ in marks_in(text)}
         kept = {number: call for number, call in {**self.calls, **(calls or {})}.items() if number in there}
         moves = (*self.moves, Moves.of(pieces))
         made = Statement(text, kept, {**self.names, **(names or {})}, moves)
@@ -179,9 +180,8 @@ class Statement:
     def _places(self) -> dict[int, int]:
         # The first: a rule may write a call twice.
         found: dict[int, int] = {}
-        for i, word in enumerate(self.words):
-            if word.text[0] in (MARK, GATHERING) and (number := number_of(word.text)) is not None:
-                found.setdefault(number, i)
+        for number, start in marks_in(self.text):
+            found.setdefault(number, bisect_left(self.words, (start,)))
         return found
 
     def position(self, node: exp.Expr) -> tuple[int, int] | None:

@@ -25,6 +25,7 @@ _SCANNED = re.compile(rf"(?<!\w)(?:{_LITERALS})|'(?:[^']|'')*'|--[^\n]*|/\*.*?\*
 _FIRST = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/)*(\w+|\()", re.S)
 
 _OPEN, _CLOSE = "([{", ")]}"
+_OPENS = dict.fromkeys(_OPEN, True) | dict.fromkeys(_CLOSE, False)
 
 _APART = frozenset("()[]{},; \t\r\n")
 """Characters that never run on into a word beside them."""
@@ -115,13 +116,17 @@ class Brackets(NamedTuple):
 
 
 def brackets(found: list[Word]) -> Brackets:
-    closers, around, opened = [len(found)] * len(found), [], list[int]()
-    for i, word in enumerate(found):
-        if word.text in _CLOSE and opened:
-            closers[opened.pop()] = i
-        around.append(opened[-1] if opened else -1)
-        if word.text in _OPEN:
-            opened.append(i)
+    closers, around = [len(found)] * len(found), [-1] * len(found)
+    inside, opened = -1, list[int]()
+    for i, (_, _, text) in enumerate(found):
+        opens = _OPENS.get(text)
+        if opens is False and opened:
+            closers[inside] = i
+            inside = opened.pop()
+        around[i] = inside
+        if opens:
+            opened.append(inside)
+            inside = i
     return Brackets(closers, around)
 
 

@@ -1,4 +1,4 @@
-"""The kinds of personal data, by the words that a call gives for them."""
+"""The categories of personal data, and the check of a call's option `categories`."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ CATEGORIES: tuple[str, ...] = ("email", "card", "iban", "ip", "phone", "ssn", "u
 
 
 def read_categories(function: str, given: Any) -> tuple[str, ...]:
-    """The categories of a call, each once and in the order of CATEGORIES, so that equal wishes are equal; None is all.
-    Raises ConfigError for anything but a list of at least one known name, in any case."""
+    """The categories of a call, each once and in the order of CATEGORIES, so that equal calls have equal options; None
+    means all. Raises ConfigError for anything but a list of at least one known name, in any case."""
     if given is None:
         return CATEGORIES
     known = ", ".join(CATEGORIES)
@@ -21,14 +21,16 @@ def read_categories(function: str, given: Any) -> tuple[str, ...]:
             f"{function}: categories is {given!r}; it must be a list, e.g. ['email', 'phone']. Known: {known}."
         )
     if not given:
-        raise ConfigError(f"{function}: categories is empty. Leave it out for all, or name some of: {known}.")
-    asked: set[str] = set()
+        raise ConfigError(f"{function}: categories is empty. Leave it out for all categories, or choose from: {known}.")
+    chosen: set[str] = set()
     for name in given:
         if not isinstance(name, str):
-            raise ConfigError(f"{function}: categories holds {name!r}; each must be a text. Known: {known}.")
+            raise ConfigError(
+                f"{function}: categories contains {name!r}; each category must be a text. Known: {known}."
+            )
         if name.lower() not in CATEGORIES:
             near = difflib.get_close_matches(name.lower(), CATEGORIES, n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise ConfigError(f"{function}: no category named {name!r}.{hint} Known: {known}.")
-        asked.add(name.lower())
-    return tuple(name for name in CATEGORIES if name in asked)
+            raise ConfigError(f"{function}: unknown category {name!r}.{hint} Known: {known}.")
+        chosen.add(name.lower())
+    return tuple(name for name in CATEGORIES if name in chosen)

@@ -1,4 +1,4 @@
-"""E-mail addresses: what people have, which is less than RFC 5322 allows.
+"""E-mail addresses in common use, which are fewer than RFC 5322 allows.
 
 A domain has at least two labels, the last of letters. Local part and labels may be of any script, each of one: in
 '请联系jo@example.com谢谢' the address is the Latin part. No addresses: git@host:path and scp's host:/path, the user of
@@ -34,10 +34,10 @@ def spans(view: str) -> Iterator[tuple[int, int]]:
     done = 0
     at = view.find("@")
     while at != -1:
-        found = _around(view, at, done)
-        if found:
-            yield found
-            done = found[1]
+        span = _around(view, at, done)
+        if span:
+            yield span
+            done = span[1]
         at = view.find("@", max(at + 1, done))
 
 
@@ -90,7 +90,7 @@ def _start_of_local(view: str, at: int, lowest: int) -> int | None:
 
 
 def _trimmed(view: str, start: int, at: int) -> int | None:
-    """What a walk to the left took too much of is left again."""
+    """The start of the local part, without characters before it that do not belong to it."""
     local = view[start:at]
     if local.endswith((".", "'", "=", "&")):
         return None
@@ -175,7 +175,7 @@ def _begins_a_sentence(view: str, labels: list[tuple[int, int]]) -> bool:
 
 
 def _in_authority(view: str, start: int, at: int) -> bool:
-    """Whether the @ stands between the user and the host of a URL."""
+    """Whether the @ is between the user and the host of a URL."""
     scheme = view.rfind("://", max(0, start - 256), at)
     return scheme != -1 and not re.search(r"[/?#\s<>\"',;]", view[scheme + 3 : at])
 

@@ -11,11 +11,11 @@ from inlay.pii.categories import CATEGORIES
 from inlay.pii.no_pii import dates_and_times, uuids
 from inlay.pii.reading import MASK, PLACEHOLDERS, masked, read
 
-VERSION = 1  # of the rules: stored answers are by it; raise it whenever a text may get other spans
+VERSION = 1  # of the rules, part of the identity of stored answers; raise it whenever a text may get other spans
 
 Rule = Callable[[str], Iterator[tuple[int, int]]]
 
-# What comes earlier takes its characters from what comes later. None: no personal data, but easily taken for some.
+# Characters matched by an earlier rule are hidden from later ones. None: looks like personal data and is none.
 RULES: tuple[tuple[str | None, Rule], ...] = (
     ("url", web_address.spans),
     ("email", email_address.spans),
@@ -28,14 +28,14 @@ RULES: tuple[tuple[str | None, Rule], ...] = (
     (None, dates_and_times),
     ("phone", phone_number.spans),
 )
-# They hold other data, which counts where they themselves were not asked for.
+# They contain other data, which is searched where the call excludes these categories.
 _CONTAINERS = {"url", "email"}
 _PLACEHOLDER = re.compile(rf"\[({'|'.join(CATEGORIES).upper()})\]")
 
 
 @dataclass(frozen=True)
 class Span:
-    """start, end: code points of the text, from 0, end exclusive. text: what stands there."""
+    """start, end: code points of the text, from 0, end exclusive. text: text[start:end]."""
 
     category: str
     start: int
@@ -46,20 +46,20 @@ class Span:
 def find_pii(text: str, categories: Sequence[str] = CATEGORIES) -> list[Span]:
     """The spans of the categories, in order, none overlapping another.
 
-    A placeholder of redact() is read as what it replaced, whatever that was.
+    A placeholder of redact() is read as the data that it replaced.
 
     >>> find_pii("Write to jo@example.com, or call 202-555-0143.", ["email"])
     [Span(category='email', start=9, end=23, text='jo@example.com')]
     """
     view, places = read(text)
-    view = _PLACEHOLDER.sub(lambda found: PLACEHOLDERS[CATEGORIES.index(found[1].lower())] * len(found[0]), view)
+    view = _PLACEHOLDER.sub(lambda matches: PLACEHOLDERS[CATEGORIES.index(matches[1].lower())] * len(matches[0]), view)
     spans: list[Span] = []
     for category, rule in RULES:
         if category not in _CONTAINERS or category in categories:
-            found = list(rule(view))
-            view = masked(view, found)
+            matches = list(rule(view))
+            view = masked(view, matches)
             if category is not None and category in categories:
-                for start, end in ((places[start], places[end - 1] + 1) for start, end in found):
+                for start, end in ((places[start], places[end - 1] + 1) for start, end in matches):
                     spans.append(Span(category, start, end, text[start:end]))
         if category is not None:
             view = view.replace(PLACEHOLDERS[CATEGORIES.index(category)], MASK)
@@ -67,20 +67,20 @@ def find_pii(text: str, categories: Sequence[str] = CATEGORIES) -> list[Span]:
 
 
 def redact(text: str, categories: Sequence[str] = CATEGORIES) -> str:
-    """The text with '[EMAIL]', '[CARD]' and so on in the places of its spans.
+    """The text with '[EMAIL]', '[CARD]' and so on in place of its spans.
 
     >>> redact("Write to jo@example.com, or call 202-555-0143.")
     'Write to [EMAIL], or call [PHONE].'
     """
-    # Once is enough but for one in some hundred thousand texts put together at random, in which a placeholder says less
-    # about what stands next to it than the digits did. Nothing may be left in those either.
+    # Once is enough except for about one in a hundred thousand random texts, in which a placeholder tells less about
+    # its neighbours than the digits did. Nothing may remain in those either.
     while spans := find_pii(text, categories):
         text = without(text, spans)
     return text
 
 
 def without(text: str, spans: Sequence[Span]) -> str:
-    """The text with the categories' names in the places of spans, which stand in order and do not overlap."""
+    """The text with the categories' names in place of the spans, which are in order and do not overlap."""
     pieces: list[str] = []
     done = 0
     for span in spans:

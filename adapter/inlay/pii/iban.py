@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 
-from inlay.pii.iban_countries import ACCOUNT_FORMS
 from inlay.pii.reading import WORD
 
+ACCOUNT_FORMS: dict[str, str] = tomllib.loads(Path(__file__).with_name("iban_countries.toml").read_text("utf-8"))
 _BEGINNING = re.compile(rf"([A-Za-z](?<![{WORD}].)[A-Za-z]) ?\d\d")
 _KINDS = {"n": r"\d", "a": "[A-Za-z]", "c": "[0-9A-Za-z]"}
 
@@ -18,7 +20,7 @@ def spans(view: str) -> Iterator[tuple[int, int]]:
 
 
 def wrong_spans(view: str) -> Iterator[tuple[int, int]]:
-    """Numbers in the form of an IBAN whose checksum does not hold: a slip of the pen, and no card or telephone."""
+    """Numbers in the form of an IBAN with a wrong checksum: a typing error, and no card or telephone number."""
     return ((start, end) for start, end in _of_right_form(view) if not _checksum_holds(view[start:end]))
 
 

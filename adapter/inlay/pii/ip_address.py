@@ -1,8 +1,8 @@
 """IP addresses: four numbers with dots, or the groups of IPv6, that Python's `ipaddress` takes.
 
-What only its company tells from a version number is none where 'version', 'section', 'upgrade to' or the like stands
-before it. Of IPv6 at least one group has three digits or more, or it is ::1: Python's slices (x[1::2]), C++'s scopes
-and ratios have the form of others.
+An address that looks like a version number is none after words such as 'version', 'section' or 'upgrade to'. Of IPv6 at
+least one group has three digits or more, or it is ::1: Python's slices (x[1::2]), C++'s scopes and ratios have the form
+of others.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ _LONGEST_V6 = 45
 
 
 def spans(view: str) -> Iterator[tuple[int, int]]:
-    found = list(_v6(view)) if _TWO_COLONS.search(view) else []
-    view = masked(view, found)
-    found += [m.span() for m in _V4.finditer(view) if _is_address(m[0]) and not _is_version(view, m)]
-    return iter(sorted(found))
+    addresses = list(_v6(view)) if _TWO_COLONS.search(view) else []
+    view = masked(view, addresses)
+    addresses += [m.span() for m in _V4.finditer(view) if _is_address(m[0]) and not _is_version(view, m)]
+    return iter(sorted(addresses))
 
 
 def _is_version(view: str, match: re.Match[str]) -> bool:

@@ -1,4 +1,4 @@
-"""What looks like a number of somebody's and is none. Nothing is found inside it."""
+"""Texts that look like personal numbers and are none. Nothing is found inside them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _HEX = "[0-9A-Fa-f]"
 _UUID = re.compile(rf"{_HEX}(?<![{WORD}].){_HEX}{{7}}(?:-{_HEX}{{4}}){{3}}-{_HEX}{{12}}(?![{WORD}])")
 
 _MINUTES = r":\d\d(?::\d\d)?"
-# A French telephone number (06.12.34.56.78) begins like a date, but goes on.
+# A French telephone number (06.12.34.56.78) begins like a date, but continues.
 _REST_OF_DATE = r"(?:\d{3}([-/.])\d{1,2}\1\d{1,2}|\d?([-/.])\d{1,2}\2(?:\d{4}|\d\d))"
 _DATE_OR_TIME = re.compile(
     rf"\d(?<![{WORD}+].)(?<![{DIGIT}][-/.:].)(?:{_REST_OF_DATE}(?:[T ]\d{{1,2}}{_MINUTES})?|\d?{_MINUTES})"
@@ -20,9 +20,9 @@ _DATE_OR_TIME = re.compile(
 
 
 def uuids(view: str) -> Iterator[tuple[int, int]]:
-    return (found.span() for found in _UUID.finditer(view))
+    return (match.span() for match in _UUID.finditer(view))
 
 
 def dates_and_times(view: str) -> Iterator[tuple[int, int]]:
     """With a fraction of a second or an offset after it a time goes unnoticed, since neither is read as a number."""
-    return (found.span() for found in _DATE_OR_TIME.finditer(view))
+    return (match.span() for match in _DATE_OR_TIME.finditer(view))

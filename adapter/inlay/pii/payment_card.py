@@ -70,8 +70,8 @@ def spans(view: str) -> Iterator[tuple[int, int]]:
 
 
 def _cards_of_run(view: str, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """Cards among the groups of digits of a run: a card may be followed by its expiry date or another card."""
-    groups = [Group(found.start(2), found.end(2), found[1]) for found in _GROUP.finditer(view, start, end)]
+    """Cards in a run of digit groups: an expiry date or another card may follow a card."""
+    groups = [Group(match.start(2), match.end(2), match[1]) for match in _GROUP.finditer(view, start, end)]
     i = after_card = 0
     while i < len(groups):
         n = _card_at(view, groups, i)

@@ -1,9 +1,9 @@
 """Telephone numbers: international ones, and national ones as the US and Canada, Britain, Germany, France, Spain and
 Italy write them.
 
-Digits alone are no telephone number, and neither are forms that other numbers have too (612 345 678), unless a word
-such as 'phone', 'Tel.' or 'llama al' stands before. After 'order', 'Rechnung' and the like a national form is none.
-Numbers that are never assigned (555 or 123 as a code) are found: people make up such ones.
+Digits alone are no telephone number, nor are formats that other numbers share (612 345 678), unless a word such as
+'phone', 'Tel.' or 'llama al' precedes them. After words such as 'order' or 'Rechnung' a national format is none.
+Numbers that are never assigned (555 or 123 as a code) are found: invented numbers often have them.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from inlay.pii.calling_codes import is_international
 from inlay.pii.reading import DIGIT, MASKS, WORD
 
-# Where a number may begin. The first character stands before the conditions on what is in front of it: Python's `re`
-# then looks for that character, ten times as fast as it asks the conditions everywhere.
+# Where a number may begin. The pattern has the first character before the conditions on what precedes it: Python's `re`
+# then searches for that character, ten times as fast as testing the conditions everywhere.
 _START = re.compile(
     r"[(\d](?:(?<=\()(?=\d{3,5}\))|(?<=\d)(?=[\d ()./-]{6}))"
     rf"(?<![{WORD}_+@#€$£¥].)(?<![{WORD}]-.)(?<![{DIGIT}]\..)(?<![€$£¥] .)"
@@ -25,7 +25,7 @@ _END = rf"(?!(?!x\d)[{WORD}_@]|[-.][{DIGIT}]){_UNIT}"
 
 _AREA = r"(?:[2-9]\d\d|123)"
 
-# The separators of some forms tell their ends: what stands beyond a space is of something else.
+# The separators of some formats show where they end: text after a space does not belong to them.
 _CLOSED_FORMS = tuple(
     re.compile(form + _END)
     for form in (
@@ -34,7 +34,7 @@ _CLOSED_FORMS = tuple(
         rf"(?:1[-. ])?(?:\({_AREA}\) ?|{_AREA}\.)\d{{3}}\.\d{{4}}",
     )
 )
-# Others may be the middle of more digits, so none may stand before or after a space.
+# Others may be the middle of a longer number, so no digits may precede or follow after a space.
 _ALONE = re.compile(rf"(?=\()|(?<![{DIGIT}][ /])")
 _END_OF_OPEN = rf"(?![ /]?[{DIGIT}]){_END}"
 _OPEN_FORMS = tuple(
@@ -85,17 +85,17 @@ _EXTENSION = re.compile(rf"[ ,]{{0,2}}(?i:x|extn?\.?|extension|poste|durchwahl|d
 
 
 def spans(view: str) -> Iterator[tuple[int, int]]:
-    found = list(_internationals(view))
+    candidates = list(_internationals(view))
     for start in (match.start() for match in _START.finditer(view)):
         alone = bool(_ALONE.match(view, start))
         forms = _CLOSED_FORMS + _OPEN_FORMS if alone else _CLOSED_FORMS
         ends = [match.end() for form in forms if (match := form.match(view, start)) and _is_number(match)]
         if ends and not _counts_something(view, start):
-            found.append((start, max(ends)))
+            candidates.append((start, max(ends)))
         elif alone and _is_named(view, start) and (named := _NAMED.match(view, start)):
-            found.append(named.span())
+            candidates.append(named.span())
     done = 0
-    for start, end in sorted(found, key=lambda span: (span[0], -span[1])):
+    for start, end in sorted(candidates, key=lambda span: (span[0], -span[1])):
         if start >= done:
             extension = _EXTENSION.match(view, end)
             done = extension.end() if extension else end
@@ -132,7 +132,7 @@ def _international(view: str, match: re.Match[str]) -> tuple[int, int] | None:
     """The longest run of groups that has as many digits as its country allows."""
     start = match.start()
     in_brackets = view[start - 1 : start] == "(" and re.match(r"\d{1,3}\)", match["groups"])
-    for group_end in reversed([found.start() for found in _GROUP_ENDS.finditer(match["groups"])]):
+    for group_end in reversed([end.start() for end in _GROUP_ENDS.finditer(match["groups"])]):
         groups = match["groups"][:group_end]
         digits = re.sub(r"\D", "", groups.replace("(0)", ""))
         if (

@@ -1,7 +1,7 @@
 """A text as the rules read it, and the way back to its own positions.
 
-The rules are written for ASCII digits, spaces and hyphens. Here other ways to write these are turned into them one for
-one, and characters that nobody sees are left out.
+The rules are written for ASCII digits, spaces and hyphens. Other characters for these are replaced one by one, and
+invisible characters are removed.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from inlay.pii.categories import CATEGORIES
 MASK = "\U0001030f"
 PLACEHOLDERS = tuple(chr(0x10300 + i) for i in range(len(CATEGORIES)))
 
-# For character classes. WORD is what a number may not touch: letters of scripts that put no space between words are
-# left out. DIGIT is for what stands beyond a separator.
+# For character classes. WORD: characters that a number may not touch, without letters of scripts that put no space
+# between words. DIGIT: digits beyond a separator.
 MASKS = "\U00010300-\U0001030f"
 WORD = rf"0-9A-Za-z\u00c0-\u024f{MASKS}"
 PLACED = "\U00010300-\U0001030e"
@@ -46,8 +46,8 @@ def read(text: str) -> tuple[str, Sequence[int]]:
     if not text.isascii():
         view = _OTHERWISE_WRITTEN.sub(_plain, view)
     if "\\" in text:
-        view = _ESCAPED.sub(lambda found: " " * len(found[0]), view)
-    unseen = {found.start() for found in _UNSEEN.finditer(view)}
+        view = _ESCAPED.sub(lambda match: " " * len(match[0]), view)
+    unseen = {match.start() for match in _UNSEEN.finditer(view)}
     if not unseen:
         return view, range(len(text))
     places = [place for place in range(len(text)) if place not in unseen]
@@ -64,8 +64,8 @@ def masked(view: str, spans: Iterable[tuple[int, int]]) -> str:
     return "".join(pieces) + view[done:] if pieces else view
 
 
-def _plain(found: re.Match[str]) -> str:
-    char = found[0]
+def _plain(match: re.Match[str]) -> str:
+    char = match[0]
     digit = unicodedata.decimal(char, None)
     if digit is not None:
         return str(digit)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from inlay.pii.reading import DIGIT, MASKS, WORD
 
-# The first digit comes before what may not stand in front of it, which is quicker (see phone_number.py).
+# The first digit comes before the condition on what precedes it, which is quicker (see phone_number.py).
 _NINE_DIGITS = re.compile(
     rf"\d(?<![{WORD}+$].)\d\d"
     rf"(?:(?<![{DIGIT}]-...)-\d\d-\d{{4}}(?!-[{DIGIT}])|(?<![{DIGIT}] ...) \d\d \d{{4}}(?! [{DIGIT}])|\d{{6}})"
@@ -26,10 +26,10 @@ _NAMED = re.compile(
 
 
 def spans(view: str) -> Iterator[tuple[int, int]]:
-    for found in _NINE_DIGITS.finditer(view):
-        digits = re.sub("[ -]", "", found[0])
-        with_separators = len(digits) < len(found[0])
+    for match in _NINE_DIGITS.finditer(view):
+        digits = re.sub("[ -]", "", match[0])
+        with_separators = len(digits) < len(match[0])
         if _ISSUED.match(digits) and (
-            with_separators or _NAMED.search(view[max(0, found.start() - 64) : found.start()])
+            with_separators or _NAMED.search(view[max(0, match.start() - 64) : match.start()])
         ):
-            yield found.span()
+            yield match.span()

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from inlay.pii.reading import MASKS, WORD
 
-# The first letter comes before what may not stand in front of it, which is quicker: http, https, ftp, ftps, sftp.
+# The first letter comes before the condition on what precedes it, which is quicker: http, https, ftp, ftps, sftp.
 _BEGINNING = re.compile(
     rf"[fhs](?<![0-9A-Za-z{MASKS}].)(?:(?<=h)ttps?|(?<=f)tps?|(?<=s)ftp)://|w(?<![{WORD}@.\-/].)ww\.(?=[^\W_])",
     re.IGNORECASE,

@@ -14,6 +14,7 @@ from inlay.functions.spec import FunctionSpec
 from inlay.parsing.statement import Call
 from inlay.parsing.tokens import Word, closing, spliced, split, words
 from inlay.parsing.unplannable import Unplannable
+from inlay.planner import reasons
 
 
 def told(call: Call, arguments: Sequence[str], at: int) -> str:
@@ -50,7 +51,7 @@ def _handed_over(spec: FunctionSpec) -> list[tuple[str, list[Word]]]:
         (i for i, word in enumerate(tokens[:-1]) if word.lower == spec.name and tokens[i + 1].text == "("), None
     )
     if called is None:
-        raise Unplannable(f"the macro of {spec.name} calls no function of that name")
+        raise Unplannable(reasons.without_function(spec.name))
     inside = tokens[called + 2 : closing(tokens, called + 1)]
     parts = [body[inside[first].start : inside[last - 1].end] for first, last in split(inside)]
     return [(part, words(part)) for part in parts[: len(spec.args)]]

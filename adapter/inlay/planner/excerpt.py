@@ -9,12 +9,13 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import Any
 
 from sqlglot import exp
 
 from inlay.parsing.statement import Statement
-from inlay.planner.known import TEXT, block_of
-from inlay.planner.reads import reader_of
+from inlay.planner.known import TEXT, block_of, without_value
+from inlay.planner.reads import is_unread_item, reader_of
 from inlay.planner.set_operations import side_of
 
 
@@ -35,10 +36,22 @@ def excerpt(statement: Statement, number: int, with_readers: bool = False) -> Ex
     readers = _readers(statement, select) if with_readers else []
     kept = {id(cte) for each in (select, *readers) for cte in _ctes_around(each)}
     copies: dict[int, exp.Expr] = {id(each): each for each in (node, select, *readers)}
-    _copy(statement.tree, _Copying(statement, kept, copies))
+    left_out = set[int]() if readers else {id(item) for item in _left_out(statement, node, select)}
+    _copy(statement.tree, _Copying(statement, kept, left_out, copies))
     return Excerpt(
         copies[id(node)], _select(copies[id(select)]), clause, [_select(copies[id(reader)]) for reader in readers]
     )
+
+
+def _left_out(statement: Statement, node: exp.Expr, select: exp.Select) -> list[exp.Expr]:
+    """The columns of a SELECT that nothing reads and that hold other calls."""
+    group = select.args.get("group")
+    if select.args.get("distinct") or (group is not None and group.args.get("all")):
+        return []
+    own = node
+    while own.parent is not None and own.parent is not select:
+        own = own.parent
+    return [item for item in select.expressions if item is not own and is_unread_item(item, select, statement)]
 
 
 def _select(node: exp.Expr) -> exp.Select:
@@ -68,10 +81,12 @@ def _ctes_around(node: exp.Expr) -> list[exp.CTE]:
 
 @dataclass(frozen=True)
 class _Copying:
-    """kept: the CTEs that are copied. copies: by id of the nodes that are looked for; filled on the way."""
+    """kept: the CTEs that are copied. left_out: columns that are NULL in the copy. copies: by id of the nodes that are
+    looked for; filled on the way."""
 
     statement: Statement
     kept: Collection[int]
+    left_out: Collection[int]
     copies: dict[int, exp.Expr]
 
 
@@ -82,7 +97,9 @@ def _copy(node: exp.Expr, copying: _Copying) -> exp.Expr:
             cte = exp.CTE(this=exp.Placeholder(), alias=node.args["alias"].copy())
             cte.meta[TEXT] = text
             return cte
-    args = {}
+    if id(node) in copying.left_out:
+        return without_value(node)
+    args: dict[str, Any] = {}
     for name, value in node.args.items():
         if isinstance(value, exp.Expr):
             args[name] = _copy(value, copying)

@@ -13,6 +13,7 @@ from sqlglot import exp
 from inlay.parsing.reading import calls_in, parsed, written
 from inlay.parsing.statement import Statement
 from inlay.parsing.unplannable import Unplannable
+from inlay.planner import reasons
 from inlay.planner.aggregates import told
 from inlay.planner.evaluation import conjuncts, is_of_a_group, may_raise
 from inlay.planner.excerpt import excerpt
@@ -36,7 +37,7 @@ def gathers(statement: Statement, number: int, staged: Collection[int]) -> Itera
     node = statement.node(number)
     select, clause = block_of(node)
     if not is_read(node, statement):
-        raise Unplannable("nothing reads what it would give")
+        raise Unplannable(reasons.UNREAD)
     of_groups = any(is_of_a_group(argument) for argument in arguments_of(node, statement, number))
     narrows = clause in ("expressions", "having", "qualify", "order") or (clause == "where" and _is_plain(select))
     if narrows and not _above(node, exp.AggFunc):
@@ -64,7 +65,7 @@ def arguments_of(node: exp.Expr, statement: Statement, number: int) -> list[exp.
     found = [argument for argument in node.expressions if not isinstance(argument, exp.PropertyEQ | exp.Kwarg)]
     rows = [at for at, _ in enumerate(found) if at < len(call.spec.args) and not call.spec.args[at].is_setting]
     if len(rows) != len(call.texts):
-        raise Unplannable("sqlglot reads its arguments otherwise")
+        raise Unplannable(reasons.ARGUMENTS_READ_OTHERWISE)
     if call.gathers:
         texts = [written(argument) for argument in found]
         return [parsed(told(call, texts, at)) for at in rows]
@@ -101,7 +102,7 @@ def inputs_query(statement: Statement, number: int) -> str:
         or any(select.args.get(part) for part in reduces)
         or select.find(exp.Window)
     ):
-        raise Unplannable("other rows may be left out")
+        raise Unplannable(reasons.ROWS_LEFT_OUT)
     block = Known(select, statement, ())
     return written(block.core(_keys(arguments_of(node, statement, number)), None, _guards(node, block.is_known)))
 
@@ -150,12 +151,12 @@ def _narrow(statement: Statement, number: int, staged: Collection[int]) -> str:
             select, hidden, chain = side.alone(select), side.renamed(hidden), []
         side = side_of(above)
         if not of_all_rows:  # which rows come first, and what stands beside them, is for all sides to say
-            for part in ("qualify", "order", "limit", "offset"):
-                above.set(part, None)
+            for name in ("qualify", "order", "limit", "offset"):
+                above.set(name, None)
         # What a call's own condition drops is not in groups, windows and the first n rows.
         if _groups(above) or (is_condition and not _is_plain(above)):
-            for part in ("group", "having", "qualify", "order", "limit", "offset"):
-                above.set(part, None)
+            for name in ("group", "having", "qualify", "order", "limit", "offset"):
+                above.set(name, None)
             above.set("expressions", [])
             climb = False
         block = Known(above, statement, staged, hidden)
@@ -163,7 +164,7 @@ def _narrow(statement: Statement, number: int, staged: Collection[int]) -> str:
         hidden = block.gives_hidden
         select = above
         chain.append(select)
-    leave_out_unread(chain)
+    leave_out_unread(chain, [key.alias for key in keys])
     return _distinct(select, select, len(keys))
 
 
@@ -221,7 +222,7 @@ def _guards(node: exp.Expr, is_known: Callable[[exp.Expr], bool]) -> list[exp.Ex
 def _distinct(made: exp.Select, place: exp.Select, n_keys: int, where: str = "") -> str:
     """The query around `made`, with the CTEs that can be seen at `place`."""
     if not made.expressions:
-        raise Unplannable("nothing is left to gather")
+        raise Unplannable(reasons.NOTHING_SELECTED)
     with_ = made.args.pop("with_", None)
     body = written(made, copy=False)
     if with_ is not None:

@@ -9,6 +9,7 @@ from sqlglot import exp
 from inlay.parsing.reading import calls_in, written
 from inlay.parsing.statement import Statement
 from inlay.parsing.unplannable import Unplannable
+from inlay.planner import reasons
 from inlay.planner.evaluation import conjuncts, is_of_a_group, may_raise
 
 TEXT = "text"
@@ -20,12 +21,12 @@ def block_of(node: exp.Expr) -> tuple[exp.Select, str]:
     child, parent = node, node.parent
     while parent is not None and not isinstance(parent, exp.Select):
         if isinstance(parent, exp.Lambda):
-            raise Unplannable("it stands inside a lambda")
+            raise Unplannable(reasons.IN_LAMBDA)
         if isinstance(parent, exp.Pivot | exp.Update | exp.Delete | exp.Merge | exp.Values | exp.Limit | exp.Offset):
-            raise Unplannable(f"it stands in {type(parent).__name__.upper()}")
+            raise Unplannable(reasons.inside(type(parent).__name__.upper()))
         child, parent = parent, parent.parent
     if parent is None:
-        raise Unplannable("it stands outside a SELECT")
+        raise Unplannable(reasons.OUTSIDE_SELECT)
     return parent, str(child.arg_key)
 
 
@@ -127,7 +128,7 @@ class Known:
                 join.set("kind", None)
                 known = known or [exp.true()]
             if not known:
-                raise Unplannable("another call is the only condition of a join")
+                raise Unplannable(reasons.JOINED_BY_ANOTHER)
             join.set("on", exp.and_(*known))
         return join
 
@@ -162,7 +163,7 @@ class Known:
                 by_all = by_all or (group is not None and bool(group.args.get("all")) and not is_of_a_group(item))
                 items.append(without_value(item))
         if group is not None and (by_all or not self._are_known(group.expressions, unknown, self.hidden)):
-            raise Unplannable("it groups by a call")
+            raise Unplannable(reasons.GROUPED_BY_CALL)
         select.set("order", None)
         if not cuts:
             select.set("limit", None)
@@ -176,7 +177,7 @@ class Known:
         """The conditions of a WHERE, calls that are not answered yet among them: they are made, since other rows would
         give their groups other values."""
         if any(column.name.lower() in self.hidden for column in condition.find_all(exp.Column)):
-            raise Unplannable("the rows of its groups hang on the name of another call")
+            raise Unplannable(reasons.GROUPS_READ_A_CALL)
         return conjuncts(condition)
 
     def _are_known(self, parts: list[exp.Expr], unknown: set[int], hidden: Collection[str]) -> bool:

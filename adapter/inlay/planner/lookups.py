@@ -14,6 +14,7 @@ from inlay.parsing.marks import replaced, unmarked
 from inlay.parsing.reading import call_at, calls_in
 from inlay.parsing.statement import Call, Statement
 from inlay.parsing.unplannable import Unplannable
+from inlay.planner import reasons
 from inlay.planner.aggregates import told
 from inlay.planner.evaluation import conjuncts, is_constant_text
 from inlay.planner.gather import KEY
@@ -131,11 +132,11 @@ def named_columns(statement: Statement, column_name: Callable[[str], str]) -> St
                 node = node.parent
             if node.parent is not None and node.arg_key == "expressions" and not isinstance(node, exp.Alias | exp.Star):
                 if node.find(exp.Columns):
-                    raise Unplannable("it is called for COLUMNS(…)")
+                    raise Unplannable(reasons.OF_COLUMNS)
                 block = block_at(statement.text, outside)
                 column = None if block is None else next((c for c in block.columns if c[0] <= at < c[1]), None)
                 if block is None or column is None:
-                    raise Unplannable("the column that it stands in cannot be told apart")
+                    raise Unplannable(reasons.COLUMN_NOT_FOUND)
                 end = statement.words[column[1] - 1].end
                 name = column_name(unmarked(block.text(column), statement.names)).replace('"', '""')
                 edits[end] = Edit(end, end, f' AS "{name}"', node, "name")

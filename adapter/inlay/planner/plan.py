@@ -11,10 +11,11 @@ from inlay.parsing.marks import numbers_in
 from inlay.parsing.reading import call_at
 from inlay.parsing.statement import Statement
 from inlay.parsing.unplannable import Unplannable
+from inlay.planner import reasons
 from inlay.planner.evaluation import is_constant_text, is_volatile
 from inlay.planner.known import block_of
 from inlay.planner.lookups import joins_by_calls, named_columns
-from inlay.planner.rules import RULES, Applied, Rule
+from inlay.planner.rules import RULES, AnswerRule, Applied, TextRule
 
 # In the order in which a SELECT is evaluated.
 _CLAUSES = ("from_", "joins", "laterals", "where", "group", "having", "qualify", "expressions", "order")
@@ -31,31 +32,33 @@ class Plan:
     reasons: dict[int, str]
 
 
-def make_plan(statement: Statement, column_name: Callable[[str], str], rules: Sequence[Rule] = RULES) -> Plan:
+def make_plan(
+    statement: Statement, column_name: Callable[[str], str], rules: Sequence[TextRule | AnswerRule] = RULES
+) -> Plan:
     """The plan of one statement that holds a call. column_name: how DuckDB names a column of that text. Raises
     Unplannable with the reason where the statement is to run as it is."""
     if not statement.calls:
-        raise Unplannable("it calls no function of inlay's")
+        raise Unplannable(reasons.NO_CALL)
     if _query(statement.tree) is None:
-        raise Unplannable(f"{type(statement.tree).__name__.upper()} statements run as they are")
+        raise Unplannable(reasons.statement_kind(type(statement.tree).__name__.upper()))
     for call in statement.calls.values():
         statement.node(call.number)
     statement = named_columns(statement, column_name)
     applied: list[Applied] = []
     for rule in rules:
-        changed = rule(statement)
+        changed = rule.apply(statement) if isinstance(rule, TextRule) else None
         if changed is not None:
             statement, note = changed
-            applied.append(Applied(rule.__name__, note))
+            applied.append(Applied(rule.name, note))
     stages: list[int] = []
-    reasons: dict[int, str] = {}
+    obstacles: dict[int, str] = {}
     for number in _in_order(statement):
         reason = _obstacle(statement, number)
         if reason is None:
             stages.append(number)
         else:
-            reasons[number] = reason
-    return Plan(statement, applied, stages, reasons)
+            obstacles[number] = reason
+    return Plan(statement, applied, stages, obstacles)
 
 
 def _query(tree: exp.Expr) -> exp.Expr | None:
@@ -76,14 +79,14 @@ def _obstacle(statement: Statement, number: int) -> str | None:
         node = statement.node(number)
         block_of(node)
         if isinstance(node.parent, exp.In) and node.parent.this is not node:
-            return "it stands right of IN"  # where DuckDB takes a call, and no other expression without brackets
+            return reasons.RIGHT_OF_IN
         if isinstance(node.parent, exp.Window):
-            return "it stands before OVER"
+            return reasons.BEFORE_OVER
         if is_volatile(node):
-            return "an argument differs from one evaluation to the next"
+            return reasons.VOLATILE
         for name, text in statement.calls[number].settings.items():
             if not is_constant_text(text) or numbers_in(text):
-                return f"{name} differs from row to row"
+                return reasons.varying_setting(name)
     except Unplannable as reason:
         return str(reason)
     return None

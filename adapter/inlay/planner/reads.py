@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
+from weakref import WeakKeyDictionary
 
 from sqlglot import exp
 
+from inlay.parsing.reading import calls_in
 from inlay.parsing.statement import Statement
 from inlay.planner.known import block_of
 from inlay.planner.set_operations import side_of
@@ -67,6 +70,35 @@ def parts_of(select: exp.Select) -> list[exp.Expr]:
     return [part for clause in clauses for part in (clause if isinstance(clause, list) else [clause]) if part]
 
 
+def unread_items(select: exp.Select) -> list[exp.Expr]:
+    """The columns with calls, and with names, that nothing else in their SELECT reads."""
+    items = select.expressions
+    with_calls = [(place, item) for place, item in enumerate(items) if isinstance(item, exp.Alias) and calls_in(item)]
+    if not with_calls:
+        return []
+    parts = parts_of(select)
+    names = [{column.name.lower() for column in item.find_all(exp.Column) if not column.table} for item in items]
+    mentions = Counter(name for each in names for name in each)
+    return [
+        item
+        for place, item in with_calls
+        if mentions[item.alias.lower()] == (item.alias.lower() in names[place])
+        and not any(is_read_by(part, {place: item.alias}) for part in parts)
+    ]
+
+
+_UNREAD: WeakKeyDictionary[Statement, dict[int, set[int]]] = WeakKeyDictionary()
+"""By statement and SELECT. A statement whose SELECT has many calls asks this for each of them."""
+
+
+def is_unread_item(item: exp.Expr, select: exp.Select, statement: Statement) -> bool:
+    """Whether a column holds a call, and nothing else in its SELECT reads it."""
+    known = _UNREAD.setdefault(statement, {})
+    if id(select) not in known:
+        known[id(select)] = {id(each) for each in unread_items(select)}
+    return id(item) in known[id(select)]
+
+
 def is_read(node: exp.Expr, statement: Statement) -> bool:
     """Whether DuckDB makes a call at all: not where nothing reads the CTE, or the column, in which it stands."""
     cte = node.find_ancestor(exp.CTE)
@@ -85,9 +117,7 @@ def is_read(node: exp.Expr, statement: Statement) -> bool:
     item = node
     while item.parent is not select and item.parent is not None:
         item = item.parent
-    columns = {select.expressions.index(item): item.alias}
-    others = [other for other in select.expressions if other is not item]
-    if not item.alias or any(is_read_by(part, columns) for part in (*parts_of(select), *others)):
+    if not is_unread_item(item, select, statement):
         return True
     return _is_read_outside(select, {item.alias.lower()}, statement)
 

@@ -4,7 +4,7 @@ them and made a join of every lookup in them: with many calls in one SELECT that
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from sqlglot import exp
 
@@ -13,10 +13,10 @@ from inlay.planner.known import without_value
 from inlay.planner.reads import parts_of
 
 
-def leave_out_unread(chain: Sequence[exp.Select]) -> None:
+def leave_out_unread(chain: Sequence[exp.Select], names: Collection[str]) -> None:
     """Puts NULL in the place of columns with calls that nothing reads. chain: SELECTs, each read by the next one alone;
-    of the last one nothing is read but what is no call."""
-    read: set[str] = set()
+    of the last one these names are read."""
+    read = set(names)
     for place in range(len(chain) - 1, -1, -1):
         select, inner = chain[place], chain[place - 1] if place else None
         group = select.args.get("group")

@@ -63,7 +63,7 @@ CERTIFICATES_SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Failure:
-    """One input that got no answer. call: labels and options as JSON, enough to ask again."""
+    """One input that got no answer. call: as of call_text(), enough to ask again; see read_call()."""
 
     node: str
     function: str

@@ -45,6 +45,18 @@ def call_text(function: str, labels: Any, options: Mapping[str, Any]) -> str:
     return json.dumps([function, setting, written], sort_keys=True, default=str)
 
 
+def read_call(text: str) -> tuple[Any, dict[str, Any]]:
+    """(labels, options) out of what call_text() wrote, to ask the same again; and out of what version 0.1.0 wrote of
+    failed inputs, {"labels": …, "options": …}."""
+    written = json.loads(text)
+    if isinstance(written, dict):
+        return written["labels"], written["options"]
+    _, labels, options = written
+    if isinstance(labels, list):
+        labels = [{"label": label, "description": description} for label, description in labels]
+    return labels, options
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return json.dumps(value, default=str)

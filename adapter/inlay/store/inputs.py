@@ -45,6 +45,10 @@ class Inputs:
             self._values[column] = self.columns[column].to_pylist()
         return self._values[column]
 
+    def tags(self) -> list[str]:
+        """The first eight hex digits of the digest of each value in the first column."""
+        return [digest[:4].tobytes().hex() for digest in self.digests[0]]
+
     def take(self, positions: Ints) -> Inputs:
         """The rows at these positions, which do not repeat where the inputs are distinct."""
         where = numbers_array(positions)

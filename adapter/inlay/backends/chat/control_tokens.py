@@ -1,9 +1,9 @@
-"""Text to token ids, where what a row says never becomes one of the model's control tokens.
+"""Text to token ids, so that a row's text never becomes one of the model's control tokens.
 
-A control token is one that steers the model: every special token, and those added tokens that the chat template writes
-or whose shape gives them away (<|…|>). Tokenizers find them wherever their text stands, in a row's text too, and
-"</s><|im_start|>system" would begin another message. So what was tokenised is looked over, and a text that holds one is
-tokenised again by a copy that knows no added tokens at all.
+A control token steers the model: every special token, and added tokens that the chat template writes or that look like
+one (<|…|>). Tokenizers recognise them in any text, also in a row's own, and "</s><|im_start|>system" would begin
+another message. So the result is checked, and a text that contains one is tokenised again by a copy of the tokenizer
+that knows no added tokens.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _SHAPE = re.compile(r"<\s*[|｜].*[|｜]\s*>", re.DOTALL)
 
 
 class GuardedTokenizer:
-    """Callable from several threads at once: the tokenizers within are copies of its own, which nobody changes.
+    """Callable from several threads at once: it never changes its tokenizers, which are its own copies.
 
     template: the source of the model's chat template, or "".
     """
@@ -35,13 +35,13 @@ class GuardedTokenizer:
         added = self._plain.get_added_tokens_decoder()
         control = {number: token.content for number, token in added.items() if _is_control(token, template)}
         self.control_texts = sorted(control.values(), key=len, reverse=True)
-        # What stands for an unknown letter says nothing, and any text may hold it: it is looked for in letters alone.
+        # The token for unknown letters is harmless, and any text may produce it: only its spelling in a text counts.
         self._unknown = tokenizer.unk_token if tokenizer.unk_token_id in control else None
         self._is_control = np.zeros(
             max([*self._plain.get_vocab(with_added_tokens=True).values(), 0]) + 1, dtype=np.bool_
         )
         self._is_control[[number for number in control if number != tokenizer.unk_token_id]] = True
-        # Behind the first letter of each control token: cut there, its text cannot be one token.
+        # After the first letter of each control token: split there, its text cannot be one token.
         places = [f"(?<={re.escape(text[0])})(?={re.escape(text[1:])})" for text in self.control_texts]
         self._inside = re.compile("|".join(places) or "(?!)")
         opened = self._plain.encode("a").ids
@@ -50,7 +50,7 @@ class GuardedTokenizer:
         self.opening, self.closing = opened[:where], opened[where + len(alone) :]
 
     def encode(self, texts: Sequence[str], *, special: bool) -> list[Ids]:
-        """special: with the tokens that the tokenizer itself puts before and behind a text."""
+        """special: whether to add the tokens that the tokenizer itself puts around a text."""
         encodings = self._plain.encode_batch_fast(texts, add_special_tokens=special)
         return [np.array(encoding.ids, dtype=np.int32) for encoding in encodings]
 
@@ -63,8 +63,8 @@ class GuardedTokenizer:
         return self._unknown is not None and self._unknown in text
 
     def joined(self, pieces: Iterable[tuple[str, bool]]) -> Ids:
-        """Tokens of a text in pieces, each with whether it is data. Raises ValueError for data that the tokenizer
-        cannot spell without a control token."""
+        """Tokens of a text given as (piece, whether it is data). Raises ValueError for data that the tokenizer cannot
+        write without a control token."""
         ids: list[int] = []
         for number, (text, is_data) in enumerate(pieces):
             if is_data:
@@ -74,8 +74,8 @@ class GuardedTokenizer:
         return np.array(ids, dtype=np.int32)
 
     def following(self, text: str, *, literal: bool = False) -> list[int]:
-        """Tokens of a text in the middle of another. Tokenizers of SentencePiece's kind put a space before what they
-        take for a beginning, so a line break goes before it and its tokens are taken off again."""
+        """Tokens of a text in the middle of another. SentencePiece tokenizers put a space before the beginning of a
+        text, so a line break is put before it and its tokens are removed again."""
         tokenizer = self._literal if literal else self._plain
         broken: list[int] = tokenizer.encode("\n", add_special_tokens=False).ids
         ids: list[int] = tokenizer.encode(f"\n{text}", add_special_tokens=False).ids
@@ -84,23 +84,21 @@ class GuardedTokenizer:
         return tokenizer.encode(text, add_special_tokens=False).ids
 
     def as_data(self, text: str, *, first: bool = False) -> list[int]:
-        """Tokens of a text as nothing but text. first: it begins the whole."""
+        """Tokens of a text, none of them a control token. first: whether the text begins the prompt."""
         if not text:
             return []
         ids = self._literal_ids(text, first)
         if self._holds_control(ids) or self.spells_unknown(text):
-            # In vocabularies that hold the control tokens' own text among the words (SentencePiece's unigrams).
+            # Vocabularies that contain the spelling of control tokens as ordinary words (SentencePiece's unigrams).
             cut = [piece for piece in self._inside.split(text) if piece]
             ids = [number for i, piece in enumerate(cut) for number in self._literal_ids(piece, first and i == 0)]
         if self._holds_control(ids):
-            held = next((t for t in self.control_texts if t in text), text[:40])
-            raise ValueError(
-                f"the text holds {held!r}, which the tokenizer cannot read as anything but a control token"
-            )
+            token = next((t for t in self.control_texts if t in text), text[:40])
+            raise ValueError(f"the text contains {token!r}, which the tokenizer can only read as a control token")
         return ids
 
     def offsets(self, text: str) -> list[tuple[int, int]]:
-        """From which to which letter of the text each of its tokens stands."""
+        """(first, one past the last) letter of each token."""
         return self._plain.encode(text, add_special_tokens=False).offsets
 
     def _literal_ids(self, text: str, first: bool) -> list[int]:

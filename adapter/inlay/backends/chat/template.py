@@ -1,12 +1,12 @@
-"""Prompts as a model's own chat template puts them, as token ids.
+"""Prompts in a model's own chat template, as token ids.
 
-The template is rendered once, with marks where the system's and the user's part go, and cut at them; what stands
-around the parts is the scaffold. A prompt is its parts put into the scaffold and tokenised as one text, so its tokens
-are those of transformers' apply_chat_template. Parts that spell out control tokens are the exception: they stay text
-(control_tokens.py).
+The template is rendered once with marks in place of the system message and the user message, and split at the marks;
+the text around them is the scaffold. A prompt is its messages put into the scaffold and tokenised as one text, so its
+tokens are those of transformers' apply_chat_template. The exception are messages that spell out control tokens: these
+stay text (control_tokens.py).
 
-A template that does more with its parts than to place them is rendered for each prompt. A model without a template gets
-the system's part, an empty line, the user's part and a line break, or the user's part alone.
+A template that changes its messages is rendered for each prompt. A model without a template gets the system message, an
+empty line, the user message and a line break, or the user message alone.
 """
 
 from __future__ import annotations
@@ -25,30 +25,30 @@ from inlay.backends.pretrained import quiet
 from inlay.errors import ModelError
 from inlay.models.ref import ModelRef
 
-# Of Unicode's private use; a template has no reason to touch them.
+# From Unicode's private use area; a template has no reason to change them.
 _MARKS = ("\uf1a0", "\uf1a1")
 _AROUND = " \n"
 
-# What a scaffold is tried with: what templates are known to change in a message.
+# Messages for testing a scaffold: templates are known to change such texts.
 _PROBES = ("x", "\n\n x {{y}} <b>\n", " é  \n\n")
 
 
 @dataclass(frozen=True)
 class Scaffold:
-    """What stands around the parts of a prompt: one piece more than there are parts. trims: of each part, whether the
-    template cuts white space at its beginning and at its end. control: the control tokens of the whole, in order."""
+    """The text around the messages of a prompt: one piece more than there are messages. trims: per message, whether the
+    template strips white space at its beginning and at its end. control: all control tokens, in order."""
 
     pieces: tuple[str, ...]
     trims: tuple[tuple[bool, bool], ...]
     control: tuple[int, ...] = ()
 
     def filled(self, parts: Sequence[str]) -> list[tuple[str, bool]]:
-        """The prompt in pieces, each with whether it is data."""
-        found = [(self.pieces[0], False)]
+        """(piece, whether it is data) in order."""
+        pieces = [(self.pieces[0], False)]
         for part, (left, right), after in zip(parts, self.trims, self.pieces[1:], strict=True):
             part = part.lstrip() if left else part
-            found += [(part.rstrip() if right else part, True), (after, False)]
-        return found
+            pieces += [(part.rstrip() if right else part, True), (after, False)]
+        return pieces
 
     def text(self, parts: Sequence[str]) -> str:
         return "".join(piece for piece, _ in self.filled(parts))
@@ -57,7 +57,7 @@ class Scaffold:
 class ChatPrompts:
     """Callable from several threads at once.
 
-    tokenizer: transformers' own, which nobody else may use. ends: ids of the tokens that end a reply.
+    tokenizer: a tokenizer of transformers that is used here only. ends: ids of the tokens that end a reply.
     """
 
     def __init__(self, ref: ModelRef, tokenizer: Any, ends: Sequence[int], *, encoder_decoder: bool) -> None:
@@ -71,70 +71,79 @@ class ChatPrompts:
         source = template if isinstance(template, str) else "\n".join((template or {}).values())
         self._guarded = GuardedTokenizer(tokenizer, source)
         tokenizer.chat_control_tokens = list(self._guarded.control_texts)
-        # Of a base model's prompt the tokenizer's closing token is left out: its reply goes on from there.
+        # A base model's prompt has no closing token: the reply continues the prompt.
         self._leaves_out = len(self._guarded.closing) if not (self._has_template or encoder_decoder) else 0
         self._takes_system = self._has_template and self._renders_system()
         self._scaffolds = {n_parts: self._scaffold(n_parts) for n_parts in (1, 2)}
         self._lead, self._end = self._answer(ends)
 
     def encode(self, system: str, prompts: Sequence[Prompt], reply_tokens: int) -> list[Encoded | str]:
-        """Each prompt's tokens, with room for a reply of so many, or why there are none."""
+        """Each prompt's tokens, with room for reply_tokens more, or the reason why it cannot be read."""
         encoded = self._ids(system, [prompt.content for prompt in prompts])
         room = self._ref.max_tokens - (0 if self._encoder_decoder else reply_tokens)
-        made: list[Encoded | str] = []
+        rows: list[Encoded | str] = []
         for prompt, ids in zip(prompts, encoded, strict=True):
             if isinstance(ids, str):
-                made.append(ids)
+                rows.append(ids)
             elif not len(ids):
-                made.append("the prompt is empty: the tokenizer finds no token in it")
+                rows.append("the prompt is empty: the tokenizer finds no token in it")
             elif len(ids) <= room:
-                made.append(Encoded(ids))
+                rows.append(Encoded(ids))
             elif self._ref.too_long == "error":
-                made.append(self._too_long(len(ids), reply_tokens))
+                rows.append(self._too_long(len(ids), reply_tokens))
             else:
-                made.append(self._cut(system, prompt, len(ids), room, reply_tokens))
-        return made
+                rows.append(self._cut(system, prompt, len(ids), room, reply_tokens))
+        return rows
 
-    def asked(
-        self, choices: Choices, texts: Sequence[str], pairs: Sequence[str] | None, answer_tokens: int
+    def questions(
+        self,
+        choices: Choices,
+        texts: Sequence[str],
+        pairs: Sequence[str] | None,
+        answer_tokens: int,
+        tags: Sequence[str] | None = None,
     ) -> list[tuple[Ids, int]]:
-        """(tokens up to where the answer begins, how many there were before any cut) for each text. A text that leaves
-        no room for the answer is cut, unless that is an error; the answer is then counted too.
+        """(tokens up to where the answer begins, number of tokens before any cut) for each text. A text that leaves no
+        room for the answer is cut, unless that is an error; the answer is then counted too.
 
         Raises ValueError with the reason for a text that cannot be read."""
-        prompts = self._questions(choices, texts, pairs)
+        prompts = self._questions(choices, texts, pairs, tags)
         room = self._ref.max_tokens - (0 if self._encoder_decoder else answer_tokens)
-        made = []
+        rows = []
         for prompt, ids in zip(prompts, self._ids(choices.system, [prompt.content for prompt in prompts]), strict=True):
             if isinstance(ids, str):
                 raise ValueError(ids)
             if len(ids) <= room or self._ref.too_long == "error":
-                made.append((ids, len(ids) + (0 if len(ids) <= room else answer_tokens)))
+                rows.append((ids, len(ids) + (0 if len(ids) <= room else answer_tokens)))
                 continue
             cut = self._cut(choices.system, prompt, len(ids), room, answer_tokens)
             if isinstance(cut, str):
                 raise ValueError(cut)
-            made.append((cut.ids, len(ids) + answer_tokens))
-        return made
+            rows.append((cut.ids, len(ids) + answer_tokens))
+        return rows
 
-    def _questions(self, choices: Choices, texts: Sequence[str], pairs: Sequence[str] | None) -> list[Prompt]:
-        """What is asked of each text. Where nothing of the model's own stands between question and answer, spaces at
-        the question's end go: tokenizers put them before the answer's first word."""
+    def _questions(
+        self,
+        choices: Choices,
+        texts: Sequence[str],
+        pairs: Sequence[str] | None = None,
+        tags: Sequence[str] | None = None,
+    ) -> list[Prompt]:
+        """The prompt for each text. Where the model has no template, spaces at the end of the question are removed:
+        tokenizers join them to the first word of the answer."""
         if not self._has_template and not choices.system:
             choices = replace(choices, user=choices.user.rstrip(" "))
-        second: Sequence[str | None] = [None] * len(texts) if pairs is None else pairs
-        return [choices.prompt(text, pair) for text, pair in zip(texts, second, strict=True)]
+        return choices.prompts(texts, pairs, tags)
 
     def options(self, choices: Choices) -> list[list[int]]:
-        """Each option's tokens where the answer stands: what the tokenizer makes of it there, which may differ from
-        what it makes of the option alone."""
+        """Each option's tokens in the place of the answer, which may differ from the tokens of the option alone."""
         (prompt,) = self._questions(choices, ["x"], ["x"])
         before = self._rendered(choices.system, prompt.content)
         lead = self._lead
         if not self._has_template and not self._encoder_decoder:
             lead = "" if before.endswith("\n") else " "
         (alone,) = self._guarded.encode([before], special=False)
-        found = []
+        options = []
         for option in choices.options:
             (both,) = self._guarded.encode([f"{before}{lead}{option}"], special=False)
             rest = both[len(alone) :]
@@ -144,8 +153,8 @@ class ChatPrompts:
                 rest = np.array(self._guarded.following(f"{lead}{option}"), dtype=np.int32)
             if self._guarded.controls(rest):
                 rest = np.array(self._guarded.as_data(f"{lead}{option}", first=self._encoder_decoder), dtype=np.int32)
-            found.append(rest.tolist())
-        return found
+            options.append(rest.tolist())
+        return options
 
     @property
     def end(self) -> int | None:
@@ -158,14 +167,14 @@ class ChatPrompts:
         if scaffold is None:
             return [self._rendered_ids(each) for each in parts]
         encoded = self._tokens([scaffold.text(each) for each in parts])
-        found: list[Ids | str] = []
+        rows: list[Ids | str] = []
         for each, ids in zip(parts, encoded, strict=True):
             as_written = tuple(self._guarded.controls(ids)) == scaffold.control
             if as_written and not any(self._guarded.spells_unknown(part) for part in each):
-                found.append(ids)
+                rows.append(ids)
             else:
-                found.append(self._as_data(scaffold, each))
-        return found
+                rows.append(self._as_data(scaffold, each))
+        return rows
 
     def _tokens(self, texts: Sequence[str]) -> list[Ids]:
         encoded = self._guarded.encode(texts, special=not self._has_template)
@@ -196,16 +205,16 @@ class ChatPrompts:
     def _too_long(self, n_tokens: int, reply_tokens: int) -> str:
         window = self._ref.max_tokens
         if n_tokens > window or self._encoder_decoder:
-            said = f"the prompt has {n_tokens:,} tokens; model {self._ref.name!r} reads {window:,}"
+            reason = f"the prompt has {n_tokens:,} tokens; model {self._ref.name!r} reads {window:,}"
         else:
-            said = (
+            reason = (
                 f"the prompt has {n_tokens:,} tokens and its reply may have {reply_tokens:,}; model "
-                f"{self._ref.name!r} takes {window:,} together"
+                f"{self._ref.name!r} takes {window:,} for both"
             )
-        return f"{said}. Shorten the text, ask for fewer max_tokens, or set too_long = 'truncate' for this model"
+        return f"{reason}. Shorten the text, set a smaller max_tokens, or set too_long = 'truncate' for this model"
 
     def _cut(self, system: str, prompt: Prompt, n_tokens: int, room: int, reply_tokens: int) -> Encoded | str:
-        """With as much of the beginning of prompt.text as there is room for."""
+        """The prompt with as much of the beginning of prompt.text as fits."""
         offsets = self._guarded.offsets(prompt.text)
         keep = len(offsets) - (n_tokens - room)
         if keep <= 0:  # unless the template writes the text several times, there is no room for any of it
@@ -218,16 +227,16 @@ class ChatPrompts:
                 return Encoded(ids, truncated=True)
             keep -= len(ids) - room
         return (
-            f"the prompt has {n_tokens:,} tokens, and without the row's text it still does not fit: model "
+            f"the prompt has {n_tokens:,} tokens, and does not fit even without the row's text: model "
             f"{self._ref.name!r} takes {self._ref.max_tokens:,}, {reply_tokens:,} of them for the reply. "
-            "Ask for fewer max_tokens, or name a model with a larger window"
+            "Set a smaller max_tokens, or use a model with a larger window"
         )
 
     def _renders_system(self) -> bool:
-        """Some templates refuse a system's part, some drop it."""
-        asked = [{"role": "system", "content": _MARKS[0]}, {"role": "user", "content": "x"}]
+        """Whether the template uses a system message: some refuse it, some drop it."""
+        messages = [{"role": "system", "content": _MARKS[0]}, {"role": "user", "content": "x"}]
         try:
-            return _MARKS[0] in self._render(asked)
+            return _MARKS[0] in self._render(messages)
         except (TemplateError, TypeError, ValueError):
             return False
 
@@ -239,22 +248,23 @@ class ChatPrompts:
 
     def _scaffold(self, n_parts: int) -> Scaffold | None:
         """None where the template has to be rendered for each prompt."""
-        found: Scaffold | None
+        scaffold: Scaffold | None
         if self._has_template:
             try:
                 text = self._render(self._messages([f"{_AROUND}{mark}{_AROUND}" for mark in _MARKS[:n_parts]]))
             except (TemplateError, TypeError, ValueError) as error:
                 raise ModelError(
                     f"model {self._ref.name!r}: its chat template cannot be rendered: {error}. Correct "
-                    f"chat_template_options in [models.{self._ref.name}], or take the model without its template."
+                    f"chat_template_options in [models.{self._ref.name}], or remove the template from the model's "
+                    "folder."
                 ) from error
-            found = _cut_at_marks(text, n_parts)
-            if found is None or not all(self._agrees(found, probe) for probe in _PROBES):
+            scaffold = _cut_at_marks(text, n_parts)
+            if scaffold is None or not all(self._agrees(scaffold, probe) for probe in _PROBES):
                 return None
         else:
-            found = Scaffold(("", "\n\n", "\n") if n_parts == 2 else ("", ""), ((False, False),) * n_parts)
-        (ids,) = self._tokens([found.text(["x"] * n_parts)])
-        return replace(found, control=tuple(self._guarded.controls(ids)))
+            scaffold = Scaffold(("", "\n\n", "\n") if n_parts == 2 else ("", ""), ((False, False),) * n_parts)
+        (ids,) = self._tokens([scaffold.text(["x"] * n_parts)])
+        return replace(scaffold, control=tuple(self._guarded.controls(ids)))
 
     def _agrees(self, scaffold: Scaffold, probe: str) -> bool:
         parts = [probe] * len(scaffold.trims)
@@ -274,15 +284,15 @@ class ChatPrompts:
             )
 
     def _answer(self, ends: Sequence[int]) -> tuple[str, int | None]:
-        """(white space that stands before an answer, the token behind it), as the template writes a reply."""
+        """(white space before an answer, end token after it) in a reply that the template writes."""
         usual = self._tokenizer.eos_token_id
         end = usual if usual in ends else next(iter(ends), None)
         if not self._has_template:
             return "", end
-        asked = self._messages(["x"])
+        messages = self._messages(["x"])
         try:
-            before = self._render(asked)
-            replied = self._render([*asked, {"role": "assistant", "content": _MARKS[0]}], opened=False)
+            before = self._render(messages)
+            replied = self._render([*messages, {"role": "assistant", "content": _MARKS[0]}], opened=False)
         except (TemplateError, TypeError, ValueError):
             return "", end
         lead, mark, after = replied[len(before) :].partition(_MARKS[0])
@@ -293,12 +303,12 @@ class ChatPrompts:
 
 
 def _cut_at_marks(text: str, n_parts: int) -> Scaffold | None:
-    """None where a mark does not stand there exactly once, or its surroundings are cut in part."""
+    """None where a mark does not occur exactly once, or the white space around it is stripped in part."""
     pieces: list[str] = []
     trims: list[tuple[bool, bool]] = []
     for mark in _MARKS[:n_parts]:
-        before, found, text = text.partition(mark)
-        if not found or mark in text or any(other in before for other in _MARKS):
+        before, matched, text = text.partition(mark)
+        if not matched or mark in text or any(other in before for other in _MARKS):
             return None
         left, right = not before.endswith(_AROUND), not text.startswith(_AROUND)
         trims.append((left, right))

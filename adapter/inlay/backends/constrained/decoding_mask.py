@@ -1,13 +1,13 @@
-"""A local model that may only write what fits a JSON Schema, token by token (llguidance).
+"""Lets a local model write only JSON that is valid for a schema, token by token (llguidance).
 
     constraint = compile_constraint(tokenizer, model.config.vocab_size, eos_ids, schema)
     state = constraint.start()                      # one for each reply
-    fill_masks(states, logits)                      # what must not follow becomes -inf
+    fill_masks(states, logits)                      # tokens that are not allowed become -inf
     state.advance(token)                            # the token that was chosen
-    state.finished, state.problem                   # whether anything may follow; why the reply is none
+    state.finished, state.problem                   # whether the reply is complete; why it cannot be valid
 
-What is written is compact JSON in the order of the schema (json_schema/grammar.py), so a finished reply without a
-problem is valid. A reply can still be cut short by the caller's limit of tokens, within a string above all.
+Replies are compact JSON in the order of the schema (json_schema/grammar.py), so a finished reply without a problem is
+valid. The caller's token limit can still cut a reply, most often within a string.
 """
 
 from __future__ import annotations
@@ -51,16 +51,16 @@ class Constraint:
         self._lock = threading.Lock()
 
     def start(self) -> State:
-        """A reply of which nothing is written yet."""
+        """The state of an empty reply."""
         with self._lock:
             return State(self, self._matcher.deep_copy())
 
 
 class State:
-    """How far one reply has come. Used by one thread at a time.
+    """The progress of one reply. Used by one thread at a time.
 
-    finished: the reply is complete, and nothing may follow but an end token. problem: why it can be no answer, where
-    nothing that the model can write would fit; the mask then lets an end token through and nothing else.
+    finished: whether the reply is complete; only an end token may follow. problem: why no continuation is valid, or
+    None; the mask then allows only an end token.
     """
 
     def __init__(self, constraint: Constraint, matcher: Any) -> None:
@@ -70,7 +70,7 @@ class State:
         self.problem: str | None = None
 
     def advance(self, token_id: int) -> None:
-        """Takes a token that the mask let through. Raises ValueError for any other."""
+        """Adds a token that the mask allows. Raises ValueError for any other."""
         if self.finished or self.problem is not None:
             allowed = token_id in self.constraint.eos_ids
             self.finished = True
@@ -81,18 +81,18 @@ class State:
             self.finished = allowed and bool(self.matcher.is_stopped())
             error = "" if allowed else self.matcher.get_error()
             if error and "satisfy" not in error:
-                self.problem, allowed = _too_much(error), True
+                self.problem, allowed = _too_complex(error), True
         if not allowed:
-            raise ValueError(f"token {token_id} must not stand here: the mask forbade it")
+            raise ValueError(f"token {token_id} is not allowed here: the mask forbids it")
 
     def closed(self, words: Words) -> None:
-        """Puts right what llguidance's mask of this state cannot say: an end where there is no other way on."""
+        """Corrects llguidance's mask of this state: allows an end token where nothing else can follow."""
         if not self.finished and self.problem is None:
             if not self.matcher.is_accepting():
                 words &= ~self.constraint.ends  # a model may end its replies with a token that is text elsewhere
             error = self.matcher.get_error() if self.matcher.is_error() else ""
             if error and "NoExtension" not in error:
-                self.problem = _too_much(error)
+                self.problem = _too_complex(error)
             elif error or not words.any():
                 self.problem = "nothing that the model can write at this point fits the schema"
         if self.finished or self.problem is not None:
@@ -105,8 +105,8 @@ def compile_constraint(
     """The constraint of a schema, kept for the next call with the same tokenizer.
 
     tokenizer: a PreTrainedTokenizerFast. vocab_size: the width of the logits, which may be more or less than the
-    tokenizer has tokens. schema: ReplySchema.text. max_string: the most characters of a string that has neither
-    maxLength nor pattern nor format.
+    tokenizer has tokens. schema: ReplySchema.text. max_string: length limit, in characters, of a string that has
+    neither maxLength nor pattern nor format.
 
     Raises ValueError with the reason where the schema cannot be enforced, or the tokenizer cannot write it.
     """
@@ -122,8 +122,8 @@ def compile_constraint(
 
 
 def fill_masks(states: Sequence[State | None], logits: torch.Tensor) -> None:
-    """Sets the logits of all tokens that must not follow to -inf. logits: [rows, vocab_size], on any device. A state of
-    None leaves its row alone. The masks are made on all cores while the interpreter is free for other threads."""
+    """Sets the logits of tokens that are not allowed to -inf. logits: [rows, vocab_size], on any device. A row whose
+    state is None is not changed. Masks are computed on all cores, without the interpreter lock."""
     rows = [i for i, state in enumerate(states) if state is not None]
     present = [state for state in states if state is not None]
     if not present:
@@ -151,7 +151,7 @@ def _within(words: Words, width: int) -> Words:
 
 
 def _spread(bits: Words, width: int, device: torch.device) -> torch.Tensor:
-    """[rows, width] of bool, on a GPU from the packed bits, an eighth of what would have to be sent otherwise."""
+    """Bits to bool [rows, width]. A GPU gets the packed bits: an eighth of the transfer."""
     missing = (width + 31) // 32 - bits.shape[1]
     if missing > 0:
         bits = np.pad(bits, ((0, 0), (0, missing)), constant_values=np.uint32(0xFFFFFFFF))
@@ -199,26 +199,26 @@ def _compiled(
     return constraint
 
 
-def _too_much(message: str) -> str:
-    return f"the schema is too much for the grammar engine: {_reason(message)}"
+def _too_complex(message: str) -> str:
+    return f"the schema is too complex for the grammar engine: {_reason(message)}"
 
 
 def _reason(message: str) -> str:
-    """llguidance's own words, without the grammar that it shows with them."""
+    """llguidance's message, without the grammar that it prints with it."""
     lines = [line.strip() for line in message.splitlines() if line.strip()]
     if "Regex is empty" in message:
-        return "no text without quotes, backslashes and control characters fits a pattern and length of it"
+        return "no text without quotes, backslashes and control characters fits its pattern and length"
     if "Unable to determine if regex is empty" in message:
-        return "a pattern and the length beside it are too much to check together; leave minLength or maxLength out"
-    found = next((line for line in lines if line.startswith("error:")), lines[0] if lines else "no reason given")
-    return found.removeprefix("error:").strip()
+        return "a pattern and a length are too complex together: remove minLength or maxLength"
+    reason = next((line for line in lines if line.startswith("error:")), lines[0] if lines else "no reason given")
+    return reason.removeprefix("error:").strip()
 
 
 def _tokenizer(tokenizer: Any, n_tokens: int, eos_ids: tuple[int, ...]) -> Any:
     try:
         return from_tokenizer(tokenizer, n_vocab=n_tokens, eos_token=list(eos_ids), slices=LLTokenizer.json_slices())
     except ValueError:
-        # It knows two ways of writing bytes as tokens; we know one more.
+        # llguidance supports two encodings of bytes as tokens; token_bytes.py adds one.
         return LLTokenizer(
             wrapped(tokenizer, n_tokens, eos_ids[0]),
             n_vocab=n_tokens,

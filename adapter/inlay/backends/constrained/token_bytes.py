@@ -1,4 +1,4 @@
-"""The bytes that a tokenizer's tokens stand for, where llguidance cannot tell by itself, and what cannot be written."""
+"""The bytes of a tokenizer's tokens where llguidance does not know them, and texts that no tokens spell."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from llguidance import TokenizerWrapper
 
 
 def wrapped(tokenizer: Any, n_tokens: int, eos_id: int) -> Any:
-    """What LLTokenizer takes in place of a tokenizer's file. tokenizer: a PreTrainedTokenizerFast whose decoder turns
-    each token into text by itself: SentencePiece's unigrams, or BPE over bytes in any wrapping. n_tokens: at least as
-    many as it has; the others stand for nothing.
+    """A tokenizer for LLTokenizer. tokenizer: a PreTrainedTokenizerFast whose decoder turns each token into text by
+    itself: SentencePiece's unigrams, or BPE over bytes. n_tokens: size of the vocabulary, at least the tokenizer's own;
+    further tokens are empty.
 
-    Raises ValueError for others. WordPiece puts blanks between its tokens when it decodes, so what stands in a reply
-    is not what its tokens say.
+    Raises ValueError for others: WordPiece puts blanks between tokens when it decodes, so a reply is not the
+    concatenation of its tokens.
     """
     kinds, blank = _decoders(json.loads(tokenizer.backend_tokenizer.to_str()).get("decoder"))
     if "ByteLevel" not in kinds and blank is None:
         raise ValueError(
-            f"a tokenizer whose decoder is {' and '.join(kinds) or 'none'} cannot be held to a schema; BPE over bytes "
-            "and SentencePiece can"
+            f"the decoder of the tokenizer is {' and '.join(kinds) or 'missing'}, so a schema cannot be enforced; it "
+            "can for byte-level BPE and SentencePiece"
         )
     added = tokenizer.backend_tokenizer.get_added_tokens_decoder()
     pieces: list[bytes] = []
@@ -40,7 +40,7 @@ def wrapped(tokenizer: Any, n_tokens: int, eos_id: int) -> Any:
 
 
 def pieces_of(reader: Any, eos_ids: Sequence[int]) -> frozenset[bytes] | None:
-    """All that tokens of an LLTokenizer stand for; None where every byte is a token, so that all can be written."""
+    """The bytes of every token; None where every byte is a token, so that any text can be written."""
     kept = set(range(reader.vocab_size)) - set(eos_ids)
     tokens = (token for token in kept if not reader.is_special_token(token))
     pieces = frozenset(reader.decode_bytes([token]) for token in tokens)
@@ -48,7 +48,7 @@ def pieces_of(reader: Any, eos_ids: Sequence[int]) -> frozenset[bytes] | None:
 
 
 def unwritable(pieces: frozenset[bytes] | None, texts: Iterable[str]) -> str | None:
-    """The first of the texts that no row of tokens makes up, or None."""
+    """The first of the texts that no sequence of tokens spells, or None."""
     if pieces is None:
         return None
     return next((text for text in sorted(texts) if not _is_made_of(pieces, text.encode())), None)
@@ -64,7 +64,7 @@ def _is_made_of(pieces: frozenset[bytes], text: bytes) -> bool:
 
 
 def _decoders(decoder: Any) -> tuple[list[str], str | None]:
-    """Names of the steps of a decoder, and the character that stands for a blank, if one does."""
+    """The names of a decoder's steps, and the character that it writes for a blank, if any."""
     if decoder is None:
         return [], None
     if decoder["type"] == "Sequence":
@@ -92,7 +92,7 @@ class _Pieces:
 
 
 def _byte_characters() -> dict[str, int]:
-    """GPT-2's characters for bytes: those that print stand for themselves, the others for 256, 257 …"""
+    """GPT-2's characters for bytes: printable ones represent themselves, 256, 257 … the others."""
     printing = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     others = [byte for byte in range(256) if byte not in printing]
     return {chr(byte): byte for byte in printing} | {chr(256 + i): byte for i, byte in enumerate(others)}

@@ -1,4 +1,4 @@
-"""Reading prompts and going on from them, for models that look back at all that stands before a token."""
+"""Reads prompts and continues them, on models whose tokens attend to everything before them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from transformers.cache_utils import DynamicCache, DynamicLayer, DynamicSlidingW
 
 from inlay.arrays import Ints
 from inlay.backends.chat.control_tokens import Ids
+from inlay.backends.decoders.padding import padded
 from inlay.backends.decoders.row_cache import Prefix, RowCache
 
 # Tokens read in one pass. On CPUs more leave the cache; on a GPU the layers' intermediate values would fill it.
@@ -24,7 +25,7 @@ _LEAST_PREFIX = 8
 class CausalReader:
     """One decoder-only model on one device.
 
-    window: no row may be longer, None for no limit. token_bytes: of the cache, for one token.
+    window: length limit of a row, None for no limit. token_bytes: size of the cache for one token.
     """
 
     def __init__(self, model: Any, device: torch.device) -> None:
@@ -41,7 +42,7 @@ class CausalReader:
         return RowCache(self._n_layers)
 
     def prefix(self, rows: Sequence[Ids]) -> Prefix:
-        """What these rows have in common, read once; [] where that does not pay."""
+        """The common beginning of the rows, read once; [] where a pass of its own does not pay."""
         n_tokens = common_beginning(rows)
         if len(rows) < 2 or n_tokens < _LEAST_PREFIX:
             return []
@@ -51,9 +52,9 @@ class CausalReader:
         return cache.beginning(n_tokens)
 
     def read(self, cache: RowCache, rows: Sequence[Ids], prefix: Prefix, first: int = 0) -> None:
-        """Reads rows into places `first` and following, which are reserved: all tokens but the last of each, which the
-        first step reads. Rows are best sorted by length: some are read together, and the shorter ones padded behind,
-        where no row looks."""
+        """Reads rows into the places from `first` on, which are reserved: all tokens but the last of each, which the
+        first step reads. Rows are best sorted by length: several are read together, the shorter ones padded at the end,
+        where no token attends."""
         known = prefix[0][0].shape[2] if prefix else 0
         start = 0
         while start < len(rows):
@@ -64,16 +65,14 @@ class CausalReader:
                 cache.put(places, prefix)
             width = max(len(row) for row in group) - 1 - known
             if width > 0:
-                ids = np.zeros((len(group), width), dtype=np.int64)
-                for i, row in enumerate(group):
-                    ids[i, : len(row) - 1 - known] = row[known:-1]
+                ids, _ = padded([row[known:-1] for row in group])
                 self._read(cache, places, ids, known)
             if known + width > 0:
                 cache.clear_behind(places, known + width)
             start += n_rows
 
     def read_alike(self, cache: RowCache, rows: Sequence[Ids], prefix: Prefix, groups: Sequence[Ints]) -> None:
-        """The same for rows that begin alike in groups: what those of a group have in common is read once."""
+        """The same for groups of rows with a common beginning, which is read once per group."""
         beginnings = [common_beginning([rows[i] for i in group]) for group in groups]
         common = self.cache()
         common.reserve(len(groups), 1 + max(beginnings))
@@ -83,7 +82,7 @@ class CausalReader:
         known = np.array(beginnings)[whose]
         rest = [row[n:-1] for row, n in zip(rows, known, strict=True)]
         cache.reserve(len(rows), max(beginnings) + max(map(len, rest)))
-        # A beginning is copied as wide as the longest: what shorter ones hold behind their own is written over.
+        # All beginnings are copied as wide as the longest: what is after a shorter one is overwritten.
         cache.copy(common, torch.from_numpy(whose).to(self.device), max(beginnings))
         start = 0
         while start < len(rows):
@@ -92,9 +91,7 @@ class CausalReader:
                 width = max(width, len(rest[end]))
                 end += 1
             if width:
-                ids = np.zeros((end - start, width), dtype=np.int64)
-                for i, more in enumerate(rest[start:end]):
-                    ids[i, : len(more)] = more
+                ids, _ = padded(rest[start:end])
                 tokens, at = (torch.from_numpy(each).to(self.device) for each in (ids, known[start:end]))
                 sees = torch.ones((width, width), dtype=torch.bool, device=self.device).tril()
                 # Without the head, as in _read().
@@ -109,7 +106,7 @@ class CausalReader:
             part = tokens[:, start : start + step]
             cache.fill(places, known + start)
             positions = torch.arange(known + start, known + start + part.shape[1], device=self.device)
-            # Without the head: nobody asks what follows these tokens.
+            # Without the head: the logits of these tokens are not needed.
             self.model.base_model(
                 input_ids=part, position_ids=positions[None].expand(n_rows, -1), past_key_values=cache, use_cache=True
             )
@@ -117,10 +114,10 @@ class CausalReader:
     def step(
         self, cache: RowCache, rows: slice, tokens: torch.Tensor, at: torch.Tensor, sees: torch.Tensor | None = None
     ) -> torch.Tensor:
-        """Logits behind each of these tokens, [rows, tokens, vocabulary].
+        """Logits after each of these tokens, [rows, tokens, vocabulary].
 
-        tokens: [rows, tokens], the first of each row's in slot at[row]. sees: bool [tokens, tokens], which of them each
-        looks at beside all that stands before; it stands where its distance to the first says. None: one token a row.
+        tokens: [rows, tokens]; the first of each row is in slot at[row]. sees: bool [tokens, tokens], which of these
+        tokens each one attends to in addition to the prompt; their number gives its position. None: one token per row.
         """
         if sees is None:
             sees = torch.ones((1, 1), dtype=torch.bool, device=self.device)
@@ -129,7 +126,7 @@ class CausalReader:
     def _go_on(
         self, model: Any, cache: RowCache, rows: slice, tokens: torch.Tensor, at: torch.Tensor, sees: torch.Tensor
     ) -> Any:
-        """A pass of `model`, whole or without its head, over tokens behind what the rows hold; see step()."""
+        """A pass of `model`, with or without its head, over tokens that follow the rows in the cache; see step()."""
         n_tokens = tokens.shape[1]
         n_slots = cache.step(rows, at, n_tokens)
         depth = sees.sum(dim=1) - 1
@@ -143,7 +140,7 @@ class CausalReader:
 
 
 def common_beginning(rows: Sequence[Ids]) -> int:
-    """How many tokens all rows begin with alike; the last of a row does not count, since it is read apart.
+    """The number of tokens that all rows have in common at the beginning, without the last of a row.
 
     >>> common_beginning([np.array([1, 2, 3, 4]), np.array([1, 2, 3])])
     2
@@ -160,8 +157,8 @@ def common_beginning(rows: Sequence[Ids]) -> int:
 
 @torch.inference_mode()
 def reader_of(model: Any, device: torch.device) -> CausalReader | None:
-    """None where this model cannot be read row by row. It can where its cache holds keys and values alone, and two rows
-    of other lengths, read behind a common prefix and gone on from by a fork, give the logits that it gives each alone.
+    """None where this model cannot be read row by row. It can where its cache contains keys and values alone, and two
+    rows of different lengths, read after a common prefix and continued by a tree, have the logits that each has alone.
 
     Tried, since what else decides it (biases by distance, positions from masks, sinks) has no name in configurations.
     """
@@ -180,7 +177,7 @@ def _agrees(reader: CausalReader) -> bool:
     prefix, way, other = numbers[:8], numbers[33:51], numbers[51]
     rows = [np.concatenate([prefix, numbers[8:10]]), np.concatenate([prefix, numbers[10:33]])]
     n_nodes = len(way) + 2
-    # A long way from the root and, far behind it in the cache, another node next to the root.
+    # A long path from the root and, far after it in the cache, another child of the root.
     sees = np.tri(n_nodes, dtype=np.bool_)
     sees[-1, 1:-1] = False
     cache = reader.cache()
@@ -201,13 +198,13 @@ def _agrees(reader: CausalReader) -> bool:
 
 
 def _window(config: Any, layers: Sequence[Any]) -> int | None:
-    """Tokens up to which every layer sees everything and every position is turned alike, None for no such limit."""
-    said = config.get_text_config(decoder=True).to_dict()
+    """The length up to which every layer attends to everything and rotary frequencies stay the same; None for any."""
+    settings = config.get_text_config(decoder=True).to_dict()
     limits: list[Any] = [layer.sliding_window for layer in layers if isinstance(layer, DynamicSlidingWindowLayer)]
-    # GPT-Neo and some others have windows in their layers that their cache knows nothing of.
-    limits += [value for name, value in said.items() if "window" in name and "layers" not in name]
-    rope = said.get("rope_parameters") or {}
+    # GPT-Neo and some others have windows in their layers that their cache does not know.
+    limits += [value for name, value in settings.items() if "window" in name and "layers" not in name]
+    rope = settings.get("rope_parameters") or {}
     # The frequencies of the whole batch change when its longest row passes this length.
     if rope.get("rope_type") == "longrope":
-        limits += [said.get("original_max_position_embeddings"), rope.get("original_max_position_embeddings")]
+        limits += [settings.get("original_max_position_embeddings"), rope.get("original_max_position_embeddings")]
     return min((limit for limit in limits if type(limit) is int and limit > 0), default=None)

@@ -1,8 +1,8 @@
-"""Replies to many prompts on a decoder-only model: one step writes a token of every reply under way.
+"""Replies to many prompts on a decoder-only model: one step writes one token of every running reply.
 
-Prompts wait longest first. A reply that is over gives its place to a waiting prompt, so steps stay full whatever the
-replies' lengths. How long a reply will be is not known, so room is set aside for what replies took so far; where they
-outgrow the budget, those that have written least go back to waiting, and are read again with what they have written.
+Longer prompts run first. A finished reply makes room for a waiting prompt, so steps stay full whatever the replies'
+lengths. The length of a reply is not known, so the budget reserves what earlier replies took. Where running replies
+outgrow the budget, those that have written least wait again, and are read again with what they have written.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from inlay.backends.base import BatchFailed, Done
 from inlay.backends.decoders.causal import CausalReader
 from inlay.backends.decoders.replies import Draft, chosen
 from inlay.backends.decoders.row_cache import Prefix
-from inlay.backends.memory import told_as_out_of_memory
+from inlay.backends.memory import out_of_memory_unified
 
-# Waiting prompts join when they would be so large a share of all: to read a few costs almost as much as to read many.
+# Waiting prompts join when they are this share of all rows: reading a few costs almost as much as reading many.
 JOIN_SHARE = 1 / 8
 
-# All rows have the longest one's room in the cache; that room may be so many times the budget.
+# Every row takes as much cache as the longest; their sum may be this many times the budget.
 PADDED = 2
 
-# What a reply is thought to take until some are known, and what one that took longer is thought to take still.
+# Tokens reserved for a reply before any is finished, and for the rest of a reply that exceeds its reservation.
 _FIRST_GUESS = 32
 _AT_LEAST = 8
 
 
 class Writer:
-    """One call of generate(). max_batch_tokens: of prompts and replies under way together."""
+    """One call of generate(). max_batch_tokens: token budget of running prompts and replies together."""
 
     def __init__(
         self, reader: CausalReader, drafts: Sequence[Draft], temperature: float, max_batch_tokens: int
@@ -49,8 +49,8 @@ class Writer:
 
     @torch.inference_mode()
     def write(self, stopped: Callable[[], bool], done: Done) -> None:
-        """Until every reply is over or stopped() says so. Raises BatchFailed; where prompts could not be read, only
-        when the replies that were under way are over."""
+        """Runs until every reply is finished or stopped() returns True. Raises BatchFailed; where prompts could not be
+        read, only after the running replies are finished."""
         with self._blamed(self._waiting):
             self._prefix = self._reader.prefix([draft.ids for draft in self._waiting])
         while (self._waiting or self._live) and not stopped():
@@ -64,12 +64,12 @@ class Writer:
             raise self._failed
 
     def _guess(self) -> float:
-        """Tokens that a reply takes."""
+        """The expected tokens of a reply."""
         n, tokens = self._replied
         return max(self._outgrown, 1.5 * tokens / n if n else 0)
 
     def _room(self, draft: Draft) -> float:
-        """Tokens to set aside for a prompt and its reply."""
+        """Tokens to reserve for a prompt and its reply."""
         more = max(self._guess() - len(draft.written), _AT_LEAST)
         return draft.length + min(draft.may_write, more)
 
@@ -85,7 +85,7 @@ class Writer:
             self._remove([place])
 
     def _joining(self) -> list[Draft]:
-        """Waiting prompts that there is room for, where they are enough to be read."""
+        """Waiting prompts that fit, where they are enough to be read together."""
         rooms = [self._room(draft) for draft in self._live]
         n_live = len(rooms)
         for draft in self._waiting:
@@ -116,7 +116,7 @@ class Writer:
             self._cache.reserve(len(drafts), max(draft.length for draft in drafts) + 1, (n_live, kept))
 
     def _step(self) -> list[int]:
-        """The next token of every reply under way."""
+        """The next token of every running reply."""
         live = self._live
         self._reserve(live, len(live))
         device = self._reader.device
@@ -139,7 +139,7 @@ class Writer:
         self._remove(over)
 
     def _remove(self, places: list[int]) -> None:
-        """The last rows take the places of those that are over, so that rows under way lie together."""
+        """The last rows take the places of finished ones, so that running rows stay adjacent."""
         if not places:
             return
         n_left = len(self._live) - len(places)
@@ -154,7 +154,7 @@ class Writer:
     @contextlib.contextmanager
     def _blamed(self, drafts: Iterable[Draft]) -> Iterator[None]:
         try:
-            with told_as_out_of_memory(self._reader.device):
+            with out_of_memory_unified(self._reader.device):
                 yield
         except Exception as error:
             raise BatchFailed([draft.place for draft in drafts], error) from error

@@ -1,6 +1,6 @@
 """Models that read with an encoder and write with a decoder (T5, BART): replies, and the likelihood of answers.
 
-Their decoders number positions by what the cache holds, the same for all rows, so a batch's rows begin together.
+Their decoders count positions by the length of the cache, the same for all rows, so the rows of a batch start together.
 """
 
 from __future__ import annotations
@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from transformers.modeling_outputs import BaseModelOutput
 
 from inlay.backends.chat.control_tokens import Ids
 from inlay.backends.decoders.option_tree import OptionTree
+from inlay.backends.decoders.padding import padded
 from inlay.backends.decoders.whole_batches import Batch
 
-# Rows that are over leave when they are so large a share: to copy what the others remember costs a step.
+# Finished rows leave when they are this share of the batch: copying the cache of the others costs a step.
 _LEAVE_SHARE = 1 / 4
 
 # Numbers held at a time in logits of answers.
@@ -29,24 +29,24 @@ class EncoderDecoder:
     def __init__(self, model: Any, device: torch.device) -> None:
         self.model = model
         self.device = device
-        said, config = model.generation_config, model.config
-        start = said.decoder_start_token_id
+        generation, config = model.generation_config, model.config
+        start = generation.decoder_start_token_id
         if start is None:
             start = getattr(config, "decoder_start_token_id", None)
         if start is None:
-            start = said.bos_token_id if said.bos_token_id is not None else config.pad_token_id
+            start = generation.bos_token_id if generation.bos_token_id is not None else config.pad_token_id
         # Some models (mBART) were trained to write a certain token first, always.
-        forced = said.forced_bos_token_id
+        forced = generation.forced_bos_token_id
         self._start = [int(start)] if forced is None else [int(start), int(forced)]
         self.vocabulary = int(model.get_output_embeddings().weight.shape[0])
 
     def write(self, batch: Batch) -> None:
-        """Takes a batch to its end."""
+        """Writes all replies of a batch."""
         read = self._read([draft.ids for draft in batch.begun])
         tokens = torch.tensor([self._start] * len(batch.drafts), device=self.device)
         while batch.places and not batch.stopped():
-            found = read.step(tokens)
-            written = batch.take(found[:, -1])
+            logits = read.step(tokens)
+            written = batch.take(logits[:, -1])
             if len(batch.places) <= (1 - _LEAVE_SHARE) * len(batch.drafts):
                 places = batch.close_up()
                 read.keep(places)
@@ -58,11 +58,12 @@ class EncoderDecoder:
         """As likelihood.py: float32 [rows, options]."""
         width = max(1, tree.depth)
         per_pass = max(1, LOGITS // (self.vocabulary * len(tree.options) * width))
-        found = [self._scored(rows[i : i + per_pass], tree) for i in range(0, len(rows), per_pass)]
-        return torch.cat(found)
+        parts = [self._scored(rows[i : i + per_pass], tree) for i in range(0, len(rows), per_pass)]
+        return torch.cat(parts)
 
     def _scored(self, rows: Sequence[Ids], tree: OptionTree) -> torch.Tensor:
-        """The first token of every option from one step behind the start; the others from a row for each option."""
+        """The first token of every option comes from one step after the start token; the others from a row per
+        option."""
         read = self._read(rows)
         logits = read.step(torch.tensor([self._start] * len(rows), device=self.device))[:, -1:]
         width = max(1, tree.depth)
@@ -83,11 +84,7 @@ class EncoderDecoder:
         return first + rest.view(len(rows), -1)
 
     def _read(self, rows: Sequence[Ids]) -> _Read:
-        ids = np.zeros((len(rows), max(len(row) for row in rows)), dtype=np.int64)
-        mask = np.zeros_like(ids)
-        for i, row in enumerate(rows):
-            ids[i, : len(row)] = row
-            mask[i, : len(row)] = 1
+        ids, mask = padded(rows)
         on_device = torch.from_numpy(mask).to(self.device)
         encoder = self.model.get_encoder()
         states = encoder(input_ids=torch.from_numpy(ids).to(self.device), attention_mask=on_device).last_hidden_state
@@ -95,7 +92,7 @@ class EncoderDecoder:
 
 
 class _Read:
-    """What the encoder made of a batch, and what the decoder remembers."""
+    """The encoder's output for a batch, and the decoder's cache."""
 
     def __init__(self, model: Any, states: torch.Tensor, mask: torch.Tensor) -> None:
         self._model = model
@@ -104,16 +101,16 @@ class _Read:
         self._cache: Any = None
 
     def step(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Logits behind each of these tokens: [rows, tokens] → [rows, tokens, vocabulary]."""
-        found = self._model(
+        """Logits after each of these tokens: [rows, tokens] → [rows, tokens, vocabulary]."""
+        output = self._model(
             encoder_outputs=BaseModelOutput(last_hidden_state=self._states),
             attention_mask=self._mask,
             decoder_input_ids=tokens,
             past_key_values=self._cache,
             use_cache=True,
         )
-        self._cache = found.past_key_values
-        return found.logits  # type: ignore[no-any-return]
+        self._cache = output.past_key_values
+        return output.logits  # type: ignore[no-any-return]
 
     def keep(self, places: list[int]) -> None:
         index = torch.tensor(places, dtype=torch.long, device=self._mask.device)
@@ -121,7 +118,7 @@ class _Read:
         self._cache.batch_select_indices(index)
 
     def repeat(self, times: int) -> None:
-        """Each row becomes so many, side by side."""
+        """Repeats each row, the copies side by side."""
         self._states = self._states.repeat_interleave(times, dim=0)
         self._mask = self._mask.repeat_interleave(times, dim=0)
         self._cache.batch_repeat_interleave(times)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -22,9 +21,9 @@ from inlay.backends.decoders.replies import Draft, Language
 from inlay.backends.decoders.transformers_loop import TransformersLoop
 from inlay.backends.decoders.whole_batches import write_batches
 from inlay.backends.device import choose_dtype, device_name, use_one_core
-from inlay.backends.digests import check_digests
-from inlay.backends.memory import told_as_out_of_memory
-from inlay.backends.pretrained import load_pretrained, load_tokenizer
+from inlay.backends.memory import out_of_memory_unified
+from inlay.backends.model_files import check_digests, read_config
+from inlay.backends.pretrained import end_tokens, load_pretrained, load_tokenizer
 from inlay.models.ref import ModelRef
 
 # Tokens of a batch, prompts and replies together. A CPU gains little beyond; a GPU takes what it has room for.
@@ -46,19 +45,21 @@ class TorchLanguageModel:
         dtype = choose_dtype(ref.dtype, device)
         self.device = device_name(device, dtype)
         self.workers = 1
-        config = json.loads((ref.folder / "config.json").read_text(encoding="utf-8"))
-        encoder_decoder = bool(config.get("is_encoder_decoder"))
+        encoder_decoder = bool(read_config(ref).get("is_encoder_decoder"))
         tokenizer = load_tokenizer(ref)
         model = load_pretrained(AutoModelForSeq2SeqLM if encoder_decoder else AutoModelForCausalLM, ref, dtype)
         model.to(device)
-        self._ends = _ends(model, tokenizer)
+        # As transformers' own generate() has them.
+        self._ends = end_tokens(
+            model.generation_config.eos_token_id, getattr(model.config, "eos_token_id", None), tokenizer.eos_token_id
+        )
         self._tokenizer = tokenizer
         self._language = Language(lambda ids: tokenizer.decode(ids, skip_special_tokens=True), frozenset(self._ends))
         self._chat = ChatPrompts(ref, tokenizer, self._ends, encoder_decoder=encoder_decoder)
         self._reader = None if encoder_decoder else reader_of(model, device)
         self._other = EncoderDecoder(model, device) if encoder_decoder else TransformersLoop(model, device)
-        # Of the settings that a model brings for its generation only ends and beginnings are followed; how a token is
-        # chosen is the instruction's affair.
+        # Of the model's own generation settings only the start and end tokens are used; the instruction decides how a
+        # token is chosen.
         model.generation_config = GenerationConfig()  # type: ignore[no-untyped-call]
         self._vocabulary = int(model.get_output_embeddings().weight.shape[0])
         self.max_batch_tokens = _batch_tokens(device, self._reader)
@@ -85,7 +86,7 @@ class TorchLanguageModel:
         done: Done,
     ) -> None:
         """Greedy at temperature 0; above, every token of the vocabulary may be drawn (no top_k, no top_p), and no
-        repetition is punished. A reply's text is what the tokenizer decodes; its white space is left as it is."""
+        repetition is penalised. A reply's text is what the tokenizer decodes, white space included."""
         constraint = self._constraint(instruction)
         if isinstance(constraint, str):
             for place in range(len(rows)):
@@ -109,15 +110,17 @@ class TorchLanguageModel:
             done=done,
         )
 
-    def tokenize(self, texts: list[str], pairs: list[str] | None, prompt: str | Choices) -> Tokens:
-        """Tokens up to where the answer begins, see ChatPrompts.asked()."""
+    def tokenize(
+        self, texts: list[str], pairs: list[str] | None, prompt: str | Choices, tags: Sequence[str] | None = None
+    ) -> Tokens:
+        """Tokens up to where the answer begins, see ChatPrompts.questions()."""
         if not isinstance(prompt, Choices):
-            raise TypeError("a language model is asked Choices of a text")
-        asked = self._chat.asked(prompt, texts, pairs, self._tree(prompt).depth)
-        offsets = np.zeros(len(asked) + 1, dtype=np.int64)
-        np.cumsum([len(ids) for ids, _ in asked], out=offsets[1:])
-        ids = np.concatenate([ids for ids, _ in asked]) if asked else np.zeros(0, dtype=np.int32)
-        before = np.array([n for _, n in asked], dtype=np.int64)
+            raise TypeError("the prompt of a language model is Choices")
+        encoded = self._chat.questions(prompt, texts, pairs, self._tree(prompt).depth, tags)
+        offsets = np.zeros(len(encoded) + 1, dtype=np.int64)
+        np.cumsum([len(ids) for ids, _ in encoded], out=offsets[1:])
+        ids = np.concatenate([ids for ids, _ in encoded]) if encoded else np.zeros(0, dtype=np.int32)
+        before = np.array([n for _, n in encoded], dtype=np.int64)
         return Tokens(ids, offsets, None, before, choices=prompt, alike=None if pairs is None else _alike(texts))
 
     @torch.inference_mode()
@@ -125,16 +128,16 @@ class TorchLanguageModel:
         assert tokens.choices is not None
         tree = self._tree(tokens.choices)
         rows = [tokens.ids[start:end] for start, end in zip(tokens.offsets[:-1], tokens.offsets[1:], strict=True)]
-        found = np.zeros((len(rows), len(tree.options)), dtype=np.float32)
+        likely = np.zeros((len(rows), len(tree.options)), dtype=np.float32)
         by_row = [i for i, row in enumerate(rows) if self._is_read_by_row(len(row) + tree.depth)]
         others = [i for i, row in enumerate(rows) if not self._is_read_by_row(len(row) + tree.depth)]
-        with told_as_out_of_memory(self._device):
+        with out_of_memory_unified(self._device):
             if by_row and self._reader is not None:
                 alike = None if tokens.alike is None else tokens.alike[by_row]
-                found[by_row] = likelihoods(self._reader, [rows[i] for i in by_row], tree, alike).cpu().numpy()
+                likely[by_row] = likelihoods(self._reader, [rows[i] for i in by_row], tree, alike).cpu().numpy()
             if others:
-                found[others] = self._other.likelihoods([rows[i] for i in others], tree).cpu().numpy()
-        return found
+                likely[others] = self._other.likelihoods([rows[i] for i in others], tree).cpu().numpy()
+        return likely
 
     def _is_read_by_row(self, n_tokens: int) -> bool:
         reader = self._reader
@@ -149,7 +152,7 @@ class TorchLanguageModel:
             return self._trees[choices]
 
     def _constraint(self, instruction: Instruction) -> Any:
-        """What every reply must keep to, None for nothing, or why that cannot be had."""
+        """The constraint of every reply, None for none, or the reason why it cannot be enforced."""
         if instruction.schema is None:
             return None
         from inlay.backends.constrained.decoding_mask import compile_constraint
@@ -163,14 +166,6 @@ class TorchLanguageModel:
 def _alike(texts: Sequence[str]) -> Ints:
     places: dict[str, int] = {}
     return np.array([places.setdefault(text, len(places)) for text in texts], dtype=np.int64)
-
-
-def _ends(model: Any, tokenizer: Any) -> tuple[int, ...]:
-    """Tokens that end a reply, as transformers' own generate() has them."""
-    for said in (model.generation_config.eos_token_id, getattr(model.config, "eos_token_id", None)):
-        if said is not None:
-            return tuple(said) if isinstance(said, list | tuple) else (int(said),)
-    return () if tokenizer.eos_token_id is None else (int(tokenizer.eos_token_id),)
 
 
 def _batch_tokens(device: torch.device, reader: CausalReader | None) -> int:

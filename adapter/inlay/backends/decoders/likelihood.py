@@ -1,8 +1,8 @@
-"""How likely each of some given answers is, for many prompts at once.
+"""The likelihood of each given answer, for many prompts at once.
 
-What the prompts begin with alike is read once; so is a text of which several things are asked, up to where they differ;
-what follows in each is read once, whatever the number of answers; and the answers' tokens are read together, as a tree
-behind the prompt of which each node sees its own way from the root.
+A common beginning of the prompts is read once; so is a text with several questions, up to where the prompts differ. The
+rest of each prompt is read once, whatever the number of answers. The tokens of the answers are read together, as a tree
+after the prompt, in which each node attends to its own path from the root.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ LOGITS = 1 << 26
 
 
 def likelihoods(reader: CausalReader, rows: Sequence[Ids], tree: OptionTree, alike: Ints | None = None) -> torch.Tensor:
-    """float32 [rows, options]: the summed log-probability of each option's tokens behind each prompt, over the whole
-    vocabulary. Rows are best sorted by length. alike: a number for each row; rows that follow each other with the same
-    one hold the same text."""
+    """float32 [rows, options]: the summed log-probability of each option's tokens after each prompt, over the whole
+    vocabulary. Rows are best sorted by length. alike: see Tokens; adjacent rows with equal numbers have the same
+    text."""
     prefix = reader.prefix(rows)
     cache = reader.cache()
     n_nodes = 1 + len(tree.tokens)
@@ -38,12 +38,12 @@ def likelihoods(reader: CausalReader, rows: Sequence[Ids], tree: OptionTree, ali
     tokens = torch.tensor([[int(row[-1]), *tree.tokens] for row in rows], device=reader.device)
     at = torch.tensor([len(row) - 1 for row in rows], device=reader.device)
     per_step = max(1, LOGITS // (n_nodes * reader.vocabulary))
-    found = []
+    parts = []
     for start in range(0, len(rows), per_step):
         part = slice(start, min(start + per_step, len(rows)))
         logits = reader.step(cache, part, tokens[part], at[part], sees)
-        found.append(summed(logits, tree))
-    return torch.cat(found)
+        parts.append(summed(logits, tree))
+    return torch.cat(parts)
 
 
 def summed(logits: torch.Tensor, tree: OptionTree) -> torch.Tensor:
@@ -51,5 +51,5 @@ def summed(logits: torch.Tensor, tree: OptionTree) -> torch.Tensor:
     nodes, tokens, options = torch.from_numpy(np.ascontiguousarray(tree.steps)).to(logits.device)
     logits = logits.float()
     steps = logits[:, nodes, tokens] - logits.logsumexp(dim=-1)[:, nodes]
-    found = torch.zeros((len(logits), len(tree.options)), device=logits.device)
-    return found.index_add_(1, options, steps)
+    sums = torch.zeros((len(logits), len(tree.options)), device=logits.device)
+    return sums.index_add_(1, options, steps)

@@ -1,4 +1,4 @@
-"""The answers that a question may have, as a tree of their tokens. Pure: token ids in, numbers out."""
+"""The possible answers to a question as a tree of tokens. Pure: token ids in, numbers out."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import numpy.typing as npt
 
 @dataclass(frozen=True)
 class OptionTree:
-    """Answers that begin alike share what they begin with.
+    """Answers with a common beginning share its nodes.
 
     options: the tokens of each, the end token included where it is needed.
-    tokens: those after which another one follows, each once; before them, as node 0, stands the prompt's last token.
-    sees: bool [1 + tokens, 1 + tokens], the nodes on each node's way from the root, itself included.
-    steps: int [3, steps], (node, token behind it, option) for every token of every option.
+    tokens: the tokens with a following one, each once; node 0, before them, is the prompt's last token.
+    sees: bool [1 + tokens, 1 + tokens], the nodes on each node's path from the root, itself included.
+    steps: int [3, steps], (node, token after it, option) for every token of every option.
     """
 
     options: tuple[tuple[int, ...], ...]
@@ -32,11 +32,11 @@ class OptionTree:
 
 
 def option_tree(options: Sequence[Sequence[int]], end: int | None) -> OptionTree:
-    """end: the token that ends an answer, put behind every option where one option is the beginning of another.
+    """end: the token that ends an answer, added to every option where one option is the beginning of another.
 
-    Without it the shorter one would count as likely as everything that begins with it, the longer one included, and so
-    never lose. Where no option begins another, all are told apart without it, and whether the model would have gone on
-    behind an answer (a full stop, a reason) is left out of the comparison.
+    Without it the shorter option would be as likely as everything that begins with it, the longer one included, and so
+    never lose. Where no option begins another it is not needed, and the comparison ignores whether the model would
+    continue after an answer (a full stop, a reason).
 
     >>> tree = option_tree([[5, 6], [5, 7], [8]], 0)
     >>> tree.tokens, tree.steps.tolist()

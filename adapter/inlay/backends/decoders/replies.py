@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Language:
-    """What a model's replies are written in. text: of token ids, without special tokens and with spaces as the model's
-    own tokenizer decodes them; nothing else is cut off. ends: tokens that end a reply."""
+    """text: turns token ids into text as the model's tokenizer does, without special tokens. ends: tokens that end a
+    reply."""
 
     text: Callable[[list[int]], str]
     ends: frozenset[int]
 
 
 class Draft:
-    """One row's reply. place: of the row among those that generate() was given."""
+    """One row's reply. place: number of the row among those given to generate()."""
 
     def __init__(
         self, place: int, row: Encoded, instruction: Instruction, language: Language, state: State | None
@@ -38,10 +38,10 @@ class Draft:
         self._truncated = row.truncated
         self._language = language
         self._max_tokens = instruction.max_tokens
-        # A reply of a schema ends where the schema says so.
+        # With a schema, the schema decides where a reply ends.
         self._stops = tuple(stop for stop in instruction.stop if stop and state is None)
-        # A token is one byte at least, so a stop text lies within as many of the last tokens; some more, since a
-        # decoder may treat the first one's space in its own way.
+        # A token has at least one byte, so a stop text is within as many of the last tokens; and some more, since a
+        # decoder may change the first one's space.
         self._stop_tokens = 8 + max((len(stop.encode()) for stop in self._stops), default=0)
         self._draws = draws(instruction.seed, row.ids) if instruction.temperature > 0 else None
         self._ended = False
@@ -57,7 +57,7 @@ class Draft:
 
     @property
     def may_write(self) -> int:
-        """Tokens that the reply may still get."""
+        """The number of tokens that may still be added."""
         return self._max_tokens - len(self.written)
 
     def uniform(self) -> float:
@@ -66,7 +66,7 @@ class Draft:
         return float(self._draws.random())
 
     def take(self, token: int) -> bool:
-        """Adds a token; True when the reply is over."""
+        """Adds a token; returns whether the reply is finished."""
         self.written.append(token)
         if self.state is not None:
             self.state.advance(token)

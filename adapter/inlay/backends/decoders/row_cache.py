@@ -1,8 +1,8 @@
 """Keys and values of rows that are read and written together, each at its own length.
 
-Token t of row i lies in slot t of row i, whatever the other rows hold. So no row is padded on the left, a row that is
-done gives its place to another, and nothing is copied when a token is added (transformers' DynamicCache copies all it
-holds at each step).
+Token t of row i is in slot t of row i, whatever the other rows contain. So no row is padded on the left, another row
+can take the place of a finished one, and nothing is copied when a token is added (transformers' DynamicCache copies
+everything at each step).
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from typing import Any
 import torch
 from transformers.cache_utils import Cache, CacheLayerMixin
 
-# Slots are made in such steps, so that a table is seldom made anew.
+# The number of slots grows in these steps, so that the cache is seldom reallocated.
 _SLOTS = 64
 
 Prefix = list[tuple[torch.Tensor, torch.Tensor]]
-"""Of each layer: keys and values, [1, heads, tokens, width]."""
+"""Keys and values of each layer, [1, heads, tokens, width]."""
 
 
 class RowCache(Cache):
-    """Before each forward pass fill() or step() says where it writes."""
+    """fill() or step() is called before each forward pass and decides where it writes."""
 
     def __init__(self, n_layers: int) -> None:
         self._own = [_Layer(self) for _ in range(n_layers)]
@@ -33,7 +33,7 @@ class RowCache(Cache):
         self.at: tuple[torch.Tensor, torch.Tensor] | None = None
 
     def reserve(self, n_rows: int, n_slots: int, kept: tuple[int, int] = (0, 0)) -> None:
-        """Makes room; what lies in the first `kept` (rows, slots) stays."""
+        """Makes room for rows and slots; the content of the first `kept` (rows, slots) is kept."""
         if n_rows <= self.capacity[0] and n_slots <= self.capacity[1]:
             return
         self.capacity = (n_rows + n_rows // 8, -(-n_slots // _SLOTS) * _SLOTS + _SLOTS)
@@ -41,11 +41,11 @@ class RowCache(Cache):
             layer.remake(kept)
 
     def fill(self, rows: slice, start: int) -> None:
-        """The pass reads tokens of these rows from slot `start` on, the same for all of them."""
+        """The next pass writes tokens of these rows from slot `start` on, the same for all rows."""
         self.rows, self.start, self.at = rows, start, None
 
     def step(self, rows: slice, at: torch.Tensor, n_tokens: int) -> int:
-        """The pass reads n_tokens of each of these rows from slot at[row] on. Returns how many slots it looks at."""
+        """The next pass writes n_tokens of each row from slot at[row] on. Returns the number of slots it attends to."""
         numbers = torch.arange(rows.start, rows.stop, device=at.device)
         self.rows = rows
         self.at = (numbers[:, None], at[:, None] + torch.arange(n_tokens, device=at.device))
@@ -54,12 +54,12 @@ class RowCache(Cache):
         return self.longest
 
     def put(self, rows: slice, prefix: Prefix) -> None:
-        """The prefix becomes the beginning of these rows."""
+        """Copies the prefix to the beginning of these rows."""
         for layer, (keys, values) in zip(self._own, prefix, strict=True):
             layer.put(rows, keys, values)
 
     def copy(self, other: RowCache, source: torch.Tensor, n_tokens: int) -> None:
-        """The first rows begin as these rows of another table, by as many tokens."""
+        """Copies the first n_tokens of rows `source` of another cache to the first rows."""
         for layer, theirs in zip(self._own, other._own, strict=True):
             layer.put(slice(0, len(source)), theirs.keys[source, :, :n_tokens], theirs.values[source, :, :n_tokens])
 
@@ -68,18 +68,18 @@ class RowCache(Cache):
         return [(layer.keys[:1, :, :n_tokens].clone(), layer.values[:1, :, :n_tokens].clone()) for layer in self._own]
 
     def token_bytes(self) -> int:
-        """What one token takes."""
+        """The size of one token, in bytes."""
         held = [each for layer in self._own for each in (layer.keys, layer.values)]
         return sum(each.shape[1] * each.shape[3] * each.element_size() for each in held)
 
     def clear_behind(self, rows: slice, slot: int) -> None:
-        """Forgets what rows before these have left behind them. No row looks there, but a NaN times 0 is NaN."""
+        """Clears what earlier rows left after this slot. No token attends to it, but a NaN times 0 is NaN."""
         for layer in self._own:
             layer.keys[rows, :, slot:] = 0
             layer.values[rows, :, slot:] = 0
 
     def move(self, source: Sequence[int], target: Sequence[int]) -> None:
-        """Rows take the places of others."""
+        """Copies the source rows to the target rows."""
         for layer in self._own:
             layer.keys[list(target)] = layer.keys[list(source)]
             layer.values[list(target)] = layer.values[list(source)]
@@ -103,7 +103,7 @@ class _Layer(CacheLayerMixin):  # type: ignore[no-untyped-call]
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *_: Any, **__: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Writes [rows, heads, tokens, width]; returns all that the pass may look at."""
+        """Writes [rows, heads, tokens, width]; returns everything that the pass may attend to."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
         table = self.table

@@ -13,7 +13,7 @@ _BLOCK = 256
 
 
 def draws(seed: int, ids: npt.NDArray[np.int32]) -> np.random.Generator:
-    """A row's own source of chance: it knows the seed and the row's prompt, and nothing of other rows."""
+    """A row's random generator: it depends on the seed and the row's prompt, not on other rows."""
     digest = hashlib.sha256(f"{seed}/".encode() + ids.astype("<i4").tobytes()).digest()
     return np.random.Generator(np.random.Philox(key=int.from_bytes(digest[:16], "little")))
 
@@ -28,7 +28,7 @@ def drawn(logits: torch.Tensor, temperature: float, uniforms: Sequence[float]) -
     probabilities pass the row's uniform number. A token of probability 0 is never drawn.
 
     The sums are taken over blocks first and then within one, since a running float32 sum over a vocabulary of a hundred
-    thousand would err by more than the rare tokens' probabilities.
+    thousand has an error larger than the probabilities of rare tokens.
     """
     best = logits.amax(dim=-1, keepdim=True)
     weights = torch.softmax((logits - best) / temperature, dim=-1)

@@ -1,5 +1,5 @@
-"""transformers' own generate() for decoder-only models whose memory is more than keys and values: state-space and
-recurrent layers, windows shorter than a row. It is told each token, so sampling, schemas and ends are ours.
+"""transformers' own generate() for decoder-only models whose state is more than keys and values: state-space and
+recurrent layers, windows shorter than a row. inlay chooses each token, so sampling, schemas and ends work as elsewhere.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList,
 from inlay.backends.chat.control_tokens import Ids
 from inlay.backends.decoders.likelihood import summed
 from inlay.backends.decoders.option_tree import OptionTree
+from inlay.backends.decoders.padding import padded
 from inlay.backends.decoders.whole_batches import Batch
 
 
@@ -25,42 +26,37 @@ class TransformersLoop:
         self._device = device
 
     def write(self, batch: Batch) -> None:
-        """Takes a batch to its end."""
-        rows = [draft.ids for draft in batch.begun]
-        ids = np.zeros((len(rows), max(len(row) for row in rows)), dtype=np.int64)
-        mask = np.zeros_like(ids)
-        for i, row in enumerate(rows):
-            ids[i, -len(row) :] = row
-            mask[i, -len(row) :] = 1
+        """Writes all replies of a batch."""
+        ids, mask = padded([draft.ids for draft in batch.begun], left=True)
         self._model.generate(
             torch.from_numpy(ids).to(self._device),
             attention_mask=torch.from_numpy(mask).to(self._device),
             generation_config=GenerationConfig(  # type: ignore[no-untyped-call]
                 max_new_tokens=max(draft.may_write for draft in batch.begun), do_sample=False, pad_token_id=0
             ),
-            logits_processor=LogitsProcessorList([_Told(batch)]),
-            stopping_criteria=StoppingCriteriaList([_Over(batch)]),
+            logits_processor=LogitsProcessorList([_OnlyChosen(batch)]),
+            stopping_criteria=StoppingCriteriaList([_Finished(batch)]),
         )
 
     @torch.inference_mode()
     def likelihoods(self, rows: Sequence[Ids], tree: OptionTree) -> torch.Tensor:
-        """As likelihood.py, from a pass for each row, in which every option is one row of a batch."""
+        """As in likelihood.py, with one pass per row, in which every option is a row of the batch."""
         width = max(1, tree.depth)
         options = np.zeros((len(tree.options), width - 1), dtype=np.int64)
         for i, option in enumerate(tree.options):
             options[i, : max(0, len(option) - 1)] = option[:-1]
         steps = _steps_of(tree)
-        found = []
+        rows_of_sums = []
         for row in rows:
             prompts = np.tile(row.astype(np.int64), (len(options), 1))
             ids = torch.from_numpy(np.concatenate([prompts, options], axis=1)).to(self._device)
             logits = self._model(input_ids=ids, use_cache=False, logits_to_keep=width).logits[:, -width:]
-            found.append(summed(logits.reshape(1, -1, logits.shape[-1]), steps))
-        return torch.cat(found)
+            rows_of_sums.append(summed(logits.reshape(1, -1, logits.shape[-1]), steps))
+        return torch.cat(rows_of_sums)
 
 
 def _steps_of(tree: OptionTree) -> OptionTree:
-    """The same options without sharing: node i * width + t stands before token t of option i."""
+    """The same options without shared nodes: node i * width + t is before token t of option i."""
     width = max(1, tree.depth)
     steps = [
         (number * width + place, token, number)
@@ -70,20 +66,20 @@ def _steps_of(tree: OptionTree) -> OptionTree:
     return OptionTree(tree.options, (), tree.sees, np.array(steps, dtype=np.int64).reshape(-1, 3).T)
 
 
-class _Told(LogitsProcessor):
-    """Lets through the one token that was chosen for each row."""
+class _OnlyChosen(LogitsProcessor):
+    """Allows only the token that was chosen for each row."""
 
     def __init__(self, batch: Batch) -> None:
         self._batch = batch
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         tokens = self._batch.take(scores) if self._batch.places else [0] * len(scores)
-        told = torch.full_like(scores, float("-inf"))
-        told[torch.arange(len(scores)), torch.tensor(tokens)] = 0.0
-        return told
+        allowed = torch.full_like(scores, float("-inf"))
+        allowed[torch.arange(len(scores)), torch.tensor(tokens)] = 0.0
+        return allowed
 
 
-class _Over(StoppingCriteria):
+class _Finished(StoppingCriteria):
     def __init__(self, batch: Batch) -> None:
         self._batch = batch
 

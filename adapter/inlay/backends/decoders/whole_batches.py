@@ -1,4 +1,4 @@
-"""Replies in batches whose rows all begin together, for models that cannot be read row by row."""
+"""Replies in batches whose rows all start together, for models that cannot be read row by row."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import torch
 
 from inlay.backends.base import BatchFailed, Done
 from inlay.backends.decoders.replies import Draft, chosen
-from inlay.backends.memory import told_as_out_of_memory
+from inlay.backends.memory import out_of_memory_unified
 
 
 class Batch:
-    """Rows that were begun together. drafts: None in the place of one that is over."""
+    """Rows that start together. drafts: None in the place of a finished one."""
 
     def __init__(self, drafts: Sequence[Draft], temperature: float, stopped: Callable[[], bool], done: Done) -> None:
         self.begun = tuple(drafts)
@@ -23,16 +23,16 @@ class Batch:
 
     @property
     def places(self) -> list[int]:
-        """Of the rows that are under way."""
+        """The numbers of the running rows."""
         return [i for i, draft in enumerate(self.drafts) if draft is not None]
 
     def take(self, logits: torch.Tensor) -> list[int]:
-        """The next token of each row, 0 for those that are over. logits: [rows, vocabulary]."""
+        """The next token of each row, 0 for finished ones. logits: [rows, vocabulary]."""
         places = self.places
         under_way = [draft for draft in self.drafts if draft is not None]
         tokens = [0] * len(self.drafts)
-        found = chosen(under_way, logits[places].float(), self._temperature)
-        for place, draft, token in zip(places, under_way, found, strict=True):
+        next_tokens = chosen(under_way, logits[places].float(), self._temperature)
+        for place, draft, token in zip(places, under_way, next_tokens, strict=True):
             tokens[place] = token
             if draft.take(token):
                 self.drafts[place] = None
@@ -40,7 +40,7 @@ class Batch:
         return tokens
 
     def close_up(self) -> list[int]:
-        """Leaves those that are over behind; returns the places of the others."""
+        """Removes finished rows; returns the numbers of the others."""
         places = self.places
         self.drafts = [self.drafts[place] for place in places]
         return places
@@ -57,13 +57,13 @@ def write_batches(
     stopped: Callable[[], bool],
     done: Done,
 ) -> None:
-    """write: takes one batch to its end, or to where batch.stopped() says so. Raises BatchFailed."""
+    """write: writes one batch, until its end or until batch.stopped() returns True. Raises BatchFailed."""
     for rows in cut_whole_batches(drafts, max_batch_tokens):
         if stopped():
             return
         batch = Batch(rows, temperature, stopped, done)
         try:
-            with told_as_out_of_memory(device):
+            with out_of_memory_unified(device):
                 write(batch)
         except Exception as error:
             raise BatchFailed([draft.place for draft in batch.drafts if draft is not None], error) from error

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
 
+from inlay.backends.model_files import read_weights
 from inlay.errors import ModelError
 from inlay.models.ref import ModelRef, Projection
 
@@ -35,17 +37,13 @@ def load_head_part(ref: ModelRef, part: str | Projection, device: torch.device) 
 
 
 def _head_weights(ref: ModelRef, path: str, *needed: str) -> dict[str, torch.Tensor]:
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    file = ref.folder / path / "model.safetensors"
-    try:
-        saved: dict[str, torch.Tensor] = load_file(file)
-    except (OSError, SafetensorError) as error:
-        raise ModelError(f"model {ref.name!r}: {file} cannot be loaded: {error}. Fetch the model again.") from error
+    file = Path(path, "model.safetensors")
+    saved = read_weights(ref, file)
     for name in needed:
         if name not in saved:
-            raise ModelError(f"model {ref.name!r}: {file} has no weights named {name!r}. Fetch the model again.")
+            raise ModelError(
+                f"model {ref.name!r}: {ref.folder / file} has no weights named {name!r}. Fetch the model again."
+            )
     return saved
 
 
@@ -53,5 +51,7 @@ def _activation(ref: ModelRef, name: str) -> torch.nn.Module:
     """Only torch's own activations: a name from a model's files is never imported from elsewhere."""
     kind = getattr(torch.nn, name, None)
     if not (isinstance(kind, type) and issubclass(kind, torch.nn.Module)):
-        raise ModelError(f"model {ref.name!r}: its Dense layer asks for the activation {name!r}, which torch lacks.")
+        raise ModelError(
+            f"model {ref.name!r}: its Dense layer has the activation {name!r}, which torch.nn does not have."
+        )
     return kind()

@@ -1,33 +1,31 @@
-"""A forward pass for BERT and its kin on CPUs: no padding, no import of transformers.
+"""A forward pass for BERT and related models on CPUs: no padding, no import of transformers.
 
-Two things that transformers cannot give here pay for this file (bench/embed.py, bench/cold_start.py): a process
-answers its first row without some two seconds of imports, and the residual stream stays in float32 while every
-matrix product runs in bfloat16, which brings each row's cosine to the float32 answer above 0.9999 at no cost in
-speed. Architectures that are not listed in LEAN run through transformers.
+It has two advantages over transformers (bench/embed.py, bench/cold_start.py): a process answers its first row without
+some two seconds of imports, and the residual stream stays in float32 while every matrix product runs in bfloat16, so
+that each row's cosine to the float32 answer is above 0.9999 at no cost in speed. Architectures that are not listed in
+LEAN run through transformers.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
-import numpy as np
 import torch
 from torch.nn import functional
 
-from inlay.arrays import Ints
 from inlay.backends.base import Tokens
+from inlay.backends.encoders.packed_rows import position_ids
 from inlay.backends.encoders.run_attention import RunAttention
+from inlay.backends.model_files import read_config, read_weights
 from inlay.errors import ModelError
 from inlay.models.ref import ModelRef
 
 # The post-norm encoder of Devlin et al. 2018 under these names; they differ in tokenizer and in where positions begin.
 LEAN = frozenset({"bert", "roberta", "xlm-roberta", "camembert"})
 
-# What a config.json must say; where it leaves one out, transformers knows the default of each family.
-_TOLD = ("hidden_act", "layer_norm_eps", "num_attention_heads", "num_hidden_layers", "pad_token_id")
+# Required in config.json; where one is missing, only transformers knows the default of the family.
+_REQUIRED = ("hidden_act", "layer_norm_eps", "num_attention_heads", "num_hidden_layers", "pad_token_id")
 
 
 @dataclass(frozen=True)
@@ -48,12 +46,12 @@ _ACTIVATIONS = {
 
 
 def is_lean(ref: ModelRef) -> bool:
-    """Whether this forward serves the model: its family, absolute positions, a known activation."""
+    """Whether this forward pass runs the model: its family, absolute positions, a known activation."""
     if not ref.can("vectors") or ref.model_type not in LEAN:
         return False
-    config = _config(ref)
+    config = read_config(ref)
     return (
-        all(key in config for key in _TOLD)
+        all(key in config for key in _REQUIRED)
         and config.get("position_embedding_type", "absolute") == "absolute"
         and config["hidden_act"] in _ACTIVATIONS
         and not config.get("is_decoder", False)
@@ -61,7 +59,7 @@ def is_lean(ref: ModelRef) -> bool:
     )
 
 
-def _onednn_fuses_bf16() -> bool:
+def onednn_fuses_bf16() -> bool:
     """oneDNN has bfloat16 products for CPUs from AVX512 on; on others asking it for one fails, and torch computes."""
     supported = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
     return hasattr(torch.ops.mkldnn, "_linear_pointwise") and supported is not None and bool(supported())
@@ -71,14 +69,14 @@ class LeanBert:
     """tokens → last hidden states [total tokens, hidden], float32."""
 
     def __init__(self, ref: ModelRef, dtype: torch.dtype) -> None:
-        config = _config(ref)
+        config = read_config(ref)
         self._dtype = dtype
-        self._fuses = dtype is torch.bfloat16 and _onednn_fuses_bf16()
+        self._fuses = dtype is torch.bfloat16 and onednn_fuses_bf16()
         self._heads = int(config["num_attention_heads"])
         self._epsilon = float(config["layer_norm_eps"])
         self._activation = _ACTIVATIONS[config["hidden_act"]]
         self._pad = int(config["pad_token_id"] or 0)
-        self._positions_from_pad = ref.model_type != "bert"
+        self._model_type = ref.model_type
         take = _Taker(ref, _load_weights(ref))
         self._words = take("embeddings.word_embeddings.weight")
         self._positions = take("embeddings.position_embeddings.weight")
@@ -87,7 +85,7 @@ class LeanBert:
         self._layers = [_Layer(take, f"encoder.layer.{i}.", dtype) for i in range(int(config["num_hidden_layers"]))]
 
     def __call__(self, tokens: Tokens) -> torch.Tensor:
-        hidden = self._embed(tokens, tokens.lengths)
+        hidden = self._embed(tokens)
         attention = RunAttention(tokens.lengths, self._heads, hidden.shape[1], self._dtype)
         for layer in self._layers:
             attended = attention(self._linear(hidden, layer.qkv))
@@ -101,22 +99,16 @@ class LeanBert:
     ) -> torch.Tensor:
         x = x.to(self._dtype)
         if self._fuses:
-            # oneDNN adds the bias and applies the activation while the product is in cache: a sixth of the whole
-            # forward pass (bench/engine.py). It is what torch.compile makes of linear and gelu on CPUs.
+            # oneDNN adds the bias and applies the activation while the product is in cache, which saves a sixth of the
+            # forward pass (bench/engine.py). torch.compile does the same with linear and gelu on CPUs.
             name, kind = ("none", "") if activation is None else activation.fused
             return torch.ops.mkldnn._linear_pointwise(x, *layer, name, [], kind)  # type: ignore[no-any-return]
         product = functional.linear(x, *layer)
         return product if activation is None else activation.apply(product)
 
-    def _embed(self, tokens: Tokens, lengths: Ints) -> torch.Tensor:
+    def _embed(self, tokens: Tokens) -> torch.Tensor:
         ids = torch.from_numpy(tokens.ids).long()
-        starts = torch.from_numpy(np.repeat(tokens.offsets[:-1], lengths))
-        positions = torch.arange(len(ids)) - starts
-        if self._positions_from_pad:
-            # RoBERTa numbers positions from padding_idx + 1, and a padding token spelt out in a text takes none.
-            counted = (ids != self._pad).long()
-            before = torch.cumsum(counted, 0) - counted
-            positions = (before - before[starts] + 1) * counted + self._pad
+        positions = torch.from_numpy(position_ids(tokens, self._model_type, self._pad))
         types = self._types[0] if tokens.types is None else self._types[torch.from_numpy(tokens.types).long()]
         summed = self._words[ids] + self._positions[positions] + types
         return self._normed(summed, self._embedding_norm)
@@ -137,7 +129,7 @@ class _Layer:
 
 
 class _Taker:
-    """Weights by their name inside the encoder, whatever the checkpoint put before it ('bert.', 'roberta.', …)."""
+    """Weights by their name inside the encoder, whatever prefix the checkpoint has ('bert.', 'roberta.', …)."""
 
     def __init__(self, ref: ModelRef, weights: dict[str, torch.Tensor]) -> None:
         self._ref = ref
@@ -146,12 +138,12 @@ class _Taker:
         self._weights = weights
 
     def __call__(self, name: str) -> torch.Tensor:
-        found = self._weights.get(self._prefix + name)
-        if found is None:
+        weight = self._weights.get(self._prefix + name)
+        if weight is None:
             raise ModelError(
                 f"model {self._ref.name!r}: its weights lack {self._prefix + name!r}; the file is incomplete."
             )
-        return found.float()
+        return weight.float()
 
     def linear(self, name: str, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
         return self(f"{name}.weight").to(dtype), self(f"{name}.bias").to(dtype)
@@ -165,21 +157,8 @@ class _Taker:
 
 def _load_weights(ref: ModelRef) -> dict[str, torch.Tensor]:
     """As transformers: model.safetensors, or else every part of a model that was split."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
     names = [name for name, _ in ref.weights if "/" not in name]
     weights: dict[str, torch.Tensor] = {}
     for name in ["model.safetensors"] if "model.safetensors" in names else names:
-        try:
-            weights |= load_file(ref.folder / name)
-        except (OSError, SafetensorError) as error:
-            raise ModelError(
-                f"model {ref.name!r}: {ref.folder / name} cannot be loaded: {error}. Fetch the model again."
-            ) from error
+        weights |= read_weights(ref, name)
     return weights
-
-
-def _config(ref: ModelRef) -> dict[str, Any]:
-    loaded: dict[str, Any] = json.loads((ref.folder / "config.json").read_text(encoding="utf-8"))
-    return loaded

@@ -1,8 +1,8 @@
 """Padding-free attention: all tokens of a batch as one row, each text attending only to itself.
 
-transformers lets a model's attention be replaced by a registered function. Ours cuts the one row at the texts'
-borders and runs scaled_dot_product_attention over each run of texts of equal length, so no position is padding
-and every linear layer sees the packed tokens alone.
+transformers lets a registered function replace a model's attention. This one splits the row at the texts' borders and
+runs scaled_dot_product_attention over each run of texts of equal length, so no position is padding and every
+linear layer sees the packed tokens alone.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from transformers import AttentionInterface
 from transformers.masking_utils import AttentionMaskInterface
 
 from inlay.arrays import Ints
-from inlay.backends.constrained.borders import runs_of_equal_length
+from inlay.backends.encoders.packed_rows import runs_of_equal_length
 
 NAME = "inlay_packed"
 
-# Model types whose attention takes everything from its arguments, so that borders are all it needs: learned
-# positions come with position_ids, and no layer mixes tokens elsewhere. Each stands in the packing tests.
+# Model types whose attention depends on its arguments alone: learned positions come with position_ids, and no other
+# layer mixes tokens. The packing tests cover each.
 PACKABLE = frozenset({"bert", "roberta", "xlm-roberta", "camembert", "electra", "distilbert"})
 
 # Set just before each forward pass, by the thread that runs it.
@@ -54,7 +54,7 @@ def packed_attention(
 
 
 def no_mask(*_: Any, **__: Any) -> None:
-    """Borders do the mask's work."""
+    """The borders make a mask unnecessary."""
     return None
 
 

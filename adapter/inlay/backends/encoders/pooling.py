@@ -1,6 +1,6 @@
 """Token vectors to one vector per text, in float32, as sentence-transformers does it.
 
-Works on tokens laid end to end, so that padded and padding-free runs pool alike. The definitions follow
+Works on tokens laid end to end, so that padded and padding-free runs pool in the same way. The definitions follow
 sentence-transformers 6.2 (sentence_transformer/modules/pooling.py); the tests compare each mode with it.
 """
 

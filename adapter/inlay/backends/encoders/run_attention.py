@@ -6,10 +6,10 @@ import torch
 from torch.nn import functional
 
 from inlay.arrays import Ints
-from inlay.backends.constrained.borders import runs_of_equal_length
+from inlay.backends.encoders.packed_rows import runs_of_equal_length
 
-# The CPU's bfloat16 kernel multiplies 16 keys at a time and falls to a slow path for what is left over: 15 keys take
-# twice as long as 16. So keys and values are laid out with a few masked ones at the end, which gains a tenth of the
+# The CPU's bfloat16 kernel multiplies 16 keys at a time and uses a slow path for the rest: 15 keys take
+# twice as long as 16. So keys and values are laid out with a few masked ones at the end, which saves a tenth of the
 # whole forward pass on short texts (bench/engine.py); queries stay as they are.
 KEYS_AT_A_TIME = 16
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 
 from inlay.arrays import Floats
 from inlay.backends.base import Choices, Tokens
 from inlay.backends.device import choose_dtype, device_name, use_one_core
-from inlay.backends.digests import check_digests
 from inlay.backends.encoders.head import load_head_part
 from inlay.backends.encoders.lean_bert import LeanBert, is_lean
 from inlay.backends.encoders.pooling import pool
-from inlay.backends.memory import told_as_out_of_memory
+from inlay.backends.memory import out_of_memory_unified
+from inlay.backends.model_files import check_digests, read_config
 from inlay.backends.tokenizer import TextTokenizer
 from inlay.models.ref import ModelRef
 
@@ -47,20 +46,22 @@ class TorchEncoder:
 
             forward = TransformersForward(ref, self._dtype, self._device)
             self._hidden, self._logits = forward.hidden, forward.logits
-        self._tokenize = TextTokenizer(ref, with_types=_type_vocabulary(ref) > 1)
+        self._tokenize = TextTokenizer(ref, with_types=read_config(ref).get("type_vocab_size", 0) > 1)
         self._head = [load_head_part(ref, part, self._device) for part in ref.head]
 
     def start_worker(self) -> None:
         """Called first in each of several worker threads: one core each."""
         use_one_core()
 
-    def tokenize(self, texts: list[str], pairs: list[str] | None, prompt: str | Choices) -> Tokens:
+    def tokenize(
+        self, texts: list[str], pairs: list[str] | None, prompt: str | Choices, tags: Sequence[str] | None = None
+    ) -> Tokens:
         assert isinstance(prompt, str)  # Choices are for language models
         return self._tokenize(texts, pairs, prompt)
 
     @torch.inference_mode()
     def run(self, tokens: Tokens) -> Floats:
-        with told_as_out_of_memory(self._device):
+        with out_of_memory_unified(self._device):
             rows = self._vectors(tokens) if self.ref.can("vectors") else self._logits(tokens)
             return rows.float().cpu().numpy()
 
@@ -70,7 +71,3 @@ class TorchEncoder:
         for part in self._head:
             vectors = part(vectors)
         return vectors
-
-
-def _type_vocabulary(ref: ModelRef) -> int:
-    return int(json.loads((ref.folder / "config.json").read_text(encoding="utf-8")).get("type_vocab_size", 0))

@@ -5,7 +5,6 @@ Encoders whose attention can be replaced run padding-free (packing.py); all othe
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,8 @@ import torch
 
 from inlay.backends.base import Tokens
 from inlay.backends.encoders import packing
+from inlay.backends.encoders.packed_rows import position_ids
+from inlay.backends.model_files import read_config
 from inlay.backends.pretrained import load_pretrained
 from inlay.models.ref import ModelRef
 
@@ -28,34 +29,25 @@ class TransformersForward:
         self._model = _load_model(ref, dtype, packing.NAME if self._packed else None).to(device)
         config = self._model.config
         self._pad = config.pad_token_id or 0
-        self._positions_from_pad = ref.model_type in ("roberta", "xlm-roberta", "camembert")
+        self._model_type = ref.model_type
 
     def hidden(self, tokens: Tokens) -> torch.Tensor:
         """Last hidden states of all tokens, [total tokens, hidden]."""
         return self._packed_hidden(tokens) if self._packed else self._padded_hidden(tokens)
 
     def logits(self, tokens: Tokens) -> torch.Tensor:
-        """[texts, labels]. A head reads one place of each text, or pools; the padded form serves every architecture."""
+        """[texts, labels]. A head reads one position of each text, or pools; padded input works for every
+        architecture."""
         inputs, _ = self._padded_inputs(tokens)
         return self._model(**inputs).logits  # type: ignore[no-any-return]
 
     def _packed_hidden(self, tokens: Tokens) -> torch.Tensor:
-        return self._packed_forward(tokens).last_hidden_state[0]  # type: ignore[no-any-return]
-
-    def _packed_forward(self, tokens: Tokens) -> Any:
-        lengths = tokens.lengths
-        packing.set_borders(lengths)
-        if self._positions_from_pad:
-            # RoBERTa numbers positions from padding_idx + 1, and a padding token spelt out in a text takes none.
-            counts = tokens.ids != self._pad
-            numbered = np.concatenate([[0], np.cumsum(counts)])
-            position = (numbered[1:] - np.repeat(numbered[tokens.offsets[:-1]], lengths)) * counts + self._pad
-        else:
-            position = np.arange(len(tokens.ids)) - np.repeat(tokens.offsets[:-1], lengths)
-        inputs = {"input_ids": self._row(tokens.ids), "position_ids": self._row(position)}
+        packing.set_borders(tokens.lengths)
+        positions = position_ids(tokens, self._model_type, self._pad)
+        inputs = {"input_ids": self._row(tokens.ids), "position_ids": self._row(positions)}
         if tokens.types is not None:
             inputs["token_type_ids"] = self._row(tokens.types)
-        return self._model(**inputs)
+        return self._model(**inputs).last_hidden_state[0]  # type: ignore[no-any-return]
 
     def _row(self, values: Any) -> torch.Tensor:
         return torch.from_numpy(np.asarray(values, dtype=np.int64)[None]).to(self._device)
@@ -79,9 +71,8 @@ class TransformersForward:
 
 
 def _can_be_packed(ref: ModelRef) -> bool:
-    """Not in a decoder, where a token sees only those before it: packed attention lets it see its whole text."""
-    config = json.loads((ref.folder / "config.json").read_text(encoding="utf-8"))
-    return ref.model_type in packing.PACKABLE and not config.get("is_decoder")
+    """Not a decoder, whose tokens attend only to earlier ones: in packed attention they attend to the whole text."""
+    return ref.model_type in packing.PACKABLE and not read_config(ref).get("is_decoder")
 
 
 def _load_model(ref: ModelRef, dtype: torch.dtype, attention: str | None) -> Any:
@@ -93,6 +84,6 @@ def _load_model(ref: ModelRef, dtype: torch.dtype, attention: str | None) -> Any
         options["add_pooling_layer"] = False
 
     def may_lack(key: str) -> bool:
-        return ref.can("vectors") and key.startswith("pooler.")  # of an embedding model it is never read
+        return ref.can("vectors") and key.startswith("pooler.")  # embedding models never use it
 
     return load_pretrained(kind, ref, dtype, may_lack=may_lack, **options)

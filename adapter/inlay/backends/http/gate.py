@@ -1,11 +1,11 @@
-"""When the next request to an endpoint may be sent. Pure: the time is an argument, and the dice too.
+"""When the next request to an endpoint may be sent. Pure: the time and the random numbers are arguments.
 
-One gate stands before all requests of an endpoint in this process. It is closed while the server wants a pause (429),
-and opens at the pace of two buckets: requests a minute, and tokens a minute. A request takes what it may use at most,
-prompt and longest reply, and gives back what it did not use: providers count both of them, and count like this.
+All requests of an endpoint in this process pass one gate. It is closed while the server wants a pause (429), and limits
+the rate by two buckets: requests a minute, and tokens a minute. A request takes the most that it may use, prompt and
+longest reply, and returns what it did not use: this is how providers count.
 
-Nobody need know the server's pace, either: each refusal doubles the time between two requests, and each answer takes
-some of it away. So a few requests in a hundred are refused, and not all that wait whenever a pause ends.
+The server's rate need not be known: each refusal doubles the time between two requests, and each answer shortens it a
+little. So a few requests in a hundred are refused, and not all waiting ones whenever a pause ends.
 """
 
 from __future__ import annotations
@@ -13,9 +13,8 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-# A request bucket holds little more than what a busy machine is late by: providers cut a minute's requests into seconds
-# and smaller parts. A token bucket holds ten seconds' worth, since what requests under way have set aside is missing
-# from it until they are answered.
+# A request bucket is small: providers divide a minute's requests into seconds and smaller parts. A token bucket holds
+# ten seconds' worth, since tokens reserved by running requests are missing from it until they are answered.
 REQUEST_BURST_S = 0.02
 TOKEN_BURST_S = 10.0
 
@@ -34,8 +33,8 @@ _ROUNDING = 1e-6
 
 
 class Bucket:
-    """An amount per minute, kept to by waiting. `held` falls below 0 where one taking is larger than the bucket: it
-    goes through when the bucket is full, and whoever comes next waits the longer."""
+    """An amount per minute, enforced by waiting. `held` falls below 0 where one request takes more than the bucket: it
+    passes when the bucket is full, and the next one waits longer."""
 
     def __init__(self, per_minute: float, burst_s: float, now: float) -> None:
         self.per_s = per_minute / 60
@@ -100,9 +99,9 @@ class Gate:
             self._tokens.give_back(taken - used)
 
     def refuse(self, now: float, sent: float, asked_s: float | None) -> float:
-        """The server refused a request that was sent at `sent`, and asked for a pause of asked_s if it said. Returns
-        the seconds until the gate opens. Requests that were under way when a pause began do not lengthen it, unless
-        the server asks for more."""
+        """Notes that the server refused a request sent at `sent`; asked_s: the pause that it asked for, if any. Returns
+        the seconds until the gate opens. Requests sent before the pause began do not lengthen it, unless the server
+        asks for more."""
         new = sent >= self._paused_at
         if asked_s:
             self._paused_until = max(self._paused_until, now + asked_s)
@@ -119,7 +118,7 @@ class Gate:
         return max(0.0, self._paused_until - now)
 
     def begin(self) -> None:
-        """Work begins where none was under way: refusals of long ago say nothing about the server now."""
+        """Work begins after a time without any: refusals from before that are forgotten."""
         self._pauses = 0
         self._refused_since = None
 
@@ -129,5 +128,5 @@ class Gate:
         self._gap_s = self._gap_s * GAP_AFTER_ANSWER if self._gap_s > LEAST_GAP_S else 0.0
 
     def refused_for_s(self, now: float) -> float:
-        """How long the server has answered nothing and refused what it was asked."""
+        """Seconds since the first refusal that no answer has followed."""
         return 0.0 if self._refused_since is None else now - self._refused_since

@@ -1,4 +1,4 @@
-"""The key of an endpoint: known by the name of an environment variable, read when a request is sent, shown nowhere."""
+"""The key of an endpoint: named by an environment variable, read when a request is sent, never shown."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from inlay.models.ref import Endpoint
 
 MASK = "***"
 
-# What is shorter stands in for a key where a server wants any ('EMPTY', 'ollama'); in a reply it may be a word.
+# A shorter key is a placeholder for servers that need none ('EMPTY', 'ollama'); in a reply it may be an ordinary word.
 _LEAST_KEY_IN_REPLY = 12
 _LEAST_KEY_IN_ERROR = 4
 
@@ -23,19 +23,19 @@ def read_key(endpoint: Endpoint, where: str) -> str | None:
     key = os.environ.get(name, "").strip()
     if not key:
         raise EndpointError(
-            f"{where}: the environment variable {name} is not set; it holds the server's key. Type: "
-            f"export {name}='…'. Leave api_key_env out of inlay.toml if the server needs none."
+            f"{where}: the environment variable {name} is not set; it must hold the server's key. Type: "
+            f"export {name}='…'. If the server needs no key, remove api_key_env from inlay.toml."
         )
     if not (key.isascii() and key.isprintable()):
         raise EndpointError(
-            f"{where}: the environment variable {name} has a line break or a character in it that no key has. "
+            f"{where}: the environment variable {name} contains a line break or a character that no key has. "
             "Copy the key again."
         )
     return key
 
 
 def masked(text: str, key: str | None) -> str:
-    """A server's error without the key, should the server have repeated it."""
+    """A server's error without the key, which some servers repeat."""
     return text.replace(key, MASK) if key is not None and len(key) >= _LEAST_KEY_IN_ERROR else text
 
 

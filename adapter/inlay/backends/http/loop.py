@@ -29,11 +29,13 @@ _forgotten: list[object] = []
 
 
 def run(work: Coroutine[Any, Any, None], stopped: Callable[[], bool]) -> bool:
-    """Runs the coroutine on the loop while this thread waits; raises what it raises. False where stopped() said so, or
-    the process ends: then the coroutine was cancelled. stopped() is called in this thread."""
+    """Runs the coroutine on the loop while this thread waits; raises its exception. Returns False where stopped()
+    returned True or the process ends; the coroutine is then cancelled. stopped() is called in this thread."""
     if threading.current_thread() is _thread:
         work.close()
-        raise RuntimeError("the loop's own thread cannot wait for it: ask from another thread than done() runs in")
+        raise RuntimeError(
+            "the loop's own thread cannot wait for the loop: call from another thread than done() runs in"
+        )
     loop = _running_loop()
     ended = threading.Event()
     tasks: list[asyncio.Task[None]] = []
@@ -63,9 +65,9 @@ def run(work: Coroutine[Any, Any, None], stopped: Callable[[], bool]) -> bool:
     return True
 
 
-async def share_out(jobs: Iterator[T], tasks: int, work: Callable[[T], Awaitable[None]]) -> None:
-    """Works on the jobs in so many tasks, each of which takes the next one when it is ready for it. What one raises
-    cancels the others, and is raised."""
+async def share_out(jobs: Iterator[T], tasks: int, work: Callable[[T], Awaitable[object]]) -> None:
+    """Works on the jobs in `tasks` tasks, each of which takes the next job when it is free. An exception in one cancels
+    the others, and is raised."""
 
     async def worker() -> None:
         for job in jobs:
@@ -102,7 +104,7 @@ def _serve(loop: asyncio.AbstractEventLoop) -> None:
 
 
 def _close() -> None:
-    """Ends what is under way, closes the connections, stops the loop."""
+    """Cancels running requests, closes the connections, stops the loop."""
     global _loop
     with _lock:
         loop, thread, _loop = _loop, _thread, None
@@ -116,7 +118,7 @@ def _close() -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
         for close in _closers:
             await close()
-        await asyncio.sleep(0)  # transports tell their protocols of the end in the next round
+        await asyncio.sleep(0)  # transports close in the next round
         loop.stop()
 
     asyncio.run_coroutine_threadsafe(wind_up(), loop)
@@ -126,7 +128,7 @@ def _close() -> None:
 
 
 def _after_fork() -> None:
-    """The child has no thread that would run the loop. Its sockets are the parent's, so nothing is closed."""
+    """A forked child has no thread to run the loop. The sockets belong to the parent, so nothing is closed."""
     global _lock, _loop, _thread, _closers
     _forgotten.extend((_loop, _closers))
     _lock, _loop, _thread, _closers = threading.Lock(), None, None, []

@@ -1,10 +1,9 @@
-"""How often a request is repeated, and when an endpoint is given up. Pure: no clock, and the dice are an argument.
+"""How often a request is repeated, and when no more are sent. Pure: no clock, and random numbers are an argument.
 
-A request is sent ATTEMPTS times at most. All requests of an endpoint share a budget besides: it holds `floor` repeats
-at the start (one for each request that may be under way, and at least 20), each new request adds a fifth of one, and
-each repeat takes one. So a server that fails now and then has everything repeated, while one that fails always is asked
-once a row and not four times; and after GIVE_UP_ROUNDS failures for each request that may be under way (at least 50),
-with no answer between them, it is given up.
+A request is sent ATTEMPTS times at most. All requests of an endpoint also share a budget of repeats: it starts with one
+for each concurrent request (at least 20), each new request adds a fifth of one, and each repeat takes one. So every
+failure of a server that fails now and then is repeated, while a server that always fails gets one request per row and
+not four. After GIVE_UP_ROUNDS failures for each concurrent request (at least 50) in a row, no more are sent.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ FIRST_WAIT_S = 1.0
 
 
 class RetryBudget:
-    """concurrency: requests that may be under way at once."""
+    """concurrency: most requests that run at once."""
 
     def __init__(self, concurrency: int) -> None:
         self._floor = float(max(LEAST_FLOOR, concurrency))
@@ -33,12 +32,11 @@ class RetryBudget:
         self.give_up_after = max(LEAST_FAILURES, GIVE_UP_ROUNDS * concurrency)
 
     def begin(self) -> None:
-        """Work begins where none was under way: what was before is forgotten, so that a server that has come back is
-        not judged by it."""
+        """Work begins after a time without any: earlier failures are forgotten, since the server may be back."""
         self._failures = 0
         self._left = max(self._left, self._floor)
 
-    def asked(self) -> None:
+    def requested(self) -> None:
         """A new request, not a repeat."""
         self._left = min(self._most, self._left + SHARE)
 
@@ -46,12 +44,12 @@ class RetryBudget:
         self._failures = 0
 
     def failed(self) -> bool:
-        """Whether the endpoint is to be given up."""
+        """Counts a failure; returns whether to send no more requests."""
         self._failures += 1
         return self._failures >= self.give_up_after
 
     def take(self) -> bool:
-        """One repeat, if there is one left."""
+        """Takes one repeat from the budget; False where none is left."""
         if self._left < 1:
             return False
         self._left -= 1

@@ -1,11 +1,11 @@
 """What a failed attempt at a request means: a pure function of status, headers and body, or of the exception.
 
-    row        this request is at fault: 400, 413, 422 and other 4xx. Not sent again.
-    again      it may work the next time: 408, 409, 425, 5xx, no answer in time, a broken connection, HTML with 200
-    refused    too many requests: 429, and 503 with Retry-After. A pause for all, and then again.
-    absent     nothing is there: 404, 405, an untrusted certificate. The address is at fault, unless this server has
-               answered before.
-    endpoint   the server wants nothing from us: 401, 403, 402, no quota, an unknown model, a redirect
+    row        this request is wrong: 400, 413, 422 and other 4xx. Not sent again.
+    again      the next attempt may succeed: 408, 409, 425, 5xx, no answer in time, a broken connection, HTML with 200
+    refused    too many requests: 429, and 503 with Retry-After. All requests pause, then continue.
+    absent     nothing answers at this address: 404, 405, an untrusted certificate. The address is wrong, unless this
+               server has answered before.
+    endpoint   the server refuses every request of ours: 401, 403, 402, no quota, an unknown model, a redirect
 
 Redirects are never followed: the key goes to the host that the settings name and to no other.
 """
@@ -42,13 +42,13 @@ _NAMES_NO_MODEL = re.compile(
 
 
 class BodyTooLarge(Exception):
-    """The body of an answer is larger than any honest one."""
+    """The body of an answer is larger than `most_bytes`."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """reason: for people, of one line. wait_s: the pause that the server asks for. complaint: what it says against the
-    request, in lower case, the parameter's name first."""
+    """reason: one line for the user. wait_s: the pause that the server asks for. complaint: the server's objection to
+    the request, in lower case, the parameter's name first."""
 
     kind: Kind
     reason: str
@@ -57,8 +57,8 @@ class Verdict:
 
 
 def judged(status: int, headers: Mapping[str, str], body: bytes, now: float, hide: Hide = str) -> Verdict:
-    """now: seconds since 1970, against which an HTTP date counts. hide: takes the key out of what the server says."""
-    message, code, parameter = said_in_error(body)
+    """now: seconds since 1970, against which an HTTP date counts. hide: removes the key from the server's text."""
+    message, code, parameter = error_fields(body)
     shown = shortened(hide(message))
     reason = f"the server answers {status}: {shown}" if shown else f"the server answers {status}"
     wait_s = retry_after_s(headers, now)
@@ -66,9 +66,13 @@ def judged(status: int, headers: Mapping[str, str], body: bytes, now: float, hid
     if 300 <= status < 400:
         target = urlsplit(headers.get("Location", ""))
         to = hide(f"{target.scheme}://{target.netloc.rpartition('@')[2]}") if target.hostname else "another address"
-        return Verdict("endpoint", f"the server answers {status} and sends us to {to}. Redirects are not followed")
+        return Verdict(
+            "endpoint",
+            f"the server answers {status} and redirects to {to}. inlay follows no redirects: the key is sent to the "
+            "configured host alone",
+        )
     if 200 <= status < 300:
-        return Verdict("again", f"the server answers {status} with something else than an answer: {shown!r}")
+        return Verdict("again", f"the server answers {status} with a body that is not an answer: {shown!r}")
     if status in (401, 402, 403, 407) or code in _NO_MODEL or code in _NO_QUOTA:
         return Verdict("endpoint", reason)
     if status == 429 or (status == 503 and wait_s is not None):
@@ -87,36 +91,36 @@ def judged_error(error: Exception, timeout_s: float, hide: Hide = str) -> Verdic
     if isinstance(error, aiohttp.ConnectionTimeoutError):
         return Verdict("again", "no connection in time")
     if isinstance(error, asyncio.TimeoutError):
-        return Verdict("again", f"no whole answer within {timeout_s:g} s (timeout_s)")
+        return Verdict("again", f"no complete answer within {timeout_s:g} s (timeout_s)")
     if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientSSLError):
-        return Verdict("absent", f"no secure connection: {shortened(hide(str(error)))}")
+        return Verdict("absent", f"no secure connection (TLS): {shortened(hide(str(error)))}")
     if isinstance(error, aiohttp.ClientConnectorError):
         return Verdict("again", f"no connection: {shortened(hide(str(error.os_error)))}")
-    return Verdict("again", f"the connection broke: {shortened(hide(str(error))) or type(error).__name__}")
+    return Verdict("again", f"the connection was closed: {shortened(hide(str(error))) or type(error).__name__}")
 
 
-def said_in_error(body: bytes) -> tuple[str, str, str]:
-    """(message, code, name of the parameter) of an error in any of the forms in use; what is missing is ''. A body that
-    is in none of them is its own message. What a server repeats of the request is left out where it stands apart."""
+def error_fields(body: bytes) -> tuple[str, str, str]:
+    """(message, code, name of the parameter) of an error in any of the formats in use; '' for what is missing. A body
+    in no known format is its own message. What a server repeats of the request in a field of its own is left out."""
     as_text = body.decode("utf-8", "replace")
     try:
-        found: Any = json.loads(body)
+        error: Any = json.loads(body)
     except (ValueError, RecursionError):
         return as_text, "", ""
-    if isinstance(found, dict) and isinstance(found.get("error"), dict | str):
-        found = found["error"]
-    if isinstance(found, dict) and "detail" in found:
-        found = found["detail"]
-    if isinstance(found, list) and found and isinstance(found[0], dict):
-        found = found[0]
-    if isinstance(found, str):
-        return found, "", ""
-    if not isinstance(found, dict):
+    if isinstance(error, dict) and isinstance(error.get("error"), dict | str):
+        error = error["error"]
+    if isinstance(error, dict) and "detail" in error:
+        error = error["detail"]
+    if isinstance(error, list) and error and isinstance(error[0], dict):
+        error = error[0]
+    if isinstance(error, str):
+        return error, "", ""
+    if not isinstance(error, dict):
         return as_text, "", ""
-    where = found.get("loc")
-    parameter = where[-1] if isinstance(where, list) and where else found.get("param")
-    code = next((found[name] for name in ("code", "error_code", "type") if isinstance(found.get(name), str)), "")
-    message = next((found[name] for name in ("message", "msg", "error") if isinstance(found.get(name), str)), as_text)
+    where = error.get("loc")
+    parameter = where[-1] if isinstance(where, list) and where else error.get("param")
+    code = next((error[name] for name in ("code", "error_code", "type") if isinstance(error.get(name), str)), "")
+    message = next((error[name] for name in ("message", "msg", "error") if isinstance(error.get(name), str)), as_text)
     return message, code.lower(), parameter if isinstance(parameter, str) else ""
 
 

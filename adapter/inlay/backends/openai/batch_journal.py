@@ -1,4 +1,4 @@
-"""What is written down about batches at a provider, so that another process finds them again.
+"""A record of the batches at a provider, so that another process finds them again.
 
 An entry is written twice before anything waits for it: with the id of the uploaded file, before the batch is made, and
 with the batch's id. It does not list its rows, which may be 50,000, but the SAMPLE smallest of their custom ids. Ids
@@ -29,7 +29,7 @@ class BatchJournal(Protocol):
         ...
 
     def save(self, name: str, state: dict[str, Any]) -> None:
-        """Durable when it returns. Called on the loop's thread of http_loop.py."""
+        """Durable when it returns. Called on the loop's thread of http/loop.py."""
         ...
 
 

@@ -2,7 +2,7 @@
 
 OpenAIBatchModel is a RemoteModel like OpenAIModel. What is under way at the provider is written to a journal before
 anything waits for it, so a process that was killed, or stopped, finds it again and pays for nothing twice
-(openai_batch_journal.py). stopped() leaves batches running. Answers are rows' answers by custom id, which is a hash of
+(batch_journal.py). stopped() leaves batches running. Answers are rows' answers by custom id, which is a hash of
 the row's key, whatever their order; keys differ from row to row.
 
 Up to `direct_rows` prompts are asked directly where no batch has them. Before a batch its first row is: a wrong key, an
@@ -18,21 +18,20 @@ import json
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 from yarl import URL
 
-from inlay.backends.base import Done, Instruction, Prompt, Reply
-from inlay.backends.http.loop import run
+from inlay.backends.base import Instruction, Reply
 from inlay.backends.http.retry import ATTEMPTS, wait_before_s
 from inlay.backends.http.verdict import Verdict, judged
 from inlay.backends.openai.batch_journal import BatchJournal, Entries, Entry, custom_id
-from inlay.backends.openai.model import Completion, OpenAIModel, Spend
-from inlay.backends.openai.server import Answer, Server, server_for
+from inlay.backends.openai.model import Completion, OpenAIModel, Rows
+from inlay.backends.openai.server import Answer, PaidWork, Server
 from inlay.errors import EndpointError
 from inlay.models.ref import ModelRef
 
@@ -51,58 +50,34 @@ _PATIENCE_S = 3_600.0
 _ENDED = ("completed", "expired", "cancelled", "failed")
 
 
-class OpenAIBatchModel:
-    """poll_s: between two questions about a batch."""
+class OpenAIBatchModel(OpenAIModel):
+    """direct_rows: up to so many prompts are asked without a batch. poll_s: time between two questions about a batch.
+
+    Where spend() raises, the rows before it are sent as a batch and waited for. complete() raises EndpointError also
+    where the provider refuses a whole batch.
+    """
 
     def __init__(
         self, ref: ModelRef, journal: BatchJournal, *, direct_rows: int = DIRECT_ROWS, poll_s: float = POLL_S
     ) -> None:
-        self.direct = OpenAIModel(ref)
-        self.ref = ref
-        self.device = f"{self.direct.device} batch"
+        super().__init__(ref)
+        self.device = f"{self.device} batch"
         self.journal = journal
         self.direct_rows = direct_rows
         self.poll_s = poll_s
 
-    def complete(
-        self,
-        instruction: Instruction,
-        prompts: Sequence[Prompt],
-        *,
-        keys: Sequence[str],
-        stopped: Callable[[], bool],
-        spend: Spend,
-        done: Done,
-    ) -> None:
-        """As RemoteModel says. Where spend() raises, the rows before it are sent as a batch and waited for. Raises
-        EndpointError also where the provider refuses a whole batch."""
-        if not prompts:
-            return
-        server = server_for(self.direct.endpoint)
-        server.key()
-        work = Batches(self, server, instruction, prompts, keys, spend, done)
-        if run(work.all(), stopped) and work.unaffordable is not None:
-            raise work.unaffordable
+    def work(self, server: Server, rows: Rows) -> PaidWork:
+        return Batches(self, server, rows)
 
 
 class Batches:
     """One call of complete(), on the loop."""
 
-    def __init__(
-        self,
-        model: OpenAIBatchModel,
-        server: Server,
-        instruction: Instruction,
-        prompts: Sequence[Prompt],
-        keys: Sequence[str],
-        spend: Spend,
-        done: Done,
-    ) -> None:
+    def __init__(self, model: OpenAIBatchModel, server: Server, rows: Rows) -> None:
         self.unaffordable: Exception | None = None
-        self._model, self._server, self._instruction = model, server, instruction
-        self._prompts, self._keys, self._spend, self._told = prompts, keys, spend, done
-        self._entries = Entries(model.journal, _name(model, instruction))
-        self._open = {custom_id(key): position for position, key in enumerate(keys)}
+        self._model, self._server, self._rows = model, server, rows
+        self._entries = Entries(model.journal, _name(model, rows.instruction))
+        self._open = {custom_id(key): position for position, key in enumerate(rows.keys)}
 
     async def all(self) -> None:
         with self._server.call():
@@ -113,9 +88,9 @@ class Batches:
             rest = deque(self._open)
             submitted = []
             while rest and self.unaffordable is None:
-                made = await self._submit(rest)
-                if made is not None:
-                    submitted.append(made)
+                batch = await self._submit(rest)
+                if batch is not None:
+                    submitted.append(batch)
             for entry, ids in submitted:
                 await self._collect(entry, ids)
 
@@ -127,20 +102,19 @@ class Batches:
             self.unaffordable = direct.unaffordable
 
     def _completion(self, positions: Sequence[int]) -> Completion:
-        return Completion(
-            self._model.direct,
-            self._server,
-            self._instruction,
-            [self._prompts[position] for position in positions],
-            [self._keys[position] for position in positions],
-            self._spend,
-            lambda place, reply: self._done(custom_id(self._keys[positions[place]]), reply),
+        keys = [self._rows.keys[position] for position in positions]
+        rows = replace(
+            self._rows,
+            prompts=[self._rows.prompts[position] for position in positions],
+            keys=keys,
+            done=lambda place, reply: self._done(custom_id(keys[place]), reply),
         )
+        return Completion(self._model, self._server, rows)
 
     def _done(self, row_id: str, reply: Reply | str) -> None:
         position = self._open.pop(row_id, None)
         if position is not None:
-            self._told(position, reply)
+            self._rows.done(position, reply)
 
     async def _submit(self, rest: deque[str]) -> tuple[Entry, list[str]] | None:
         """A batch of the first of these rows, which are taken out; None where spend() allows none."""
@@ -149,17 +123,17 @@ class Batches:
             ids = await self._write(path, rest)
             if not ids:
                 return None
-            found = await self._server.ask(
+            answer = await self._server.ask(
                 self._server.url("files"), lambda: _upload(path), holds="id", timeout_s=_UPLOAD_S
             )
-        entry = Entry.of(self._id_in(found), ids)
+        entry = Entry.of(self._id_in(answer), ids)
         self._entries.write(entry)
         await self._make(entry)
         return entry, ids
 
     async def _write(self, path: Path, rest: deque[str]) -> list[str]:
-        """One line a row, as many as a batch takes and spend() allows."""
-        completion = self._completion(range(len(self._prompts)))
+        """Writes one line per row: as many as a batch takes and spend() allows."""
+        completion = self._completion(range(len(self._rows.prompts)))
         ids: list[str] = []
         size = 0
         with path.open("wb") as file:
@@ -180,33 +154,33 @@ class Batches:
                 ids.append(row_id)
                 size += len(line)
                 if len(ids) % 1_000 == 0:
-                    await asyncio.sleep(0)  # others' requests go on
+                    await asyncio.sleep(0)  # requests of other calls go on
         return ids
 
     async def _make(self, entry: Entry) -> None:
-        """Makes the batch of an uploaded file, once: where it is not known whether the provider heard, it is asked."""
+        """Makes the batch of an uploaded file once: after a lost answer it first looks whether the batch exists."""
         fields = {"input_file_id": entry.file, "endpoint": "/v1/chat/completions", "completion_window": "24h"}
         body = json.dumps(fields).encode("ascii")
         url = self._server.url("batches")
         for attempt in range(1, ATTEMPTS + 1):
-            found = await self._server.ask(url, body, holds="id", attempts=1, name=custom_id(entry.file))
-            if isinstance(found, Verdict) and found.kind == "again" and attempt < ATTEMPTS:
+            answer = await self._server.ask(url, body, holds="id", attempts=1, name=custom_id(entry.file))
+            if isinstance(answer, Verdict) and answer.kind == "again" and attempt < ATTEMPTS:
                 entry.batch = await self._batch_of(entry.file)
                 if not entry.batch:
                     await asyncio.sleep(wait_before_s(attempt + 1))
                     continue
             else:
-                entry.batch = self._id_in(found)
+                entry.batch = self._id_in(answer)
             break
         self._entries.write(entry)
 
     async def _batch_of(self, file: str) -> str:
         """The batch that the provider has made of this file, among the latest; '' for none."""
-        found = await self._server.ask(self._server.url("batches").update_query(limit=100), None, holds="data")
-        if isinstance(found, Verdict):
-            raise self._server.refusal(found)
-        made = [batch["id"] for batch in found["data"] if batch.get("input_file_id") == file]
-        return str(made[0]) if made else ""
+        answer = await self._server.ask(self._server.url("batches").update_query(limit=100), None, holds="data")
+        if isinstance(answer, Verdict):
+            raise self._server.refusal(answer)
+        ids = [batch["id"] for batch in answer["data"] if batch.get("input_file_id") == file]
+        return str(ids[0]) if ids else ""
 
     async def _collect(self, entry: Entry, ids: Sequence[str] | None) -> None:
         """Waits for the batch and hands its answers to done(). ids: its rows; None for a batch of an earlier process,
@@ -220,33 +194,33 @@ class Batches:
             self._entries.forget(entry)
             if ids is None:
                 return
-            raise EndpointError(f"{self._server.where}: the provider refuses the batch: {_errors_of(batch)}.")
+            raise EndpointError(f"{self._server.where}: the provider refused the batch: {_errors_of(batch)}.")
         for name in ("output_file_id", "error_file_id"):
             if batch.get(name):
                 await self._deliver(self._server.url(f"files/{batch[name]}/content"), not entry.delivered)
         for row_id in ids or ():
-            self._done(row_id, f"the batch has ended ({batch['status']}) without an answer to this row")
+            self._done(row_id, f"the batch has ended ({batch['status']}) without an answer for this row")
         entry.delivered = True
         self._entries.write(entry)
 
     async def _ended(self, url: URL) -> Answer | None:
         """The batch when it has ended; None where the provider knows it no longer."""
-        heard = time.monotonic()
+        last_answer = time.monotonic()
         while True:
-            found = await self._server.ask(url, None, holds="status", attempts=1)
-            if not isinstance(found, Verdict):
-                heard = time.monotonic()
-                if found["status"] in _ENDED:
-                    return found
-            elif found.kind == "absent":
+            answer = await self._server.ask(url, None, holds="status", attempts=1)
+            if not isinstance(answer, Verdict):
+                last_answer = time.monotonic()
+                if answer["status"] in _ENDED:
+                    return answer
+            elif answer.kind == "absent":
                 return None
-            elif found.kind not in ("again", "refused") or time.monotonic() - heard > _PATIENCE_S:
-                raise self._server.refusal(found)
+            elif answer.kind not in ("again", "refused") or time.monotonic() - last_answer > _PATIENCE_S:
+                raise self._server.refusal(answer)
             await asyncio.sleep(self._model.poll_s)
 
     async def _deliver(self, url: URL, with_errors: bool) -> None:
         """The file again from its start where the connection breaks: rows that were done are not done twice."""
-        completion = self._completion(range(len(self._prompts)))
+        completion = self._completion(range(len(self._rows.prompts)))
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 async for line in self._server.lines(url):
@@ -256,8 +230,8 @@ class Batches:
                 if attempt == ATTEMPTS:
                     why = self._server.hide(str(error)) or type(error).__name__
                     raise EndpointError(
-                        f"{self._server.where}: the batch's answers cannot be downloaded: {why}. They stay at the "
-                        "provider: ask again."
+                        f"{self._server.where}: the answers of the batch cannot be downloaded: {why}. The "
+                        "provider keeps them: run the statement again."
                     ) from None
                 await asyncio.sleep(wait_before_s(attempt + 1))
 
@@ -265,8 +239,8 @@ class Batches:
         """One line of a file of answers or errors. with_errors: rows that failed are done with; otherwise, in a batch
         whose answers were delivered before, they are asked anew."""
         try:
-            found = json.loads(line)
-            row_id, response = found["custom_id"], found.get("response") or {}
+            row = json.loads(line)
+            row_id, response = row["custom_id"], row.get("response") or {}
         except (ValueError, KeyError, TypeError, AttributeError):
             return
         position = self._open.get(row_id)
@@ -277,20 +251,20 @@ class Batches:
             reply = completion.checked(body, position)
         else:
             status = response.get("status_code") or 400
-            said = found.get("error") or body
-            verdict = judged(status, {}, json.dumps({"error": said}).encode(), time.time(), self._server.hide)
+            reported = row.get("error") or body
+            verdict = judged(status, {}, json.dumps({"error": reported}).encode(), time.time(), self._server.hide)
             reply = verdict.reason
         if with_errors or not isinstance(reply, str):
             self._done(row_id, reply)
 
-    def _id_in(self, found: Answer | Verdict) -> str:
-        if isinstance(found, Verdict):
-            raise self._server.refusal(found)
-        return str(found["id"])
+    def _id_in(self, answer: Answer | Verdict) -> str:
+        if isinstance(answer, Verdict):
+            raise self._server.refusal(answer)
+        return str(answer["id"])
 
 
 def _name(model: OpenAIBatchModel, instruction: Instruction) -> str:
-    endpoint = model.direct.endpoint
+    endpoint = model.endpoint
     about = {"server": endpoint.base_url, "model": endpoint.model, "instruction": asdict(instruction)}
     return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
 
@@ -306,5 +280,5 @@ def _errors_of(batch: Answer | None) -> str:
     errors: Any = (batch or {}).get("errors") or {}
     messages = [error.get("message") for error in errors.get("data") or [] if isinstance(error, dict)]
     return "; ".join(str(message) for message in messages[:3]) or (
-        "it says no reason" if batch else "it knows it no longer"
+        "it names no reason" if batch else "it no longer has this batch"
     )

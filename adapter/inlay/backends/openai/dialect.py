@@ -1,8 +1,8 @@
-"""How a request is put to a server, and how it is put after the server has refused one for its form.
+"""The fields of a request, and how they change after the server has refused some of them.
 
-Servers differ in small things: the name of the longest reply, whether they take a seed, a temperature, stop texts or a
-system message, how they are told of a schema. Nothing is asked beforehand: a 400 that names the thing is answered by a
-request without it, and what works is kept for the requests that follow.
+Servers differ: in the field for the length limit, whether they take a seed, a temperature, stop texts or a system
+message, and how they take a schema. Nothing is probed beforehand: after a 400 that names a field the request is sent
+without it, and what works is kept for later requests.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ _REFUSED = re.compile(
     r"unsupported|not support|only the default|unrecogni[sz]ed|unknown|unexpected|extra |not permitted|not allowed"
     r"|invalid"
 )
-# Without a seed or a temperature a reply is still a reply; stop texts are cut off here in any case (openai_reply.py).
+# Without a seed or a temperature a reply is still a reply; stop texts are cut off here in any case (reply.py).
 _OPTIONAL = ("temperature", "seed", "stop")
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """structured: how the server is told of a schema. left_out: parameters that it does not take."""
+    """structured: how a schema is sent. left_out: parameters that the server does not take."""
 
     structured: Level = "none"
     tokens_field: str = "max_tokens"
@@ -67,7 +67,7 @@ def adapted(dialect: Dialect, complaint: str) -> Dialect | None:
 
 
 class Form:
-    """Everything of a request but what the user says: made once for a call and a dialect."""
+    """Everything in a request but the user's messages: made once per call and dialect."""
 
     def __init__(self, model: str, instruction: Instruction, schema: ReplySchema | None, dialect: Dialect) -> None:
         self.dialect = dialect
@@ -95,10 +95,10 @@ class Form:
         self._first = _message("system", system) + ", " if system and dialect.system_role else ""
 
     def body(self, *turns: tuple[str, str]) -> bytes:
-        """(role, what it says), the user first. What it says is a JSON string and nothing else in the request."""
+        """turns: (role, content), the user first. Content is always a JSON string, so it cannot change the request."""
         if self.system and not self.dialect.system_role:
-            (role, said), *others = turns
-            turns = ((role, f"{self.system}\n\n{said}"), *others)
+            (role, content), *others = turns
+            turns = ((role, f"{self.system}\n\n{content}"), *others)
         return f"{self._start}{self._first}{', '.join(_message(*turn) for turn in turns)}]}}".encode("ascii")
 
 
@@ -106,5 +106,5 @@ def asking_for_json(schema: ReplySchema) -> str:
     return f"Reply with one JSON value and nothing else. It must be valid for this JSON Schema: {schema.text}"
 
 
-def _message(role: str, said: str) -> str:
-    return json.dumps({"role": role, "content": said})
+def _message(role: str, content: str) -> str:
+    return json.dumps({"role": role, "content": content})

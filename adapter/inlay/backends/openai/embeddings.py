@@ -2,11 +2,11 @@
 
 Many texts a request, so a vector is held against its request before it is a row's: as many as were asked for, each
 index once, the width that the settings say, finite numbers. A pack whose answer has a wrong count or order, or that the
-server refuses (400, 413, 422), or keeps failing at, is halved until the guilty row stands alone; no other row suffers.
-Where both halves pass, the pack was only too large for this server, and later ones are no larger.
+server refuses (400, 413, 422), or keeps failing at, is halved until the failing row is isolated; no other row fails.
+Where both halves succeed, the pack was only too large for this server, and later packs are no larger.
 
 spend() is called once for a pack, not again for its halves. spend() and done() run on the loop's thread, as in
-openai_model.py. Vectors get unit length where the settings say normalize.
+model.py. Vectors get unit length where the settings say normalize.
 """
 
 from __future__ import annotations
@@ -20,12 +20,13 @@ from typing import Any
 import numpy as np
 
 from inlay.arrays import Floats
-from inlay.backends.http.loop import run, share_out
+from inlay.backends.base import Spend
+from inlay.backends.http.loop import share_out
 from inlay.backends.http.retry import ATTEMPTS
 from inlay.backends.http.verdict import Verdict
-from inlay.backends.openai.model import Spend, endpoint_of
+from inlay.backends.openai.model import endpoint_of
 from inlay.backends.openai.reply import estimated_tokens
-from inlay.backends.openai.server import MOST_VECTOR_BYTES, Answer, Server, host, server_for, usage_of
+from inlay.backends.openai.server import MOST_VECTOR_BYTES, Answer, Server, host, run_paid, server_for, usage_of
 from inlay.errors import EndpointError
 from inlay.models.ref import ModelRef
 
@@ -33,16 +34,16 @@ PACK_TEXTS = 256
 # OpenAI takes 300,000 tokens a request, and a guess of four bytes a token may be half of the truth.
 PACK_TOKENS = 100_000
 
-# What is asked for, in turn, where a server refuses one; each answer is read as what it is. Numbers in base64 are
+# Requested in this order while the server refuses; an answer is read as what it is. Numbers in base64 are
 # a quarter of the bytes of numbers in decimals, and ten times quicker to read (bench/http.py).
 ENCODINGS: tuple[str | None, ...] = ("base64", "float", None)
 
-Told = Callable[[int, Floats | str, int], None]
+Done = Callable[[int, Floats | str, int], None]
 Vectors = Floats | Sequence[Floats | None]
 
 
 class OpenAIEmbedder:
-    """ref.endpoint says where, ref.width how long the vectors are. pack_texts: the most texts of one request."""
+    """The model behind ref.endpoint. ref.width: length of its vectors. pack_texts: most texts in one request."""
 
     def __init__(self, ref: ModelRef, pack_texts: int = PACK_TEXTS) -> None:
         self.ref = ref
@@ -54,15 +55,12 @@ class OpenAIEmbedder:
         self.width_was_right = False
         server_for(self.endpoint)
 
-    def embed(self, texts: Sequence[str], *, stopped: Callable[[], bool], spend: Spend, done: Told) -> None:
-        """As Embedder says. Raises EndpointError also where every vector has another width than ref.width."""
+    def embed(self, texts: Sequence[str], *, stopped: Callable[[], bool], spend: Spend, done: Done) -> None:
+        """As Embedder describes it. Raises EndpointError also where every vector has another width than ref.width."""
         if not texts:
             return
         server = server_for(self.endpoint)
-        server.key()
-        packs = Packs(self, server, texts, spend, done)
-        if run(packs.all(), stopped) and packs.unaffordable is not None:
-            raise packs.unaffordable
+        run_paid(server, Packs(self, server, texts, spend, done), stopped)
 
     def plainer_encoding(self) -> bool:
         """Whether there is one to try after the server has refused this one."""
@@ -75,7 +73,7 @@ class Packs:
     """One call of embed(), on the loop. A pack is a range of positions."""
 
     def __init__(
-        self, embedder: OpenAIEmbedder, server: Server, texts: Sequence[str], spend: Spend, done: Told
+        self, embedder: OpenAIEmbedder, server: Server, texts: Sequence[str], spend: Spend, done: Done
     ) -> None:
         self.unaffordable: Exception | None = None
         self._embedder, self._server = embedder, server
@@ -84,12 +82,7 @@ class Packs:
 
     async def all(self) -> None:
         with self._server.call():
-            await share_out(
-                self._affordable(), min(self._server.endpoint.concurrency, len(self._texts)), self._embed_pack
-            )
-
-    async def _embed_pack(self, pack: range) -> None:
-        await self._embed(pack)
+            await share_out(self._affordable(), min(self._server.endpoint.concurrency, len(self._texts)), self._embed)
 
     def _affordable(self) -> Iterator[range]:
         start = 0
@@ -113,15 +106,15 @@ class Packs:
         """Whether every row of the pack has its vector."""
         tokens = [estimated_tokens(text) for text in self._texts[pack.start : pack.stop]]
         asked_for_width = self._embedder.asks_for_width
-        found = await self._ask(pack, sum(tokens), attempts)
-        if isinstance(found, Verdict):
-            wrong, broken = found.reason, found.kind == "again"
+        answer = await self._ask(pack, sum(tokens), attempts)
+        if isinstance(answer, Verdict):
+            wrong, broken = answer.reason, answer.kind == "again"
         else:
-            vectors = await self._vectors(pack, found, sum(tokens), asked_for_width)
+            vectors = await self._vectors(pack, answer, sum(tokens), asked_for_width)
             if not isinstance(vectors, str):
-                return self._deliver(pack, vectors, shared(usage_of(found)[0], tokens))
+                return self._deliver(pack, vectors, shared(usage_of(answer)[0], tokens))
             wrong, broken = vectors, False
-        if len(pack) == 1 or (isinstance(found, Verdict) and found.kind == "refused"):
+        if len(pack) == 1 or (isinstance(answer, Verdict) and answer.kind == "refused"):
             for position in pack:
                 self._done(position, wrong, 0)
             return False
@@ -136,14 +129,14 @@ class Packs:
     async def _ask(self, pack: range, tokens: int, attempts: int) -> Answer | Verdict:
         while True:
             encoding = self._embedder.encoding
-            found = await self._server.ask(
+            answer = await self._server.ask(
                 self._url, self._body(pack, encoding), holds="data", tokens=tokens, attempts=attempts,
                 most_bytes=MOST_VECTOR_BYTES,
             )  # fmt: skip
-            if not isinstance(found, Verdict) or not _about_encoding(found.complaint):
-                return found
+            if not isinstance(answer, Verdict) or not _about_encoding(answer.complaint):
+                return answer
             if self._embedder.encoding == encoding and not self._embedder.plainer_encoding():
-                return found
+                return answer
 
     def _body(self, pack: range, encoding: str | None) -> bytes:
         texts = list(self._texts[pack.start : pack.stop])
@@ -154,10 +147,10 @@ class Packs:
             fields["dimensions"] = self._embedder.ref.width
         return json.dumps(fields).encode("ascii")
 
-    async def _vectors(self, pack: range, found: Answer, tokens: int, asked_for_width: bool) -> Vectors | str:
+    async def _vectors(self, pack: range, answer: Answer, tokens: int, asked_for_width: bool) -> Vectors | str:
         """Or why the answer is none to this pack."""
         try:
-            vectors = vectors_by_index(found, len(pack))
+            vectors = vectors_by_index(answer, len(pack))
             if self._all_of_another_width(vectors):
                 vectors = await self._of_right_width(pack, vectors, tokens, asked_for_width)
         except ValueError as error:
@@ -171,21 +164,21 @@ class Packs:
             self._embedder.width_was_right = True
         return not self._embedder.width_was_right and len(widths) == 1 and 0 not in widths
 
-    async def _of_right_width(self, pack: range, vectors: Vectors, tokens: int, asked: bool) -> Vectors:
+    async def _of_right_width(self, pack: range, vectors: Vectors, tokens: int, asked_for_width: bool) -> Vectors:
         """Some models shorten their vectors when asked to. Raises EndpointError where this one does not."""
         width = self._embedder.ref.width
         refused = ""
-        if not asked:
+        if not asked_for_width:
             self._embedder.asks_for_width = True
-            found = await self._ask(pack, tokens, ATTEMPTS)
-            if isinstance(found, Verdict):
-                refused = f" Asked for {width:,}: {found.reason}."
-            elif not self._all_of_another_width(shorter := vectors_by_index(found, len(pack))):
+            answer = await self._ask(pack, tokens, ATTEMPTS)
+            if isinstance(answer, Verdict):
+                refused = f" When asked for {width:,}: {answer.reason}."
+            elif not self._all_of_another_width(shorter := vectors_by_index(answer, len(pack))):
                 return shorter
-        gives = len(vectors[0]) if vectors[0] is not None else 0
+        actual = len(vectors[0]) if vectors[0] is not None else 0
         raise EndpointError(
-            f"{self._server.where}: its vectors have {gives:,} numbers, and width is {width:,}.{refused} "
-            f"Set width = {gives} under [models.{self._embedder.ref.name}]."
+            f"{self._server.where}: its vectors have {actual:,} numbers, and width is {width:,}.{refused} "
+            f"Set width = {actual} under [models.{self._embedder.ref.name}]."
         )
 
     def _deliver(self, pack: range, vectors: Vectors, tokens: Sequence[int]) -> bool:
@@ -210,12 +203,14 @@ def vectors_by_index(answer: Answer, n_rows: int) -> Vectors:
     data = answer["data"]
     if not isinstance(data, list) or len(data) != n_rows or not all(isinstance(item, dict) for item in data):
         count = len(data) if isinstance(data, list) else 0
-        raise ValueError(f"the server answers with {count:,} vectors to a request for {n_rows:,}")
+        raise ValueError(f"the server returned {count:,} vectors for {n_rows:,} text{'s' if n_rows != 1 else ''}")
     order = [item.get("index") for item in data]
     if order != list(range(n_rows)) and not (n_rows == 1 and order == [None]):
         placed = {index: item for index, item in zip(order, data, strict=True) if isinstance(index, int)}
         if set(placed) != set(range(n_rows)):
-            raise ValueError("the server's answer does not say which vector belongs to which text: wrong index")
+            raise ValueError(
+                "the server's answer does not say which vector belongs to which text: its indices are wrong"
+            )
         data = [placed[index] for index in range(n_rows)]
     return _vectors([item.get("embedding") for item in data])
 
@@ -234,10 +229,10 @@ def shared(total: int | None, guesses: Sequence[int]) -> list[int]:
 
 def wrong_with(vector: Floats | None, width: int) -> str | None:
     if vector is None:
-        return "the server's answer has something else than numbers where the vector should be"
+        return "the server's answer contains no vector of numbers for this text"
     if len(vector) != width:
         return f"the server's vector has {len(vector):,} numbers, not {width:,}"
-    return None if np.isfinite(vector).all() else "the server's vector has numbers in it that are not finite"
+    return None if np.isfinite(vector).all() else "the server's vector contains numbers that are not finite"
 
 
 def _about_encoding(complaint: str) -> bool:

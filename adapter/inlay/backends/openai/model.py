@@ -1,36 +1,46 @@
 """A language model behind an endpoint that speaks OpenAI's HTTP interface: RemoteModel of base.py.
 
 One request a row: a row's reply is known by the task that asked for it, never by its place in a body. spend() and
-done() are called on the loop's thread: they must be quick, and wait for nobody who waits for complete(). spend() is
-called once for a row, and once more where an invalid reply is asked for again; repeats of a failed attempt are not
-counted, since providers do not charge for those. stopped() is called in the caller's thread, ten times a second.
+done() are called on the loop's thread: they must be quick, and never wait for complete(). spend() is called once for a
+row, and once more where an invalid reply is asked for again; repeats of a failed attempt are not counted, since
+providers do not charge for those. stopped() is called in the caller's thread, ten times a second.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from inlay.backends.base import Done, Instruction, Prompt, Reply
+from inlay.backends.base import Done, Instruction, Prompt, Reply, Spend
 from inlay.backends.http.key import masked, masked_reply
-from inlay.backends.http.loop import run, share_out
+from inlay.backends.http.loop import share_out
 from inlay.backends.http.verdict import Verdict
 from inlay.backends.openai.dialect import Dialect, Form, adapted, asking_for_json, first_dialect
 from inlay.backends.openai.reply import TEMPLATE_TOKENS, NoReply, estimated_tokens, reply_in
 from inlay.backends.openai.schema import NotValid, ReplySchema
-from inlay.backends.openai.server import Answer, Server, host, server_for, usage_of
+from inlay.backends.openai.server import Answer, PaidWork, Server, host, run_paid, server_for, usage_of
 from inlay.errors import CannotServeError
 from inlay.models.ref import Endpoint, ModelRef
 
-# Of an invalid reply, as much is shown to the model again.
+# Characters of an invalid reply that are shown to the model when it is asked again.
 _SHOWN_BACK = 4_000
 
-Spend = Callable[[int, int], None]
 Turn = tuple[str, str]
 
 
+@dataclass(frozen=True)
+class Rows:
+    """What one call of complete() is given, see RemoteModel."""
+
+    instruction: Instruction
+    prompts: Sequence[Prompt]
+    keys: Sequence[str]
+    spend: Spend
+    done: Done
+
+
 class OpenAIModel:
-    """ref.endpoint says where. Nothing is asked before the first row."""
+    """The model behind ref.endpoint. Nothing is sent before the first row."""
 
     def __init__(self, ref: ModelRef) -> None:
         self.ref = ref
@@ -50,22 +60,20 @@ class OpenAIModel:
         spend: Spend,
         done: Done,
     ) -> None:
-        """As RemoteModel says. Raises EndpointError as openai_server.py lists it; rows that were done stay done."""
-        if not prompts:
-            return
-        server = server_for(self.endpoint)
-        server.key()
-        call = Completion(self, server, instruction, prompts, keys, spend, done)
-        if run(call.all(), stopped) and call.unaffordable is not None:
-            raise call.unaffordable
+        """As RemoteModel describes it. Raises EndpointError as server.py lists it; rows that were done stay done."""
+        if prompts:
+            server = server_for(self.endpoint)
+            run_paid(server, self.work(server, Rows(instruction, prompts, keys, spend, done)), stopped)
+
+    def work(self, server: Server, rows: Rows) -> PaidWork:
+        return Completion(self, server, rows)
 
     def dialect_for(self, schema: ReplySchema | None) -> Dialect:
-        """What has worked with this schema, or else with this endpoint."""
+        """The dialect that worked with this schema, or else with this endpoint."""
         known = self._dialects.get(None if schema is None else schema.text)
         if known is not None:
             return known
-        first = first_dialect(self.endpoint.structured, schema)
-        return Dialect(first.structured, self._latest.tokens_field, self._latest.left_out, self._latest.system_role)
+        return replace(self._latest, structured=first_dialect(self.endpoint.structured, schema).structured)
 
     def keep(self, schema: ReplySchema | None, dialect: Dialect) -> None:
         self._latest = dialect
@@ -75,46 +83,36 @@ class OpenAIModel:
 class Completion:
     """One call of complete(), on the loop. unaffordable: what spend() raised; after it no row is begun."""
 
-    def __init__(
-        self,
-        model: OpenAIModel,
-        server: Server,
-        instruction: Instruction,
-        prompts: Sequence[Prompt],
-        keys: Sequence[str],
-        spend: Spend,
-        done: Done,
-    ) -> None:
+    def __init__(self, model: OpenAIModel, server: Server, rows: Rows) -> None:
         self.unaffordable: Exception | None = None
-        self.schema = reply_schema(instruction)
-        self.form = Form(server.endpoint.model, instruction, self.schema, model.dialect_for(self.schema))
-        self._model, self._server, self._instruction = model, server, instruction
-        self._prompts, self._keys, self._spend, self._done = prompts, keys, spend, done
+        self.schema = reply_schema(rows.instruction)
+        self._model, self._server, self._rows = model, server, rows
+        self.form = self._form(model.dialect_for(self.schema))
         self._url = server.url("chat/completions")
         self._common_tokens = estimated_tokens(self.form.system) + TEMPLATE_TOKENS
 
     async def all(self) -> None:
         with self._server.call():
-            tasks = min(self._server.endpoint.concurrency, len(self._prompts))
+            tasks = min(self._server.endpoint.concurrency, len(self._rows.prompts))
             await share_out(self._affordable(), tasks, self._answer)
 
     def tokens(self, position: int) -> int:
-        """Our guess at what this row's request is in tokens."""
-        return self._guess(self._prompts[position].content)
+        """The estimated tokens of this row's request."""
+        return self._guess(self._rows.prompts[position].content)
 
     def afford(self, tokens: int) -> bool:
         """Whether spend() allows one more request of so many tokens."""
         try:
-            self._spend(tokens, self._instruction.max_tokens)
+            self._rows.spend(tokens, self._rows.instruction.max_tokens)
         except Exception as error:
             self.unaffordable = error
         return self.unaffordable is None
 
     def body(self, position: int) -> bytes:
-        return self.form.body(("user", self._prompts[position].content))
+        return self.form.body(("user", self._rows.prompts[position].content))
 
     def checked(self, answer: Answer, position: int) -> Reply | str:
-        """What done() is told of this answer, where it is not asked for again."""
+        """The row's reply in this answer, or why there is none; it is not asked for again."""
         try:
             reply = self._reply(answer, self.tokens(position))
             return reply if self.schema is None else replace(reply, text=self.schema.compact(reply.text))
@@ -124,31 +122,31 @@ class Completion:
             return masked(str(_not_valid(error)), self._server.key())
 
     def _affordable(self) -> Iterator[int]:
-        for position in range(len(self._prompts)):
+        for position in range(len(self._rows.prompts)):
             if self.unaffordable is not None or not self.afford(self.tokens(position)):
                 return
             yield position
 
-    def _guess(self, said: str) -> int:
-        return self._common_tokens + estimated_tokens(said)
+    def _guess(self, text: str) -> int:
+        return self._common_tokens + estimated_tokens(text)
 
     async def _answer(self, position: int) -> None:
         """The row's reply, or why there is none, to done()."""
-        turn = ("user", self._prompts[position].content)
-        key = self._keys[position]
+        turn = ("user", self._rows.prompts[position].content)
+        key = self._rows.keys[position]
         try:
-            found = await self._ask(key, [turn])
-            reply: Reply | None = self._reply(found, self._guess(turn[1]))
+            answer = await self._ask(key, [turn])
+            reply: Reply | None = self._reply(answer, self._guess(turn[1]))
             if self.schema is not None and reply is not None:
                 try:
                     reply = replace(reply, text=self.schema.compact(reply.text))
                 except NotValid as error:
                     reply = await self._again(key, turn, reply, error)
         except NoReply as error:
-            self._done(position, masked(str(error), self._server.key()))
+            self._rows.done(position, masked(str(error), self._server.key()))
         else:
             if reply is not None:
-                self._done(position, reply)
+                self._rows.done(position, reply)
 
     async def _again(self, key: str, turn: Turn, first: Reply, error: NotValid) -> Reply | None:
         """A second reply, after one that is not valid; None where it cannot be afforded. Raises NoReply."""
@@ -157,7 +155,7 @@ class Completion:
             self._schema_is_ignored()
         reason = f"That reply is not valid: {error}. {asking_for_json(self.schema)}"
         turns = [turn, ("assistant", first.text[:_SHOWN_BACK]), ("user", reason)]
-        tokens = sum(self._guess(said) for _, said in turns)
+        tokens = sum(self._guess(content) for _, content in turns)
         if not self.afford(tokens):
             return None
         try:
@@ -170,34 +168,34 @@ class Completion:
             raise _not_valid(still) from None
         return Reply(text, first.tokens + second.tokens, first.output_tokens + second.output_tokens)
 
-    def _reply(self, found: Answer | Verdict, tokens: int) -> Reply:
-        """tokens: our guess at what was read, where the server does not say. Raises NoReply."""
-        if isinstance(found, Verdict):
-            raise NoReply(found.reason)
-        said, ended = reply_in(found, self._instruction)
-        text = masked_reply(said, self._server.key())
-        read, written = usage_of(found)
+    def _reply(self, answer: Answer | Verdict, tokens: int) -> Reply:
+        """tokens: the estimate of the tokens read, where the server does not count. Raises NoReply."""
+        if isinstance(answer, Verdict):
+            raise NoReply(answer.reason)
+        content, ended = reply_in(answer, self._rows.instruction)
+        text = masked_reply(content, self._server.key())
+        read, written = usage_of(answer)
         written = estimated_tokens(text) if written is None else written
         return Reply(text, tokens if read is None else read, written, ended=ended)
 
     async def _ask(self, key: str, turns: Sequence[Turn]) -> Answer | Verdict:
-        """Puts the request again where the server refuses it for its form; each time with one thing less."""
+        """Sends the request again, each time with one parameter less, while the server refuses its format."""
         form, name = self.form, key
-        tokens = sum(self._guess(said) for _, said in turns) + self._instruction.max_tokens
+        tokens = sum(self._guess(content) for _, content in turns) + self._rows.instruction.max_tokens
         while True:
-            found = await self._server.ask(self._url, form.body(*turns), holds="choices", tokens=tokens, name=name)
-            if not isinstance(found, Verdict):
+            answer = await self._server.ask(self._url, form.body(*turns), holds="choices", tokens=tokens, name=name)
+            if not isinstance(answer, Verdict):
                 if name != key and form.dialect != self.form.dialect:
                     self._use(form)
-                return found
-            dialect = adapted(form.dialect, found.complaint) if found.kind == "row" else None
+                return answer
+            dialect = adapted(form.dialect, answer.complaint) if answer.kind == "row" else None
             if dialect is None:
-                return found
+                return answer
             form = self._form(dialect)
             name = f"{name}."  # another body, so not the same request
 
     def _form(self, dialect: Dialect) -> Form:
-        return Form(self._server.endpoint.model, self._instruction, self.schema, dialect)
+        return Form(self._server.endpoint.model, self._rows.instruction, self.schema, dialect)
 
     def _use(self, form: Form) -> None:
         """From now on, and in later calls: the server has taken it."""
@@ -205,11 +203,10 @@ class Completion:
         self._model.keep(self.schema, form.dialect)
 
     def _schema_is_ignored(self) -> None:
-        """A server that holds its model to the schema gives no reply that is not even JSON, so this one does not, and
-        the schema goes into the prompt."""
+        """A server that enforced the schema would return JSON. This one does not, so the schema goes into the
+        prompt."""
         if self.form.dialect.structured in ("strict", "json_schema"):
-            kept = self.form.dialect
-            self._use(self._form(Dialect("none", kept.tokens_field, kept.left_out, kept.system_role)))
+            self._use(self._form(replace(self.form.dialect, structured="none")))
 
 
 def endpoint_of(ref: ModelRef) -> Endpoint:
@@ -224,7 +221,7 @@ def reply_schema(instruction: Instruction) -> ReplySchema | None:
     try:
         return ReplySchema(instruction.schema)
     except Exception as error:  # jsonschema's own, or of json
-        raise CannotServeError(f"the schema of the replies cannot be read as JSON Schema: {error}") from None
+        raise CannotServeError(f"the schema of the replies is not valid JSON Schema: {error}") from None
 
 
 def _not_valid(error: NotValid) -> NoReply:

@@ -1,4 +1,4 @@
-"""What is in the answer to a request for a reply: pure functions of the parsed body."""
+"""The reply in a server's answer: pure functions of the parsed body."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def reply_in(answer: Answer, instruction: Instruction) -> tuple[str, bool]:
     choice = choices[0] if isinstance(choices, list) and choices else None
     message = choice.get("message") if isinstance(choice, dict) else None
     if not isinstance(choice, dict) or not isinstance(message, dict):
-        raise NoReply("the server's answer has no message in it")
+        raise NoReply("the server's answer contains no message")
     reason = choice.get("finish_reason")
     if reason == "length" and instruction.whole:
         raise NoReply(
@@ -41,7 +41,7 @@ def reply_in(answer: Answer, instruction: Instruction) -> tuple[str, bool]:
         raise NoReply(f"the model refuses: {message['refusal']}")
     text = _text_of(message.get("content"))
     if text is None:
-        raise NoReply(f"the reply has no text (finish_reason {reason!r})")
+        raise NoReply(f"the reply contains no text (finish_reason {reason!r})")
     return before_stop(text, instruction.stop), reason != "length"
 
 

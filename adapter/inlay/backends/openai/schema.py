@@ -1,6 +1,6 @@
-"""Replies that must be JSON: whether a schema is one for strict mode, and what holds a reply against it.
+"""Replies that must be JSON: whether a schema suits strict mode, and the check of each reply.
 
-A server's word that a reply is valid is never taken: each one is parsed here and validated.
+A server is never trusted to return valid replies: each one is parsed and validated here.
 """
 
 from __future__ import annotations

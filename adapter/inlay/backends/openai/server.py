@@ -1,17 +1,18 @@
-"""An endpoint as this process knows it: its connections, its limits, and one request with all its attempts.
+"""An endpoint in this process: its connections, its limits, and one request with all its attempts.
 
-However many threads ask, no more than endpoint.concurrency requests are under way at once, one gate stands before them
-(http_gate.py) and one budget pays for repeats (http_retry.py). Everything but where() and server_for() runs on the
-loop of http_loop.py.
+However many threads ask, at most endpoint.concurrency requests run at once. One gate (http/gate.py) delays them and one
+budget (http/retry.py) limits repeats. Everything but where(), server_for() and run_paid() runs on the loop of
+http/loop.py.
 
-ask() gives the answer, or a Verdict whose reason is the row's error. It raises EndpointError where no row is to blame:
+ask() returns the answer, or a Verdict whose reason is the row's error. It raises EndpointError where no row is at
+fault:
 
     the key, the account, the model or the address is refused; the server redirects
     the server asks for a pause longer than retry_s, or has refused everything for that long
-    too many failures in a row without one answer between them (RetryBudget)
+    too many failures in a row (RetryBudget)
 
-A request refused for its pace (429) is asked again until retry_s after its first attempt, and counts no attempt. What
-may work the next time is sent ATTEMPTS times at most, within retry_s and the budget.
+A request refused for its rate (429) is repeated until retry_s after its first attempt, and counts no attempt. Others
+that may succeed later are sent ATTEMPTS times at most, within retry_s and the budget.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import os
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -32,7 +33,7 @@ from yarl import URL
 
 from inlay.backends.http.gate import Gate
 from inlay.backends.http.key import masked, read_key
-from inlay.backends.http.loop import at_close
+from inlay.backends.http.loop import at_close, run
 from inlay.backends.http.retry import ATTEMPTS, RetryBudget, wait_before_s
 from inlay.backends.http.verdict import BodyTooLarge, Verdict, judged, judged_error
 from inlay.errors import ConfigError, EndpointError
@@ -72,7 +73,7 @@ class Server:
         return read_key(self.endpoint, self.where)
 
     def url(self, path: str) -> URL:
-        """Of a path below the base URL, whose query (an api-version) stays."""
+        """The URL of a path below the base URL; its query (an api-version) is kept."""
         base = URL(self.endpoint.base_url)
         return base.with_path(f"{base.path.rstrip('/')}/{path}").with_query(base.query)
 
@@ -100,10 +101,10 @@ class Server:
         most_bytes: int = MOST_BODY_BYTES,
         timeout_s: float | None = None,
     ) -> Answer | Verdict:
-        """POSTs the body, or GETs where there is none. holds: a field that every answer has. tokens: what the request
-        may use at most. name: the idempotency key. most_bytes: of the answer. timeout_s: where it is another than the
-        endpoint's."""
-        self.budget.asked()
+        """Sends POST with the body, or GET without one. holds: a field that every answer has. tokens: the most tokens
+        that the request may use. name: the idempotency key. most_bytes: size limit of the answer. timeout_s: default:
+        the endpoint's."""
+        self.budget.requested()
         tried = 0
         first_sent: float | None = None
         last = ""
@@ -115,32 +116,32 @@ class Server:
                     first_sent = sent
                 elif sent - first_sent > self.endpoint.retry_s:
                     self.gate.settle(tokens, 0)
-                    return Verdict("refused", f"{last} (asked again for {sent - first_sent:.0f} s; see retry_s)")
-                found = await self._attempt(url, body, holds, name, most_bytes, timeout_s or self.endpoint.timeout_s)
-            if not isinstance(found, Verdict):
+                    return self._overdue(last, sent - first_sent)
+                answer = await self._attempt(url, body, holds, name, most_bytes, timeout_s or self.endpoint.timeout_s)
+            if not isinstance(answer, Verdict):
                 self.has_answered = True
                 self.gate.answered()
-                self.gate.settle(tokens, _used(found, tokens))
+                self.gate.settle(tokens, _used(answer, tokens))
                 self.budget.answered()
-                return found
+                return answer
             self.gate.settle(tokens, 0)
-            self._give_up_if_hopeless(found)
+            self._give_up_if_hopeless(answer)
             now = time.monotonic()
-            last = found.reason
+            last = answer.reason
             left_s = first_sent + self.endpoint.retry_s - now
-            if found.kind == "refused":
-                if self._refused(now, sent, found) > left_s:
-                    return Verdict("refused", f"{last} (asked again for {now - first_sent:.0f} s; see retry_s)")
-            elif found.kind == "again":
+            if answer.kind == "refused":
+                if self._refused(now, sent, answer) > left_s:
+                    return self._overdue(last, now - first_sent)
+            elif answer.kind == "again":
                 tried += 1
-                wait_s = max(wait_before_s(tried + 1), found.wait_s or 0.0)
+                wait_s = max(wait_before_s(tried + 1), answer.wait_s or 0.0)
                 if tried >= attempts or wait_s > left_s or not self.budget.take():
                     shown = f"{last} ({tried} attempt{'s' if tried > 1 else ''})"
-                    return Verdict("again", shown, complaint=found.complaint)
+                    return Verdict("again", shown, complaint=answer.complaint)
                 _log.info("inlay: %s: %s; asked again in %.1f s", self.where, last, wait_s)
                 await asyncio.sleep(wait_s)
             else:
-                return found
+                return answer
 
     async def lines(self, url: URL) -> AsyncIterator[bytes]:
         """The lines of a file of any size. Raises aiohttp.ClientError or TimeoutError where it breaks off, and
@@ -171,7 +172,7 @@ class Server:
     def refusal(self, verdict: Verdict) -> EndpointError:
         hint = ""
         if verdict.kind == "absent":
-            hint = " Is base_url right? It often ends in /v1."
+            hint = " Check base_url: it often ends in /v1."
         elif self.endpoint.api_key_env is not None:
             hint = f" The key is read from the environment variable {self.endpoint.api_key_env}."
         return EndpointError(f"{self.where}: {verdict.reason}.{hint}")
@@ -207,12 +208,15 @@ class Server:
         except (aiohttp.ClientError, TimeoutError, OSError, BodyTooLarge) as error:
             return judged_error(error, timeout_s, self.hide)
         if 200 <= status < 300:
-            found = _parsed(content)
-            if isinstance(found, dict):
-                if holds in found:
-                    return found
-                status = _status_inside(found)
+            answer = _parsed(content)
+            if isinstance(answer, dict):
+                if holds in answer:
+                    return answer
+                status = _status_inside(answer)
         return judged(status, headers, content, time.time(), self.hide)
+
+    def _overdue(self, reason: str, waited_s: float) -> Verdict:
+        return Verdict("refused", f"{reason} (asked again for {waited_s:.0f} s, retry_s is {self.endpoint.retry_s:g})")
 
     def _refused(self, now: float, sent: float, verdict: Verdict) -> float:
         """Seconds until this server may be asked again."""
@@ -220,11 +224,11 @@ class Server:
         wait_s = self.gate.refuse(now, sent, verdict.wait_s)
         refused_s = self.gate.refused_for_s(now)
         if (verdict.wait_s or 0.0) > retry_s or refused_s > retry_s:
-            asked = f" and asks for a pause of {verdict.wait_s:,.0f} s" if verdict.wait_s else ""
+            pause = f" and asks for a pause of {verdict.wait_s:,.0f} s" if verdict.wait_s else ""
             raise EndpointError(
-                f"{self.where}: {verdict.reason}{asked}; nothing was answered for {refused_s:.0f} s. retry_s is "
-                f"{retry_s:g}. Ask again later: finished rows are kept. Lower concurrency or set requests_per_minute "
-                "in inlay.toml if this comes often."
+                f"{self.where}: {verdict.reason}{pause}. The server has answered no request for {refused_s:.0f} s, and "
+                f"retry_s is {retry_s:g}. Run the statement again later: finished rows are kept. If this happens "
+                "often, lower concurrency or set requests_per_minute in inlay.toml."
             )
         return wait_s
 
@@ -233,8 +237,8 @@ class Server:
             raise self.refusal(verdict)
         if verdict.kind == "again" and self.budget.failed():
             raise EndpointError(
-                f"{self.where}: {verdict.reason}. So it was with the last {self.budget.give_up_after} requests, and "
-                "the server is given up. Is it running? Ask again when it is: finished rows are kept."
+                f"{self.where}: {verdict.reason}. The last {self.budget.give_up_after} requests failed, so inlay sends "
+                "no more. Check that the server is running, and run the statement again: finished rows are kept."
             )
 
     def _opened(self) -> aiohttp.ClientSession:
@@ -263,6 +267,21 @@ class Server:
         return masked(text, self.key())
 
 
+class PaidWork(Protocol):
+    """Requests for the rows of one call. unaffordable: what spend() raised; after it no request is begun."""
+
+    unaffordable: Exception | None
+
+    async def all(self) -> None: ...
+
+
+def run_paid(server: Server, work: PaidWork, stopped: Callable[[], bool]) -> None:
+    """Runs the work until its end or until stopped() returns True. Raises EndpointError, and what spend() raised."""
+    server.key()
+    if run(work.all(), stopped) and work.unaffordable is not None:
+        raise work.unaffordable
+
+
 _servers: dict[tuple[int, Endpoint], Server] = {}
 _lock = threading.Lock()
 
@@ -272,12 +291,13 @@ def server_for(endpoint: Endpoint) -> Server:
     parts = urlsplit(endpoint.base_url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ConfigError(
-            f"model {endpoint.model!r}: base_url is {endpoint.base_url!r}; write it like 'http://localhost:8000/v1'."
+            f"model {endpoint.model!r}: base_url is {endpoint.base_url!r}, not an http address. Write it "
+            "like 'http://localhost:8000/v1'."
         )
     if parts.username is not None or parts.password is not None:
         raise ConfigError(
-            f"model {endpoint.model!r}: base_url for {parts.hostname} has a user name or a password in it. Put the key "
-            "into an environment variable and name that in api_key_env."
+            f"model {endpoint.model!r}: base_url for {parts.hostname} contains a user name or a password. Put the "
+            "key into an environment variable and set api_key_env to its name."
         )
     known_by = os.getpid(), endpoint  # a forked child has neither the parent's loop nor its connections
     with _lock:
@@ -302,7 +322,7 @@ async def _read(response: aiohttp.ClientResponse, most_bytes: int) -> bytes:
     async for piece in response.content.iter_any():
         size += len(piece)
         if size > most_bytes:
-            raise BodyTooLarge(f"the answer has more than {most_bytes:,} bytes and was not read to its end")
+            raise BodyTooLarge(f"the answer is larger than {most_bytes:,} bytes and was not read")
         pieces.append(piece)
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
@@ -314,16 +334,16 @@ def _parsed(content: bytes) -> Any:
         return None
 
 
-def _status_inside(found: Answer) -> int:
+def _status_inside(answer: Answer) -> int:
     """Some gateways answer 200 and put the status of whom they asked into the body."""
-    error = found.get("error")
+    error = answer.get("error")
     code = error.get("code") if isinstance(error, dict) else None
     return code if isinstance(code, int) and 400 <= code < 600 else 200
 
 
-def usage_of(found: Answer) -> tuple[int | None, int | None]:
+def usage_of(answer: Answer) -> tuple[int | None, int | None]:
     """Tokens read and written, as far as the server says."""
-    usage = found.get("usage")
+    usage = answer.get("usage")
     if not isinstance(usage, dict):
         return None, None
     counts = (usage.get(name) for name in ("prompt_tokens", "completion_tokens"))
@@ -331,6 +351,6 @@ def usage_of(found: Answer) -> tuple[int | None, int | None]:
     return read, written
 
 
-def _used(found: Answer, expected: int) -> int:
-    read, written = usage_of(found)
+def _used(answer: Answer, expected: int) -> int:
+    read, written = usage_of(answer)
     return expected if read is None else read + (written or 0)

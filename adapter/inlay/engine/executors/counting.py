@@ -7,7 +7,7 @@ tokenizer, and comes back as pending.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -101,9 +101,8 @@ def _tokens(question: Question, inputs: Inputs) -> int:
         if isinstance(question.asked, Instruction):
             total += prompt_tokens(question.model, question.asked.system, [p.content for p in prompts_of(part)])
         elif isinstance(question.asked, Choices):
-            pairs: Sequence[str | None] = columns[1] if len(columns) > 1 else [None] * len(part)
-            asked = [question.asked.prompt(text, pair).content for text, pair in zip(columns[0], pairs, strict=True)]
-            total += prompt_tokens(question.model, question.asked.system, asked)
+            prompts = question.asked.prompts(columns[0], columns[1] if len(columns) > 1 else None, part.tags())
+            total += prompt_tokens(question.model, question.asked.system, [prompt.content for prompt in prompts])
         else:
             total += text_tokens(question.model, columns[0], columns[1] if len(columns) > 1 else None, question.asked)
     return total

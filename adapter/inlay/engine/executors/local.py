@@ -86,6 +86,7 @@ class _Submitting:
         self.work = work
         self.n = len(inputs)
         self.columns = [inputs.values(i) for i in range(len(inputs.columns))]
+        self.tags = inputs.tags() if isinstance(question.asked, Choices) else None
         self.refused: dict[int, str] = {}
 
     def submit(self, places: Ints) -> list[tuple[NumbersJob, Ints]]:
@@ -94,7 +95,8 @@ class _Submitting:
         assert isinstance(asked, str | Choices)
         texts, *pairs = [[column[place] for place in places] for column in self.columns]
         try:
-            tokens = self.lane.backend.tokenize(texts, pairs[0] if pairs else None, asked)
+            tags = None if self.tags is None else [self.tags[place] for place in places]
+            tokens = self.lane.backend.tokenize(texts, pairs[0] if pairs else None, asked, tags)
         except Exception as error:
             if len(places) == 1:
                 self.refused[int(places[0])] = f"the text cannot be tokenised: {error}"

@@ -6,8 +6,9 @@ changed the rows in between, it stops with an error and no wrong result comes ou
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlglot import exp
 
@@ -18,12 +19,14 @@ from inlay.parsing.reading import calls_in, written
 from inlay.parsing.statement import Statement
 from inlay.parsing.tokens import Word
 from inlay.parsing.unplannable import Unplannable
+from inlay.planner import reasons
 from inlay.planner.evaluation import conjuncts
 from inlay.planner.excerpt import excerpt
 from inlay.planner.gather import KEY, first_rows_query
 from inlay.planner.known import Known, block_of
 from inlay.planner.lookups import key_places
 from inlay.planner.rules.order_predicates import cut
+from inlay.planner.rules.run import Run
 
 MOST_ROWS = 10_000
 """A larger LIMIT is asked for as any other statement is."""
@@ -63,7 +66,7 @@ class EarlyStop:
         at = statement.place(self.numbers[0])
         block = block_at(statement.text, at)
         if block is None or "where" not in block.clauses or "from" not in block.clauses:
-            raise Unplannable("its WHERE cannot be told apart")
+            raise Unplannable(reasons.WHERE_NOT_FOUND)
         parts = []
         for left, right in _conditions(words, block.clauses["where"]):
             text = statement.text[words[left].start : words[right - 1].end]
@@ -144,3 +147,48 @@ def _is_known(statement: Statement, text: str, number: int, table: str) -> str:
 
     replaced(text, take)
     return found[0] if found else ""
+
+
+Note = Callable[[EarlyStop, int, int], str]
+"""Of a stop, the rows that were asked and those that passed, what people read."""
+
+
+def apply(run: Run) -> None:
+    _apply(run, lambda stop, seen, passed: f"{seen:,} rows asked until {passed:,} passed")
+
+
+def estimate(run: Run) -> None:
+    def note(stop: EarlyStop, seen: int, passed: int) -> str:
+        return f"rows are asked in order until {stop.wanted:,} pass{'es' * (stop.wanted == 1)}"
+
+    _apply(run, note)
+
+
+def _apply(run: Run, note: Note) -> None:
+    for stop in early_stops(run.statement, run.stages):
+        with contextlib.suppress(Unplannable):
+            if _answered(run, stop, note):
+                run.done |= set(stop.numbers)
+                run.stopped = True
+                return  # the text has changed, and another SELECT of its kind is rare
+
+
+def _answered(run: Run, stop: EarlyStop, note: Note) -> bool:
+    """Answers rows until enough of them pass. False where the rows came to an end before: all answers are there."""
+    first = max(64, 4 * stop.wanted)
+    while True:
+        for place, number in enumerate(stop.numbers):
+            run.stage(number, [stop.inputs(number, first, stop.numbers[:place])])
+            # DuckDB computes columns before it cuts: rows beyond the first must not be asked for by the lookup.
+            run.answers[number] = replace(run.answers[number], complete=True)
+        seen, passed = run.rows(stop.passed(first))[0]
+        if passed >= stop.wanted or seen < first:
+            break
+        first *= 4
+    run.depends(stop.numbers)
+    # With on_error 'raise', the statement itself must meet the rows that failed.
+    if passed >= stop.wanted and not any(map(run.failed, stop.numbers)):
+        run.changed(stop.guarded(run.table), "stop_early", note(stop, seen, passed))
+        return True
+    run.answers.update({number: replace(run.answers[number], complete=False) for number in stop.numbers})
+    return bool(seen < first)

@@ -14,9 +14,10 @@ from inlay.parsing.reading import calls_in, parsed
 from inlay.parsing.statement import Call, Statement
 from inlay.parsing.tokens import closing, spliced, split
 from inlay.parsing.unplannable import Unplannable
+from inlay.planner import reasons
 from inlay.planner.aggregates import of_list, told
 from inlay.planner.evaluation import is_constant, is_of_a_group, is_volatile
-from inlay.planner.reads import is_read_by, parts_of
+from inlay.planner.reads import unread_items
 
 # What has a meaning in its own SELECT alone.
 _STAYS = (exp.AggFunc, exp.Window, exp.Query, exp.Subquery, exp.Lambda, exp.Star, exp.Columns)
@@ -39,18 +40,10 @@ class Inputs(dict[str, str]):
 
 def movable(select: exp.Select) -> list[exp.Expr]:
     """The columns with calls that nothing else in the SELECT is made from."""
-    items, group = select.expressions, select.args.get("group")
-    parts = parts_of(select)
-    found: list[exp.Expr] = []
-    for place, item in enumerate(items):
-        if not calls_in(item) or not isinstance(item, exp.Alias):
-            continue
-        if any(is_read_by(part, {place: item.alias}) for part in (*parts, *items) if part is not item):
-            continue
-        # What is no value of the group is what it is grouped by.
-        if group is None or is_of_a_group(item) or not (group.args.get("all") or calls_in(group)):
-            found.append(item)
-    return found
+    group = select.args.get("group")
+    # What is no value of the group is what it is grouped by.
+    is_grouped = group is not None and bool(group.args.get("all") or calls_in(group))
+    return [item for item in unread_items(select) if not is_grouped or is_of_a_group(item)]
 
 
 def moved(
@@ -145,7 +138,7 @@ def _pieces(
                 yield from _pieces(statement, left, right, calls, varying)
             elif not is_constant(parsed(value)) or isinstance(tree, varying):
                 if is_volatile(tree):
-                    raise Unplannable("its values differ from one evaluation to the next")
+                    raise Unplannable(reasons.VOLATILE)
                 varies.add(at)
                 yield words[left].start, words[right - 1].end, value, True
         name = of_list(call.written) if call.gathers else statement.names[number]

@@ -7,8 +7,10 @@ so conditions that drop the same rows are not paid twice.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from sqlglot import exp
 
@@ -18,11 +20,13 @@ from inlay.parsing.marks import number_of
 from inlay.parsing.reading import calls_in, node_of, written
 from inlay.parsing.statement import Statement
 from inlay.parsing.tokens import spliced
+from inlay.parsing.unplannable import Unplannable
 from inlay.planner.evaluation import conjuncts
 from inlay.planner.excerpt import excerpt
 from inlay.planner.gather import arguments_of, first_rows_query
 from inlay.planner.known import Known, block_of
 from inlay.planner.rules.order_predicates import cut
+from inlay.planner.rules.run import Run
 
 SAMPLE_ROWS = 256
 
@@ -36,6 +40,10 @@ class Chain:
 
     statement: Statement
     links: list[list[int]]
+
+    @property
+    def numbers(self) -> list[int]:
+        return [number for link in self.links for number in link]
 
     def rows(self) -> str:
         """Marked SELECT of the number of rows that reach the conditions."""
@@ -135,3 +143,59 @@ def cheapest_first(sample: Sequence[Sequence[float]], weights: Sequence[float] |
         left.remove(best)
         rows = [row for row in rows if row[2 * best]]
     return order
+
+
+def apply(run: Run) -> None:
+    if run.stopped:
+        return
+    for chain in chains(run.statement, run.stages):
+        with contextlib.suppress(Unplannable):
+            sample = _sampled(run, chain)
+            if sample is not None:
+                _arrange(run, chain, sample)
+            return  # the text may have changed
+
+
+def estimate(run: Run) -> None:
+    """As far as the answers of the sample are known."""
+    if run.stopped:
+        return
+    for chain in chains(run.statement, run.stages):
+        with contextlib.suppress(Unplannable):
+            sample = _sampled(run, chain)
+            if sample is not None and any(map(run.is_guessed, chain.numbers)):
+                run.undecided_are(chain.numbers)
+                note = f"which of {len(chain.links)} conditions with calls is asked first is decided when it runs"
+                run.changed(run.statement, "order_calls", note)
+            elif sample is not None:
+                _arrange(run, chain, sample)
+            return
+
+
+def _sampled(run: Run, chain: Chain) -> list[tuple[Any, ...]] | None:
+    """What the conditions say of a first sample; None where there are too few rows for one."""
+    if run.rows(chain.rows())[0][0] < WORTH_ROWS:
+        return None
+    before = dict(run.answers)
+    for number in run.stages:
+        if number in chain.numbers:
+            run.stage(number, [chain.inputs(number)])
+            run.answers[number] = replace(run.answers[number], complete=True)
+    sample = run.rows(chain.sample())
+    run.answers = before  # all but the sample is still to be answered
+    return sample
+
+
+def _arrange(run: Run, chain: Chain, sample: list[tuple[Any, ...]]) -> None:
+    order = cheapest_first(sample, [sum(map(run.weight, link)) for link in chain.links])
+    arranged = chain.arranged(order) if order != sorted(order) else None
+    if arranged is None:
+        return
+    rank = {number: place for place, link in enumerate(order) for number in chain.links[link]}
+    places = [i for i, number in enumerate(run.stages) if number in rank]
+    # Stable: within a condition a call inside another stays before it.
+    ranked = sorted((run.stages[i] for i in places), key=rank.__getitem__)
+    for place, number in zip(places, ranked, strict=True):
+        run.stages[place] = number
+    note = f"of {len(chain.links)} conditions with calls, number {order[0] + 1} is asked first"
+    run.changed(arranged, "order_calls", note)

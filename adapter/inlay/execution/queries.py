@@ -1,0 +1,91 @@
+"""Queries of the planner's own on the connection of a statement that is being answered."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from inlay.execution.replacement_scan import with_tables
+from inlay.functions.spec import named_options
+from inlay.json_schema import read_schema
+from inlay.parsing.kinds import is_query, query_in
+from inlay.parsing.statement import Call
+from inlay.parsing.unplannable import Unplannable
+from inlay.planner import reasons
+from inlay.planner.gather import KEY
+from inlay.planner.lookups import VALUE
+
+UNBOUND = (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException, duckdb.NotImplementedException)
+
+
+@dataclass(frozen=True)
+class Queries:
+    """tables: variables that a query may name as tables; answers are added to them. parameters: of the statement."""
+
+    con: duckdb.DuckDBPyConnection
+    tables: dict[str, Any]
+    parameters: Any
+
+    def run(self, sql: str) -> Any:
+        return with_tables(self.con, sql, self.tables, self.parameters)
+
+    def shape(self, sql: str) -> list[tuple[str, str]]:
+        """Names and types of the columns of a query, or of that in a statement that makes or fills a table, where it
+        can be told apart. Raises Unplannable where DuckDB does not bind the statement."""
+        try:
+            if not is_query(sql):
+                self.run(f"EXPLAIN {sql}")
+                with contextlib.suppress(Unplannable, duckdb.Error):
+                    inner = query_in(sql)
+                    return [] if inner is None else self.shape(inner)
+                return []
+            relation = self.run(sql)
+        except UNBOUND as error:
+            raise Unplannable(reasons.not_bound(first_line(error))) from None
+        return list(zip(relation.columns, map(str, relation.types), strict=True))
+
+    def is_aborted(self) -> bool:
+        """Whether the error has ended the user's transaction."""
+        try:
+            self.run("SELECT 1").fetchall()
+        except duckdb.Error:
+            return True
+        return False
+
+    def settings(self, call: Call) -> tuple[Any, dict[str, Any], int | None]:
+        """Labels, options by name, and the connection's number, as the function would be told."""
+        given = call.settings
+        columns = [f"{text} AS {_identifier(name)}" for name, text in given.items()]
+        columns += ["getvariable('inlay_connection') AS _inlay_connection", "getvariable('inlay_node') AS _inlay_node"]
+        try:
+            relation = self.run(f"SELECT {', '.join(columns)}")
+        except UNBOUND as error:
+            raise Unplannable(reasons.settings_not_read(first_line(error))) from None
+        table = relation.to_arrow_table() if hasattr(relation, "to_arrow_table") else relation.fetch_arrow_table()
+        options = table.to_pylist()[0]
+        connection, node = options.pop("_inlay_connection"), options.pop("_inlay_node")
+        labels = options.pop(call.spec.setting, None) if call.spec.setting else None
+        return labels, {**named_options(call.spec, options), "node": node}, connection
+
+    def typed(self, call: Call, labels: Any, table: pa.Table) -> pa.Table:
+        """Answers as the call gives them: JSON as the STRUCT that its macro makes of it."""
+        if not call.spec.typed or call.detail:
+            return table
+        structure = read_schema(call.spec.name, labels).structure.replace("'", "''")
+        columns = "".join(f"{name}, " for name in table.column_names if name.startswith(KEY))
+        sql = f"SELECT {columns}{{'v': from_json({VALUE}.v::VARCHAR, '{structure}')}} AS {VALUE} FROM _inlay_untyped"
+        relation = with_tables(self.con, sql, {"_inlay_untyped": table}, None)
+        read = relation.to_arrow_table if hasattr(relation, "to_arrow_table") else relation.fetch_arrow_table
+        return read()
+
+
+def first_line(error: Exception | None) -> str:
+    return str(error).split("\n")[0]
+
+
+def _identifier(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

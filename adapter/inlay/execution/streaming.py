@@ -1,0 +1,34 @@
+"""Calls that are better answered chunk by chunk, as the rows come."""
+
+from __future__ import annotations
+
+from inlay.execution.queries import UNBOUND, Queries
+from inlay.parsing.statement import Statement
+from inlay.parsing.unplannable import Unplannable
+from inlay.planner import reasons
+from inlay.planner.gather import KEY, inputs_query
+
+STREAM_ROWS = 500_000
+STREAM_BYTES = 128_000_000
+"""Of the only call of a statement, this many rows whose inputs take so much, nearly all of them different, are answered
+chunk by chunk: there is nothing to spare by asking ahead, and no end to what would be held."""
+
+_ANSWER_BYTES = 100  # of an input, beside its text: its answer, and its place in DuckDB's tables
+
+
+def refuse_to_hold(queries: Queries, statement: Statement, number: int) -> None:
+    """Raises Unplannable where so many inputs reach the only call of a statement, nearly all of them different."""
+    try:
+        rows = inputs_query(statement, number)
+        (n_rows,) = queries.run(f"SELECT count(*) FROM ({rows})").fetchall()[0]
+        if n_rows < STREAM_ROWS:
+            return
+        keys = [f"{KEY}{i}" for i in range(len(statement.calls[number].texts))]
+        n_bytes = " + ".join(f"coalesce(strlen({key}), 0)" for key in keys)
+        n_bytes, n_distinct = queries.run(
+            f"SELECT sum({n_bytes})::BIGINT, approx_count_distinct(hash({', '.join(keys)})) FROM ({rows})"
+        ).fetchall()[0]
+    except (Unplannable, *UNBOUND):
+        return
+    if n_distinct > 0.8 * n_rows and n_bytes + _ANSWER_BYTES * n_rows > STREAM_BYTES:
+        raise Unplannable(reasons.nearly_all_different(n_rows))

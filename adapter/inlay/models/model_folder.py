@@ -1,0 +1,40 @@
+"""The small JSON files in a model's folder."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from inlay.errors import CannotServeError, ModelError, ModelNotFoundError
+
+
+@dataclass(frozen=True)
+class ModelFolder:
+    """name: the name of the model in the settings, for messages."""
+
+    name: str
+    path: Path
+
+    def read(self, file: str | Path, absent: Any = None) -> Any:
+        """The content of a JSON file; `absent`, by default {}, where there is no such file. Raises ModelError."""
+        path = self.path / file
+        if not path.is_file():
+            return {} if absent is None else absent
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ModelError(
+                f"model {self.name!r}: {path} is not valid JSON: {error}. Fetch the model again."
+            ) from error
+
+    def cannot_serve(self, reason: str) -> CannotServeError:
+        """reason: continues "model 'name' …"."""
+        return CannotServeError(f"model {self.name!r} {reason}")
+
+    def no_safetensors(self, inside: str = "") -> ModelNotFoundError:
+        return ModelNotFoundError(
+            f"model {self.name!r}: {self.path / inside} has no *.safetensors file. inlay loads no pickled weights; "
+            "convert them once with save_pretrained(..., safe_serialization=True)."
+        )
