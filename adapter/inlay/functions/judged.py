@@ -1,4 +1,4 @@
-"""Questions with fixed answers, put to a language model.
+"""Questions with fixed answers for a language model.
 
 A model on torch in this process gives the likelihood of each answer in one forward pass, so the scores are
 probabilities and nothing is generated. One behind an endpoint, or in vLLM, replies in words, which count only where

@@ -24,7 +24,7 @@ class Labels:
         ]
 
     def listed(self) -> str:
-        """One line a label, as a language model is told of them. A line break inside would look like another label."""
+        """One line a label, for a prompt. A line break inside would look like another label."""
         return "\n".join(
             f"- {_one_line(name)}" + (f": {_one_line(description)}" if description else "")
             for name, description in zip(self.names, self.descriptions, strict=True)
