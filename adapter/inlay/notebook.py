@@ -29,8 +29,8 @@ _FLAGS = ("--explain", "--analyze", "--df")
 
 
 @dataclass
-class _Asked:
-    """What stands on the magic's line."""
+class _Request:
+    """The options and the SQL of a cell."""
 
     query: str
     connection: Any = None
@@ -41,7 +41,7 @@ class _Asked:
 
 
 class ShownRelation(Relation):
-    """A relation that was computed for its first look: what is wrong with it fails the cell, not its display."""
+    """A relation that is computed when it is made, so that its errors fail the cell and not its display."""
 
     def __init__(self, relation: Relation) -> None:
         super().__init__(relation, relation._number)
@@ -82,36 +82,36 @@ class InlayMagics(Magics):
             SQL
 
         connection: a variable that holds one. Without it, the connection of this notebook that was attached last.
-        Variables of the notebook may be named as tables, and $name stands for the value of one.
+        Variables of the notebook may be named as tables, and $name is the value of one.
 
             name <<          keep the rows as a DuckDB relation called name, and show nothing
             -o, --out name   the same
             --df             keep, or show, a pandas data frame
-            --explain        what the statement will ask of models, and how it will run; no model runs
-            --analyze        run it, and set what it did beside that; its rows are dropped
+            --explain        what will be asked of models, and how the statement will run; no model runs
+            --analyze        run it, and show the estimates with what it did; its rows are dropped
         """
         assert self.shell is not None
         variables = {**self.shell.user_ns, **(local_ns or {})}
-        asked = _read(line, cell, variables)
-        connection = asked.connection if asked.connection is not None else _last_attached(variables)
-        params = _parameters(asked.query, variables)
+        request = _read(line, cell, variables)
+        connection = request.connection if request.connection is not None else _last_attached(variables)
+        params = _parameters(request.query, variables)
         try:
-            if asked.explain or asked.analyze:
-                found = _seeing(variables, explain, connection, asked.query, params, analyze=asked.analyze)
-                return self._kept(asked.keep, found)
+            if request.explain or request.analyze:
+                report = _seeing(variables, explain, connection, request.query, params, analyze=request.analyze)
+                return self._kept(request.keep, report)
             # DuckDB's own connection: tables are looked for among these variables, not among the shell's.
-            relation = _seeing(variables, sql, native_connection(connection), asked.query, params=params)
-            if relation is None or (relation.columns in (["Success"], ["Count"]) and not is_query(asked.query)):
-                if asked.keep:
-                    raise UsageError(f"%inlay: this statement gives no rows to keep as {asked.keep}.")
+            relation = _seeing(variables, sql, native_connection(connection), request.query, params=params)
+            if relation is None or (relation.columns in (["Success"], ["Count"]) and not is_query(request.query)):
+                if request.keep:
+                    raise UsageError(f"%inlay: this statement gives no rows to keep as {request.keep}.")
                 return None
-            if asked.df:
-                return self._kept(asked.keep, relation.df())
-            if asked.keep:
-                return self._kept(asked.keep, _computed(native_connection(connection), relation))
+            if request.df:
+                return self._kept(request.keep, relation.df())
+            if request.keep:
+                return self._kept(request.keep, _computed(native_connection(connection), relation))
             return relation if isinstance(relation, ExplainRelation) else ShownRelation(relation)
         except (InlayError, duckdb.Error) as error:
-            # What is between here and DuckDB says nothing to the person.
+            # The frames between here and DuckDB tell the user nothing.
             raise error.with_traceback(None) from None
 
     def _kept(self, name: str | None, value: Any) -> Any:
@@ -124,32 +124,32 @@ class InlayMagics(Magics):
         return None
 
 
-def _read(line: str, cell: str | None, variables: dict[str, Any]) -> _Asked:
+def _read(line: str, cell: str | None, variables: dict[str, Any]) -> _Request:
     magic = "%inlay" if cell is None else "%%inlay"
-    asked = _Asked("")
+    request = _Request("")
     if kept := re.match(r"\s*(\w+)\s*<<", line):
-        asked.keep, line = _variable(magic, kept[1]), line[kept.end() :]
+        request.keep, line = _variable(magic, kept[1]), line[kept.end() :]
     while word := re.match(r"\s*(\S+)", line):
         text, rest = word[1], line[word.end() :]
         if text in ("-o", "--out"):
             named = re.match(r"\s*(\S+)", rest)
-            asked.keep = _variable(magic, named[1] if named else "")
+            request.keep = _variable(magic, named[1] if named else "")
             rest = rest[named.end() :] if named else ""
         elif text in _FLAGS:
-            setattr(asked, text[2:], True)
+            setattr(request, text[2:], True)
         elif text.startswith("-") and text != "--":
             raise UsageError(f"{magic}: no option {text}. Known: -o name, {', '.join(_FLAGS)}. See {magic}?")
-        elif asked.connection is None and _is_connection(variables.get(text)):
-            asked.connection = variables[text]
+        elif request.connection is None and _is_connection(variables.get(text)):
+            request.connection = variables[text]
         else:
             break
         line = rest
     if cell is not None and re.fullmatch(r"\s*[^\W\d]\w*\s*", line) and not _is_keyword(line.strip()):
         raise UsageError(f"{magic}: {line.strip()} is no DuckDB connection.{_named_connections(variables)}")
-    asked.query = line.strip() if cell is None else f"{line}\n{cell}".strip()
-    if not asked.query:
+    request.query = line.strip() if cell is None else f"{line}\n{cell}".strip()
+    if not request.query:
         raise UsageError(f"{magic}: there is no SQL. {'%inlay select 42' if cell is None else 'Write it in the cell.'}")
-    return asked
+    return request
 
 
 def _variable(magic: str, name: str) -> str:
@@ -173,7 +173,7 @@ def _named_connections(variables: dict[str, Any]) -> str:
 
 def _last_attached(variables: dict[str, Any]) -> Any:
     """The connection among a notebook's variables whose database was attached last; of several to it, the first."""
-    found: dict[int, Any] = {}
+    by_number: dict[int, Any] = {}
     for value in list(variables.values()):
         if _is_connection(value):
             try:
@@ -181,35 +181,35 @@ def _last_attached(variables: dict[str, Any]) -> Any:
             except (InlayError, duckdb.Error):
                 continue  # closed, or busy in another thread
             if session is not None and session.attached:
-                found.setdefault(session.number, value)
-    if not found:
+                by_number.setdefault(session.number, value)
+    if not by_number:
         raise UsageError(
             "%inlay: no variable of this notebook is an attached DuckDB connection. Type first: con = inlay.connect(), "
             f"or inlay.attach(con).{_named_connections(variables)}"
         )
-    return found[max(found)]
+    return by_number[max(by_number)]
 
 
 def _parameters(query: str, variables: dict[str, Any]) -> dict[str, Any] | None:
     """Values for $name, from variables of that name."""
-    # What stands between quotes, or between dollars, is one word, and text.
+    # A text between quotes, or between dollars, is one word.
     bare = [word.text for word in words(query) if not re.match(r"['\"]|\$(\w*)\$", word.text)]
     named = dict.fromkeys(re.findall(r"\$ ?([^\W\d]\w*)", " ".join(bare)))
     for name in named:
         if name not in variables:
-            raise UsageError(f"%inlay: ${name} stands in the SQL, and there is no variable called {name}.")
+            raise UsageError(f"%inlay: the SQL has ${name}, and there is no variable called {name}.")
     return {name: variables[name] for name in named} or None
 
 
 def _seeing(variables: dict[str, Any], function: Any, *args: Any, **kwargs: Any) -> Any:
-    """Calls a function from where these variables are seen first; between here and the notebook stand IPython's own."""
+    """Calls a function in a scope with these variables, which DuckDB sees before those of IPython's own frames."""
     call = lambda: function(*args, **kwargs)  # noqa: E731
     return eval("_inlay_call()", {**variables, "__package__": None, "_inlay_call": call})
 
 
 def _computed(con: duckdb.DuckDBPyConnection, relation: Any) -> Any:
-    """A relation that has its rows, so that nothing is asked again when it is read."""
+    """A relation that has its rows, so that reading it again asks no model."""
     read = relation.to_arrow_table if hasattr(relation, "to_arrow_table") else relation.fetch_arrow_table
-    made = con.from_arrow(read())
-    # Arrow has no HUGEINT, which sum() gives, and some others: such a relation computes again, by known answers.
-    return made if list(map(str, made.types)) == list(map(str, relation.types)) else relation
+    computed = con.from_arrow(read())
+    # Arrow has no HUGEINT, the type of sum(), and lacks some others: such a relation computes again, by known answers.
+    return computed if list(map(str, computed.types)) == list(map(str, relation.types)) else relation

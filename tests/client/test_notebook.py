@@ -213,7 +213,7 @@ def test_statements_without_rows_and_several_at_once(cell: Cell, con: Connection
         ("%%inlay\n ", "%%inlay: there is no SQL."),
         ("%inlay -o", "%inlay: -o takes the name of a variable, not ''"),
         ("%inlay 1a << select 1", "%inlay: -o takes the name of a variable, not '1a'"),
-        ("%inlay select $absent", "%inlay: $absent stands in the SQL, and there is no variable called absent."),
+        ("%inlay select $absent", "%inlay: the SQL has $absent, and there is no variable called absent."),
         ("%inlay t << create table t (a int)", "%inlay: this statement gives no rows to keep as t."),
         ("%inlay select ai_embed(nope) from reviews", 'Referenced column "nope" not found'),
         ("%inlay select ai_classify(body, []) from reviews", "ai_classify: labels is empty. Give the choices"),

@@ -297,7 +297,7 @@ def test_rules_need_no_model_and_spans_are_sqls() -> None:
 def test_a_piece_that_the_model_invents_fails_the_row(con: Connection) -> None:
     found = values(con, "select ai_redact('Jo called', categories := ['name'], model := 'fake-generate')")
     assert found == [None]
-    assert "does not stand in the text" in con.execute("select error from inlay_errors()").fetchall()[0][0]
+    assert "is not in the text" in con.execute("select error from inlay_errors()").fetchall()[0][0]
 
 
 # Store, limits, foresight

@@ -30,8 +30,7 @@ from inlay.functions.sentiment import EXAMPLES
 from inlay.models.describe import describe
 from inlay.settings.read import read_settings
 from inlay.store import account as account_module
-from inlay.store import decoded, part_writer, parts
-from inlay.store import result_set as result_set_module
+from inlay.store import decoded, open_parts, part_writer, parts
 from inlay.store.account import Account
 from inlay.store.folder import open_folder
 from inlay.store.index import Index, halves
@@ -609,7 +608,7 @@ def make_result_set(folder: Path) -> ResultSet:
 def test_a_result_set_finds_what_a_dictionary_finds(
     folder: Path, monkeypatch: pytest.MonkeyPatch, seed: int, glance_rows: int, cache_bytes: int
 ) -> None:
-    monkeypatch.setattr(result_set_module, "_GLANCE_ROWS", glance_rows)
+    monkeypatch.setattr(open_parts, "_GLANCE_ROWS", glance_rows)
     monkeypatch.setattr(part_writer, "_GROUP_ROWS", 7)  # many row groups in a part
     monkeypatch.setattr(decoded, "_CACHE_BYTES", cache_bytes)  # and few of them kept, or all
     rng = np.random.default_rng(seed)
@@ -647,7 +646,7 @@ def test_a_large_result_set_is_looked_through_once_before_its_keys_are_kept(
     writer = make_result_set(folder)
     for start in range(0, 1_000, 100):
         writer.publish(keys[start : start + 100], pa.table({"value": texts[start : start + 100]}))
-    monkeypatch.setattr(result_set_module, "_GLANCE_ROWS", 999)
+    monkeypatch.setattr(open_parts, "_GLANCE_ROWS", 999)
     reader = make_result_set(folder)
     reader.refresh()
     for kept in (0, 1_000):
@@ -655,11 +654,11 @@ def test_a_large_result_set_is_looked_through_once_before_its_keys_are_kept(
         assert table is not None
         found = dict(zip(positions.tolist(), table["value"].to_pylist(), strict=True))
         assert [found.get(i) for i in range(16)] == [*texts[5:700:50], None, texts[5]]
-        assert (len(reader._index), len(reader)) == (kept, 1_000)
+        assert (len(reader._open._index), len(reader)) == (kept, 1_000)
     # What comes to it in small pieces is kept at once.
     writer.publish(input_keys([["one more"]]), pa.table({"value": ["one more"]}))
     reader.refresh()
-    assert len(reader._index) == 1_001
+    assert len(reader._open._index) == 1_001
 
 
 def test_keys_are_read_from_files_that_lay_them_out_in_another_way(folder: Path) -> None:

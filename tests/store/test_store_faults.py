@@ -29,7 +29,7 @@ from inlay.client.connection import Connection
 from inlay.errors import ConfigError
 from inlay.execution.runner import GATHER_ROWS
 from inlay.functions.classify import EMBED_TEMPLATES
-from inlay.store import result_set as result_set_module
+from inlay.store import open_parts
 from inlay.store.folder import open_folder
 from inlay.store.keys import input_keys
 from inlay.store.part_writer import write_part
@@ -177,7 +177,7 @@ def test_no_flip_of_any_byte_of_a_part_gives_a_wrong_row(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, flip: int, large: bool
 ) -> None:
     if large:  # looked through before any key is kept
-        monkeypatch.setattr(result_set_module, "_GLANCE_ROWS", 0)
+        monkeypatch.setattr(open_parts, "_GLANCE_ROWS", 0)
     table = small_tables()[kind]
     keys = input_keys([[f"text {i}" for i in range(5)]])
     folder = open_folder(str(tmp_path))
@@ -274,7 +274,7 @@ def test_a_part_that_goes_after_it_was_found_is_unknown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, large: bool
 ) -> None:
     if large:
-        monkeypatch.setattr(result_set_module, "_GLANCE_ROWS", 0)
+        monkeypatch.setattr(open_parts, "_GLANCE_ROWS", 0)
     texts = [f"text {i}" for i in range(60)]
     keys = input_keys([texts])
     writer = ResultSet(open_folder(str(tmp_path)), "5" * 64, {}, {}, writable=True)
@@ -323,7 +323,7 @@ def test_rows_that_moved_into_another_part_are_found_there(
 ) -> None:
     """What a compaction does while another process reads: one part comes for several, and then those go."""
     if large:
-        monkeypatch.setattr(result_set_module, "_GLANCE_ROWS", 0)
+        monkeypatch.setattr(open_parts, "_GLANCE_ROWS", 0)
     texts = [f"text {i}" for i in range(60)]
     keys = input_keys([texts])
     folder = open_folder(str(tmp_path))
@@ -574,7 +574,7 @@ def test_a_part_that_could_not_be_read_for_a_moment_is_not_quarantined(
 
     reader.refresh()
     with monkeypatch.context() as patched:
-        patched.setattr("inlay.store.result_set.read_groups", read_group)
+        patched.setattr("inlay.store.open_parts.read_groups", read_group)
         assert reader.find([b"k" * 32])[1] is None
     assert len(list(tmp_path.glob("*.parquet"))) == 1 and not (tmp_path / "quarantine").exists()
     later = ResultSet(open_folder(str(tmp_path)), "s" * 64, {}, {}, writable=True)

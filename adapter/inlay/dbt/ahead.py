@@ -1,8 +1,8 @@
-"""Runs statements for what they ask of models, and keeps nothing of the rows: `inlay infer` and `inlay plan`.
+"""Runs statements for their model calls alone, and drops the rows: `inlay infer` and `inlay plan`.
 
-A dbt project is rebuilt beside its database: what its models are made from is read from the database, which stays
-untouched; models that call no model become views, the others tables in a database of their own that is thrown away.
-What remains is what the models answered, in the result store.
+A dbt project is rebuilt next to its database: its models read their inputs from the database, which is not changed;
+dbt models without model calls become views, the others tables in a temporary database. What remains are the models'
+answers, in the result store.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def _run_node(con: Connection, project: Project, node: Node, on_node: OnNode) ->
 
 
 def _make_calls_known(con: Connection, sql: str) -> None:
-    """DuckDB makes no call where no row comes; the stored form must find it all the same."""
+    """DuckDB makes no call where there are no rows; the stored form must find the call all the same."""
     specs = called_specs(con._session)
     for call in find_calls(sql, specs):
         # Labels that are a column mean nothing here; the stored form has no such calls.

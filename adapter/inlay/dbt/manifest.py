@@ -18,7 +18,7 @@ from inlay.parsing.calls import find_calls
 
 @dataclass(frozen=True)
 class Node:
-    """A relation of the project. sql: the query that makes it, None where it is taken as it stands in the database
+    """A relation of the project. sql: the query that makes it, None where it is read from the database as it is
     (seeds, sources, snapshots, Python models). relation: database, schema, name; None for tests."""
 
     id: str

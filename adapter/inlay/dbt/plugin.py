@@ -47,8 +47,8 @@ _DEFINITIONS = """
     SELECT macro_definition FROM duckdb_functions()
     WHERE NOT internal AND database_name <> 'temp' AND NOT contains(replace(macro_definition, '"', ''), 'system.main.')
 """
-"""Views and macros of the user's. Those of ours call functions in system.main; by their database they could not be
-told, which may be the user's own file called inlay."""
+"""Views and macros of the user's. Ours call functions in system.main; the name of their database does not distinguish
+them, since the user's own file may be called inlay."""
 
 
 def _sees_statements() -> bool:

@@ -1,7 +1,6 @@
-"""What a statement's calls say.
+"""Digests of a statement's calls.
 
-For the dbt materialization inlay_incremental, which must know whether a model's calls changed since it was last built,
-and in append mode call nothing for rows that are there already.
+They tell the dbt materialization inlay_incremental whether a model's calls changed since it was last built.
 """
 
 from __future__ import annotations
@@ -19,12 +18,12 @@ _NODES = "nodes"
 
 
 def called_specs(session: Session) -> dict[str, FunctionSpec]:
-    """The same with the aggregates."""
+    """Scalar functions and aggregates by their lower-case names in this session, those of the try_ twins too."""
     return _specs(session, [spec for spec in session.specs.values() if not spec.is_table])
 
 
 def scalar_specs(session: Session) -> dict[str, FunctionSpec]:
-    """Lower-case names as they are called in this session, those of the try_ twins too, and what they mean."""
+    """The same without the aggregates."""
     return _specs(session, [spec for spec in session.specs.values() if spec.is_scalar])
 
 
@@ -34,7 +33,7 @@ def _specs(session: Session, specs: list[FunctionSpec]) -> dict[str, FunctionSpe
 
 
 def configured_model(session: Session, call: CallText) -> str:
-    """The name of the model that a call means: its own, its function's, or the default."""
+    """The name of the model that a call uses: its own, its function's, or the default."""
     tokens = words(call.text)
     bracket = next(i for i, word in enumerate(tokens) if word.text == "(")
     inside = tokens[bracket + 1 : closing(tokens, bracket)]
@@ -62,7 +61,7 @@ def calls_digest(session: Session, sql: str) -> str:
             ref = session.model(name)
             model = [ref.fingerprint, ref.dtype, ref.too_long, list(ref.prompts), ref.template]
         except InlayError:
-            model = [name]  # the call itself will say what is wrong
+            model = [name]  # the call itself will raise the error
         described.append([" ".join(word.text for word in tokens), configured, model])
     return hashlib.sha256(json.dumps(sorted(described, key=str), default=str, sort_keys=True).encode()).hexdigest()
 
@@ -71,7 +70,7 @@ def built_with(session: Session, relation: str, digest: str | None) -> str | Non
     """The digest that a relation was last built with; a new one is recorded. Raises ConfigError without a store."""
     if session.store is None:
         raise ConfigError(
-            "materialized='inlay_incremental' needs a result store, which tells what is known. Name one in the "
+            "materialized='inlay_incremental' needs a result store, which has the known answers. Name one in the "
             "plugin's config of the profile, {store: .inlay}, or in inlay.toml: store = '.inlay'."
         )
     name = f"{_NODES}/{hashlib.sha256(relation.encode()).hexdigest()[:32]}.json"

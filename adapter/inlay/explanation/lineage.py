@@ -1,6 +1,6 @@
 """Which columns of a dbt model come from which model's answers: what the catalog and `dbt docs` show.
 
-Calls are found as text, given names that a parser takes as they are, and followed by sqlglot through CTEs and
+Calls are found as text, renamed so that any SQL parser accepts them, and followed by sqlglot through CTEs and
 subqueries to the columns of the outermost SELECT. What cannot be followed (a star over another table) is left out,
 never guessed.
 """
@@ -23,12 +23,12 @@ _CALL_LENGTH = 200
 
 
 def column_comments(session: Session, sql: str) -> str:
-    """JSON: {column: what a person should know of where it came from}."""
+    """JSON: {column: the calls and models that it comes from, as text}."""
     calls: list[CallText] = []
     columns = _columns(_renamed(sql, called_specs(session), calls))
     return json.dumps(
         {
-            column: "; ".join(_said(session, calls[number]) for number in sorted(numbers))
+            column: "; ".join(_comment(session, calls[number]) for number in sorted(numbers))
             for column, numbers in columns.items()
             if numbers
         },
@@ -50,7 +50,7 @@ def _renamed(sql: str, functions: Collection[str], calls: list[CallText]) -> str
 
 def _columns(sql: str) -> dict[str, set[int]]:
     """Output column → numbers of the calls that it is made from."""
-    # Imported here: parsing is for those who ask for it.
+    # Imported here: sqlglot takes a while, and most runs ask for no lineage.
     import sqlglot
     from sqlglot import exp
     from sqlglot.errors import SqlglotError
@@ -80,7 +80,7 @@ def _columns(sql: str) -> dict[str, set[int]]:
     return calls_by_column
 
 
-def _said(session: Session, call: CallText) -> str:
+def _comment(session: Session, call: CallText) -> str:
     name = configured_model(session, call)
     text = " ".join(call.text.split())
     text = text if len(text) <= _CALL_LENGTH else text[: _CALL_LENGTH - 1] + "…"

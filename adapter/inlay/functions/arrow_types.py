@@ -11,9 +11,7 @@ UUID, INTERVAL, ENUM.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from functools import cache
-from typing import TypeVar
 
 import pyarrow as pa
 
@@ -40,103 +38,75 @@ SCALARS: dict[str, pa.DataType] = {
 _DECIMAL = (18, 3)
 """Digits, and those of them behind the point, where DECIMAL says none: DuckDB's own."""
 
-_T = TypeVar("_T")
-_WORD = re.compile(r'\s*("(?:[^"]|"")*"|\w+|[(),\[\]])\s*')
+_QUOTED = r'"(?:[^"]|"")*"'
+_LIST = re.compile(r"(.+)\[\s*(\d*)\s*\]\s*", re.DOTALL)
+_NAMED = re.compile(r"\s*(\w+)\s*(?:\((.*)\)\s*)?", re.DOTALL)
+_FIELD = re.compile(rf"\s*(?:({_QUOTED})\s*|(\w+)\s+)(\S.*)", re.DOTALL)
+_PIECE = re.compile(rf'{_QUOTED}|[(),]|[^"(),]+')
 
 
 @cache
 def arrow_type(sql: str) -> pa.DataType:
     """Raises ConfigError for a type that is not among these, and for what is no type."""
-    words, end = [], 0
-    while (match := _WORD.match(sql, end)) is not None:
-        words.append(match[1])
-        end = match.end()
-    reader = _Reader(words)
     try:
-        kind = reader.type()
+        return _type(sql)
     except _NoType:
-        kind = None
-    if kind is None or reader.words or end < len(sql):
         raise ConfigError(
             f"{sql!r} is no type that a function can return. Types: {', '.join(SCALARS)}, DECIMAL(p, s), "
             "STRUCT(name type, …), MAP(type, type), type[], type[n]."
-        )
-    return kind
+        ) from None
 
 
 class _NoType(Exception):
-    """The words are no type."""
+    """The text is no type."""
 
 
-class _Reader:
-    """Takes a type off the front of its words."""
-
-    def __init__(self, words: list[str]) -> None:
-        self.words = words
-
-    def type(self) -> pa.DataType:
-        kind = self._item()
-        while self._take_if("["):
-            if self._take_if("]"):
-                kind = pa.list_(kind)
-            else:
-                kind = pa.list_(kind, self._number())
-                self._expect("]")
-        return kind
-
-    def _item(self) -> pa.DataType:
-        name = self._take().upper()
-        if name in SCALARS:
-            return SCALARS[name]
-        if name == "DECIMAL":
-            return pa.decimal128(*(self._digits() if self._take_if("(") else _DECIMAL))
-        if name == "STRUCT":
-            return pa.struct(self._listed(self._field))
-        if name == "MAP":
-            key_and_value = self._listed(self.type)
-            if len(key_and_value) == 2:
-                return pa.map_(*key_and_value)
+def _type(sql: str) -> pa.DataType:
+    if match := _LIST.fullmatch(sql):
+        return pa.list_(_type(match[1]), int(match[2] or -1))
+    match = _NAMED.fullmatch(sql)
+    if match is None:
         raise _NoType
+    name, items = match[1].upper(), None if match[2] is None else _split(match[2])
+    if items is None and name in SCALARS:
+        return SCALARS[name]
+    if name == "DECIMAL":
+        return pa.decimal128(*(_DECIMAL if items is None else _digits(items)))
+    if items and name == "STRUCT":
+        return pa.struct([_field(item) for item in items])
+    if items and name == "MAP" and len(items) == 2:
+        return pa.map_(*map(_type, items))
+    raise _NoType
 
-    def _digits(self) -> tuple[int, int]:
-        digits = self._number()
-        behind_point = self._number() if self._take_if(",") else 0
-        self._expect(")")
-        if not 1 <= digits <= 38 or behind_point > digits:
+
+def _split(text: str) -> list[str]:
+    """At the commas outside of parentheses and quotes."""
+    items, depth, end = [""], 0, 0
+    while match := _PIECE.match(text, end):
+        depth += (match[0] == "(") - (match[0] == ")")
+        if depth < 0:
             raise _NoType
-        return digits, behind_point
+        if match[0] == "," and not depth:
+            items.append("")
+        else:
+            items[-1] += match[0]
+        end = match.end()
+    if depth or end < len(text):
+        raise _NoType
+    return items
 
-    def _field(self) -> tuple[str, pa.DataType]:
-        name = self._take()
-        if name.startswith('"'):
-            name = name[1:-1].replace('""', '"')
-        return name, self.type()
 
-    def _listed(self, item: Callable[[], _T]) -> list[_T]:
-        self._expect("(")
-        items = [item()]
-        while self._take_if(","):
-            items.append(item())
-        self._expect(")")
-        return items
+def _digits(items: list[str]) -> tuple[int, int]:
+    if not all(item.strip().isdigit() for item in items) or len(items) > 2:
+        raise _NoType
+    digits, behind_point = (*map(int, items), 0)[:2]
+    if not 1 <= digits <= 38 or behind_point > digits:
+        raise _NoType
+    return digits, behind_point
 
-    def _number(self) -> int:
-        word = self._take()
-        if not word.isdigit():
-            raise _NoType
-        return int(word)
 
-    def _take(self) -> str:
-        if not self.words:
-            raise _NoType
-        return self.words.pop(0)
-
-    def _take_if(self, word: str) -> bool:
-        if self.words[:1] != [word]:
-            return False
-        self._take()
-        return True
-
-    def _expect(self, word: str) -> None:
-        if not self._take_if(word):
-            raise _NoType
+def _field(item: str) -> tuple[str, pa.DataType]:
+    match = _FIELD.fullmatch(item)
+    if match is None:
+        raise _NoType
+    return match[2] or match[1][1:-1].replace('""', '"'), _type(match[3])

@@ -38,7 +38,7 @@ NLI_TEMPLATE = "This example is {label}."  # transformers' default, with its {} 
 COSINE_SHARPNESS = 20.0
 
 NEEDS = ("an embedding model, an NLI model, a classifier or a language model", "Name one with model := '…'.")
-"""What a call to classify says of a model of another kind, and what to type; see Call.cannot()."""
+"""What a classifying call needs, and what to type, for its error about a model of another kind; see Call.cannot()."""
 
 
 def bind(call: Call) -> Bound:
@@ -67,7 +67,7 @@ def _by_language_model(call: Call) -> Bound:
             f"{call.function}: template is for embedding and NLI models; {call.model.name!r} is a language model. "
             "Leave template out; describe labels with {'label': 'bug', 'description': 'something does not work'}."
         )
-    judge = Judge(prompt_file("ai_classify"), labels.names, {"labels": labels.listed()})
+    judge = Judge(prompt_file("ai_classify").with_values(labels=labels.listed()), labels.names)
 
     def answer(inputs: Inputs, ask: Ask) -> Answers:
         return chosen(labels.names, judge(inputs, ask))

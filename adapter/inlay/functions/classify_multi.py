@@ -12,8 +12,8 @@ import numpy as np
 from inlay.arrays import Bools, Floats
 from inlay.errors import ConfigError
 from inlay.functions.classify import NEEDS, LabelScorer, call_labels, call_template, label_basis
-from inlay.functions.contract import Answers, Ask, Bound, Call
-from inlay.functions.judged import YES_NO, Judge, replies_of_schema, yes_scores
+from inlay.functions.contract import Answers, Ask, Bound, Call, by_left_row
+from inlay.functions.judged import YES_NO, Judge, object_schema, replies_of_schema, yes_scores
 from inlay.functions.labels import Labels
 from inlay.functions.prompt_files import prompt_file
 from inlay.store.inputs import Inputs, each_with_each, text_inputs
@@ -62,11 +62,8 @@ def _label_by_label(call: Call) -> Bound:
     def answer(inputs: Inputs, ask: Ask) -> Answers:
         n, k = len(inputs), len(described)
         judged = judge(each_with_each(inputs, text_inputs(described)), ask)
-        errors: dict[int, str] = {}
-        for position, reason in judged.errors.items():
-            errors.setdefault(position // k, reason)
-        known = np.asarray(judged.known.reshape(n, k).all(axis=1), dtype=np.bool_)
-        return _above(labels, threshold, yes_scores(judged).reshape(n, k), errors, known)
+        scores = yes_scores(judged).reshape(n, k)
+        return _above(labels, threshold, scores, *by_left_row(judged.errors, judged.known, k))
 
     return Bound(answer, {"version": 1, "threshold": threshold, "labels": described, **judge.basis()})
 
@@ -78,19 +75,15 @@ def _in_one_reply(call: Call) -> Bound:
             f"{call.function}: threshold is given, but {call.model.name!r} replies with labels and gives no scores. "
             "Leave threshold out."
         )
-    file = prompt_file("ai_classify_multi", "remote")
-    user = file.user_with(labels=labels.listed())
+    prompt = prompt_file("ai_classify_multi", "remote").with_values(labels=labels.listed())
     choice = {"type": "array", "items": {"enum": list(labels.names)}, "maxItems": len(labels.names)}
-    schema = {
-        "type": "object", "properties": {"labels": choice}, "required": ["labels"], "additionalProperties": False,
-    }  # fmt: skip
+    schema = object_schema(labels=choice)
 
     def answer(inputs: Inputs, ask: Ask) -> Answers:
-        values, errors, known = replies_of_schema(
-            file.system, user, schema, inputs, ask, max_tokens=call.model.max_output_tokens
-        )
+        max_tokens = call.model.max_output_tokens
+        values, errors, known = replies_of_schema(prompt, schema, inputs, ask, max_tokens=max_tokens)
         return Answers(
             [None if value is None else list(dict.fromkeys(value["labels"])) for value in values], errors, known
         )
 
-    return Bound(answer, {"version": 1, "prompt": {"system": file.system, "user": user}, "labels": list(labels.names)})
+    return Bound(answer, {"version": 1, "prompt": prompt.basis(), "labels": list(labels.names)})

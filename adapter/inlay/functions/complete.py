@@ -16,7 +16,7 @@ def bind(call: Call) -> Bound:
     given = call.options.get("schema")
     schema = None if given is None else read_schema(call.function, given).text
     # The caller says how long a reply may be, and takes what is written by then.
-    system = option_text(call.function, call.options, "system") or ""
+    system = option_text(call, "system") or ""
     instruction = call_instruction(call, system, schema, whole=schema is not None)
 
     def answer(inputs: Inputs, ask: Ask) -> Answers:

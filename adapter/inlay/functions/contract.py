@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -27,7 +28,7 @@ MADE_FOR: Mapping[Capability, str] = {
     "replies": "a language model",
     "rules": "no model but a set of rules",
 }
-"""What a model that can do this is called in an error."""
+"""What errors call a model that can do this."""
 
 
 @dataclass(frozen=True)
@@ -55,24 +56,31 @@ class Call:
             f"{self.function} needs {needs}. {then}"
         )
 
+    def number(self, option: str, allowed: Callable[[float], bool], must_be: str) -> float | None:
+        """The value of an option, None where it was not given. Raises ConfigError for one that is not allowed, or no
+        number."""
+        given = self.options.get(option)
+        if given is None:
+            return None
+        try:
+            number = float(given)
+        except (TypeError, ValueError):
+            number = math.nan
+        if isinstance(given, bool) or not allowed(number):
+            shown = repr(given) if isinstance(given, str) else given
+            raise ConfigError(f"{self.function}: {option} is {shown}; it must be {must_be}.")
+        return number
+
     def threshold(self, default: float | None) -> float:
         """The threshold given, or the default; raises ConfigError where there is no honest default."""
-        given = self.options.get("threshold")
-        if given is None:
-            if default is None:
-                raise ConfigError(
-                    f"{self.function}: threshold is missing. {self.model.name!r} is an embedding model: its scores are "
-                    "cosines, and where yes begins depends on the model and the texts. Look at some scores first "
-                    f"(ai_similarity, or try_{self.function}), then give threshold := 0.3 or so."
-                )
-            return default
-        try:
-            value = float(given)
-        except (TypeError, ValueError):
-            raise ConfigError(f"{self.function}: threshold is {given!r}; it must be a number.") from None
-        if not -1.0 <= value <= 1.0:
-            raise ConfigError(f"{self.function}: threshold is {value}; scores lie between -1 and 1.")
-        return value
+        given = self.number("threshold", lambda number: -1 <= number <= 1, "a number from -1 to 1, as scores are")
+        if given is None and default is None:
+            raise ConfigError(
+                f"{self.function}: threshold is missing. {self.model.name!r} is an embedding model: its scores are "
+                "cosines, and where yes begins depends on the model and the texts. Look at some scores first "
+                f"(ai_similarity, or try_{self.function}), then give threshold := 0.3 or so."
+            )
+        return cast("float", default if given is None else given)
 
 
 PENDING = "not inferred yet"
@@ -97,8 +105,8 @@ class Answers:
 
 @dataclass
 class Ask:
-    """A model at hand for one call. usage: what every question took together. is_pending: the call's own texts
-    (labels, criteria) are without numbers, since no model was asked, so no answer is worth anything."""
+    """A model for one call. usage: of all its questions together. is_pending: in a dry run, the call's own texts
+    (labels, criteria) have no numbers yet, so every answer is pending."""
 
     model: ModelRef
     work: Work
@@ -114,7 +122,7 @@ class Ask:
         return outcome
 
     def raw_vectors(self, texts: Inputs, purpose: str, *, keep: bool = True) -> Resolved:
-        """Vectors as the model gives them, which is what ai_embed answers: always stored where there is a store."""
+        """Vectors as the model returns them, the answers of ai_embed: always stored where there is a store."""
         return self._resolved(numbers_question(self.model, self.model.prompt(purpose)), texts, keep)
 
     def logits(self, texts: Inputs) -> Resolved:
@@ -149,7 +157,7 @@ class Ask:
 
 @lru_cache(maxsize=64)
 def _own_texts(texts: tuple[str, ...]) -> Inputs:
-    """The same at every chunk of a statement, so that they are hashed once."""
+    """Cached, since every chunk of a statement has the same ones, so that they are hashed once."""
     return text_inputs(texts)
 
 
@@ -161,11 +169,10 @@ class Answer(Protocol):
 
 @dataclass(frozen=True)
 class Routed:
-    """What a cascade made of distinct inputs.
+    """The answers of a cascade to distinct inputs.
 
-    asked: those that the exact model answered. values: for each of the others the proxy's answer. known: for each
-    whether the proxy's numbers were known. certificates: (what was asked, in words; what was promised), one for each
-    question.
+    asked: those that the exact model answered. values: the proxy's answers to the others. known: whether the proxy's
+    numbers were known. certificates: (the question in words, its certificate), one for each question.
     """
 
     asked: Bools
@@ -179,8 +186,8 @@ AskInputs = Callable[[Ints], list[Any]]
 
 
 class Cascade(Protocol):
-    """Answers distinct inputs within targets. proxy: the cheap model, for which `ask` is. ids: a number that stands for
-    each input. counts: how many rows each stands for."""
+    """Answers distinct inputs within targets. proxy: the cheap model, which `ask` reaches. ids: a number that
+    identifies each input. counts: how many rows have it."""
 
     @property
     def proxy(self) -> ModelRef: ...
@@ -190,11 +197,11 @@ class Cascade(Protocol):
 
 @dataclass(frozen=True)
 class Closeness:
-    """Of a call whose answer is made of the cosine of its two row values' vectors and rises with it, so that the pairs
-    above a bound can be found without asking for every pair.
+    """For a call whose answer is computed from the cosine of its two row values' vectors and rises with it, so that the
+    pairs above a bound can be found without computing every pair.
 
-    purposes: of each row value, as for Ask.vectors. score: of cosines, the numbers that the call compares or gives.
-    cosine: of a number, the cosine that has it as its score. least: the lowest score that is TRUE; None where the score
+    purposes: of each row value, as for Ask.vectors. score: from cosines to the numbers that the call compares or
+    returns. cosine: from such a number back to its cosine. least: the lowest score that is TRUE; None where the score
     itself is the answer.
     """
 
@@ -208,11 +215,11 @@ class Closeness:
 class Bound:
     """A call that is ready to answer.
 
-    cascade: how the call is answered within its targets where all inputs of a statement are at hand; None where it has
-    no targets. basis and answer are of the exact model all the same: what it says is no less exact for them.
-    basis: everything beside the model and the input that decides the answer, as JSON values; a version number stands
-    for the code. None where the answer is the model's own numbers and nothing else (ai_embed); they are then what is
-    stored, for texts with `prompt` before them. closeness: None where the answer is not made of a cosine alone.
+    answer: by the exact model, targets or not. cascade: how the call is answered within its targets where all inputs of
+    a statement are available; None without targets. basis: everything but the model and the input that decides the
+    exact answer, as JSON values; a version number represents the code. None where the answer is the model's own numbers
+    (ai_embed); those are then stored, for texts with `prompt` before them. closeness: None where the answer is not
+    computed from a cosine alone.
     """
 
     answer: Answer
@@ -223,6 +230,15 @@ class Bound:
 
 
 Bind = Callable[[Call], Bound]
+
+
+def by_left_row(errors_of_pairs: Mapping[int, str], known: Bools, k: int) -> tuple[dict[int, str], Bools]:
+    """(the first error, whether all was known), for each left row of inputs that each_with_each() paired with k right
+    rows."""
+    errors: dict[int, str] = {}
+    for position, reason in errors_of_pairs.items():
+        errors.setdefault(position // k, reason)
+    return errors, np.asarray(known.reshape(-1, k).all(axis=1), dtype=np.bool_)
 
 
 def cosines(left: Floats, right: Floats) -> Floats:

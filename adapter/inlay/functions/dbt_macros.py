@@ -18,8 +18,8 @@ _WIDTH = 120
 
 @dataclass(frozen=True)
 class Form:
-    """How a value of some SQL type is given in Jinja. kind: by which macros/_sql_option.sql writes it. dbt_type: as
-    dbt's docs name it. note: what a person must know beyond that."""
+    """How a value of some SQL type is written in Jinja. kind: the name by which macros/_sql_option.sql knows it.
+    dbt_type: as dbt's docs name it. note: anything else that a user must know."""
 
     kind: str
     dbt_type: str

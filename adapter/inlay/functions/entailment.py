@@ -1,12 +1,10 @@
-"""What an NLI model says of (text, statement) pairs."""
+"""Entailment of (text, statement) pairs by an NLI model."""
 
 from __future__ import annotations
 
-import numpy as np
-
 from inlay.arrays import Bools, Floats
 from inlay.errors import CannotServeError
-from inlay.functions.contract import Ask, softmax
+from inlay.functions.contract import Ask, by_left_row, softmax
 from inlay.models.ref import ModelRef
 from inlay.store.inputs import Inputs, each_with_each, text_inputs
 
@@ -40,10 +38,6 @@ def statement_entailment(pairs: Inputs, ask: Ask) -> tuple[Floats, dict[int, str
 
 def logits_by_statement(texts: Inputs, statements: list[str], ask: Ask) -> tuple[Floats, dict[int, str], Bools]:
     """Each text against each statement: logits [n, len(statements), labels], errors by text, and what was known."""
-    n, k = len(texts), len(statements)
+    k = len(statements)
     outcome = ask.logits(each_with_each(texts, text_inputs(statements)))
-    errors: dict[int, str] = {}
-    for position, reason in outcome.errors.items():
-        errors.setdefault(position // k, reason)
-    known: Bools = np.asarray(outcome.known.reshape(n, k).all(axis=1), dtype=np.bool_)
-    return outcome.rows.reshape(n, k, -1), errors, known
+    return outcome.rows.reshape(len(texts), k, -1), *by_left_row(outcome.errors, outcome.known, k)

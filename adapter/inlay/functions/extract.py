@@ -21,16 +21,15 @@ def bind(call: Call) -> Bound:
             f", or {call.function}(body, 'STRUCT(name VARCHAR, age INTEGER)')."
         )
     schema = read_schema(call.function, call.labels)
-    file = prompt_file("ai_extract")
-    user = file.user_with(fields=_fields(schema))
-    more = option_text(call.function, call.options, "instructions")
-    instruction = call_instruction(call, f"{file.system}\n\n{more}" if more else file.system, schema.text)
+    prompt = prompt_file("ai_extract").with_values(fields=_fields(schema))
+    more = option_text(call, "instructions")
+    instruction = call_instruction(call, f"{prompt.system}\n\n{more}" if more else prompt.system, schema.text)
 
     def answer(inputs: Inputs, ask: Ask) -> Answers:
-        replies = ask.complete(instruction, prompts(user, inputs))
+        replies = ask.complete(instruction, prompts(prompt.user, inputs))
         return Answers(replies.rows, replies.errors, replies.known)
 
-    return Bound(answer, {"version": 1, "user": user, "instruction": asdict(instruction)})
+    return Bound(answer, {"version": 1, "user": prompt.user, "instruction": asdict(instruction)})
 
 
 def _fields(schema: ReplySchema) -> str:

@@ -1,4 +1,4 @@
-"""Texts that do not fit a language model at once are read in parts, and what was written about the parts together,
+"""Texts that do not fit a language model at once are read in parts; then the replies about the parts are read together,
 level by level, until one reply is left. Nothing is ever cut off: a text that is longer than a part is split where a
 paragraph, a sentence or a word ends.
 """
@@ -18,14 +18,14 @@ from inlay.errors import CannotServeError
 from inlay.functions.contract import Ask
 from inlay.store.inputs import Inputs, beside, text_inputs
 
-# Around a prompt stand a chat template's own marks, and joined texts may be a few tokens more than each by itself.
+# Room for the chat template's own marks, and for the few tokens that joined texts may have more than single ones.
 _SCAFFOLD_TOKENS = 64
 
 # Notes on a part are at most this share of what a part may hold, so that each level has a fraction of the one before.
 _NOTES_SHARE = 4
 _LEAST_ROOM = 64
 
-# A tokenizer that is not at hand is taken to make no more tokens than this of a byte; English has about 0.25.
+# Where the tokenizer is not available: an upper estimate of tokens per byte; English has about 0.25.
 _TOKENS_PER_BYTE = 0.5
 
 _SEPARATOR = "\n\n---\n\n"
@@ -34,7 +34,7 @@ _BORDERS = (re.compile(r"\n\s*\n"), re.compile(r"[.!?。！？]\s+|\n"), re.comp
 
 @dataclass(frozen=True)
 class Templates:
-    """What is asked of all that fits at once, of one part, and of the notes on all parts."""
+    """The prompts for all texts at once, for one part, and for the notes on all parts."""
 
     at_once: str
     part: str
@@ -57,7 +57,7 @@ def reply_to_all(
 ) -> tuple[list[str | None], dict[int, str], Bools]:
     """One reply for each group of texts: (replies, None where one of its parts failed; why; what was known).
 
-    Raises CannotServeError where the model has no room for any text beside its instruction and reply.
+    Raises CannotServeError where instruction and reply leave the model no room for a text.
     """
     answers: list[str | None] = [None] * len(groups)
     errors: dict[int, str] = {}
@@ -65,22 +65,21 @@ def reply_to_all(
     open_groups = {i: _Group(list(group), pair) for i, (group, pair) in enumerate(zip(groups, pairs, strict=True))}
     while open_groups:
         parts = {i: _parts(group, templates, instruction, ask) for i, group in open_groups.items()}
-        asked = [(i, part, len(found) == 1) for i, found in parts.items() for part in found]
         for last in (True, False):
-            mine = [(i, part) for i, part, is_last in asked if is_last is last]
+            mine = [(i, part) for i, texts in parts.items() for part in texts if (len(texts) == 1) is last]
             if not mine:
                 continue
             room = _room(templates, instruction, ask, None)
             step_instruction = (
                 instruction if last else replace(instruction, max_tokens=_notes_tokens(instruction, room))
             )
-            found = ask.complete(step_instruction, _prompts(open_groups, mine, templates, last=last))
+            outcome = ask.complete(step_instruction, _prompts(open_groups, mine, templates, last=last))
             replies: dict[int, list[str]] = {}
             for at, (i, _) in enumerate(mine):
-                known[i] &= bool(found.known[at])
-                reply = found.rows[at]
+                known[i] &= bool(outcome.known[at])
+                reply = outcome.rows[at]
                 if reply is None:
-                    errors.setdefault(i, found.errors.get(at, "no reply"))
+                    errors.setdefault(i, outcome.errors.get(at, "no reply"))
                 else:
                     replies.setdefault(i, []).append(reply.strip())
             for i in {i for i, _ in mine}:
@@ -144,8 +143,8 @@ def _notes_tokens(instruction: Instruction, room: int) -> int:
 
 
 def count_tokens(texts: Sequence[str], ask: Ask) -> list[int]:
-    """By the model's tokenizer; by a generous guess where an endpoint's is not at hand. A text that cannot be tokenised
-    counts as one that fits: the model will say what is wrong with it."""
+    """By the model's tokenizer; by a generous estimate where an endpoint's is not available. A text that cannot be
+    tokenised counts as one that fits: the model will raise the error."""
     if not ask.model.can("token_counts"):
         return [int(len(text.encode("utf-8", "replace")) * _TOKENS_PER_BYTE) + 1 for text in texts]
     counts, _ = token_counts.count_tokens(ask.model, texts)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from inlay.backends.base import Instruction
@@ -12,13 +11,13 @@ from inlay.functions.contract import Call
 
 def call_instruction(call: Call, system: str = "", schema: str | None = None, *, whole: bool = True) -> Instruction:
     """Raises ConfigError for an option that is no number or no text where it must be one."""
-    options = call.options
+    temperature = call.number("temperature", lambda number: 0 <= number <= 10, "a number from 0 (the likeliest) to 10")
     return Instruction(
         system=system,
-        max_tokens=whole_number(call.function, options, "max_tokens", call.model.max_output_tokens, least=1),
-        temperature=_temperature(call.function, options),
-        seed=whole_number(call.function, options, "seed", 0, least=0),
-        stop=_stop(call.function, options.get("stop")),
+        max_tokens=whole_number(call, "max_tokens", call.model.max_output_tokens, least=1),
+        temperature=temperature or 0.0,
+        seed=whole_number(call, "seed", 0, least=0),
+        stop=_stop(call.function, call.options.get("stop")),
         schema=schema,
         whole=whole,
     )
@@ -33,39 +32,19 @@ def language_model(call: Call) -> None:
         )
 
 
-def whole_number(function: str, options: Mapping[str, Any], name: str, default: int, *, least: int) -> int:
-    given = options.get(name)
-    if given is None:
-        return default
-    try:
-        number = int(given)
-    except (TypeError, ValueError):
-        number = least - 1
-    if isinstance(given, bool) or number < least or number != float(given):
-        raise ConfigError(f"{function}: {name} is {given!r}; it must be a whole number of at least {least}.")
-    return number
+def whole_number(call: Call, option: str, default: int, *, least: int) -> int:
+    def is_allowed(number: float) -> bool:
+        return number >= least and number.is_integer()
+
+    given = call.number(option, is_allowed, f"a whole number of at least {least}")
+    return default if given is None else int(call.options[option])
 
 
-def option_text(function: str, options: Mapping[str, Any], name: str) -> str | None:
-    given = options.get(name)
+def option_text(call: Call, option: str) -> str | None:
+    given = call.options.get(option)
     if given is not None and (not isinstance(given, str) or not given.strip()):
-        raise ConfigError(f"{function}: {name} is {given!r}; it must be a text that is not empty.")
+        raise ConfigError(f"{call.function}: {option} is {given!r}; it must be a text that is not empty.")
     return given
-
-
-def _temperature(function: str, options: Mapping[str, Any]) -> float:
-    given = options.get("temperature")
-    if given is None:
-        return 0.0
-    try:
-        number = float(given)
-    except (TypeError, ValueError):
-        number = -1.0
-    if isinstance(given, bool) or not 0 <= number <= 10:
-        raise ConfigError(
-            f"{function}: temperature is {given!r}; it must be a number from 0 (always the likeliest) on."
-        )
-    return number
 
 
 def _stop(function: str, given: Any) -> tuple[str, ...]:

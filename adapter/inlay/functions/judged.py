@@ -1,4 +1,4 @@
-"""Questions with fixed answers, put to a language model.
+"""Questions with fixed answers for a language model.
 
 A model on torch in this process gives the likelihood of each answer in one forward pass, so the scores are
 probabilities and nothing is generated. One behind an endpoint, or in vLLM, replies in words, which count only where
@@ -46,45 +46,43 @@ class Judged:
 class Judge:
     """Asks which of the options answers a question about each text, or each pair."""
 
-    def __init__(self, file: PromptFile, options: Sequence[str], values: Mapping[str, str] | None = None) -> None:
-        self.file = file
+    def __init__(self, prompt: PromptFile, options: Sequence[str]) -> None:
+        self.prompt = prompt
         self.options = tuple(options)
-        self.user = file.user_with(**(values or {}))
 
     def basis(self) -> dict[str, Any]:
-        return {"prompt": {"system": self.file.system, "user": self.user}, "options": list(self.options)}
+        return {"prompt": self.prompt.basis(), "options": list(self.options)}
 
     def __call__(self, texts: Inputs, ask: Ask) -> Judged:
         """texts: in one column, or texts and what each is asked about in two."""
         if ask.model.can("likelihoods"):
-            outcome = ask.likelihoods(Choices(self.file.system, self.user, self.options), texts)
+            outcome = ask.likelihoods(Choices(self.prompt.system, self.prompt.user, self.options), texts)
             scores = softmax(outcome.rows)
             best = [-1 if i in outcome.errors else int(place) for i, place in enumerate(scores.argmax(axis=1))]
             return Judged(best, scores, outcome.errors, outcome.known)
-        schema = {
-            "type": "object",
-            "properties": {"answer": {"enum": list(self.options)}},
-            "required": ["answer"],
-            "additionalProperties": False,
-        }
-        values, errors, known = replies_of_schema(self.file.system, self.user, schema, texts, ask)
+        schema = object_schema(answer={"enum": list(self.options)})
+        values, errors, known = replies_of_schema(self.prompt, schema, texts, ask)
         best = [-1 if value is None else self.options.index(value["answer"]) for value in values]
         return Judged(best, None, errors, known)
 
 
+def object_schema(**properties: Any) -> dict[str, Any]:
+    """JSON Schema of an object with these fields and no others."""
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
 def replies_of_schema(
-    system: str,
-    user: str,
-    schema: Mapping[str, Any],
-    texts: Inputs,
-    ask: Ask,
-    *,
-    max_tokens: int = _REPLY_TOKENS,
+    prompt: PromptFile, schema: Mapping[str, Any], texts: Inputs, ask: Ask, *, max_tokens: int = _REPLY_TOKENS
 ) -> tuple[list[Any], dict[int, str], Bools]:
     """(value of each reply, None where it failed; why; what was known)."""
-    instruction = Instruction(system, max_tokens=max_tokens, schema=json.dumps(schema, ensure_ascii=False))
+    instruction = Instruction(prompt.system, max_tokens=max_tokens, schema=json.dumps(schema, ensure_ascii=False))
     seconds = texts.values(1) if len(texts.columns) > 1 else None
-    replies = ask.complete(instruction, prompts(user, texts.column(0), seconds))
+    replies = ask.complete(instruction, prompts(prompt.user, texts.column(0), seconds))
     return [None if reply is None else json.loads(reply) for reply in replies.rows], replies.errors, replies.known
 
 

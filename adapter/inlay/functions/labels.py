@@ -24,7 +24,7 @@ class Labels:
         ]
 
     def listed(self) -> str:
-        """One line a label, as a language model is told of them. A line break inside would look like another label."""
+        """One line a label, for a prompt. A line break inside would look like another label."""
         return "\n".join(
             f"- {_one_line(name)}" + (f": {_one_line(description)}" if description else "")
             for name, description in zip(self.names, self.descriptions, strict=True)
@@ -63,7 +63,7 @@ def read_labels(function: str, given: Any) -> Labels:
         descriptions.append(description)
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise ConfigError(f"{function}: labels holds {twice[0]!r} twice. Each label may stand there once.")
+        raise ConfigError(f"{function}: labels holds {twice[0]!r} twice. Name each label once.")
     return Labels(tuple(names), tuple(descriptions))
 
 

@@ -1,8 +1,8 @@
-"""ai_detect_pii and ai_redact: where personal data stands in a text, and the text without it.
+"""ai_detect_pii and ai_redact: where personal data is in a text, and the text without it.
 
-The model named 'rules' finds what patterns and checksums can prove (pii.py) and needs nothing. A language model finds
-other categories as well, such as names and addresses; what the rules can prove they still say. A piece that the model
-names but that does not stand in the text fails the row: it would stay unredacted.
+The model named 'rules' finds what patterns and checksums can prove (inlay.pii) and needs nothing. A language model
+finds other categories as well, such as names and addresses; the categories of the rules are still found by the rules. A
+piece that the model names but that is not in the text fails the row: it would stay unredacted.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ import numpy as np
 from inlay.errors import ConfigError
 from inlay.functions.contract import Answers, Ask, Bound, Call
 from inlay.functions.instruction import call_instruction, language_model
+from inlay.functions.judged import object_schema
 from inlay.functions.prompt_files import prompt_file
 from inlay.functions.prompts import prompts
 from inlay.pii import CATEGORIES, VERSION, Span, find_pii, read_categories, redact, without
 from inlay.store.inputs import Inputs
 
 ValueOf = Callable[[str, list[Span]], Any]
-"""What a function gives for a text and its spans, which stand in order and do not overlap."""
-
+"""What a function answers for a text and its spans, which are in order and do not overlap."""
 
 ByRules = Callable[[str, Sequence[str]], Any]
-"""What a function gives for a text by the rules of these categories alone."""
+"""What a function answers for a text by the rules of these categories alone."""
 
 
 def bind_detect(call: Call) -> Bound:
@@ -59,23 +59,14 @@ def _bind(call: Call, value_of: ValueOf, by_rules: ByRules) -> Bound:
             f"{call.function}: the rules find {', '.join(proven)} without a model. Leave model out, or give categories "
             "that only a language model finds: categories := ['name', 'address', 'email']."
         )
-    file = prompt_file("ai_detect_pii")
-    user = file.user_with(categories=", ".join(by_model))
-    piece = {
-        "type": "object",
-        "properties": {"category": {"enum": list(by_model)}, "text": {"type": "string", "minLength": 1}},
-        "required": ["category", "text"],
-        "additionalProperties": False,
-    }
-    found = {"type": "array", "items": piece}
-    schema = json.dumps(
-        {"type": "object", "properties": {"found": found}, "required": ["found"], "additionalProperties": False}
-    )
-    instruction = call_instruction(call, file.system, schema)
+    prompt = prompt_file("ai_detect_pii").with_values(categories=", ".join(by_model))
+    piece = object_schema(category={"enum": list(by_model)}, text={"type": "string", "minLength": 1})
+    schema = json.dumps(object_schema(found={"type": "array", "items": piece}))
+    instruction = call_instruction(call, prompt.system, schema)
 
     def answer(inputs: Inputs, ask: Ask) -> Answers:
         texts = inputs.values()
-        replies = ask.complete(instruction, prompts(user, inputs))
+        replies = ask.complete(instruction, prompts(prompt.user, inputs))
         values: list[Any] = []
         errors = dict(replies.errors)
         for i, (text, reply) in enumerate(zip(texts, replies.rows, strict=True)):
@@ -89,7 +80,7 @@ def _bind(call: Call, value_of: ValueOf, by_rules: ByRules) -> Bound:
                 values[i] = value_of(text, _without_overlaps([*find_pii(text, proven), *spans]))
         return Answers(values, errors, replies.known)
 
-    basis = {"version": 1, "rules": VERSION, "categories": list(categories), "user": user}
+    basis = {"version": 1, "rules": VERSION, "categories": list(categories), "user": prompt.user}
     return Bound(answer, {**basis, "instruction": asdict(instruction)})
 
 
@@ -107,14 +98,14 @@ def _categories(call: Call) -> tuple[str, ...]:
 
 
 def _spans(text: str, pieces: list[dict[str, str]]) -> tuple[list[Span] | None, str | None]:
-    """Everywhere the pieces stand in the text; (None, why) where one does not."""
+    """Every occurrence of the pieces in the text; (None, why) where one does not occur."""
     spans = []
     for piece in pieces:
         at = text.find(piece["text"])
         if at < 0:
             return (
                 None,
-                f"the model names {piece['text'][:60]!r} as {piece['category']}, which does not stand in the text",
+                f"the model names {piece['text'][:60]!r} as {piece['category']}, which is not in the text",
             )
         while at >= 0:
             end = at + len(piece["text"])

@@ -1,16 +1,16 @@
-"""What language models are asked: one file per function in functions/prompts/, TOML with a version for people.
+"""The prompts of language models: one file per function in functions/prompts/, TOML with a version for people.
 
-`system` is plain text, `user` a format string. Between {names} of the call's own settings, which are filled in when it
-is bound, stand {text}, {pair} and {tag}, which are a row's (backends/base.py: filled). A table such as [remote] or
-[part] holds what is asked in another situation. The text itself is part of every answer's signature, so an edited
-prompt never meets the answers to another.
+`system` is plain text, `user` a format string. Its {names} are settings of the call, which are filled in when the call
+is bound, but for {text}, {pair} and {tag}, which differ by row (backends/base.py: filled). A table such as [remote] or
+[part] holds the prompt of another situation. The prompt's text is part of every answer's signature, so answers to an
+earlier version of a prompt are never used for a later one.
 """
 
 from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from string import Formatter
@@ -32,9 +32,9 @@ class PromptFile:
     system: str
     user: str
 
-    def user_with(self, **values: str) -> str:
-        """The user's part with the call's settings in their places, and the row's places left."""
-        return _with_values(self.user, values)
+    def with_values(self, **values: str) -> PromptFile:
+        """The same with the call's settings filled into the user's part; the places of the row are left."""
+        return replace(self, user=_with_values(self.user, values))
 
     def basis(self) -> dict[str, Any]:
         """For the signature."""

@@ -1,6 +1,6 @@
-"""Prompts of many rows as inputs: what stands before a row's own text, the text, and what comes after it.
+"""Prompts of many rows as inputs in three columns: the prompt before the row's own text, the text, and the rest.
 
-The text keeps the digest that it has, and what all rows share is hashed once.
+The text keeps its digest, and what all rows share is hashed once.
 """
 
 from __future__ import annotations

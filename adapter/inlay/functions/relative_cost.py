@@ -1,4 +1,4 @@
-"""What asking one model costs beside asking another, for a text of the same length: enough to order conditions by.
+"""The relative cost of models for a text of the same length: precise enough to order conditions by.
 
 Orders of magnitude, no measurements: an encoder reads a text once; an NLI model or a cross-encoder reads it again for
 each statement; a language model is some ten times larger, and one that writes its answer makes a pass for every token

@@ -12,7 +12,7 @@ from inlay.store.inputs import Inputs
 
 
 def bind_translate(call: Call) -> Bound:
-    source = option_text(call.function, call.options, "source")
+    source = option_text(call, "source")
     return _bind(call, source=f" from {source}" if source else "")
 
 
@@ -22,13 +22,12 @@ def bind_fix_grammar(call: Call) -> Bound:
 
 def _bind(call: Call, **values: str) -> Bound:
     language_model(call)
-    file = prompt_file(call.function)
-    user = file.user_with(**values)
-    instruction = call_instruction(call, file.system)
+    prompt = prompt_file(call.function).with_values(**values)
+    instruction = call_instruction(call, prompt.system)
 
     def answer(inputs: Inputs, ask: Ask) -> Answers:
         seconds = inputs.values(1) if len(inputs.columns) > 1 else None
-        replies = ask.complete(instruction, prompts(user, inputs.column(0), seconds))
+        replies = ask.complete(instruction, prompts(prompt.user, inputs.column(0), seconds))
         return Answers([text if text is None else text.strip() for text in replies.rows], replies.errors, replies.known)
 
-    return Bound(answer, {"version": 1, "user": user, "instruction": asdict(instruction)})
+    return Bound(answer, {"version": 1, "user": prompt.user, "instruction": asdict(instruction)})

@@ -12,7 +12,7 @@ import numpy as np
 from inlay.arrays import Bools, Floats
 from inlay.functions.contract import Answers, Ask, Bound, Call, Closeness, cosines, numbers
 from inlay.functions.entailment import entailment_columns, statement_entailment
-from inlay.functions.judged import YES_NO, Judge, replies_of_schema, yes_scores
+from inlay.functions.judged import YES_NO, Judge, object_schema, replies_of_schema, yes_scores
 from inlay.functions.prompt_files import prompt_file
 from inlay.store.inputs import Inputs
 
@@ -37,8 +37,8 @@ def _by_entailment(call: Call) -> Bound:
 
 def _by_cosine(call: Call) -> Bound:
     def answer(inputs: Inputs, ask: Ask) -> Answers:
-        found, errors, known = statement_cosines(inputs, ask)
-        return Answers(numbers(_from_cosines(found), errors), errors, known)
+        closeness, errors, known = statement_cosines(inputs, ask)
+        return Answers(numbers(_from_cosines(closeness), errors), errors, known)
 
     near = Closeness(("document", "query"), score=_from_cosines, cosine=lambda score: 2 * score - 1)
     return Bound(answer, {"version": 1}, closeness=near)
@@ -55,16 +55,14 @@ def _by_likelihood(call: Call) -> Bound:
 
 
 def _by_reply(call: Call) -> Bound:
-    file = prompt_file("ai_score", "remote")
-    user = file.user_with()
-    score = {"type": "number", "minimum": 0, "maximum": 1}
-    schema = {"type": "object", "properties": {"score": score}, "required": ["score"], "additionalProperties": False}
+    prompt = prompt_file("ai_score", "remote")
+    schema = object_schema(score={"type": "number", "minimum": 0, "maximum": 1})
 
     def answer(inputs: Inputs, ask: Ask) -> Answers:
-        values, errors, known = replies_of_schema(file.system, user, schema, inputs, ask)
+        values, errors, known = replies_of_schema(prompt, schema, inputs, ask)
         return Answers([None if value is None else float(value["score"]) for value in values], errors, known)
 
-    return Bound(answer, {"version": 1, "prompt": {"system": file.system, "user": user}})
+    return Bound(answer, {"version": 1, "prompt": prompt.basis()})
 
 
 def _from_cosines(cosine: Floats) -> Floats:

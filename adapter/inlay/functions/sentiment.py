@@ -19,7 +19,7 @@ from inlay.store.inputs import Inputs
 
 SENTIMENTS = ("positive", "negative", "neutral", "mixed")
 
-# What an NLI model is asked of a text.
+# The statements that an NLI model compares with a text.
 STATEMENTS = (
     "The writer is happy with it.",
     "The writer is unhappy with it.",

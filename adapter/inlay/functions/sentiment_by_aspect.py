@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from inlay.errors import ConfigError
-from inlay.functions.contract import Answers, Ask, Bound, Call
+from inlay.functions.contract import Answers, Ask, Bound, Call, by_left_row
 from inlay.functions.judged import Judge
 from inlay.functions.prompt_files import prompt_file
 from inlay.functions.sentiment import SENTIMENTS
@@ -29,14 +27,12 @@ def bind(call: Call) -> Bound:
     def answer(inputs: Inputs, ask: Ask) -> Answers:
         n, k = len(inputs), len(aspects)
         judged = judge(each_with_each(inputs, text_inputs(aspects)), ask)
-        errors: dict[int, str] = {}
-        for position, reason in judged.errors.items():
-            errors.setdefault(position // k, reason)
+        errors, known = by_left_row(judged.errors, judged.known, k)
         values: list[Any] = [
             None if i in errors else [(aspect, ANSWERS[judged.best[i * k + j]]) for j, aspect in enumerate(aspects)]
             for i in range(n)
         ]
-        return Answers(values, errors, np.asarray(judged.known.reshape(n, k).all(axis=1), dtype=np.bool_))
+        return Answers(values, errors, known)
 
     return Bound(answer, {"version": 1, "aspects": list(aspects), **judge.basis()})
 
@@ -50,5 +46,5 @@ def read_aspects(function: str, given: Any) -> tuple[str, ...]:
         if not isinstance(aspect, str) or not aspect.strip():
             raise ConfigError(f"{function}: aspects holds {aspect!r}; each must be a non-empty text: {example}.")
         if given.count(aspect) > 1:
-            raise ConfigError(f"{function}: aspects holds {aspect!r} twice. Each may stand there once.")
+            raise ConfigError(f"{function}: aspects holds {aspect!r} twice. Name each once.")
     return tuple(given)

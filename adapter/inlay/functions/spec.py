@@ -24,8 +24,8 @@ class Argument:
         return self.name in SETTINGS
 
     def exactly(self, text: str) -> str:
-        """SQL that is equal to another value only where a model cannot tell them apart: the collation of a column would
-        take texts for equal that differ."""
+        """SQL that is equal to another value only where a model sees the same text: by the collation of a column, texts
+        that differ may be equal."""
         return f'({text}) COLLATE "C"' if self.type == "VARCHAR" else f"({text})"
 
 
@@ -73,7 +73,7 @@ class FunctionSpec:
 
     @property
     def gives(self) -> str:
-        """What a person gets: `returns`, or for typed functions what their macro makes of it."""
+        """The type of a call: `returns`, or for typed functions that of their macro."""
         return "STRUCT" if self.typed else self.returns
 
     @property
@@ -87,7 +87,7 @@ class FunctionSpec:
 
 
 def named_options(spec: FunctionSpec, given: Any) -> dict[str, Any]:
-    """Options by name, from the struct or map that stood last. Through a macro, what a bare cursor writes last stands
+    """Options by name, from the struct or map in the last place. Through a macro, the last argument of a bare cursor is
     in the place of the first option."""
     options = dict(given or {})
     if spec.options and _are_options(spec, options.get(spec.options[0].name)):
@@ -96,11 +96,11 @@ def named_options(spec: FunctionSpec, given: Any) -> dict[str, Any]:
 
 
 def _are_options(spec: FunctionSpec, given: Any) -> bool:
-    """Whether a value is a struct or map of options, and not what an option may hold."""
+    """Whether a value is a struct or map of options, and not the value of an option."""
     if isinstance(given, list) and given and all(isinstance(pair, tuple) and len(pair) == 2 for pair in given):
         given = dict(given)
     if not isinstance(given, dict):
         return False
-    # An option that takes a struct itself is told from options by the names inside.
+    # The value of an option that is itself a struct has other names inside.
     takes_struct = "STRUCT" in spec.options[0].type
     return not takes_struct or set(given) <= {option.name for option in spec.options}

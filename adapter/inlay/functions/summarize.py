@@ -34,7 +34,7 @@ def _bind(call: Call, texts_of: Callable[[str], list[str]], **values: str) -> Bo
     file = prompt_file(call.function)
     situations = {"at_once": "", "part": "part", "together": "together"}
     templates = Templates(
-        **{name: prompt_file(call.function, each).user_with(**values) for name, each in situations.items()}
+        **{name: prompt_file(call.function, each).with_values(**values).user for name, each in situations.items()}
     )
     instruction = call_instruction(call, file.system)
 
@@ -46,5 +46,5 @@ def _bind(call: Call, texts_of: Callable[[str], list[str]], **values: str) -> Bo
 
 
 def _length(call: Call) -> str:
-    words = whole_number(call.function, call.options, "max_words", 0, least=1)
+    words = whole_number(call, "max_words", 0, least=1)
     return f" in at most {words} words" if words else ""

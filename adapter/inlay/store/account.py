@@ -164,17 +164,13 @@ def forget_errors(folder: Folder, names: Sequence[str]) -> None:
 
 
 def _read(folder: Folder, name: str, schema: pa.Schema) -> pa.Table:
-    """A file that does not read is left out: an account is no reason to stop anybody."""
+    """Files that cannot be read are skipped: they are no reason to stop a statement."""
     tables = []
     for file in folder.names(name):
         if file.endswith(".parquet") and not file.startswith("."):
             try:
-                table = pq.read_table(pa.BufferReader(folder.read(f"{name}/{file}")))
-                # What an older version did not count is NULL.
-                for field in schema:
-                    if field.name not in table.column_names:
-                        table = table.append_column(field, pa.nulls(len(table), field.type))
-                tables.append(table.select(schema.names).cast(schema))
+                # Columns that an older version did not have become NULL.
+                tables.append(pq.read_table(pa.BufferReader(folder.read(f"{name}/{file}")), schema=schema))
             except READ_ERRORS:
                 continue
     return pa.concat_tables(tables) if tables else schema.empty_table()

@@ -1,4 +1,4 @@
-"""What was written down about batches at a provider, beside the results that they will become.
+"""The journal of batches at a provider, in the store that will have their results.
 
 batches/<name>.json    see backends/openai_batch_journal.py
 """

@@ -84,7 +84,7 @@ class DecodedGroups:
         return joined
 
     def _join(self, columns: list[str]) -> _Joined | None:
-        """All groups in one piece of memory, where that is small beside what is kept of groups anyway."""
+        """All groups in one piece of memory, if that is small compared with the groups that are kept anyway."""
         held = {
             group: batch.select(columns)
             for group, batch in self._groups.items()

@@ -1,6 +1,6 @@
-"""The distinct inputs of a call with their keys: made once, out of columns as DuckDB hands them over, and handed on.
+"""The distinct inputs of a call with their keys: made once from DuckDB's columns, then passed on.
 
-Values stay in Arrow: of most inputs nothing but the key is ever looked at.
+Values stay in Arrow: for most inputs nothing but the key is ever needed.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Inputs:
         return [digest[:4].tobytes().hex() for digest in self.digests[0]]
 
     def take(self, positions: Ints) -> Inputs:
-        """The rows at these positions, each of which stands there once where the inputs are distinct."""
+        """The rows at these positions, which do not repeat where the inputs are distinct."""
         where = numbers_array(positions)
         return Inputs(
             tuple(column.take(where) for column in self.columns),
@@ -96,8 +96,8 @@ class Inputs:
 def distinct_inputs(
     columns: Sequence[pa.Array], codecs: Sequence[Codec] | None = None, *, are_distinct: bool = False
 ) -> Inputs:
-    """Of columns without NULL; of texts where no codecs are given. are_distinct: the caller says so; where it is not
-    true, more is asked than need be."""
+    """columns: without NULL. codecs: text for all where none are given. are_distinct: the caller knows that no two rows
+    are equal; if that is wrong, a model is asked more often than necessary."""
     codecs = (TEXT,) * len(columns) if codecs is None else codecs
     if are_distinct or not _repeats(columns):
         # Digests show what repeats faster than texts do, though each has to be made.
@@ -108,13 +108,13 @@ def distinct_inputs(
 
 
 def inputs_of(columns: Sequence[pa.Array], codecs: Sequence[Codec]) -> Inputs:
-    """Row by row, as they stand there. A value that a column holds again and again is hashed once."""
+    """All rows, in order. A value that repeats in a column is hashed once."""
     each = [_repeated_digests(column, codec) for column, codec in zip(columns, codecs, strict=True)]
     return Inputs(tuple(columns), tuple(codecs), tuple(each), combined_keys(each))
 
 
 def text_inputs(*columns: Sequence[str]) -> Inputs:
-    """Texts that stand in no column of DuckDB's: labels, criteria, pieces of longer texts."""
+    """Texts that come from no column of DuckDB's: labels, criteria, pieces of longer texts."""
     arrays = [pa.array(column, type=pa.string()) for column in columns]
     return inputs_of(arrays, (TEXT,) * len(arrays))
 

@@ -65,8 +65,11 @@ def has_targets(options: Mapping[str, Any]) -> bool:
 def call_targets(call: Call) -> Targets | None:
     """None where the call has no targets. Raises ConfigError for values out of range, and for a model that cannot be
     the proxy."""
-    targets = {name: _share(call, name) for name in TARGETS}
-    probability = _share(call, "probability")
+    shares = {
+        name: call.number(name, lambda number: 0 < number <= 1, "a number above 0 and at most 1")
+        for name in (*TARGETS, "probability")
+    }
+    probability = shares.pop("probability")
     if probability == 1:
         raise ConfigError(
             f"{call.function}: probability is 1. A sample never gives certainty; for certainty leave the "
@@ -74,7 +77,7 @@ def call_targets(call: Call) -> Targets | None:
         )
     if not has_targets(call.options):
         return None
-    named = next(name for name in TARGETS if targets[name] is not None)
+    named = next(name for name in TARGETS if shares[name] is not None)
     if call.proxy is None:
         raise ConfigError(f"{call.function}: {named} is given, but no proxy. Name an embedding model: proxy := '…'.")
     if call.model.fingerprint == call.proxy.fingerprint:
@@ -92,20 +95,7 @@ def call_targets(call: Call) -> Targets | None:
             f"{call.function}: the proxy {call.proxy.name!r} is no embedding model (its task is {call.proxy.task!r}). "
             "Name one with proxy := '…', or leave it out: the default model is the proxy then."
         )
-    return Targets(**targets, probability=DEFAULT_PROBABILITY if probability is None else probability)
-
-
-def _share(call: Call, name: str) -> float | None:
-    value = call.options.get(name)
-    if value is None:
-        return None
-    try:
-        share = float(value)
-    except (TypeError, ValueError):
-        share = -1.0
-    if isinstance(value, bool) or not 0 < share <= 1:
-        raise ConfigError(f"{call.function}: {name} is {value!r}; it must be a number above 0 and at most 1.")
-    return share
+    return Targets(**shares, probability=DEFAULT_PROBABILITY if probability is None else probability)
 
 
 def filter_cascade(call: Call) -> Cascade | None:
