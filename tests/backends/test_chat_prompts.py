@@ -211,7 +211,7 @@ def test_a_prompt_too_long_says_what_to_do(language_models: TinyLanguageModels) 
     made = chat.encode("", [Prompt(words(60)), Prompt("short"), Prompt(words(15))], 60)
     assert isinstance(made[1], Encoded)
     assert "the prompt has" in made[0] and "model 'small' reads 100." in made[0] and "too_long = 'truncate'" in made[0]  # type: ignore[operator]
-    assert "and its reply may have 60; model 'small' takes 100 together." in made[2]  # type: ignore[operator]
+    assert "and its reply may have 60; model 'small' takes 100 for both." in made[2]  # type: ignore[operator]
 
 
 @pytest.mark.parametrize("family", ["llama", "mistral", "gpt2", "t5"])

@@ -113,7 +113,7 @@ def test_a_wrong_count_or_order_shifts_no_row(server: FaultServer, marker: str) 
     assert_each_its_own(got, texts, [20] if marker == "one_less" else [])
     assert 2 * 6 <= server.requests <= 2 * 6 + 1  # halved down to the row
     if marker == "one_less":
-        assert str(got[20]) == "the server returned 0 vectors where 1 were requested"
+        assert str(got[20]) == "the server returned 0 vectors for 1 text"
 
 
 def test_a_row_that_the_server_fails_at_harms_no_other(server: FaultServer) -> None:

@@ -263,7 +263,7 @@ def test_precision_follows_the_hardware(
 
 def test_a_device_that_is_not_here_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    with pytest.raises(ConfigError, match="torch sees 1 CUDA devices"):
+    with pytest.raises(ConfigError, match="torch finds 1 CUDA devices"):
         choose_devices("cuda:3")
     assert choose_devices("cuda") == [torch.device("cuda:0")]
     assert choose_devices("cpu") == [torch.device("cpu")]

@@ -153,8 +153,8 @@ def test_categories_are_read_in_any_case_and_order() -> None:
     ("given", "message"),
     [
         (["emial"], r"ai_redact: unknown category 'emial'\. Did you mean 'email'\? Known: email, card, "),
-        (["email", 3], r"ai_redact: categories holds 3; each must be a text"),
-        ([None], r"ai_redact: categories holds None; each must be a text"),
+        (["email", 3], r"ai_redact: categories contains 3; each category must be a text"),
+        ([None], r"ai_redact: categories contains None; each category must be a text"),
         ("email", r"ai_redact: categories is 'email'; it must be a list"),
         ([], r"ai_redact: categories is empty"),
     ],

@@ -172,8 +172,8 @@ class LanguageModel(Protocol):
 
 
 Spend = Callable[[int, int], None]
-"""spend(tokens, output tokens): called before each request with the most that it may cost. Where it raises, no further
-request is sent, those under way are waited for, and then the error is raised."""
+"""spend(tokens, output tokens): called before each request with the most that it may use. Where it raises, no further
+request is sent; running ones are finished, then the error is raised."""
 
 
 class RemoteModel(Protocol):

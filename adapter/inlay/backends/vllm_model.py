@@ -132,7 +132,7 @@ def engine_arguments(ref: ModelRef) -> dict[str, Any]:
 
 
 def sampling_parameters(vllm: Any, request: Request) -> Any:
-    """vLLM's own form of a request. Every token may be drawn, and no repetition is punished: these are its defaults,
+    """vLLM's own form of a request. Every token may be drawn, and no repetition is penalised: these are its defaults,
     which a model's generation_config does not change where parameters are given."""
     from vllm.sampling_params import RequestOutputKind, StructuredOutputsParams
 

@@ -1,12 +1,12 @@
 """From JSON Schema to a grammar of the replies that a model may write: compact JSON, fields in their order.
 
-The grammar is in llguidance's dialect of Lark. It is ours, and not the one that llguidance makes of a schema itself,
-for three reasons: numbers end (number_patterns.py), dates are those of the calendar (formats.py), and a string has no
-\\uXXXX escapes, half of which are no characters. Only a pattern within a string is left to llguidance.
+The grammar is in llguidance's dialect of Lark. It differs from the one that llguidance itself makes of a schema in
+three ways: the length of numbers is limited (number_patterns.py), dates exist (formats.py), and a string has no \\uXXXX
+escapes, half of which are no characters. Only a pattern within a string is left to llguidance.
 
-Every text of the grammar is valid for the schema; not every valid reply is a text of it. Left out are blanks between
-values, other orders of fields, numbers with more digits, escapes that are not needed, and quotes, backslashes and
-control characters in a string that has a pattern or a format.
+Every text of the grammar is valid for the schema, but not every valid reply is a text of the grammar. It excludes
+blanks between values, other orders of fields, numbers with more digits, unnecessary escapes, and quotes, backslashes
+and control characters in a string with a pattern or a format.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from typing import Any
 
 from inlay.json_schema.formats import FORMATS
 from inlay.json_schema.number_patterns import integer_pattern, number_pattern
+from inlay.json_schema.words import compact_json, pointer_part
 
-# Where one text alone can follow, llguidance would let through the one token that the tokenizer begins this text with;
-# many tokenizers put a blank before whatever they are given, and then nothing would be let through.
+# Where only one text can follow, llguidance would allow only the token with which the tokenizer begins this text. Many
+# tokenizers put a blank before any text, and then no token would be allowed.
 _OPTIONS = '%llguidance {"no_forcing": true}'
 _CHARACTER = r'([^"\\\x00-\x1f\x7f]|\\["\\bfnrt])'
 # llguidance 1.9 lets an escaped quote pass for [^"] when it puts a pattern into JSON; so no escapes, and a second
@@ -71,7 +72,7 @@ class _Writer:
             return self.rule([self.value(branch) for branch in node["anyOf"]])
         if "enum" in node or "const" in node:
             values = node["enum"] if "enum" in node else [node["const"]]
-            return self.words([_compact(each) for each in values])
+            return self.words([compact_json(each) for each in values])
         kinds = node["type"] if isinstance(node["type"], list) else [node["type"]]
         return self.rule([self.of_type(kind, node) for kind in kinds])
 
@@ -97,7 +98,7 @@ class _Writer:
             if format_pattern is not None:
                 both.append({"type": "string", "pattern": f"^(?:{format_pattern})$"})
             return self.named(
-                f"%json {_compact({'x-guidance': _NO_ESCAPES, 'type': 'string', 'allOf': both, **words})}", "r"
+                f"%json {compact_json({'x-guidance': _NO_ESCAPES, 'type': 'string', 'allOf': both, **words})}", "r"
             )
         if most is None and self.max_string is not None and format_pattern is None:
             most = max(self.max_string, least)
@@ -118,7 +119,7 @@ class _Writer:
         """Fields in order. The first field written has no comma before it, so while all earlier fields are optional
         there are two continuations, with a rule for each."""
         fields = [
-            (self.literal(f"{_compact(name)}:"), self.value(each), name in required)
+            (self.literal(f"{compact_json(name)}:"), self.value(each), name in required)
             for name, each in properties.items()
         ]
         comma = self.literal(",")
@@ -144,7 +145,7 @@ class _Writer:
             pointer = self.unwritten.pop()
             node = self.root
             for part in pointer.split("/")[1:]:
-                node = node[part.replace("~1", "/").replace("~0", "~")]
+                node = node[pointer_part(part)]
             self.lines.append(f"{self.references[pointer]}: {self.value(node)}")
 
     def rule(self, alternatives: list[str]) -> str:
@@ -170,8 +171,4 @@ class _Writer:
 
     def literal(self, text: str) -> str:
         self.literals.add(text)
-        return _compact(text)
-
-
-def _compact(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        return compact_json(text)

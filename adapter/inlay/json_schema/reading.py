@@ -11,7 +11,6 @@ mixed values, null alone, and a reference back to an enclosing part.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +19,18 @@ from typing import Any
 from inlay.errors import ConfigError
 from inlay.json_schema.formats import FORMATS
 from inlay.json_schema.sql_types import DUCKDB_TYPE, INTEGERS, DuckDBType, quoted_name
-from inlay.json_schema.words import ALWAYS, DEFINITIONS, DROPPED, INSTEAD, TYPES, WORDS, expected_value, plain
+from inlay.json_schema.words import (
+    ALWAYS,
+    DEFINITIONS,
+    DROPPED,
+    INSTEAD,
+    TYPES,
+    WORDS,
+    compact_json,
+    expected_value,
+    plain,
+    pointer_part,
+)
 
 MAX_FIELDS = 256
 MAX_LEVELS = 12
@@ -66,10 +76,10 @@ def read_json_schema(where: str, given: Mapping[str, Any]) -> ReplySchema:
             f"{where}: {endless} can never be complete: it always requires another {endless}. Allow null for one of "
             "its fields."
         )
-    text = _compact(schema)
+    text = compact_json(schema)
     if _SURROGATE.search(text):
         raise ConfigError(f"{where}: it contains half of a surrogate pair, which is not a character.")
-    return ReplySchema(text, _compact(structure), sql_type(structure), tuple(reader.questions.items()))
+    return ReplySchema(text, compact_json(structure), sql_type(structure), tuple(reader.questions.items()))
 
 
 def sql_type(structure: Structure) -> str:
@@ -133,7 +143,7 @@ class _Reader:
         parts = pointer.split("/")
         if len(parts) == 3 and parts[0] == "#" and parts[1] in DEFINITIONS:
             defined = self.root.get(parts[1], {})
-            name = parts[2].replace("~1", "/").replace("~0", "~")
+            name = pointer_part(parts[2])
             if name in defined:
                 return defined[name]
         raise self.wrong(
@@ -153,7 +163,7 @@ class _Reader:
         kept = self.kept(node, path, ("title", "description", "anyOf"), "together with anyOf")
         read = [self.read(branch, path, level) for branch in node["anyOf"]]
         structures = [structure for schema, structure in read if not _is_null(schema)]
-        alike = len({_compact(structure) for structure in structures}) == 1
+        alike = len({compact_json(structure) for structure in structures}) == 1
         return {**kept, "anyOf": [schema for schema, _ in read]}, structures[0] if alike else "JSON"
 
     def typed(self, node: dict[str, Any], path: str, level: int) -> tuple[dict[str, Any], Structure]:
@@ -296,7 +306,7 @@ def _endless(schema: dict[str, Any]) -> str | None:
 
 def _ends(node: dict[str, Any], ending: set[str]) -> bool:
     if "$ref" in node:
-        return node["$ref"].replace("~1", "/").replace("~0", "~") in ending
+        return pointer_part(node["$ref"]) in ending
     if "anyOf" in node:
         return any(_ends(branch, ending) for branch in node["anyOf"])
     kinds = node.get("type", ())
@@ -322,7 +332,3 @@ def _is_null(schema: dict[str, Any]) -> bool:
 
 def _instead(word: str) -> str:
     return f"{word!r} cannot be enforced everywhere. {INSTEAD[word]}"
-
-
-def _compact(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

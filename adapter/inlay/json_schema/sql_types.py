@@ -118,7 +118,7 @@ def _parsed(text: str) -> Any | None:
     import sqlglot
     from sqlglot import exp
 
-    # Within a CAST sqlglot refuses what follows a type; where a type is asked for alone, it drops it in silence.
+    # In a CAST sqlglot refuses text after a type; parsing a type alone it drops such text silently.
     try:
         tokens = [token.token_type.name for token in sqlglot.tokenize(text, read="duckdb")]
         # Compiled, sqlglot reads any depth; what walks its tree afterwards does not.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -42,6 +43,15 @@ def expected_value(word: str, value: Any) -> str | None:
     """A description of the expected value of a word, or None where the value fits."""
     fits, expected = _VALUES.get(word, (lambda value: True, ""))
     return None if fits(value) else expected
+
+
+def pointer_part(part: str) -> str:
+    """A part of a JSON Pointer without its escapes."""
+    return part.replace("~1", "/").replace("~0", "~")
+
+
+def compact_json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def plain(value: Any) -> Any:

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Sequence
 
 from inlay.pii.categories import CATEGORIES
 
-# What stands in place of what is known: letters, so that to the rules nothing that touches one is whole, and letters
-# that no address or number holds (Old Italic). MASK is what earlier rules found: a space or hyphen beside it is a
-# border. A placeholder of a later rule's kind, or the same, was digits when the rule first read them, and is like a
-# digit still: else what was in doubt beside it then would be found now, and a text could be redacted again and again.
+# Replacements for known data: letters, so that no rule matches a text that touches one, and letters that no address or
+# number contains (Old Italic). MASK replaces data of earlier rules: a space or hyphen next to it is a border. A
+# placeholder of the same or a later rule was digits when the rule first read them, and still counts as a digit:
+# otherwise a doubtful number next to it would be found in the second reading, and redacting twice would differ.
 MASK = "\U0001030f"
 PLACEHOLDERS = tuple(chr(0x10300 + i) for i in range(len(CATEGORIES)))
 

@@ -59,7 +59,7 @@ class GuardedTokenizer:
         return ids[self._is_control[ids]].tolist()  # type: ignore[no-any-return]
 
     def spells_unknown(self, text: str) -> bool:
-        """Whether the text spells out the token that stands for unknown letters."""
+        """Whether the text spells out the token for unknown letters."""
         return self._unknown is not None and self._unknown in text
 
     def joined(self, pieces: Iterable[tuple[str, bool]]) -> Ids:

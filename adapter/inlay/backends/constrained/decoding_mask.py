@@ -182,8 +182,8 @@ def _compiled(
     n_tokens = max(vocab_size, len(tokenizer))
     kept = _TOKENIZERS.setdefault(tokenizer, {})
     if (n_tokens, eos_ids) not in kept:
-        made = _tokenizer(tokenizer, n_tokens, eos_ids)
-        kept[n_tokens, eos_ids] = (made, pieces_of(made, eos_ids))
+        reader = _tokenizer(tokenizer, n_tokens, eos_ids)
+        kept[n_tokens, eos_ids] = (reader, pieces_of(reader, eos_ids))
     reader, pieces = kept[n_tokens, eos_ids]
     missing = unwritable(pieces, grammar.literals)
     if missing is not None:

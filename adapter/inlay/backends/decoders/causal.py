@@ -117,7 +117,7 @@ class CausalReader:
         """Logits after each of these tokens, [rows, tokens, vocabulary].
 
         tokens: [rows, tokens]; the first of each row is in slot at[row]. sees: bool [tokens, tokens], which of these
-        tokens each one attends to in addition to the prompt; their number gives its position. None: one token per row.
+        tokens each one attends to in addition to the prompt; their number is its position. None: one token per row.
         """
         if sees is None:
             sees = torch.ones((1, 1), dtype=torch.bool, device=self.device)

@@ -1,10 +1,9 @@
 """A record of the batches at a provider, so that another process finds them again.
 
-An entry is written twice before anything waits for it: with the id of the uploaded file, before the batch is made, and
-with the batch's id. It does not list its rows, which may be 50,000, but the SAMPLE smallest of their custom ids. Ids
-are hashes: a caller with a part of the rows worth waiting for has some in the sample, and one with others has none.
-An entry stays for KEPT_DAYS after it was made, so a caller that lost its answers after they were delivered gets them
-again.
+An entry is written twice before anything waits for it: with the id of the uploaded file, before the batch is created,
+and with the batch's id. It lists the SAMPLE smallest custom ids of its rows, not all of up to 50,000. Ids are hashes: a
+caller with a large part of the rows has some of the sample, and one with other rows has none. An entry is kept for
+KEPT_DAYS, so a caller that lost delivered answers gets them again.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ KEPT_DAYS = 25
 
 
 class BatchJournal(Protocol):
-    """name: 64 hex digits that stand for server, model and instruction. state: a small JSON object."""
+    """name: 64 hex digits, a hash of server, model and instruction. state: a small JSON object."""
 
     def load(self, name: str) -> dict[str, Any]:
         """What was saved last under this name, or {}."""
@@ -35,8 +34,8 @@ class BatchJournal(Protocol):
 
 @dataclass
 class Entry:
-    """One batch. file: id of its input. batch: its own id, '' until it is made. made: seconds since 1970.
-    delivered: its answers were handed to done()."""
+    """One batch. file: id of its input. batch: id of the batch, '' until it is created. made: time of creation, seconds
+    since 1970. delivered: whether done() got its answers."""
 
     file: str
     batch: str

@@ -1,13 +1,12 @@
 """A provider's Batch API: the same requests, uploaded as files and answered within a day, at half the price.
 
-OpenAIBatchModel is a RemoteModel like OpenAIModel. What is under way at the provider is written to a journal before
-anything waits for it, so a process that was killed, or stopped, finds it again and pays for nothing twice
-(batch_journal.py). stopped() leaves batches running. Answers are rows' answers by custom id, which is a hash of
-the row's key, whatever their order; keys differ from row to row.
+Batches are recorded in a journal before anything waits for them, so after a process was killed or stopped another one
+finds them and pays for nothing twice (batch_journal.py). stopped() leaves batches running. Answers are matched to rows
+by custom id, a hash of the row's key, whatever their order; keys differ from row to row.
 
-Up to `direct_rows` prompts are asked directly where no batch has them. Before a batch its first row is: a wrong key, an
-unknown model or a parameter that the server does not take shows at once and not tomorrow. A reply that is not valid for
-the schema is not asked for again.
+Up to `direct_rows` prompts that are in no batch are sent directly. Before a batch its first row is sent directly: a
+wrong key, an unknown model or an unsupported parameter shows at once and not tomorrow. A reply that is not valid for
+the schema is not requested again.
 """
 
 from __future__ import annotations
@@ -51,7 +50,7 @@ _ENDED = ("completed", "expired", "cancelled", "failed")
 
 
 class OpenAIBatchModel(OpenAIModel):
-    """direct_rows: up to so many prompts are asked without a batch. poll_s: time between two questions about a batch.
+    """direct_rows: up to this number, prompts are sent without a batch. poll_s: time between two status requests.
 
     Where spend() raises, the rows before it are sent as a batch and waited for. complete() raises EndpointError also
     where the provider refuses a whole batch.
@@ -175,7 +174,7 @@ class Batches:
         self._entries.write(entry)
 
     async def _batch_of(self, file: str) -> str:
-        """The batch that the provider has made of this file, among the latest; '' for none."""
+        """The batch that the provider has created from this file, among the latest; '' for none."""
         answer = await self._server.ask(self._server.url("batches").update_query(limit=100), None, holds="data")
         if isinstance(answer, Verdict):
             raise self._server.refusal(answer)
@@ -184,7 +183,7 @@ class Batches:
 
     async def _collect(self, entry: Entry, ids: Sequence[str] | None) -> None:
         """Waits for the batch and hands its answers to done(). ids: its rows; None for a batch of an earlier process,
-        of which a row without an answer is asked again."""
+        whose rows without an answer are sent again."""
         if not entry.batch:
             entry.batch = await self._batch_of(entry.file)
         if not entry.batch:
@@ -237,7 +236,7 @@ class Batches:
 
     def _take(self, line: bytes, completion: Completion, with_errors: bool) -> None:
         """One line of a file of answers or errors. with_errors: rows that failed are done with; otherwise, in a batch
-        whose answers were delivered before, they are asked anew."""
+        whose answers were delivered before, they are sent again."""
         try:
             row = json.loads(line)
             row_id, response = row["custom_id"], row.get("response") or {}

@@ -1,7 +1,7 @@
 """An embedding model behind an endpoint that speaks OpenAI's HTTP interface: Embedder of base.py.
 
-Many texts a request, so a vector is held against its request before it is a row's: as many as were asked for, each
-index once, the width that the settings say, finite numbers. A pack whose answer has a wrong count or order, or that the
+A request contains many texts, so its answer is checked before a vector becomes a row's: their number, each index once,
+the width in the settings, finite numbers. A pack whose answer has a wrong count or order, or that the
 server refuses (400, 413, 422), or keeps failing at, is halved until the failing row is isolated; no other row fails.
 Where both halves succeed, the pack was only too large for this server, and later packs are no larger.
 

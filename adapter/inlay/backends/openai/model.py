@@ -1,6 +1,6 @@
 """A language model behind an endpoint that speaks OpenAI's HTTP interface: RemoteModel of base.py.
 
-One request a row: a row's reply is known by the task that asked for it, never by its place in a body. spend() and
+Each row is one request: the task that sent it gets its reply, so no position in a body is used. spend() and
 done() are called on the loop's thread: they must be quick, and never wait for complete(). spend() is called once for a
 row, and once more where an invalid reply is asked for again; repeats of a failed attempt are not counted, since
 providers do not charge for those. stopped() is called in the caller's thread, ten times a second.

@@ -55,7 +55,7 @@ def before_stop(text: str, stop: Sequence[str]) -> str:
 
 
 def _text_of(content: Any) -> str | None:
-    """Models that think give a list of parts, of which those of type 'text' are the reply."""
+    """Reasoning models return a list of parts; those of type 'text' are the reply."""
     if isinstance(content, str):
         return content
     if isinstance(content, list):

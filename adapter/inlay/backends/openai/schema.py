@@ -58,7 +58,7 @@ class ReplySchema:
 
 
 def strict(schema: Any) -> bool:
-    """Whether strict mode takes this schema as it stands.
+    """Whether strict mode accepts this schema unchanged.
 
     >>> strict({"type": "object", "properties": {"a": {}}, "required": ["a"], "additionalProperties": False})
     True

@@ -50,7 +50,7 @@ MOST_VECTOR_BYTES = 64_000_000
 # lost, so ours are closed earlier.
 _KEEP_ALIVE_S = 4.0
 
-# The longest sleep at the gate: what others give back meanwhile may open it sooner than it was foreseen.
+# The longest sleep at the gate: tokens that other requests return may open it earlier.
 _GATE_LOOK_S = 0.1
 
 Body = bytes | Callable[[], aiohttp.FormData]
@@ -138,7 +138,7 @@ class Server:
                 if tried >= attempts or wait_s > left_s or not self.budget.take():
                     shown = f"{last} ({tried} attempt{'s' if tried > 1 else ''})"
                     return Verdict("again", shown, complaint=answer.complaint)
-                _log.info("inlay: %s: %s; asked again in %.1f s", self.where, last, wait_s)
+                _log.info("inlay: %s: %s; sent again in %.1f s", self.where, last, wait_s)
                 await asyncio.sleep(wait_s)
             else:
                 return answer
@@ -219,7 +219,7 @@ class Server:
         return Verdict("refused", f"{reason} (asked again for {waited_s:.0f} s, retry_s is {self.endpoint.retry_s:g})")
 
     def _refused(self, now: float, sent: float, verdict: Verdict) -> float:
-        """Seconds until this server may be asked again."""
+        """Counts the refusal; returns the seconds until the next request may be sent."""
         retry_s = self.endpoint.retry_s
         wait_s = self.gate.refuse(now, sent, verdict.wait_s)
         refused_s = self.gate.refused_for_s(now)
@@ -335,7 +335,7 @@ def _parsed(content: bytes) -> Any:
 
 
 def _status_inside(answer: Answer) -> int:
-    """Some gateways answer 200 and put the status of whom they asked into the body."""
+    """Some gateways answer 200 with the status of the server behind them in the body."""
     error = answer.get("error")
     code = error.get("code") if isinstance(error, dict) else None
     return code if isinstance(code, int) and 400 <= code < 600 else 200
