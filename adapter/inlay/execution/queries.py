@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,10 @@ from inlay.planner.gather import KEY
 from inlay.planner.lookups import VALUE
 
 UNBOUND = (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException, duckdb.NotImplementedException)
+
+
+GATHER_ROWS = 8_192
+"""Inputs that are answered at a time, and so at most lost if the process is killed."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,29 @@ class Queries:
         except UNBOUND as error:
             raise Unplannable(reasons.not_bound(first_line(error))) from None
         return list(zip(relation.columns, map(str, relation.types), strict=True))
+
+    def gathered(
+        self, queries: Iterable[str], call: Call, keys: tuple[tuple[int, int], ...], held: str, gathered: list[str]
+    ) -> pa.RecordBatchReader:
+        """The distinct inputs of the first query that DuckDB binds, without those in the table `held`. gathered: the
+        queries that these came from; the new one is added. Raises Unplannable where DuckDB binds none."""
+        reason: Exception | None = None
+        for sql in queries:
+            if sql in gathered:
+                return pa.RecordBatchReader.from_batches(pa.schema([]), [])
+            gathered.append(sql)
+            if held in self.tables and keys:
+                takes = call.spec.args
+                on = " AND ".join(f"{held}.{KEY}{i} = {takes[at].exactly(f'_inlay_g.{KEY}{i}')}" for i, at in keys)
+                sql = f"SELECT * FROM ({sql}) AS _inlay_g ANTI JOIN {held} ON {on}"
+            try:
+                relation = self.run(sql)
+            except UNBOUND as error:
+                reason = error
+                continue
+            read = relation.to_arrow_reader if hasattr(relation, "to_arrow_reader") else relation.fetch_arrow_reader
+            return read(GATHER_ROWS)
+        raise Unplannable(reasons.inputs_not_selected(first_line(reason)))
 
     def is_aborted(self) -> bool:
         """Whether the error has ended the user's transaction."""

@@ -20,12 +20,12 @@ from inlay.execution.answer_tables import AnswerTable, HeldAnswers
 from inlay.execution.answering import Rows
 from inlay.execution.context import Context
 from inlay.execution.join import joined
-from inlay.execution.queries import UNBOUND, Queries, first_line
+from inlay.execution.queries import Queries, first_line
 from inlay.execution.session import Session
 from inlay.execution.staged import Staged, Stages
 from inlay.execution.streaming import refuse_to_hold
 from inlay.functions.relative_cost import relative_cost
-from inlay.parsing.marks import numbers_in, unmarked
+from inlay.parsing.marks import numbers_in
 from inlay.parsing.statement import Call, Statement
 from inlay.parsing.unplannable import Unplannable
 from inlay.planner import reasons
@@ -34,9 +34,6 @@ from inlay.planner.lookups import Answers, key_places, stays_a_call, with_lookup
 from inlay.planner.pair_join import JoinByCall
 from inlay.planner.plan import Plan
 from inlay.planner.rules import RULES, AnswerRule, Applied
-
-GATHER_ROWS = 8_192
-"""Inputs that are answered at a time, and so at most lost if the process is killed."""
 
 
 class Unforeseen(Unplannable):
@@ -187,7 +184,7 @@ class Runner:
         """Of the model that a call means."""
         held = self.held.get(number)
         given = held.options.get("model") if held is not None else None
-        return str(given or self.session.binding.default_model(self.plan.statement.calls[number].spec))
+        return str(given or self.session.binding.default_model(self.statement.calls[number].spec))
 
     def prepared(self) -> Prepared:
         statement = self.plan.statement
@@ -209,16 +206,10 @@ class Runner:
         for number in numbers_in(text):
             found = self.answers.get(number)
             if found is None or found.kept not in ("", "where"):
-                raise Unforeseen(reasons.waits_for(self.written(number)))
+                raise Unforeseen(reasons.waits_for(self.statement.written(number)))
         # A lookup that finds nothing gives NULL.
         complete = {number: replace(found, complete=True, kept="") for number, found in self.answers.items()}
         return with_lookups(text, complete, self.names)
-
-    def written(self, number: int) -> str:
-        """A call as it stands in the user's statement."""
-        call = self.plan.statement.calls[number]
-        given = [*call.arguments, *(f"{name} := {text}" for name, text in call.options.items())]
-        return unmarked(f"{call.written}({', '.join(given)})", self.names)
 
     @property
     def tables(self) -> dict[str, Any]:
@@ -238,19 +229,25 @@ class Runner:
             raise
         self.unforeseen.pop(number, None)
 
+    def may_stream(self, number: int, held: AnswerTable) -> bool:
+        """Whether the call may be left to the statement itself. With a store known answers are asked for in bulk;
+        targets need all inputs together."""
+        call = self.statement.calls[number]
+        is_only_call = self.stages == [number] and number not in self.all_pairs and not call.gathers
+        has_targets = self.session.binding.has_targets(call.spec.name, held.options)
+        return self.streams and is_only_call and self.context.store is None and not has_targets
+
     def _stage(self, number: int, texts: Iterable[str] | None) -> None:
-        call = self.plan.statement.calls[number]
+        call = self.statement.calls[number]
         keys = key_places(call)
         held = self.held.table_of(call)
         every = texts is None
         if texts is None:
-            # With a store known answers are asked for in bulk; targets need all inputs together.
-            has_targets = self.session.binding.has_targets(call.spec.name, held.options)
-            is_only_call = self.stages == [number] and number not in self.all_pairs and not call.gathers
-            if self.streams and is_only_call and self.context.store is None and not has_targets:
+            if self.may_stream(number, held):
                 refuse_to_hold(self.queries, self.statement, number)
-            texts = self.all_pairs.get(number) or gathers(self.plan.statement, number, self.looked_up_ahead)
-        inputs = self.gathered(number, texts, held, keys)
+            texts = self.all_pairs.get(number) or gathers(self.statement, number, self.looked_up_ahead)
+        looked_up = (self.looked_up(text) for text in self.staged[number].noted(texts))
+        inputs = self.queries.gathered(looked_up, call, keys, held.name, held.gathered)
         try:
             with cancel.inside(held.connection, (self.session.number, self.statement_number)):
                 # Targets are met over all the inputs of a call together.
@@ -270,7 +267,7 @@ class Runner:
         finally:
             inputs.close()  # an open reader holds the connection
         self.held.keep(call, held)
-        kept = stays_a_call(self.plan.statement.node(number))
+        kept = stays_a_call(self.statement.node(number))
         self.answers[number] = Answers(held.name, call, keys, kept=kept)
 
     def answer(self, call: Call, held: AnswerTable, batch: pa.RecordBatch, whole: bool) -> None:
@@ -288,7 +285,9 @@ class Runner:
         asked = Rows(rows, self.statement_number, node, pc.sum(counts).as_py() or 0, counts if whole else None)
         answered = self.session.answered(call.spec.name, held.labels, options, asked, self.context, detail=detail)
         if self.context.guesses is not None:
-            answer = self.context.guesses.fill(call, self.written(call.number), held.name, held.labels, answered)
+            answer = self.context.guesses.fill(
+                call, self.statement.written(call.number), held.name, held.labels, answered
+            )
             if call.spec.returns == "FLOAT[]":  # of vectors that nobody knows, the size
                 held.n_bytes += 4 * len(answer) * answered.call.model.width
         else:
@@ -301,27 +300,3 @@ class Runner:
         held.add(rows, answer if call.detail or not detail else answer.field("value"), gathers=call.gathers)
         if held.is_too_large(call.spec, self.context.cache.budget_bytes):
             raise Unplannable(reasons.too_large(held.n_bytes))
-
-    def gathered(
-        self, number: int, texts: Iterable[str], held: AnswerTable, keys: tuple[tuple[int, int], ...]
-    ) -> pa.RecordBatchReader:
-        """The distinct inputs of the first query that DuckDB binds, without those that are held."""
-        reason: Exception | None = None
-        for text in texts:
-            self.staged[number].texts.append(text)
-            sql = self.looked_up(text)
-            if sql in held.gathered:
-                return pa.RecordBatchReader.from_batches(pa.schema([]), [])
-            held.gathered.append(sql)
-            if held.name in self.tables and keys:
-                takes = self.plan.statement.calls[number].spec.args
-                on = " AND ".join(f"{held.name}.{KEY}{i} = {takes[at].exactly(f'_inlay_g.{KEY}{i}')}" for i, at in keys)
-                sql = f"SELECT * FROM ({sql}) AS _inlay_g ANTI JOIN {held.name} ON {on}"
-            try:
-                relation = self.query(sql)
-            except UNBOUND as error:
-                reason = error
-                continue
-            read = relation.to_arrow_reader if hasattr(relation, "to_arrow_reader") else relation.fetch_arrow_reader
-            return read(GATHER_ROWS)
-        raise Unplannable(reasons.inputs_not_selected(first_line(reason)))

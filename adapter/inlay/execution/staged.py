@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from inlay.execution.ledger import Ledger
@@ -21,6 +21,12 @@ class Staged:
     texts: list[str] = field(default_factory=list)
     reads: set[int] = field(default_factory=set)
     work: dict[str, CallWork] = field(default_factory=dict)
+
+    def noted(self, texts: Iterable[str]) -> Iterator[str]:
+        """The same queries; each is noted as it is taken."""
+        for text in texts:
+            self.texts.append(text)
+            yield text
 
 
 class Stages(defaultdict[int, Staged]):

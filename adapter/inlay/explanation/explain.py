@@ -111,7 +111,7 @@ def _explained(
         shape=shape(runner, {number: place for place, number in enumerate(_answered(runner), 1)}),
         stages=tuple(_stages(runner, guesses)),
         plain=tuple(
-            Step(runner.written(number), reason)
+            Step(runner.plan.statement.written(number), reason)
             for number, reason in sorted(runner.reasons.items())
             if number not in runner.unforeseen
         ),
@@ -171,7 +171,7 @@ def _stages(runner: Runner, guesses: DrawnGuesses) -> Iterator[Stage]:
         work = runner.staged[number].work if number in runner.staged else {}
         yield Stage(
             place,
-            runner.written(number),
+            runner.plan.statement.written(number),
             next(iter(work), None) or runner.model_name(number),
             None if unforeseen else sum(work.values(), CallWork()),
             (unforeseen,) if unforeseen else tuple(dict.fromkeys(basis)),

@@ -194,6 +194,12 @@ class Statement:
             start, last = moves(start), moves(last)
         return start, last + 1
 
+    def written(self, number: int) -> str:
+        """A call as it is written in the user's statement."""
+        call = self.calls[number]
+        options = (f"{name} := {text}" for name, text in call.options.items())
+        return unmarked(f"{call.written}({', '.join([*call.arguments, *options])})", self.names)
+
     @property
     def plain(self) -> Text:
         """The text with the calls' own names again: SQL that DuckDB can run."""
