@@ -450,7 +450,7 @@ def test_certificates_survive_the_process(con: Connection, tiny_models: TinyMode
         ({"recall": 1.5}, ConfigError, "recall is 1.5"),
         ({"precision": "much"}, ConfigError, "precision is 'much'"),
         ({"precision": True}, ConfigError, "precision is True"),
-        ({"recall": 0.9, "probability": 1}, ConfigError, "probability is 1. A sample can promise less"),
+        ({"recall": 0.9, "probability": 1}, ConfigError, "probability is 1. A sample never gives certainty"),
         ({"recall": 0.9, "probability": -1}, ConfigError, "probability is -1"),
         ({"recall": 0.9, "model": None}, ConfigError, "the exact model and the proxy are the same, 'proxy'"),
         (

@@ -57,7 +57,7 @@ from inlay.errors import (
         (
             "ai_classify_multi('x', ['a'], threshold := 7)",
             ConfigError,
-            r"threshold is 7.0; it must be a number from -1 to 1",
+            r"threshold is 7; it must be a number from -1 to 1",
         ),
         ("ai_filter('x', 'y')", ConfigError, r"threshold is missing. 'fake' is an embedding model"),
         ("ai_filter('x', 'y', model := 'fake-classify')", CannotServeError, r"ai_filter needs an NLI model"),
