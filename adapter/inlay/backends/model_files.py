@@ -40,6 +40,6 @@ def read_weights(ref: ModelRef, file: str | Path) -> dict[str, torch.Tensor]:
 
     path = ref.folder / file
     try:
-        return load_file(path)  # type: ignore[no-any-return]
+        return load_file(path)
     except (OSError, SafetensorError) as error:
         raise ModelError(f"model {ref.name!r}: {path} cannot be loaded: {error}. Fetch the model again.") from error

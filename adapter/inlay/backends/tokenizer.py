@@ -80,4 +80,5 @@ def _load(ref: ModelRef) -> Tokenizer:
     # Older folders hold only a vocabulary; transformers knows how to turn each kind into a fast tokenizer.
     from inlay.backends.pretrained import load_tokenizer
 
-    return load_tokenizer(ref).backend_tokenizer
+    tokenizer: Tokenizer = load_tokenizer(ref).backend_tokenizer
+    return tokenizer

@@ -31,4 +31,4 @@ def position_ids(tokens: Tokens, model_type: str, pad: int) -> Ints:
     # RoBERTa numbers positions from padding_idx + 1, and a padding token spelt out in a text takes none.
     counts = tokens.ids != pad
     numbered = np.concatenate([[0], np.cumsum(counts)])
-    return (numbered[1:] - numbered[starts]) * counts + pad
+    return np.asarray((numbered[1:] - numbered[starts]) * counts + pad, dtype=np.int64)
