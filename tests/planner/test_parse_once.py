@@ -91,7 +91,7 @@ def whole(sql: str) -> str:
 @pytest.mark.parametrize("sql", STATEMENTS.values(), ids=STATEMENTS)
 @pytest.mark.parametrize("way", ["execute", "sql"])
 def test_once(con: Any, counts: Counts, way: str, sql: str) -> None:
-    con._session.memory.clear()
+    con._session.cache.clear()
     getattr(con, way)(whole(sql)).fetchall()
     assert (counts.tokenised, counts.parsed) == (1, 1)
 
