@@ -15,7 +15,8 @@ import inlay
 from inlay.backends.fake import CALLS
 from inlay.client.connection import Connection
 from inlay.errors import ConfigError, NotAttachedError, UnknownModelError
-from inlay.explanation.report import WIDTH, Explanation, Stage, Work
+from inlay.execution.records import CallWork
+from inlay.explanation.report import WIDTH, Explanation, Stage
 
 TICKETS = """
 create table tickets as
@@ -68,10 +69,10 @@ def test_what_is_counted_is_what_the_statement_then_asks(shop: Connection) -> No
     shop.sql(sql).fetchall()
     ((function, rows, distinct, known, inferred, tokens),) = ledger(shop)
     assert (function, rows, distinct, known, inferred) == ("ai_classify", *expected(said)[0])
-    assert tokens == said.tokens == said.times[0].tokens
+    assert tokens == said.tokens == said.costs.models[0].all_tokens
     again = inlay.explain(shop, sql)
     assert expected(again) == [(100, 75, 75, 0)]
-    assert again.times == ()
+    assert again.costs.models == ()
     assert "Everything is known: no model runs." in str(again)
 
 
@@ -120,7 +121,7 @@ def test_explaining_leaves_other_statements_of_the_session_alone(shop: Connectio
 def test_a_second_call_over_the_same_texts_will_find_their_numbers(shop: Connection) -> None:
     said = shop.explain("select ai_embed(body), ai_classify(body, ['a', 'b']) from tickets")
     assert expected(said) == [(200, 150, 0, 150), (200, 150, 150, 0)]
-    assert said.times[0].inputs == 150 + 10  # two labels in five templates
+    assert said.costs.models[0].inputs == 150 + 10  # two labels in five templates
 
 
 def test_null_and_empty_tables(shop: Connection) -> None:
@@ -315,7 +316,7 @@ def test_analyze_sets_what_was_done_beside_what_was_expected(shop: Connection) -
     assert [(row[0], row[1]) for row in ledger(shop)] == [("ai_filter", 200), ("ai_embed", n)]
     assert sum(stage.actual.tokens for stage in said.stages if stage.actual) == sum(row[-1] for row in ledger(shop))
     assert re.search(r"\n +200 +150 +0 +150 +[\d,]+ +<?[\d.]+ s +actual\n", str(said))
-    assert said.actual == Work() or said.actual is None or said.actual.rows == 0
+    assert said.actual == CallWork() or said.actual is None or said.actual.rows == 0
     assert [key for key, _ in said.plans] == ["analyzed_plan"]
 
 
@@ -399,7 +400,7 @@ def test_text_is_aligned_and_fits(shop: Connection) -> None:
 def test_a_notebook_gets_a_tree_of_escaped_text() -> None:
     said = Explanation(
         statement="s", runs_as="select '<script>alert(1)</script>' & \"x\"", shape="answer_1('<b>')",
-        stages=(Stage(1, "ai_filter(body, '<img src=x>')", "<i>m</i>", Work(1, 1, 0, 1), ("<u>",)),),
+        stages=(Stage(1, "ai_filter(body, '<img src=x>')", "<i>m</i>", CallWork(1, 1, 0, 1), ("<u>",)),),
         plans=(("physical_plan", "<pre>"),), ran=True,
     )  # fmt: skip
     page = said._repr_html_()
@@ -423,12 +424,12 @@ def test_a_notebook_gets_a_tree_of_escaped_text() -> None:
 def test_seconds_by_earlier_runs_and_limits(tmp_path: Path) -> None:
     with inlay.connect(model="fake", store=str(tmp_path / "kept"), max_rows=500) as con:
         con.execute("create table t as select 'text ' || i as body from range(2000) r(i)")
-        assert con.explain("select ai_embed(body) from t limit 5").times[0].seconds is None
+        assert con.explain("select ai_embed(body) from t limit 5").costs.models[0].seconds is None
         con.execute("select ai_embed(body) from t limit 400").fetchall()
         con._session.close_account()
         said = con.explain("select ai_embed(body || '!') from t")
-        assert said.times[0].seconds is not None
-        assert said.times[0].source.startswith("by earlier runs on this machine")
+        assert said.costs.models[0].seconds is not None
+        assert said.costs.models[0].source.startswith("by earlier runs on this machine")
         assert "would stop: max_rows is 500" in str(said)
 
 

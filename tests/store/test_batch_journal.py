@@ -27,6 +27,6 @@ def test_batches_need_a_store_that_may_be_written_to(tmp_path: Path) -> None:
     for settings in ({}, {"store": str(tmp_path / "store"), "store_mode": "read-only"}):
         with (
             inlay.connect(model="remote", models={"remote": REMOTE}, **settings) as con,
-            pytest.raises(Exception, match=r"batch = true.*Name one that may be written to"),
+            pytest.raises(Exception, match=r"batch = true.*Set a writable store"),
         ):
             con.execute("select ai_complete('a')")
