@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -159,10 +160,15 @@ class _Resolving:
             # Whatever another thread failed at is tried here once more, so that its error is listed here as well.
             missing = self.from_cache(missing[list(others)])
 
-    def cache_keys(self, places: Ints) -> list[bytes]:
+    @cached_property
+    def all_cache_keys(self) -> list[bytes]:
         signed = bytes.fromhex(self.question.signature)
-        raw = self.inputs.keys[places].tobytes()
+        raw = np.ascontiguousarray(self.inputs.keys).tobytes()
         return [signed + raw[start : start + 32] for start in range(0, len(raw), 32)]
+
+    def cache_keys(self, places: Ints) -> list[bytes]:
+        keys = self.all_cache_keys
+        return keys if _are_all(places, len(keys)) else [keys[place] for place in places.tolist()]
 
     def from_cache(self, places: Ints) -> Ints:
         """Takes what memory has; gives the places that it does not have."""
@@ -198,7 +204,7 @@ class _Resolving:
         if not len(places):
             return
         self.known[places] = False
-        asked = self.inputs if len(places) == len(self.inputs) else self.inputs.take(places)
+        asked = self.inputs if _are_all(places, len(self.inputs)) else self.inputs.take(places)
         for finished in self.work.executor.run(self.question, asked, self.work):
             self.usage.add(finished.usage)
             self.errors.update({int(places[i]): reason for i, reason in finished.errors.items()})
@@ -217,7 +223,7 @@ class _Resolving:
         if self.kept_in is None or work.store is None or not work.store.writable:
             return
         table = question.answers.to_table(finished.rows)
-        whole = len(finished.places) == len(asked)
+        whole = _are_all(finished.places, len(asked))
         if work.keep_inputs:
             table = with_inputs(table, asked if whole else asked.take(finished.places))
         work.store.publish(self.kept_in, asked.keys[finished.places], table)
@@ -226,3 +232,8 @@ class _Resolving:
 def _await(event: threading.Event, cancel: Token) -> None:
     while not event.wait(0.1):
         cancel.check()
+
+
+def _are_all(places: Ints, n: int) -> bool:
+    """Whether these distinct places are all n, in order: rows come in the order in which they are finished."""
+    return len(places) == n and bool((places[1:] > places[:-1]).all())
