@@ -27,7 +27,7 @@ from inlay.arrays import vector_array
 from inlay.backends.fake import CALLS
 from inlay.client.connection import Connection
 from inlay.errors import ConfigError
-from inlay.execution.runner import GATHER_ROWS
+from inlay.execution.queries import GATHER_ROWS
 from inlay.functions.classify import EMBED_TEMPLATES
 from inlay.store import open_parts
 from inlay.store.folder import open_folder
