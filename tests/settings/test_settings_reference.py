@@ -136,6 +136,7 @@ def test_the_command_prints_values_and_their_places(
     assert ("store", str(tmp_path / ".kept"), str(path)) in rows
     assert ("functions.ai_filter", "{'threshold': 0.3}", str(path)) in rows
     assert ("device", "cpu", "environment variable INLAY_DEVICE") in rows
+    assert ("store_inputs", "false", "default") in rows  # as inlay.toml has it
     path.write_text("memory_mb = -5\n", encoding="utf-8")
     assert main(["settings", "--config", str(path)]) == 1
     assert "memory_mb is -5; it must be a whole number of at least 0" in capsys.readouterr().err

@@ -114,8 +114,8 @@ def settings_in_force(settings: Settings) -> list[list[str]]:
                 shown = entry.source if isinstance(entry, ModelSettings) else entry
                 rows.append([f"{key}.{name}", str(shown), settings.places.get(f"{key}.{name}", f"named by {key}")])
         else:
-            shown = ", ".join(map(str, value)) if isinstance(value, tuple) else value
-            rows.append([key, "" if shown is None else str(shown), settings.places.get(key, "default")])
+            values = value if isinstance(value, tuple) else () if value is None else (value,)
+            rows.append([key, ", ".join(map(_written, values)), settings.places.get(key, "default")])
     return rows
 
 
@@ -124,8 +124,12 @@ def _default(declared: Declaration) -> str:
         return declared.unset
     if declared.default in (None, ()):
         return "none"
-    default = declared.default
-    return f"`{str(default).lower() if isinstance(default, bool) else default}`" if default != "" else "empty"
+    return f"`{_written(declared.default)}`" if declared.default != "" else "empty"
+
+
+def _written(value: object) -> str:
+    """As inlay.toml has it, without quotes."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _row(*cells: str) -> str:
