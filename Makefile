@@ -36,8 +36,11 @@ demo: $(VENV)/demo
 	@cd example_project && ../$(BIN)/dbt --quiet deps && ../$(BIN)/dbt --no-use-colors build --quiet
 	@$(BIN)/inlay sql --read-only --database example_project/larkmoor.duckdb --file example_project/show.sql
 
+# Two at a time: every worker loads torch and starts dbt, so memory ends before the cores of a large machine do.
+WORKERS ?= 2
+
 test: $(VENV)/test lint types
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n $(WORKERS)
 
 # The oldest supported pair: what pyproject.toml's lower bounds promise. Without the tests that compare numbers, which
 # need today's sentence-transformers, and the notebook's charts.
