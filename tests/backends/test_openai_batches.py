@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,13 @@ from test_openai_model import CANARY, SCHEMA, described, replies
 from test_openai_model import ask as told_of_each
 
 from inlay.backends.base import Instruction, Reply
-from inlay.backends.http import retry as http_retry
 from inlay.backends.openai import batches as openai_batches
 from inlay.backends.openai.batches import OpenAIBatchModel
 from inlay.errors import BudgetExceededError, EndpointError
 from support.fault_server import FaultServer
 from support.paths import TESTS
+
+pytestmark = pytest.mark.usefixtures("short_waits")
 
 
 class FolderJournal:
@@ -36,17 +37,6 @@ class FolderJournal:
 
     def save(self, name: str, state: dict[str, Any]) -> None:
         (self.folder / name).write_text(json.dumps(state))
-
-
-@pytest.fixture(autouse=True)
-def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_retry, "FIRST_WAIT_S", 0.05)
-
-
-@pytest.fixture
-def server() -> Iterator[FaultServer]:
-    with FaultServer() as server:
-        yield server
 
 
 def batch_model(server: FaultServer, folder: Path, direct_rows: int = 3, **endpoint: Any) -> OpenAIBatchModel:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,25 +11,12 @@ import pytest
 from test_openai_model import described, free, never
 
 from inlay.arrays import Floats
-from inlay.backends.http import gate as http_gate
-from inlay.backends.http import retry as http_retry
 from inlay.backends.openai.embeddings import OpenAIEmbedder, shared
 from inlay.errors import BudgetExceededError, EndpointError
 from inlay.models.capabilities import capabilities_of
 from support.fault_server import WIDTH, FaultServer, vector
 
-
-@pytest.fixture(autouse=True)
-def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a second each, where nobody says how long."""
-    monkeypatch.setattr(http_retry, "FIRST_WAIT_S", 0.05)
-    monkeypatch.setattr(http_gate, "FIRST_PAUSE_S", 0.05)
-
-
-@pytest.fixture
-def server() -> Iterator[FaultServer]:
-    with FaultServer() as server:
-        yield server
+pytestmark = pytest.mark.usefixtures("short_waits")
 
 
 def embedder(server: FaultServer, pack_texts: int = 256, width: int = WIDTH, **endpoint: Any) -> OpenAIEmbedder:

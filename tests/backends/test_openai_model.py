@@ -7,15 +7,13 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, overload
 
 import pytest
 
 from inlay.backends.base import Instruction, Prompt, RemoteModel, Reply
-from inlay.backends.http import gate as http_gate
-from inlay.backends.http import retry as http_retry
 from inlay.backends.http.retry import ATTEMPTS
 from inlay.backends.openai.model import OpenAIModel
 from inlay.errors import BudgetExceededError, ConfigError, EndpointError
@@ -23,6 +21,8 @@ from inlay.models.capabilities import capabilities_of
 from inlay.models.ref import Endpoint, ModelRef
 from support.fault_server import MODEL, FaultServer
 from support.paths import TESTS
+
+pytestmark = pytest.mark.usefixtures("short_waits")
 
 CANARY = "sk-canary-0123456789abcdef"
 SCHEMA = json.dumps(
@@ -33,19 +33,6 @@ SCHEMA = json.dumps(
         "additionalProperties": False,
     }
 )
-
-
-@pytest.fixture(autouse=True)
-def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a second each, where nobody says how long."""
-    monkeypatch.setattr(http_retry, "FIRST_WAIT_S", 0.05)
-    monkeypatch.setattr(http_gate, "FIRST_PAUSE_S", 0.05)
-
-
-@pytest.fixture
-def server() -> Iterator[FaultServer]:
-    with FaultServer() as server:
-        yield server
 
 
 def described(base_url: str, **endpoint: Any) -> ModelRef:

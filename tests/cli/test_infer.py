@@ -17,12 +17,13 @@ import duckdb
 import pytest
 
 import inlay
-from inlay.backends.fake import FAIL, fake_row
+from inlay.backends.fake import FAIL
 from inlay.cli.main import EXIT_BUDGET, EXIT_ERROR, main
 from inlay.client.connection import Connection
 from inlay.errors import BudgetExceededError, ConfigError
 from inlay.store.account import read_errors
 from inlay.store.folder import open_folder
+from support.killed_processes import counted_program, counted_texts, stored_keys, unit_vector
 
 Cli = Callable[..., tuple[int, str, str]]
 Opened = Callable[..., Connection]
@@ -108,7 +109,7 @@ def test_infer_answers_a_file_of_statements_once(cli: Cli, opened: Opened, calls
     assert calls["rows"] == 15
     con = opened()
     ((vector,),) = con.sql(f"select ai_embed(body) from {texts(1)}").fetchall()
-    assert vector == pytest.approx(unit("text 0"), abs=1e-6)
+    assert vector == pytest.approx(unit_vector("text 0"), abs=1e-6)
     assert calls["rows"] == 15
 
 
@@ -523,71 +524,39 @@ def test_the_account_of_another_process_is_readable_and_keeps_secrets(opened: Op
 
 # --------------------------------------------------------------------------------------------- kill -9
 
-# Counts what the fake model runs in a file that survives the process, slow enough to be killed at any moment.
-COUNTED = """
-import os, sys, time
-from inlay.backends.fake import FakeBackend
-from inlay.cli.main import main
-run, counts = FakeBackend.run, os.open("counts", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-def counted(self, tokens):
-    os.write(counts, b"%d\\n" % (len(tokens.offsets) - 1))
-    time.sleep(0.02)
-    return run(self, tokens)
-FakeBackend.run = counted
-sys.exit(main(sys.argv[1:]))
-"""
+COUNTED_MAIN = counted_program("from inlay.cli.main import main; sys.exit(main(sys.argv[1:]))")
 N_ROWS, N_DISTINCT = 20_000, 18_000
 KILLED = f"select body, ai_embed(body) from (select 'text ' || (i % {N_DISTINCT}) as body from range({N_ROWS}) r(i))"
 
 
-def counted_rows() -> int:
-    path = Path("counts")
-    return sum(map(int, path.read_text().split())) if path.exists() else 0
-
-
 def test_infer_killed_at_any_moment_goes_on_where_it_was(opened: Opened) -> None:
     file = statements("set threads = 2;" + KILLED)
-    command = [sys.executable, "-c", COUNTED, "infer", "--file", str(file), "--model", "fake", "--store", "kept"]
+    command = [sys.executable, "-c", COUNTED_MAIN, "infer", "--file", str(file), "--model", "fake", "--store", "kept"]
     chance = random.Random(7)
     killed = 0
     for number in range(10):
-        began_with, aim = counted_rows(), chance.randint(1, N_DISTINCT // 6)
+        began_with, aim = counted_texts(Path()), chance.randint(1, N_DISTINCT // 6)
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        while process.poll() is None and counted_rows() - began_with < aim:
+        while process.poll() is None and counted_texts(Path()) - began_with < aim:
             time.sleep(0.002)
         time.sleep(chance.uniform(0, 0.03))
         process.send_signal(signal.SIGKILL)
         process.wait()
         killed += process.returncode == -signal.SIGKILL
         # All that any run was killed with is at most a chunk of DuckDB's for each thread.
-        assert counted_rows() - known() <= 2_048 * 2 * (number + 1)
+        assert counted_texts(Path()) - stored_keys(Path("kept")) <= 2_048 * 2 * (number + 1)
     assert killed >= 5
     rerun = subprocess.run(command, capture_output=True, text=True)
     assert rerun.returncode == 0, rerun.stderr
-    assert known() == N_DISTINCT
-    assert counted_rows() <= N_DISTINCT + 2_048 * 2 * killed
-    before = counted_rows()
+    assert stored_keys(Path("kept")) == N_DISTINCT
+    assert counted_texts(Path()) <= N_DISTINCT + 2_048 * 2 * killed
+    before = counted_texts(Path())
     rows = opened(max_rows=0).sql(KILLED).fetchall()
     assert len(rows) == N_ROWS
-    assert counted_rows() == before
+    assert counted_texts(Path()) == before
     for body, vector in rows[:: N_ROWS // 50]:
-        assert vector == pytest.approx(unit(body), abs=1e-6)
+        assert vector == pytest.approx(unit_vector(body), abs=1e-6)
     assert not list(Path("kept").rglob("quarantine"))
-
-
-def unit(text: str) -> list[float]:
-    row = fake_row(text, 8)
-    return list(row / (row @ row) ** 0.5)
-
-
-def known() -> int:
-    """Distinct keys that the store holds, counted without inlay."""
-    files = list(Path("kept", "results").rglob("*.parquet"))
-    if not files:
-        return 0
-    with duckdb.connect() as con:
-        (row,) = con.execute("select count(distinct key) from read_parquet($1)", [list(map(str, files))]).fetchall()
-    return int(row[0])
 
 
 def call_texts() -> list[Any]:

@@ -26,11 +26,12 @@ import pytest
 pytest.importorskip("dbt.adapters.duckdb")
 
 import inlay
-from inlay.backends.fake import FAIL, fake_reply, fake_row
+from inlay.backends.fake import FAIL, fake_reply
 from inlay.execution.queries import GATHER_ROWS
 from inlay.store.account import read_ledger
 from inlay.store.folder import open_folder
 from support.dbt_runs import Project, Run
+from support.killed_processes import counted_program, counted_texts, stored_keys, unit_vector
 
 Rows = list[tuple[Any, ...]]
 
@@ -616,7 +617,7 @@ def test_the_stored_form_gives_the_same_tables_without_inlay(stored: Stored) -> 
         assert {name: rows[4][name] for name in columns} == dict.fromkeys(columns)  # NULL in, NULL out
         assert not [name for name in columns if rows[1][name] is None]
         assert rows[1]["key"] == "key 1"
-    assert every[1]["embedding"] == pytest.approx(unit(every[1]["value"]), abs=1e-6)
+    assert every[1]["embedding"] == pytest.approx(unit_vector(every[1]["value"]), abs=1e-6)
     assert list(language[1]["about"]) == ["where", "a"]
     assert json.loads(language[1]["try_about"]["value"]) == language[1]["about"]
     assert language[1]["aspects"].keys() == {"price", 'it\'s "light"'}
@@ -657,26 +658,9 @@ def test_what_the_stored_form_cannot_look_up_is_said(stored: Stored) -> None:
     assert "on_change of 'keeping' is 'append', which needs inlay's plugin" in said["keeping"]
 
 
-def unit(text: str) -> list[float]:
-    row = fake_row(text, 8)
-    return list(row / (row @ row) ** 0.5)
-
-
 # --------------------------------------------------------------------------------------------------- kill -9
 
-# Counts what the fake model runs in a file that survives the process, slow enough to be killed at any moment.
-COUNTED = """
-import os, time
-from inlay.backends.fake import FakeBackend
-run, counts = FakeBackend.run, os.open("counts", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-def counted(self, tokens):
-    os.write(counts, b"%d\\n" % (len(tokens.offsets) - 1))
-    time.sleep(0.02)
-    return run(self, tokens)
-FakeBackend.run = counted
-from dbt.cli.main import cli
-cli()
-"""
+COUNTED_DBT = counted_program("from dbt.cli.main import cli; cli()")
 N_ROWS, N_DISTINCT, KILLS = 20_000, 18_000, 25
 
 
@@ -685,13 +669,12 @@ def test_a_build_killed_at_any_moment_is_finished_by_the_next(tmp_path: Path) ->
     project = shop(tmp_path, {"big": big})
     many = f"select i as id, 'text ' || (i % {N_DISTINCT}) as body, timestamp '2020-01-01' as made from range({N_ROWS}) r(i)"
     sql(project, f"create table raw as {many}")
-    counts = project.folder / "counts"
 
     def asked() -> int:
-        return sum(map(int, counts.read_text().split())) if counts.exists() else 0
+        return counted_texts(project.folder)
 
     def build(**options: Any) -> subprocess.Popen[str]:
-        command = [sys.executable, "-c", COUNTED, "--no-use-colors", "run"]
+        command = [sys.executable, "-c", COUNTED_DBT, "--no-use-colors", "run"]
         return subprocess.Popen(command, cwd=project.folder, stderr=subprocess.STDOUT, text=True, **options)
 
     chance = random.Random(11)
@@ -714,16 +697,6 @@ def test_a_build_killed_at_any_moment_is_finished_by_the_next(tmp_path: Path) ->
     assert sql(project, count) == [(N_ROWS, N_ROWS, N_ROWS)]
     sample = sql(project, "select id, e from big using sample 200 rows (reservoir, 3)")
     for key, vector in sample:
-        assert vector == pytest.approx(unit(f"text {key % N_DISTINCT}"), abs=1e-6)
+        assert vector == pytest.approx(unit_vector(f"text {key % N_DISTINCT}"), abs=1e-6)
     left = sql(project, "select table_name from duckdb_tables() where table_name not in ('raw', 'big')")
     assert left == []
-
-
-def stored_keys(store: Path) -> int:
-    """Distinct keys that the store holds, counted without inlay."""
-    files = [str(path) for path in store.glob("results/*/*.parquet")]
-    if not files:
-        return 0
-    with duckdb.connect() as con:
-        (row,) = con.execute("select count(distinct key) from read_parquet($1)", [files]).fetchall()
-    return int(row[0])
