@@ -142,7 +142,6 @@ def _over(ones: list[float], others: list[float]) -> list[float]:
 def planning(short: bool) -> None:
     import sqlglot.parser
 
-    from inlay.execution import statement as planned
     from inlay.parsing.statement import Statement
     from inlay.planner.gather import gathers
     from inlay.planner.plan import Plan, make_plan
@@ -150,7 +149,7 @@ def planning(short: bool) -> None:
     con = _warehouse(200, model="fake")
     session = inlay.attach(con)
     sql, rounds = long_model(), 5 if short else 20
-    specs = planned.specs_of(session)
+    specs = session.called
 
     def plan() -> Plan:
         return make_plan(Statement.read(sql, specs), str)

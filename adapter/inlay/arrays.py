@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -30,6 +32,13 @@ def array_numbers(array: pa.Array) -> Ints:
 def true_places(flags: pa.Array) -> Ints:
     """Where a column of booleans is true, in order; for the same reason."""
     return array_numbers(pc.indices_nonzero(flags))
+
+
+def offsets_of(lengths: Sequence[int] | Ints) -> Ints:
+    """n + 1 places: where each of n runs that stand end to end begins, and where the last one ends."""
+    offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    return offsets
 
 
 def vector_array(rows: Floats, mask: Bools | None = None) -> pa.Array:

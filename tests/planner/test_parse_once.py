@@ -12,7 +12,6 @@ from sqlglot.dialects.dialect import Dialect
 from test_rules import fixtures
 
 import inlay
-from inlay.execution.statement import specs_of
 from inlay.parsing.reading import parsed
 from inlay.parsing.statement import Statement
 from inlay.parsing.tokens import Text, words
@@ -128,7 +127,7 @@ def test_what_is_handed_on_is_what_would_be_read_anew(con: Any, rule: Any) -> No
     kept = 0
     for of, before, *_ in (each.values for each in fixtures()):
         if of is rule:
-            statement = named_columns(Statement.read(before, specs_of(con._session)), lambda column: column)
+            statement = named_columns(Statement.read(before, con._session.called), lambda column: column)
             changed = rule.apply(statement)
             if changed is not None:
                 kept += "tree" in changed[0].__dict__

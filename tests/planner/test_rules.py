@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 import inlay
-from inlay.execution.statement import specs_of
 from inlay.parsing.marks import unmarked
 from inlay.parsing.statement import Statement
 from inlay.planner.lookups import named_columns
@@ -38,7 +37,7 @@ def con() -> Iterator[Any]:
 
 @pytest.mark.parametrize(("rule", "before", "after"), list(fixtures()))
 def test_before_and_after(con: Any, rule: Any, before: str, after: str) -> None:
-    statement = named_columns(Statement.read(before, specs_of(con._session)), lambda column: column)
+    statement = named_columns(Statement.read(before, con._session.called), lambda column: column)
     changed = rule.apply(statement)
     made = AS_IT_IS if changed is None else unmarked(changed[0].text, changed[0].names)
     assert made == after

@@ -130,6 +130,15 @@ class Reply:
     ended: bool = True
 
 
+def before_stop(text: str, stop: Sequence[str]) -> str:
+    """Up to the first of the stop texts, whether or not the server has cut there.
+
+    >>> before_stop("a\\nb", ["\\n"])
+    'a'
+    """
+    return text[: min((at for at in (text.find(each) for each in stop) if at >= 0), default=len(text))]
+
+
 Done = Callable[[int, Reply | str], None]
 """done(position, reply) or done(position, reason of the failure): once per prompt, in any order, from any thread."""
 

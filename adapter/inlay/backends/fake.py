@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from inlay.arrays import Floats
+from inlay.arrays import Floats, offsets_of
 from inlay.backends.base import BatchFailed, Choices, Done, Encoded, Instruction, OutOfMemory, Prompt, Reply, Tokens
 from inlay.models.ref import ModelRef
 
@@ -117,8 +117,7 @@ class FakeBackend:
         encoded = [_START + text.encode("utf-8") for text in joined]
         before = np.array([len(text) for text in encoded], dtype=np.int64)
         cut = [text[: self.ref.max_tokens] for text in encoded]
-        offsets = np.zeros(len(cut) + 1, dtype=np.int64)
-        np.cumsum([len(text) for text in cut], out=offsets[1:])
+        offsets = offsets_of([len(text) for text in cut])
         ids = np.frombuffer(b"".join(cut), dtype=np.uint8).astype(np.int32)
         return Tokens(ids, offsets, None, before, choices=choices)
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer, normalizers
 
+from inlay.arrays import offsets_of
 from inlay.backends.base import Tokens
 from inlay.backends.model_files import read_config
 from inlay.models.ref import ModelRef
@@ -42,8 +43,7 @@ class TextTokenizer:
         before = np.fromiter((len(e) for e in encodings), dtype=np.int64, count=len(encodings))
         for i in np.flatnonzero(before > self._max_tokens):
             encodings[i] = self._cut(texts[i], None if pairs is None else pairs[i])
-        offsets = np.zeros(len(encodings) + 1, dtype=np.int64)
-        np.cumsum([len(e) for e in encodings], out=offsets[1:])
+        offsets = offsets_of([len(e) for e in encodings])
         total = int(offsets[-1])
         ids = np.fromiter(chain.from_iterable(e.ids for e in encodings), dtype=np.int32, count=total)
         types = None

@@ -16,6 +16,7 @@ from inlay.cli import options, output
 from inlay.errors import InlayError
 
 if TYPE_CHECKING:
+    from inlay.models.ref import ModelRef
     from inlay.settings.schema import Settings
 
 
@@ -57,7 +58,6 @@ def _checks(given: Mapping[str, Any], config: Path | None) -> Iterator[Check]:
     if torch_here:
         yield _device()
     from inlay.backends.load import needs_torch
-    from inlay.models.describe import describe
     from inlay.settings.read import read_settings
 
     try:
@@ -70,11 +70,7 @@ def _checks(given: Mapping[str, Any], config: Path | None) -> Iterator[Check]:
     if settings.language_model is not None:
         yield _language_model(settings, settings.language_model)
     try:
-        entry = settings.models.get(settings.model)
-        if entry is None:
-            yield Check("model", "✗", f"no model named {settings.model!r} is registered")
-            return
-        ref = describe(entry, device=settings.device, dtype=settings.dtype)
+        ref = _described(settings, settings.model)
     except InlayError as error:
         yield Check("model", "✗", str(error))
         return
@@ -84,14 +80,18 @@ def _checks(given: Mapping[str, Any], config: Path | None) -> Iterator[Check]:
         yield _first_answer(ref.name, given, config)
 
 
-def _language_model(settings: Settings, name: str) -> Check:
+def _described(settings: Settings, name: str) -> ModelRef:
     from inlay.models.describe import describe
 
     entry = settings.models.get(name)
     if entry is None:
-        return Check("language model", "✗", f"no model named {name!r} is registered")
+        raise InlayError(f"no model named {name!r} is registered")
+    return describe(entry, device=settings.device, dtype=settings.dtype)
+
+
+def _language_model(settings: Settings, name: str) -> Check:
     try:
-        ref = describe(entry, device=settings.device, dtype=settings.dtype)
+        ref = _described(settings, name)
     except InlayError as error:
         return Check("language model", "✗", str(error))
     if ref.endpoint is None:

@@ -10,7 +10,7 @@ import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,7 +88,8 @@ def infer(task: _Task) -> None:
             )
         if session.limits:
             # Only a limit of time needs to know how fast a model is.
-            plan, limits = _planned(task, may_measure=session.settings.max_seconds is not None)
+            work.compile()
+            plan, limits = _planned(work.task, may_measure=session.settings.max_seconds is not None)
             plan.costs.hold_against(limits)
         work.run(lambda name: output.note(f"inferring {name}"))
         session.context.progress.finish()
@@ -145,25 +146,30 @@ class _Work:
     def __init__(self, task: _Task) -> None:
         from inlay.client.api import connect
 
-        self._task = task
+        self.task = task
         self._folder = tempfile.TemporaryDirectory(prefix="inlay-")
         database = task.database if task.file and task.database else ":memory:"
         self.con = connect(database, config=task.config, **task.settings)
         self.session = self.con._session
 
+    def compile(self) -> None:
+        """A project becomes its manifest, once: dbt takes seconds to start."""
+        task = self.task
+        if task.file is None and task.manifest is None:
+            manifest, target = _compile(task.project_dir or Path.cwd(), Path(self._folder.name))
+            self.task = replace(task, manifest=manifest, database=task.database or target)
+
     def run(self, said: Any) -> None:
         from inlay.dbt.ahead import Project, run_project, run_statements
         from inlay.explanation.call_digests import called_specs
 
-        task = self._task
+        self.compile()
+        task = self.task
         if task.file:
             run_statements(self.con, split_statements(statements_of(task.file)))
             return
-        manifest, database = task.manifest, task.database
-        if manifest is None:
-            manifest, target = _compile(task.project_dir or Path.cwd(), Path(self._folder.name))
-            database = database or target
-        project = Project(manifest, Path(database) if database else None)
+        assert task.manifest is not None
+        project = Project(task.manifest, Path(task.database) if task.database else None)
         run_project(self.con, project, list(called_specs(self.session)), Path(self._folder.name), said)
 
     def __enter__(self) -> _Work:

@@ -77,7 +77,3 @@ def _usage(error: click.UsageError) -> str:
     if isinstance(error, click.NoSuchOption):
         return f"there is no option {error.option_name!r}.{closest(error.option_name, error.possibilities or ())}"
     return error.format_message()
-
-
-if __name__ == "__main__":
-    sys.exit(main())

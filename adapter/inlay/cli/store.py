@@ -51,7 +51,7 @@ class _Address:
         from inlay.store.folder import open_folder
         from inlay.store.results import Store
 
-        settings = read_settings({"store": self.store} if self.store else {}, config=self.config)
+        settings = read_settings(options.given(store=self.store), config=self.config)
         if not settings.store:
             raise ConfigError(
                 "no store is named. Type --store FOLDER, or name one in inlay.toml: store = 'results', or in "

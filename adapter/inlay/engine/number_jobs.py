@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from inlay.arrays import Floats, Ints
+from inlay.arrays import Floats, Ints, offsets_of
 from inlay.backends.base import Backend, OutOfMemory, Tokens
 from inlay.engine.batches import cut_batches
 from inlay.engine.cancel import Token
@@ -160,8 +160,7 @@ def _alike(parts: Sequence[Tokens]) -> Ints | None:
 
 def select_rows(tokens: Tokens, rows: Ints) -> Tokens:
     lengths = tokens.lengths[rows]
-    offsets = np.zeros(len(rows) + 1, dtype=np.int64)
-    np.cumsum(lengths, out=offsets[1:])
+    offsets = offsets_of(lengths)
     where = np.repeat(tokens.offsets[rows] - offsets[:-1], lengths) + np.arange(offsets[-1])
     return Tokens(
         ids=tokens.ids[where],

@@ -11,11 +11,15 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from inlay import __version__
 from inlay.backends.base import Choices, Instruction
 from inlay.engine.answers import AnswerCodec, Numbers, Texts
 from inlay.models.ref import ModelRef
-from inlay.store.keys import signature
+from inlay.store.keys import Keys, signature
+from inlay.store.result_set import ResultSet
+from inlay.store.results import Store
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,14 @@ class Question:
     @cached_property
     def signature(self) -> str:
         return signature(self.parts)
+
+    def cache_keys(self, keys: Keys) -> list[bytes]:
+        """What each input is known by in memory: the signature and the input's own key."""
+        signed, raw = bytes.fromhex(self.signature), np.ascontiguousarray(keys).tobytes()
+        return [signed + raw[start : start + 32] for start in range(0, len(raw), 32)]
+
+    def result_set_in(self, store: Store) -> ResultSet:
+        return store.result_set(self.name, self.signature, self.parts, self.about)
 
     @property
     def about(self) -> dict[str, Any]:

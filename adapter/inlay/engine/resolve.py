@@ -93,9 +93,7 @@ class Work:
             self.on_progress(share, tokens)
 
     def result_set(self, question: Question) -> ResultSet | None:
-        if self.store is None:
-            return None
-        return self.store.result_set(question.name, question.signature, question.parts, question.about)
+        return None if self.store is None else question.result_set_in(self.store)
 
 
 @dataclass
@@ -119,7 +117,7 @@ def resolve(question: Question, inputs: Inputs, work: Work, *, keep: bool = True
     found = resolving.resolved
     if inverse is None:
         return found
-    rows = found.rows[inverse] if isinstance(found.rows, np.ndarray) else [found.rows[w] for w in inverse]
+    rows = _taken(found.rows, inverse)
     errors = {i: found.errors[int(w)] for i, w in enumerate(inverse) if int(w) in found.errors} if found.errors else {}
     return Resolved(rows, errors, found.known[inverse], found.pending[inverse], found.usage)
 
@@ -162,9 +160,7 @@ class _Resolving:
 
     @cached_property
     def all_cache_keys(self) -> list[bytes]:
-        signed = bytes.fromhex(self.question.signature)
-        raw = np.ascontiguousarray(self.inputs.keys).tobytes()
-        return [signed + raw[start : start + 32] for start in range(0, len(raw), 32)]
+        return self.question.cache_keys(self.inputs.keys)
 
     def cache_keys(self, places: Ints) -> list[bytes]:
         keys = self.all_cache_keys
@@ -175,17 +171,14 @@ class _Resolving:
         signed = bytes.fromhex(self.question.signature)
         if not self.question.answers.cached or not len(places) or not self.work.cache.has_answers_to(signed):
             return places
-        held = self.question.answers.gather(len(places))
+        whole = _are_all(places, len(self.inputs))
+        held = self.gathered if whole else self.question.answers.gather(len(places))
         missing, own = self.work.cache.lookup(self.cache_keys(places), held.rows, self.work.owner)
         self.known[places[own]] = False
-        if not missing:
-            self.gathered.put(places, held.rows)
-            return places[:0]
-        here = np.setdiff1d(np.arange(len(places)), missing, assume_unique=True)
-        if len(here):
-            rows = held.rows[here] if isinstance(held.rows, np.ndarray) else [held.rows[i] for i in here]
-            self.gathered.put(places[here], rows)
-        return places[missing]
+        if not whole and len(missing) < len(places):
+            here = np.setdiff1d(np.arange(len(places)), missing, assume_unique=True)
+            self.gathered.put(places[here], _taken(held.rows, here))
+        return places[missing] if missing else places[:0]
 
     def from_store(self, places: Ints) -> Ints:
         """The same of the store."""
@@ -227,6 +220,10 @@ class _Resolving:
         if work.keep_inputs:
             table = with_inputs(table, asked if whole else asked.take(finished.places))
         work.store.publish(self.kept_in, asked.keys[finished.places], table)
+
+
+def _taken(rows: Rows, places: Ints) -> Rows:
+    return rows[places] if isinstance(rows, np.ndarray) else [rows[place] for place in places.tolist()]
 
 
 def _await(event: threading.Event, cancel: Token) -> None:

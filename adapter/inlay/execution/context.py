@@ -70,9 +70,11 @@ class Context:
         """The same with what is asked in no ledger."""
         return replace(self, ledger=Ledger(), account=None)
 
-    def work(self, entry: Entry, on_progress: OnProgress) -> Work:
+    def work(self, entry: Entry | None = None, on_progress: OnProgress | None = None) -> Work:
+        """entry: the line of the ledger that it is done for; without one, nobody's."""
+        owner = None if entry is None else entry.number
         return Work(
-            self.executor, self.cache, self.store, self.limits, Token(), entry.number, on_progress,
+            self.executor, self.cache, self.store, self.limits, Token(), owner, on_progress,
             self.keep_numbers, self.keep_inputs,
         )  # fmt: skip
 

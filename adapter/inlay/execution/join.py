@@ -184,10 +184,7 @@ def pairs_by_vectors(
                 raise Unplannable(reasons.NOT_FINITE)
             rows.append(side.rows)
         good = [np.setdiff1d(np.arange(len(side.rows)), list(side.errors)) for side in sides]
-
-        def keep(scores: Floats) -> Bools:
-            numbers = closeness.score(scores).astype(np.float64)
-            return np.asarray(numbers > bound if strictly else numbers >= bound, dtype=np.bool_)
+        above = np.greater if strictly else np.greater_equal
 
         # What is stored may say otherwise of a pair just below the bound, so those are found too.
         def nearly(scores: Floats) -> Bools:
@@ -202,7 +199,7 @@ def pairs_by_vectors(
             raise Unplannable(reasons.too_many_pairs(MOST_PAIRS)) from None
         left, right = good[0][left], good[1][right]
         scores = closeness.score(found).astype(np.float64)
-        kept = keep(found)
+        kept = above(scores, bound)
         close = np.flatnonzero(np.abs(scores - bound) <= NEAR)
         if len(close) and context.store is not None:
             texts = [side.take(numbers_array(at[close])) for side, at in zip(values, (left, right), strict=True)]
@@ -210,7 +207,7 @@ def pairs_by_vectors(
             answers_of_close = stored.values().to_pylist()
             if closeness.least is None:
                 scores[close] = [math.nan if score is None else score for score in answers_of_close]
-                kept[close] = scores[close] > bound if strictly else scores[close] >= bound
+                kept[close] = above(scores[close], bound)
             else:
                 kept[close] = [bool(each) for each in answers_of_close]
     left, right, scores = left[kept], right[kept], scores[kept]
@@ -231,8 +228,6 @@ def _bound(asks: Asks, join: JoinByCall, closeness: Closeness) -> tuple[float, b
     if closeness.least is not None:
         raise Unplannable(reasons.COMPARED)
     operator, text = join.compared
-    if operator not in (">", ">="):
-        raise Unplannable(reasons.FAR_PAIRS)
     try:
         value = asks.query(f"SELECT ({text})::DOUBLE").fetchall()[0][0]
     except duckdb.Error as error:

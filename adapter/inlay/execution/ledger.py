@@ -7,7 +7,7 @@ import platform
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -168,22 +168,20 @@ class Ledger:
         """Statements in the order in which they began, numbered from 1. statement: of the one that began with this
         number alone."""
         with self._lock:
-            numbers: dict[int, int] = {}
-            entries = list(self._entries.values()) if statement is None else self._of_statement.get(statement, [])
-            return [entry.row(numbers.setdefault(entry.statement, len(numbers) + 1)) for entry in entries]
+            return _numbered(self._entries.values() if statement is None else self._of_statement.get(statement, []))
 
     def account_rows(self) -> list[dict[str, Any]]:
         """What a result store keeps of each call."""
+        host = platform.node()
         with self._lock:
             entries = list(self._entries.values())
-        host = platform.node()
-        return [
-            {
-                **vars(row), "started_at": entry.started_at, "fingerprint": entry.fingerprint,
-                "loading_seconds": round(entry.loading_seconds, 3), "host": host,
-            }
-            for row, entry in zip(self.rows(), entries, strict=False)
-        ]  # fmt: skip
+            return [
+                {
+                    **vars(row), "started_at": entry.started_at, "fingerprint": entry.fingerprint,
+                    "loading_seconds": round(entry.loading_seconds, 3), "host": host,
+                }
+                for row, entry in zip(_numbered(entries), entries, strict=True)
+            ]  # fmt: skip
 
     def certify(self, entry: Entry, proxy: str, question: str, certificate: Certificate) -> None:
         """Adds what a cascade promised for one question of a call."""
@@ -205,3 +203,9 @@ class Ledger:
     def errors(self) -> list[RowError]:
         with self._lock:
             return list(self._errors)
+
+
+def _numbered(entries: Iterable[Entry]) -> list[LedgerRow]:
+    """Their statements are numbered from 1, in this order."""
+    numbers: dict[int, int] = {}
+    return [entry.row(numbers.setdefault(entry.statement, len(numbers) + 1)) for entry in entries]

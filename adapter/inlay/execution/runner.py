@@ -114,8 +114,6 @@ class Runner:
         return self.plan.stages
 
     def changed(self, statement: Statement, rule: str, note: str) -> None:
-        if rule == "stop_early":
-            self.unguarded = self.statement
         self.statement = statement
         self.plan.applied.append(Applied(rule, note))
 

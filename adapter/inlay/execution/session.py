@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -26,6 +26,9 @@ from inlay.settings.schema import Settings
 from inlay.store.account import Account
 from inlay.store.results import Store
 
+if TYPE_CHECKING:
+    from inlay.parsing.statement import Specs
+
 _numbers = itertools.count(1)
 
 
@@ -34,6 +37,8 @@ class Session:
 
     settings: Settings
     specs: dict[str, FunctionSpec]
+    called: Specs
+    """Scalar functions and aggregates, and their try_ twins."""
     mentions: Mentions
     binding: Binding
     context: Context
@@ -62,6 +67,12 @@ class Session:
             self.account = None if self.store is None else Account(self.store)
             self._opened = where
         self.settings, self.specs = settings, specs
+        self.called = {
+            (settings.prefix + name).lower(): (spec, name == spec.try_name)
+            for spec in specs.values()
+            if not spec.is_table
+            for name in (spec.name, spec.try_name)
+        }
         self.mentions = Mentions(specs.values(), settings.prefix).with_views_of(getattr(self, "mentions", None))
         self.binding = Binding(settings, specs)
         self._recorded.clear()  # another default model answers the same words

@@ -16,7 +16,7 @@ from inlay.execution.replacement_scan import variables, with_named_parameters, w
 from inlay.execution.runner import Prepared, Runner
 from inlay.execution.session import Session
 from inlay.execution.views import views_that_call
-from inlay.parsing.statement import Specs, Statement
+from inlay.parsing.statement import Statement
 from inlay.parsing.tokens import Text
 from inlay.parsing.unplannable import Unplannable
 from inlay.planner import reasons
@@ -25,16 +25,6 @@ from inlay.planner.varying_schema import as_json_where_varying
 from inlay.planner.views import expanded
 
 _CREATES_VIEW = re.compile(r"\s*CREATE\s+(OR\s+REPLACE\s+)?VIEW\b", re.IGNORECASE)
-
-
-def specs_of(session: Session) -> Specs:
-    prefix = session.settings.prefix
-    return {
-        (prefix + name).lower(): (spec, name == spec.try_name)
-        for spec in session.specs.values()
-        if not spec.is_table
-        for name in (spec.name, spec.try_name)
-    }
 
 
 def prepare(
@@ -66,7 +56,7 @@ def runner_of(
     may name as tables; those of the callers where none are given. context: the connection's own where none is given."""
     if not session.attached:
         raise Unplannable(reasons.DETACHED)
-    specs = specs_of(session)
+    specs = session.called
     if context is None:
         context = session.context_of(known_connection(con) if session.contexts else None)
     tables = variables(sql) if tables is None else dict(tables)
@@ -115,7 +105,7 @@ def plain_relation(
     session: Session, con: duckdb.DuckDBPyConnection, sql: str, parameters: Any, alias: str, tables: Mapping[str, Any]
 ) -> Any:
     """What con.sql(sql) gives, with the calls made as rows come."""
-    return with_tables(con, as_json_where_varying(sql, specs_of(session)), tables, parameters, "sql", {"alias": alias})
+    return with_tables(con, as_json_where_varying(sql, session.called), tables, parameters, "sql", {"alias": alias})
 
 
 def _planned_or_plain(
@@ -127,7 +117,7 @@ def _planned_or_plain(
     options: dict[str, Any],
     tables: Mapping[str, Any] | None = None,
 ) -> Any:
-    sql = as_json_where_varying(sql, specs_of(session))
+    sql = as_json_where_varying(sql, session.called)
     tables = variables(sql) if tables is None else tables
     try:
         prepared = prepare(session, con, sql, parameters, tables)

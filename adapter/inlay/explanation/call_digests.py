@@ -19,17 +19,12 @@ _NODES = "nodes"
 
 def called_specs(session: Session) -> dict[str, FunctionSpec]:
     """Scalar functions and aggregates by their lower-case names in this session, those of the try_ twins too."""
-    return _specs(session, [spec for spec in session.specs.values() if not spec.is_table])
+    return {name: spec for name, (spec, _) in session.called.items()}
 
 
 def scalar_specs(session: Session) -> dict[str, FunctionSpec]:
     """The same without the aggregates."""
-    return _specs(session, [spec for spec in session.specs.values() if spec.is_scalar])
-
-
-def _specs(session: Session, specs: list[FunctionSpec]) -> dict[str, FunctionSpec]:
-    prefix = session.settings.prefix
-    return {(prefix + name).lower(): spec for spec in specs for name in (spec.name, spec.try_name)}
+    return {name: spec for name, spec in called_specs(session).items() if spec.is_scalar}
 
 
 def configured_model(session: Session, call: CallText) -> str:

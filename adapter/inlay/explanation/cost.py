@@ -15,7 +15,7 @@ from inlay.backends.base import Instruction
 from inlay.engine.executors.counting import Counting, Needed
 from inlay.engine.limits import Limits
 from inlay.engine.pool import lane_for, loaded_models
-from inlay.engine.resolve import Usage, Work, resolve
+from inlay.engine.resolve import Usage, resolve
 from inlay.errors import BudgetExceededError
 from inlay.execution.context import Context
 from inlay.execution.session import Session
@@ -91,8 +91,10 @@ class Costs:
 def costs(session: Session, counting: Counting, *, measure_in: Context | None = None) -> Costs:
     """Of all that was counted. measure_in: where a sample of the inputs may be inferred, and kept, for models whose
     speed nobody knows, unless a limit would be passed."""
-    speeds = speeds_here(session)
     needed = [each for each in counting.needed.values() if each.inputs or each.prompts]
+    if not needed:
+        return Costs()  # without a look at the store's ledger, which may be long
+    speeds = speeds_here(session)
     if measure_in is not None and _within_limits(needed, speeds, measure_in.limits):
         for each in needed:
             if each.model.fingerprint not in speeds:
@@ -159,13 +161,7 @@ def measured_speed(needed: Needed, context: Context) -> Speed:
     usage, seconds, written, n_replies, n_inputs = Usage(), 0.0, 0, 0, 0
     for question, inputs in needed.sample:
         began = time.perf_counter()
-        found = resolve(
-            question, inputs,
-            Work(
-                context.executor, context.cache, context.store, context.limits,
-                keep_numbers=context.keep_numbers, keep_inputs=context.keep_inputs,
-            ),
-        )  # fmt: skip
+        found = resolve(question, inputs, context.work())
         seconds += time.perf_counter() - began
         usage.add(found.usage)
         n_inputs += len(inputs)

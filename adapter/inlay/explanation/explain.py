@@ -19,7 +19,7 @@ from inlay.execution.records import CallWork
 from inlay.execution.replacement_scan import variables, with_tables
 from inlay.execution.runner import Runner
 from inlay.execution.session import Session
-from inlay.execution.statement import runner_of, specs_of
+from inlay.execution.statement import runner_of
 from inlay.explanation.analyze import analyzed
 from inlay.explanation.cardinality import expected_rows
 from inlay.explanation.cost import Costs, costs
@@ -48,7 +48,7 @@ def explain(
 
     tables: variables that the statement may name as tables; those of the callers where none are given.
     """
-    sql = as_json_where_varying(_single(con, sql), specs_of(session))
+    sql = as_json_where_varying(_single(con, sql), session.called)
     tables = variables(sql) if tables is None else tables
     explanation = _explained(session, con, sql, parameters, tables)
     return analyzed(session, con, explanation, sql, parameters, tables) if analyze else explanation
@@ -104,12 +104,12 @@ def _explained(
         # Where the user's own statement is at fault, this raises.
         explanation = _plain(session, con, sql, parameters, tables, "")
         return replace(explanation, reason=f"DuckDB does not bind it with lookups: {str(error).splitlines()[0]}")
-    estimate = costs(session, counting)
+    estimate, places = costs(session, counting), _places(runner)
     return Explanation(
         statement=sql,
         runs_as=prepared.sql,
-        shape=shape(runner, {number: place for place, number in enumerate(_answered(runner), 1)}),
-        stages=tuple(_stages(runner, guesses)),
+        shape=shape(runner, places),
+        stages=tuple(_stages(runner, guesses, places)),
         plain=tuple(
             Step(runner.plan.statement.written(number), reason)
             for number, reason in sorted(runner.reasons.items())
@@ -133,12 +133,12 @@ def _plain(
 ) -> Explanation:
     """Of a statement that runs as it is."""
     plans = duckdb_plan(con, sql, tables, parameters)
-    plain = tuple(Step(call.text, "") for call in find_calls(sql, specs_of(session)))
+    plain = tuple(Step(call.text, "") for call in find_calls(sql, session.called))
     return Explanation(sql, sql, reason=reason, plain=plain, plans=plans, rows=_expected(session, con, sql))
 
 
 def _expected(session: Session, con: duckdb.DuckDBPyConnection, sql: str) -> int | None:
-    calls = find_calls(sql, specs_of(session))
+    calls = find_calls(sql, session.called)
     return expected_rows(con, sql, tuple({call.function for call in calls})) if calls else None
 
 
@@ -150,12 +150,13 @@ def _refused(session: Session, estimate: Costs) -> str:
     return ""
 
 
-def _answered(runner: Runner) -> list[int]:
-    return [number for number in runner.plan.stages if number in runner.answers or number in runner.unforeseen]
+def _places(runner: Runner) -> dict[int, int]:
+    """Of the calls that are answered ahead: which comes when, from 1."""
+    answered = [number for number in runner.plan.stages if number in runner.answers or number in runner.unforeseen]
+    return {number: place for place, number in enumerate(answered, 1)}
 
 
-def _stages(runner: Runner, guesses: DrawnGuesses) -> Iterator[Stage]:
-    places = {number: place for place, number in enumerate(_answered(runner), 1)}
+def _stages(runner: Runner, guesses: DrawnGuesses, places: Mapping[int, int]) -> Iterator[Stage]:
     is_random = is_volatile(runner.plan.statement.tree)
     for number, place in places.items():
         basis = list(_guessed_before(runner, guesses, number, places))

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import duckdb
 
 from inlay.engine.executors.counting import Counting
-from inlay.execution.context import Context
 from inlay.execution.ledger import Ledger
 from inlay.execution.queries import UNBOUND
 from inlay.execution.session import Session
@@ -62,10 +61,8 @@ class Planning:
 
     def plan(self, *, measure: bool = False) -> Plan:
         """Of all that was counted until now. measure: infer a sample where a model's speed is unknown, and keep it."""
-        return Plan(lines(self.context.ledger), costs(self.session, self.counting, measure_in=self._measure(measure)))
-
-    def _measure(self, measure: bool) -> Context | None:
-        return self.session.context if measure else None
+        measure_in = self.session.context if measure else None
+        return Plan(lines(self.context.ledger), costs(self.session, self.counting, measure_in=measure_in))
 
 
 def lines(ledger: Ledger) -> list[Line]:

@@ -19,7 +19,7 @@ import numpy as np
 from inlay.arrays import Bools, Floats
 from inlay.errors import CannotServeError, ConfigError
 from inlay.functions.cascade.cascade import label_cascade
-from inlay.functions.contract import Answers, Ask, Bound, Call, sigmoid, softmax
+from inlay.functions.contract import Answers, Ask, Bound, Call, sigmoid, softmax, unit_rows
 from inlay.functions.entailment import entailment_columns, logits_by_statement
 from inlay.functions.judged import Judge, Judged
 from inlay.functions.labels import Labels, check_template, read_labels, spelled_out
@@ -138,14 +138,10 @@ def label_vectors(labels: Labels, template: str | None, ask: Ask) -> Floats:
     names = [spelled_out(name) for name in labels.names]
     descriptions = [text for text in labels.descriptions if text]
     rows = ask.fixed([each.replace("{label}", name) for each in templates for name in names] + descriptions)
-    vectors = _unit(rows[: len(templates) * len(names)].reshape(len(templates), len(names), -1).sum(axis=0))
+    vectors = unit_rows(rows[: len(templates) * len(names)].reshape(len(templates), len(names), -1).sum(axis=0))
     described = [i for i, text in enumerate(labels.descriptions) if text]
-    vectors[described] = _unit(vectors[described] + rows[len(templates) * len(names) :])
+    vectors[described] = unit_rows(vectors[described] + rows[len(templates) * len(names) :])
     return vectors
-
-
-def _unit(rows: Floats) -> Floats:
-    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12), dtype=np.float32)
 
 
 class LabelScorer:

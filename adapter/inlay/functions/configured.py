@@ -26,6 +26,8 @@ def configured_definitions(settings: Settings) -> dict[str, FunctionSpec]:
     """All definitions by name, the user's too. Raises ConfigError where the settings name a function or an option that
     does not exist, or give an option a value of another type."""
     specs = all_definitions(settings.functions_folders)
+    if not settings.functions:
+        return specs
     functions = function_options(specs.values())
     for name, options in settings.functions.items():
         place = settings.places.get(f"functions.{name}", "settings")

@@ -117,8 +117,7 @@ class Ask:
         """Unit-length vectors. purpose: 'document' or 'query', where the model has a prompt for it."""
         outcome = self.raw_vectors(texts, purpose, keep=self.work.keep_numbers)
         if not self.model.normalized:
-            norms = np.linalg.norm(outcome.rows, axis=1, keepdims=True)
-            outcome.rows = outcome.rows / np.maximum(norms, np.float32(1e-12))
+            outcome.rows = unit_rows(outcome.rows)
         return outcome
 
     def raw_vectors(self, texts: Inputs, purpose: str, *, keep: bool = True) -> Resolved:
@@ -244,6 +243,12 @@ def by_left_row(errors_of_pairs: Mapping[int, str], known: Bools, k: int) -> tup
 def cosines(left: Floats, right: Floats) -> Floats:
     """Of each row with its own row. Another way to compute them would differ in the last bits, and so would answers."""
     return np.asarray(np.einsum("ij,ij->i", left, right).clip(-1, 1), dtype=np.float32)
+
+
+def unit_rows(rows: Floats) -> Floats:
+    """Each row at length 1; one without any length stays as it is."""
+    norms = np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.asarray(rows / np.maximum(norms, np.float32(1e-12)), dtype=np.float32)
 
 
 def softmax(scores: Floats) -> Floats:

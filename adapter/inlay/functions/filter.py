@@ -75,7 +75,7 @@ def _by_language_model(call: Call) -> Bound:
             judged.known,
             confidence=None
             if judged.scores is None
-            else [None if i in judged.errors else float(judged.scores[i, 0 if h else 1]) for i, h in enumerate(held)],
+            else numbers(np.where(held, judged.scores[:, 0], judged.scores[:, 1]), judged.errors),
         )
 
     return Bound(answer, {"version": 1, "threshold": threshold, **judge.basis()}, cascade=filter_cascade(call))

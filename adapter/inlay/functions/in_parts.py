@@ -16,7 +16,8 @@ from inlay.backends.base import Instruction, filled
 from inlay.engine import token_counts
 from inlay.errors import CannotServeError
 from inlay.functions.contract import Ask
-from inlay.store.inputs import Inputs, beside, text_inputs
+from inlay.functions.prompts import prompt_inputs
+from inlay.store.inputs import Inputs, text_inputs
 
 # Room for the chat template's own marks, and for the few tokens that joined texts may have more than single ones.
 _SCAFFOLD_TOKENS = 64
@@ -104,7 +105,7 @@ def _prompts(
         group = groups[number]
         template = templates.part if not last else templates.together if group.level else templates.at_once
         prompts.append(filled(template, part, group.pair, tag))
-    return beside(text_inputs([p.before for p in prompts]), texts, text_inputs([p.after for p in prompts]))
+    return prompt_inputs(prompts, texts)
 
 
 def _parts(group: _Group, templates: Templates, instruction: Instruction, ask: Ask) -> list[str]:

@@ -81,8 +81,7 @@ def replies_of_schema(
 ) -> tuple[list[Any], dict[int, str], Bools]:
     """(value of each reply, None where it failed; why; what was known)."""
     instruction = Instruction(prompt.system, max_tokens=max_tokens, schema=json.dumps(schema, ensure_ascii=False))
-    seconds = texts.values(1) if len(texts.columns) > 1 else None
-    replies = ask.complete(instruction, prompts(prompt.user, texts.column(0), seconds))
+    replies = ask.complete(instruction, prompts(prompt.user, texts))
     return [None if reply is None else json.loads(reply) for reply in replies.rows], replies.errors, replies.known
 
 

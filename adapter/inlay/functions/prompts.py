@@ -7,18 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import pyarrow as pa
-
-from inlay.backends.base import filled_rows
-from inlay.store.codecs import TEXT
-from inlay.store.inputs import Inputs, beside, inputs_of
+from inlay.backends.base import Prompt, filled_rows
+from inlay.store.inputs import Inputs, beside, text_inputs
 
 
-def prompts(template: str, texts: Inputs, pairs: Sequence[str | None] | None = None) -> Inputs:
-    """One prompt for each text, which may have a second one beside it. template: see backends/base.py: filled()."""
-    rows = filled_rows(template, texts.values(), pairs, texts.tags())
-    before, after = (
-        inputs_of([pa.array(part, type=pa.string())], [TEXT])
-        for part in ([prompt.before for prompt in rows], [prompt.after for prompt in rows])
-    )
-    return beside(before, texts, after)
+def prompts(template: str, inputs: Inputs) -> Inputs:
+    """One prompt for each text, or each text and a second one beside it.
+
+    template: as filled() of backends/base.py has it.
+    """
+    texts = inputs.column(0)
+    seconds = inputs.values(1) if len(inputs.columns) > 1 else None
+    return prompt_inputs(filled_rows(template, texts.values(), seconds, texts.tags()), texts)
+
+
+def prompt_inputs(rows: Sequence[Prompt], texts: Inputs) -> Inputs:
+    """texts: those of the prompts, in their order."""
+    return beside(text_inputs([row.before for row in rows]), texts, text_inputs([row.after for row in rows]))

@@ -26,8 +26,7 @@ def _bind(call: Call, **values: str) -> Bound:
     instruction = call_instruction(call, prompt.system)
 
     def answer(inputs: Inputs, ask: Ask) -> Answers:
-        seconds = inputs.values(1) if len(inputs.columns) > 1 else None
-        replies = ask.complete(instruction, prompts(prompt.user, inputs.column(0), seconds))
+        replies = ask.complete(instruction, prompts(prompt.user, inputs))
         return Answers([text if text is None else text.strip() for text in replies.rows], replies.errors, replies.known)
 
     return Bound(answer, {"version": 1, "user": prompt.user, "instruction": asdict(instruction)})

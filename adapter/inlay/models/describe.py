@@ -90,7 +90,7 @@ def describe(settings: ModelSettings, *, device: str = "auto", dtype: str = "aut
         backend=backend,
         capabilities=capabilities_of(task, backend),
         chat_template_options=settings.chat_template_options,
-        architecture=next(iter(config.get("architectures") or []), ""),
+        architecture=_architecture(config),
         model_type=config.get("model_type", ""),
         max_tokens=limit,
         # A text that is cut still has a vector; a prompt that is cut is another question.
@@ -118,10 +118,14 @@ def _weights(settings: ModelSettings, folder: ModelFolder) -> tuple[tuple[str, s
     return weights
 
 
+def _architecture(config: dict[str, Any]) -> str:
+    return next(iter(config.get("architectures") or []), "")
+
+
 def _task(settings: ModelSettings, config: dict[str, Any], modules: list[dict[str, Any]]) -> Task:
     if modules:
         return "embed"
-    architecture = next(iter(config.get("architectures") or []), "")
+    architecture = _architecture(config)
     if architecture.endswith("ForSequenceClassification"):
         labels = _labels(config)
         if len(labels) == 1:

@@ -30,7 +30,7 @@ def describe_endpoint(settings: ModelSettings) -> ModelRef:
     where = f"[models.{settings.name}]"
     if not name:
         raise ConfigError(
-            f"{where}: source is {settings.source!r}and names no model. Write it like 'openai:gpt-5-mini'."
+            f"{where}: source is {settings.source!r}; it names no model. Write it like 'openai:gpt-5-mini'."
         )
     if settings.base_url is None:
         raise ConfigError(f"{where}: base_url is missing. Set, for example, base_url = 'http://localhost:11434/v1'.")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import Any
 
-from inlay.errors import ConfigError
+from inlay.errors import ConfigError, closest
 
 CATEGORIES: tuple[str, ...] = ("email", "card", "iban", "ip", "phone", "ssn", "url")
 
@@ -29,8 +28,8 @@ def read_categories(function: str, given: Any) -> tuple[str, ...]:
                 f"{function}: categories contains {name!r}; each category must be a text. Known: {known}."
             )
         if name.lower() not in CATEGORIES:
-            near = difflib.get_close_matches(name.lower(), CATEGORIES, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise ConfigError(f"{function}: unknown category {name!r}.{hint} Known: {known}.")
+            raise ConfigError(
+                f"{function}: unknown category {name!r}.{closest(name.lower(), CATEGORIES)} Known: {known}."
+            )
         chosen.add(name.lower())
     return tuple(name for name in CATEGORIES if name in chosen)

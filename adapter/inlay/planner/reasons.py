@@ -117,7 +117,6 @@ JOINED_BY_USING = "the relations are joined by USING, too"
 VALUE_FAILED = "a value has no answer, and on_error is 'raise'"
 PAIR_FAILED = "a pair has no answer, and on_error is 'raise'"
 NOT_FINITE = "a vector has a number that is not finite"
-FAR_PAIRS = "it looks for pairs that are far from each other"
 BOUND_NOT_FINITE = "the number that its answer is compared with is NULL or not finite"
 
 

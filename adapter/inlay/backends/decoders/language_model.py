@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from inlay.arrays import Floats, Ints
+from inlay.arrays import Floats, Ints, offsets_of
 from inlay.backends.base import Choices, Done, Encoded, Instruction, Prompt, Tokens
 from inlay.backends.chat.template import ChatPrompts
 from inlay.backends.decoders.causal import CausalReader, reader_of
@@ -117,8 +117,7 @@ class TorchLanguageModel:
         if not isinstance(prompt, Choices):
             raise TypeError("the prompt of a language model is Choices")
         encoded = self._chat.questions(prompt, texts, pairs, self._tree(prompt).depth, tags)
-        offsets = np.zeros(len(encoded) + 1, dtype=np.int64)
-        np.cumsum([len(ids) for ids, _ in encoded], out=offsets[1:])
+        offsets = offsets_of([len(ids) for ids, _ in encoded])
         ids = np.concatenate([ids for ids, _ in encoded]) if encoded else np.zeros(0, dtype=np.int32)
         before = np.array([n for _, n in encoded], dtype=np.int64)
         return Tokens(ids, offsets, None, before, choices=prompt, alike=None if pairs is None else _alike(texts))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from inlay.backends.base import Encoded, Instruction, Reply
+from inlay.backends.base import Encoded, Instruction, Reply, before_stop
 from inlay.backends.decoders.sampling import drawn, draws, likeliest
 
 if TYPE_CHECKING:
@@ -86,10 +86,7 @@ class Draft:
             return f"the reply was cut at max_tokens = {self._max_tokens} before it was complete"
         over = self._ended and self.written[-1] in self._language.ends
         text = self._language.text(self.written[:-1] if over else self.written)
-        cuts = [place for place in (text.find(stop) for stop in self._stops) if place >= 0]
-        return Reply(
-            text[: min(cuts)] if cuts else text, len(self.ids), len(self.written), self._truncated, self._ended
-        )
+        return Reply(before_stop(text, self._stops), len(self.ids), len(self.written), self._truncated, self._ended)
 
 
 def chosen(drafts: Sequence[Draft], logits: torch.Tensor, temperature: float) -> list[int]:

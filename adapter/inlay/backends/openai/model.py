@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from inlay.backends.base import Done, Instruction, Prompt, Reply, Spend
-from inlay.backends.http.key import masked, masked_reply
+from inlay.backends.http.key import masked_reply
 from inlay.backends.http.loop import share_out
 from inlay.backends.http.verdict import Verdict
 from inlay.backends.openai.dialect import Dialect, Form, adapted, asking_for_json, first_dialect
@@ -117,9 +117,9 @@ class Completion:
             reply = self._reply(answer, self.tokens(position))
             return reply if self.schema is None else replace(reply, text=self.schema.compact(reply.text))
         except NoReply as error:
-            return masked(str(error), self._server.key())
+            return self._server.hide(str(error))
         except NotValid as error:
-            return masked(str(_not_valid(error)), self._server.key())
+            return self._server.hide(str(_not_valid(error)))
 
     def _affordable(self) -> Iterator[int]:
         for position in range(len(self._rows.prompts)):
@@ -143,7 +143,7 @@ class Completion:
                 except NotValid as error:
                     reply = await self._again(key, turn, reply, error)
         except NoReply as error:
-            self._rows.done(position, masked(str(error), self._server.key()))
+            self._rows.done(position, self._server.hide(str(error)))
         else:
             if reply is not None:
                 self._rows.done(position, reply)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-from inlay.backends.base import Instruction
+from inlay.backends.base import Instruction, before_stop
 from inlay.backends.openai.server import Answer
 
 # A token of the usual vocabularies is about four bytes of English. A guess, replaced by what the server counts.
@@ -43,15 +42,6 @@ def reply_in(answer: Answer, instruction: Instruction) -> tuple[str, bool]:
     if text is None:
         raise NoReply(f"the reply contains no text (finish_reason {reason!r})")
     return before_stop(text, instruction.stop), reason != "length"
-
-
-def before_stop(text: str, stop: Sequence[str]) -> str:
-    """Up to the first of the stop texts, whether or not the server has cut there.
-
-    >>> before_stop("a\\nb", ["\\n"])
-    'a'
-    """
-    return text[: min((at for at in (text.find(each) for each in stop) if at >= 0), default=len(text))]
 
 
 def _text_of(content: Any) -> str | None:

@@ -67,7 +67,7 @@ class Counting:
     def _first_asked(self, question: Question, inputs: Inputs, owner: int | None) -> tuple[Ints, Bools]:
         """(places of those that nobody asked for before; for each whether it is known once its turn comes, since
         another call has asked for it by then)."""
-        keys = [bytes.fromhex(question.signature) + key.tobytes() for key in inputs.keys]
+        keys = question.cache_keys(inputs.keys)
         known = np.zeros(len(keys), dtype=np.bool_)
         new = []
         with self._lock:

@@ -188,6 +188,7 @@ def _answered(run: Run, stop: EarlyStop, note: Note) -> bool:
     run.depends(stop.numbers)
     # With on_error 'raise', the statement itself must meet the rows that failed.
     if passed >= stop.wanted and not any(map(run.failed, stop.numbers)):
+        run.unguarded = run.statement
         run.changed(stop.guarded(run.table), "stop_early", note(stop, seen, passed))
         return True
     run.answers.update({number: replace(run.answers[number], complete=False) for number in stop.numbers})

@@ -12,10 +12,12 @@ from inlay.planner.pair_join import JoinByCall
 
 class Run(Protocol):
     """statement: as the rules have left it so far. stages: its calls in the order in which they are answered. answers:
-    where those are that were answered ahead. done: calls that need no further answers. stopped: whether a rule has
+    where those are that were answered ahead. unguarded: the statement before a rule made it look at answered
+    rows alone, where one did. done: calls that need no further answers. stopped: whether a rule has
     found all rows that the statement needs."""
 
     statement: Statement
+    unguarded: Statement | None
     answers: dict[int, Answers]
     done: set[int]
     stopped: bool
