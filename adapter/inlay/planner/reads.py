@@ -28,12 +28,14 @@ def readers_of(query: exp.Query, statement: Statement) -> list[tuple[exp.Select,
         places = [parent]
     elif isinstance(parent, exp.CTE):
         name = parent.alias.lower()
-        places = [*statement.index.tables.get(name, [])]
+        if len(statement.index.ctes[name]) > 1:
+            return None
+        places = [table for table in statement.index.tables.get(name, []) if not table.db]
     found = []
     for place in places:
-        reader = place.find_ancestor(exp.Select)
+        reader = place.parent.parent if isinstance(place.parent, exp.From | exp.Join) else None
         named = isinstance(place, exp.Table) and isinstance(place.args.get("alias"), exp.TableAlias)
-        if reader is None or not isinstance(place.parent, exp.From | exp.Join):
+        if not isinstance(reader, exp.Select) or place.args.get("pivots"):
             return None
         if named and place.args["alias"].args.get("columns"):
             return None

@@ -58,3 +58,13 @@ with q as (select i, ai_sentiment(s) as x from t) select a.x, b.x as y from q a 
 -- after
 -- as it is
 
+
+-- the reader has names of its own for the columns
+select q.x from (select i, ai_sentiment(s) as x from t) q(i, x) join small on q.i = small.i
+-- after
+-- as it is
+
+-- a row of the subquery is read as one value
+select q::varchar as whole from (select i, ai_sentiment(s) as x from t) q join small on q.i = small.i
+-- after
+-- as it is

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterator
 
 from sqlglot import exp
 
@@ -14,6 +13,7 @@ from inlay.parsing.reading import calls_in
 from inlay.parsing.statement import Statement
 from inlay.parsing.unplannable import Unplannable
 from inlay.planner.known import block_of
+from inlay.planner.reads import reader_of
 from inlay.planner.rules.moving import Inputs, Moved, movable, moved, position, quoted
 
 
@@ -39,41 +39,23 @@ def _one(statement: Statement) -> Statement | None:
             continue
         if clause != "expressions" or select.args.get("distinct") or not movable(select):
             continue
-        for reader, name in readers(select, statement):
-            if reduces(reader):
-                changed = _moved(statement, number, select, reader, name)
-                if changed is not None:
-                    return changed
+        read = reader_of(select, statement)
+        if read is not None and reduces(read[0]):
+            changed = _moved(statement, number, select, *read)
+            if changed is not None:
+                return changed
     return None
-
-
-def readers(query: exp.Query, statement: Statement) -> Iterator[tuple[exp.Select, str]]:
-    """The one SELECT that reads a query, and the name by which it does."""
-    parent = query.parent
-    if isinstance(parent, exp.Subquery) and isinstance(parent.parent, exp.From | exp.Join):
-        reader = parent.parent.parent
-        if isinstance(reader, exp.Select):
-            yield reader, parent.alias
-    elif isinstance(parent, exp.CTE) and not parent.args["alias"].args.get("columns"):
-        name = parent.alias.lower()
-        tables = statement.index.tables.get(name, [])
-        if (
-            len(tables) == 1
-            and len(statement.index.ctes[name]) == 1
-            and isinstance(tables[0].parent, exp.From | exp.Join)
-        ):
-            reader = tables[0].parent.parent
-            if isinstance(reader, exp.Select) and not tables[0].args.get("pivots"):
-                yield reader, tables[0].alias or tables[0].name
 
 
 def reduces(reader: exp.Select) -> bool:
     """Whether it takes only the first rows, or joins by a condition that holds no call, so that rows may go."""
+    joins = reader.args.get("joins") or []
+    if any(join.args.get("method") for join in joins):
+        return False  # NATURAL, ASOF and POSITIONAL read columns or rows in ways of their own
     if reader.args.get("limit") and reader.args.get("order"):
         return True
-    joins = reader.args.get("joins") or []
-    if any(join.args.get("method") or join.args.get("side") == "FULL" for join in joins):
-        return False  # NATURAL, ASOF and POSITIONAL read columns or rows in ways of their own
+    if any(join.args.get("side") == "FULL" for join in joins):
+        return False
     return any((join.args.get("on") and not calls_in(join.args["on"])) or join.args.get("using") for join in joins)
 
 
@@ -132,6 +114,8 @@ def _mentions(
             return None
         if isinstance(node, exp.Join) and any(part.name.lower() in columns for part in node.args.get("using") or []):
             return None
+        if isinstance(node, exp.Column) and not node.table and node.name.lower() == name.lower():
+            return None  # a row as one value
         if not isinstance(node, exp.Column) or node.name.lower() not in columns:
             continue
         if (node.table and node.table.lower() != name.lower()) or node.find_ancestor(exp.Select) is not reader:

@@ -12,8 +12,8 @@ from inlay.parsing.edits import Around, Edit
 from inlay.parsing.marks import unmarked
 from inlay.parsing.reading import calls_in
 from inlay.parsing.statement import Statement
-from inlay.planner.reads import is_read_by
-from inlay.planner.rules.calls_above_joins import readers, reduces
+from inlay.planner.reads import is_read_by, reader_of
+from inlay.planner.rules.calls_above_joins import reduces
 from inlay.planner.rules.moving import Moved, movable, over_arguments, own_end, quoted
 
 
@@ -89,9 +89,8 @@ def _one(statement: Statement) -> Statement | None:
 
 def _drops(union: exp.Union, statement: Statement) -> bool:
     """Whether rows go after all sides have been put together."""
-    return bool(union.args.get("limit")) or any(
-        reader.args.get("limit") or reduces(reader) for reader, _ in readers(union, statement)
-    )
+    read = reader_of(union, statement)
+    return bool(union.args.get("limit")) or (read is not None and (bool(read[0].args.get("limit")) or reduces(read[0])))
 
 
 def _sides(statement: Statement, union: exp.Union) -> list[_Side] | None:
