@@ -289,3 +289,9 @@ def test_many_different_inputs_are_answered_as_rows_come_where_none_can_be_spare
     assert bool(said) == streams == (not prepared.staged), prepared.reasons
     if sql.startswith("select") and "limit" not in sql:
         same_both_ways(con, sql)
+
+
+def test_statements_that_are_not_read_are_not_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    con: Any = inlay.connect(model="fake", progress="off")
+    con.execute("prepare asked as select ai_sentiment('good'); execute asked")
+    assert not caplog.records

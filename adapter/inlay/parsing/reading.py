@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import logging
+
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
-from inlay.parsing.marks import GATHERING, number_of
+from inlay.parsing.marks import GATHERING, MARK, number_of
 from inlay.parsing.unplannable import READ_OTHERWISE, STATEMENT_KIND, Unplannable, not_read
+
+
+def _is_of_others(record: logging.LogRecord) -> bool:
+    """sqlglot warns of statements that it does not read; of those with our marks it is Unplannable that says so."""
+    return MARK not in (message := record.getMessage()) and GATHERING not in message
+
+
+logging.getLogger("sqlglot").addFilter(_is_of_others)
 
 
 def parsed(text: str) -> exp.Expr:
