@@ -1,0 +1,89 @@
+"""What a statement gives on two connections of the same tables, as DuckDB calls the functions by itself and planned; and
+where the two differ."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+Pair = tuple[Any, Any]
+"""The connection whose DuckDB calls the functions, and the one that plans."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """columns: names and types. rows: in no order. error: the class and its message. inferred: inputs that a model was
+    asked for. by_calls: rows that the functions were handed after the planner had asked."""
+
+    columns: list[tuple[str, str]] | None
+    rows: list[str]
+    error: tuple[str, str] | None
+    inferred: int
+    by_calls: int
+
+
+def outcome(con: Any, run: Callable[[str], Any], sql: str) -> Outcome:
+    """Of one text, with no answer known before; a transaction that it leaves open is rolled back."""
+    session = con._session
+    session.cache.clear()
+    before = len(session.ledger.rows())
+    columns, rows, error = None, [], None
+    try:
+        result = run(sql)
+        columns = [(name, str(kind)) for name, kind, *_ in result.description or ()]
+        rows = sorted(repr(_rounded(row)) for row in result.fetchall())
+    except Exception as raised:  # every kind: which one it is, is what is compared
+        error = type(raised).__name__, str(raised)
+    try:
+        con.duckdb.execute("rollback")
+    except Exception as raised:
+        assert "no transaction" in str(raised), sql
+    asked = session.ledger.rows()[before:]
+    by_calls = sum(row.rows for row in asked if row.statement != asked[0].statement)
+    return Outcome(columns, rows, error, sum(row.inferred for row in asked), by_calls)
+
+
+def both_outcomes(pair: Pair, sql: str) -> tuple[Outcome, Outcome]:
+    plain, planned = pair
+    return outcome(plain, plain.duckdb.execute, sql), outcome(planned, planned.execute, sql)
+
+
+def difference(plain: Outcome, planned: Outcome) -> str | None:
+    """In what the planned outcome is another one; None where in nothing.
+
+    What DuckDB refuses only because the functions are volatile may be answered. More inputs than plain's may be asked
+    for where the conditions of a statement are ordered by a sample of each.
+    """
+    if plain.error is not None:
+        if planned.error is None:
+            return None if "volatile" in plain.error[1] else "answers what plain refuses"
+        if planned.error[0] != plain.error[0] and planned.error[0] != "ConfigError":
+            return f"{planned.error[0]}: {planned.error[1]}"
+        return "asks, and is refused" if planned.inferred > plain.inferred else None
+    if planned.error is not None:
+        return f"{planned.error[0]}: {planned.error[1]}"
+    if planned.columns != plain.columns:
+        return f"columns {planned.columns}, not {plain.columns}"
+    if planned.rows != plain.rows:
+        return f"rows {planned.rows[:5]}, not {plain.rows[:5]}"
+    return None
+
+
+def contents(con: Any) -> dict[str, tuple[Any, list[str]]]:
+    """Columns and rows of every table of the connection."""
+    every: dict[str, tuple[Any, list[str]]] = {}
+    query = "select database_name, schema_name, table_name from duckdb_tables() order by all"
+    for names in con.duckdb.execute(query).fetchall():
+        found = con.duckdb.execute("from " + ".".join(f'"{name}"' for name in names))
+        columns = [(name, str(kind)) for name, kind, *_ in found.description]
+        every[names[2]] = columns, sorted(repr(_rounded(row)) for row in found.fetchall())
+    return every
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return float(f"{value:.6g}")
+    if isinstance(value, dict):
+        return {key: _rounded(each) for key, each in value.items()}
+    return [_rounded(each) for each in value] if isinstance(value, list | tuple) else value
