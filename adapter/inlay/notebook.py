@@ -21,6 +21,7 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class, needs_loca
 from inlay.client.api import explain, sql
 from inlay.client.relation import ExplainRelation, Relation
 from inlay.client.sessions import find_session, native_connection
+from inlay.client.shown import computed
 from inlay.errors import InlayError
 from inlay.parsing.kinds import is_query
 from inlay.parsing.tokens import words
@@ -45,14 +46,13 @@ class ShownRelation(Relation):
 
     def __init__(self, relation: Relation) -> None:
         super().__init__(relation, relation._number)
-        bundle = getattr(relation, "_repr_mimebundle_", None)  # since duckdb 2.0
-        object.__setattr__(self, "_shown", bundle() if bundle else {"text/plain": repr(relation)})
+        self._bundle = relation._shown()
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        return dict(self._shown)
+        return dict(self._bundle)
 
     def __repr__(self) -> str:
-        return str(self._shown["text/plain"])
+        return self._bundle["text/plain"]
 
 
 def load_ipython_extension(shell: Any) -> None:
@@ -108,7 +108,7 @@ class InlayMagics(Magics):
             if request.df:
                 return self._kept(request.keep, relation.df())
             if request.keep:
-                return self._kept(request.keep, _computed(native_connection(connection), relation))
+                return self._kept(request.keep, computed(native_connection(connection), relation))
             return relation if isinstance(relation, ExplainRelation) else ShownRelation(relation)
         except (InlayError, duckdb.Error) as error:
             # The frames between here and DuckDB tell the user nothing.
@@ -205,11 +205,3 @@ def _seeing(variables: dict[str, Any], function: Any, *args: Any, **kwargs: Any)
     """Calls a function in a scope with these variables, which DuckDB sees before those of IPython's own frames."""
     call = lambda: function(*args, **kwargs)  # noqa: E731
     return eval("_inlay_call()", {**variables, "__package__": None, "_inlay_call": call})
-
-
-def _computed(con: duckdb.DuckDBPyConnection, relation: Any) -> Any:
-    """A relation that has its rows, so that reading it again asks no model."""
-    read = relation.to_arrow_table if hasattr(relation, "to_arrow_table") else relation.fetch_arrow_table
-    computed = con.from_arrow(read())
-    # Arrow has no HUGEINT, the type of sum(), and lacks some others: such a relation computes again, by known answers.
-    return computed if list(map(str, computed.types)) == list(map(str, relation.types)) else relation

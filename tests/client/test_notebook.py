@@ -138,9 +138,21 @@ def test_a_cell_shows_rows_of_the_connection_attached_last(cell: Cell, calls: di
 
 def test_showing_asks_for_what_is_shown(cell: Cell, shell: Any, calls: dict[str, int], con: Connection) -> None:
     con.execute("create table many as select 'text ' || i as body from range(11000) r(i)")
-    shell.display_formatter.format(cell("%inlay select ai_embed(body) as v from many"))
-    # DuckDB computes 10,000 rows to show some, in whole chunks of 2,048
-    assert calls["rows"] == 10_240
+    formatted, _ = shell.display_formatter.format(cell("%inlay select ai_embed(body) as v from many;"))
+    assert calls["rows"] == 21  # one more than is shown, to tell whether more exist
+    assert formatted["text/plain"].rstrip().endswith("first 20 rows, more exist")
+    assert formatted["text/html"].count("<tr>") == 21
+    assert "first 20 rows, more exist" in formatted["text/html"]
+
+
+def test_an_error_of_a_shown_relation_is_shown_once(shell: Any, con: Connection, capsys: Any) -> None:
+    shell.push({"con": con})
+    shell.run_cell("con.sql(\"select ai_embed(s),\\n  s::int from (values ('a')) t(s);\")")
+    shown = capsys.readouterr()
+    text = shown.out + shown.err
+    assert text.count("Could not convert string 'a' to INT32") == 1
+    assert "LINE 2:   s::int from (values ('a')) t(s)" in text
+    assert "_inlay" not in text
 
 
 def test_a_planned_relation_is_planned_when_a_notebook_shows_it(cell: Cell, shell: Any, con: Connection) -> None:

@@ -37,6 +37,7 @@ class Connection(Holder):
     # Variables here begin with two underscores for the reason that Holder gives.
     def execute(self, __query: Any, __parameters: Any = None) -> Any:
         """As DuckDB's own; a statement that calls a model is planned."""
+        self._text = __query if isinstance(__query, str) else ""
         if self._session.mentions.may_call(__query):
             return self._call(self._planned_execute, __query, __parameters)
         if __parameters is None:
@@ -45,6 +46,7 @@ class Connection(Holder):
 
     def sql(self, __query: Any, *, alias: str = "", params: Any = None) -> Any:
         """As DuckDB's own; a statement that calls a model is planned when its relation runs."""
+        self._text = __query if isinstance(__query, str) else ""
         if self._session.mentions.may_call(__query):
             return self._call(self._planned_sql, __query, alias, params)
         return self._call(self._held.sql, __query, alias=alias, params=params)
@@ -71,7 +73,7 @@ class Connection(Holder):
             return ExplainRelation(self._held, __explanation, __alias, self._number)
         self._tell_progress_of_rows_to_come(__last, __params)
         if load_statements().is_query(__last):
-            return PlannedRelation(self._session, self._held, __last, __params, __alias, self._number)
+            return PlannedRelation(self._session, self._held, __last, __params, __alias, self._number, self._text)
         load_statements().execute(self._session, self._held, __last, __params)
         return None
 

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, cast
 import duckdb
 
 from inlay.client.original_errors import error_for_caller
+from inlay.client.shown import SHOWN_ROWS, computed, html_table
 from inlay.engine import cancel
-from inlay.errors import InterruptedQueryError
+from inlay.errors import InlayError
 from inlay.execution.session import Session
 
 if TYPE_CHECKING:
@@ -23,14 +24,17 @@ if TYPE_CHECKING:
 
 class Holder:
     """Delegates to the DuckDB object in `_held`, and wraps the relations that come out of it. `_number`: the
-    connection's, for cancel. Private attributes are the holder's own."""
+    connection's, for cancel. `_text`: what the user wrote, in whose lines errors are placed. Private attributes are the
+    holder's own."""
 
     _held: Any
     _number: int
+    _text: str
 
-    def __init__(self, held: Any, number: int) -> None:
+    def __init__(self, held: Any, number: int, text: str = "") -> None:
         self._held = held
         self._number = number
+        self._text = text
 
     # DuckDB looks for tables named in SQL among the variables of its callers, these frames first. Names that begin
     # with two underscores are out of the way of anybody's data frame called `value`, `args` or `result`.
@@ -61,17 +65,19 @@ class Holder:
             __result = __method(
                 *(_unwrapped(arg) for arg in __args), **{name: _unwrapped(arg) for name, arg in __kwargs.items()}
             )
-        except (duckdb.Error, RuntimeError, InterruptedQueryError) as error:
-            if (original := error_for_caller(error, __watch)) is error:
+        except (duckdb.Error, InlayError, RuntimeError) as error:
+            __shown = error_for_caller(error, __watch, self._text)
+            if __shown is error and isinstance(error, RuntimeError):
                 raise
-            raise original from error
+            # The message stands alone. The frames up to here, and DuckDB's error behind it, would say it once more.
+            raise __shown.with_traceback(None) from None
         return self._wrapped(__result)
 
     def _wrapped(self, result: Any) -> Any:
         if result is self._held:
             return self
         if isinstance(result, duckdb.DuckDBPyRelation) and not isinstance(result, Holder):
-            return Relation(result, self._number)
+            return Relation(result, self._number, self._text)
         return result
 
     def __repr__(self) -> str:
@@ -94,6 +100,12 @@ class Relation(Holder):
 
     def __getitem__(self, name: str) -> Any:
         return self._wrapped(self._held[name])
+
+    def _shown(self) -> dict[str, str]:
+        """What a notebook shows, by kind; a table in HTML too where DuckDB gives one (2.0)."""
+        if hasattr(self._held, "_repr_mimebundle_"):
+            return cast("dict[str, str]", self._call(self._held._repr_mimebundle_))
+        return {"text/plain": repr(self)}
 
     def __len__(self) -> int:
         return cast(int, self._call(self._held.__len__))
@@ -121,17 +133,68 @@ _READ_THE_NEXT_ROWS = {"fetchone", "fetchmany", "fetch_df_chunk"}
 """Those among them that go on in the result of their last call, where they follow each other."""
 
 
-class PlannedRelation(Relation):
+class CallingRelation(Relation):
+    """A relation whose rows a model answers. Showing it asks for as many rows as are shown."""
+
+    def __init__(self, held: Any, con: Any, number: int, text: str) -> None:
+        self._con = con
+        self._failure: Exception | None = None
+        super().__init__(held, number, text)
+
+    def _wrapped(self, result: Any) -> Any:
+        if isinstance(result, duckdb.DuckDBPyRelation) and not isinstance(result, Holder):
+            return CallingRelation(result, self._con, self._number, self._text)
+        return super()._wrapped(result)
+
+    def _first_rows(self, n_rows: int) -> tuple[Any, bool]:
+        """A relation of the first rows, and whether there are more."""
+        __rows = computed(self._con, self._held.limit(n_rows + 1))
+        return __rows.limit(n_rows), len(__rows.fetchall()) > n_rows
+
+    def _to_show(self, n_rows: int) -> tuple[Any, str]:
+        """A relation of the rows that are shown, and a line on those that are not."""
+        __rows, __more = self._call(self._first_rows, n_rows)
+        return __rows, f"first {n_rows:,} rows, more exist" if __more else ""
+
+    def show(self, **__kwargs: Any) -> None:
+        __rows, __line = self._to_show(__kwargs.get("max_rows") or SHOWN_ROWS)
+        self._call(__rows.show, **__kwargs)
+        if __line:
+            sys.stdout.write(f"{__line}\n")
+
+    def _shown(self) -> dict[str, str]:
+        __rows, __line = self._to_show(SHOWN_ROWS)
+        __text = self._call(__rows.__repr__)
+        if __line:
+            __text = f"{__text.rstrip()}\n{__line}\n"
+        return {"text/plain": __text, "text/html": html_table(__rows, __line)}
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        try:
+            return self._shown()
+        except (duckdb.Error, InlayError) as error:
+            # After any other error IPython asks for repr() as well, and would show this one twice.
+            self._failure = error
+            raise NotImplementedError(str(error)) from error
+
+    def __repr__(self) -> str:
+        __failure, self._failure = self._failure, None
+        if __failure is not None:
+            raise __failure.with_traceback(None)
+        return self._shown()["text/plain"]
+
+
+class PlannedRelation(CallingRelation):
     """A relation over a statement that calls a model. It is planned each time it runs, on the data as they are then;
     relations made from it are plain ones."""
 
-    def __init__(self, session: Session, con: Any, sql: str, params: Any, alias: str, number: int) -> None:
+    def __init__(self, session: Session, con: Any, sql: str, params: Any, alias: str, number: int, text: str) -> None:
         # A relation keeps the variables that it was made from, wherever it runs.
         __tables = load_statements().variables(sql)
         self._statement = session, con, sql, params, alias, __tables
         self._unplanned = load_statements().plain_relation(*self._statement)
         self._is_being_read = False
-        super().__init__(self._unplanned, number)
+        super().__init__(self._unplanned, con, number, text)
 
     def __getattr__(self, __name: str) -> Any:
         if __name not in _RUN_THE_QUERY:
@@ -151,21 +214,8 @@ class PlannedRelation(Relation):
             self._held = self._call(load_statements().relation, *self._statement)._held
         self._is_being_read = reads_on
 
-    def _first_rows(self) -> Any:
-        """As many as DuckDB would compute to show some."""
-        session, con, sql, *others = self._statement
-        __limited = f"SELECT * FROM ({sql}\n) LIMIT 10000"
-        return self._call(load_statements().relation, session, con, __limited, *others)._held
-
-    def show(self, **__kwargs: Any) -> None:
-        self._call(self._first_rows().show, **__kwargs)
-
-    def _repr_mimebundle_(self, **__kwargs: Any) -> dict[str, str]:
-        """What a notebook shows; a table in HTML too where DuckDB gives one (2.0)."""
-        __rows = self._first_rows()
-        if not hasattr(__rows, "_repr_mimebundle_"):
-            return {"text/plain": cast(str, self._call(__rows.__repr__))}
-        return cast("dict[str, str]", self._call(__rows._repr_mimebundle_, **__kwargs))
+    def _first_rows(self, n_rows: int) -> tuple[Any, bool]:
+        return cast("tuple[Any, bool]", load_statements().first_rows(*self._statement, n_rows))
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         self._plan_for("__arrow_c_stream__")
@@ -174,9 +224,6 @@ class PlannedRelation(Relation):
     def __len__(self) -> int:
         self._held = self._unplanned
         return super().__len__()
-
-    def __repr__(self) -> str:
-        return cast(str, self._call(self._first_rows().__repr__))
 
 
 class ExplainRelation(Relation):

@@ -9,6 +9,7 @@ from typing import Any
 
 import duckdb
 
+from inlay.client.first_rows import first_rows
 from inlay.execution.replacement_scan import variables
 from inlay.execution.session import Session
 from inlay.execution.statement import execute as execute_one
@@ -18,7 +19,7 @@ from inlay.parsing.kinds import is_query
 from inlay.parsing.tokens import Text
 
 __all__ = [
-    "execute", "explain", "explain_rows", "explained_statement", "is_query", "plain_relation", "relation",
+    "execute", "explain", "explain_rows", "explained_statement", "first_rows", "is_query", "plain_relation", "relation",
     "run_all_but_last", "variables",
 ]  # fmt: skip
 
@@ -33,10 +34,10 @@ def execute(session: Session, con: duckdb.DuckDBPyConnection, sql: str, paramete
 
 
 def run_all_but_last(session: Session, con: duckdb.DuckDBPyConnection, sql: str) -> Text:
-    """Of several statements in one text, runs those before the last and gives the last."""
+    """Of several statements in one text, runs those before the last and gives the last, without its semicolon."""
     statements = [statement.query for statement in con.extract_statements(sql)]
-    if len(statements) < 2:
-        return Text.of(sql)
     for each in statements[:-1]:
         execute(session, con, each)
-    return Text(statements[-1])
+    last = Text(statements[-1]) if len(statements) > 1 else Text.of(sql)
+    ends = next((word.start for word in last.words if word.text == ";"), None)
+    return last if ends is None else last.part(0, ends)
