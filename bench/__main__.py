@@ -27,6 +27,7 @@ PROGRAMS = (
     "semantic_join",
     "cascade",
     "zero_shot",
+    "sentiment",
     "constrained",
     "http",
 )

@@ -7,7 +7,6 @@ SQL statement with the default embedding model.
 topics      tickets of the example project, seven topics: names alone in single templates, in the mean of templates that
             ai_classify uses when none is given, and names with the example project's descriptions. Those
             descriptions were written by people who had seen these tickets: their gain is the gain of looking.
-sentiment   reviews of the example project, four feelings, ai_sentiment
 banking77   77 intents by their names alone. Needs INLAY_BENCH_DATA, a folder with banking77_train_40perclass.parquet
             (text, label: a sample of PolyAI's task-specific-datasets, CC-BY-4.0); left out without it
 """
@@ -45,17 +44,6 @@ def topics(short: bool) -> None:
     rows = _by_template(con, names)
     rows.append(_line(con, "names and descriptions", f"ai_classify(body, {_sql(described)})"))
     _show("topics", f"{len(texts)} tickets, {len(names)} topics", rows)
-
-
-def sentiment(short: bool) -> None:
-    texts, gold = labelled("reviews", "gold_sentiment")
-    con = _with_rows(texts, gold)
-    rows = [
-        _line(con, "ai_sentiment", "ai_sentiment(body)"),
-        _line(con, "ai_classify, the four names alone", f"ai_classify(body, {_sql(sorted(set(gold)))})"),
-        _line(con, "always the most frequent", "(select mode(gold) from t)"),
-    ]
-    _show("sentiment", f"{len(texts)} reviews, {len(set(gold))} feelings", rows)
 
 
 def banking77(short: bool) -> None:
@@ -115,4 +103,4 @@ def _show(part: str, over: str, rows: list[list[str]]) -> None:
     save(f"zero_shot.{part}", {"over": over, "lines": rows})
 
 
-PARTS = {"topics": topics, "sentiment": sentiment, "banking77": banking77}
+PARTS = {"topics": topics, "banking77": banking77}

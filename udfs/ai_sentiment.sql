@@ -1,7 +1,11 @@
 /*
-summary = "The feeling of a text: positive, negative, neutral or mixed."
+summary = "The feeling of a text: positive, negative or neutral; with four levels mixed too."
 args = ["text"]
-options = ["model", "on_error"]
+options = [
+    ["levels", "INTEGER", "NULL", "3: positive, negative, neutral; 4: mixed too; default: 3 for an embedding model, which does not tell mixed from the others, 4 otherwise"],
+    "model",
+    "on_error",
+]
 returns = "VARCHAR"
 answer = "sentiment.bind"
 scores = true

@@ -456,10 +456,10 @@ def test_the_example_builds_with_the_real_model(tmp_path: Path) -> None:
     assert {row["failed"] for row in table.values()} == {"0"}
     with duckdb.connect(str(project.folder / "larkmoor.duckdb"), read_only=True) as con:
         accuracy = dict(con.execute("select task, accuracy from quality where gold = 'all'").fetchall())
-        # The README says 0.66, 0.95 and 0.52; another device or precision moves an answer here and there.
+        # The README says 0.66, 0.95 and 0.57; another device or precision moves an answer here and there.
         assert accuracy["topic"] >= 0.60
         assert accuracy["product"] >= 0.90
-        assert accuracy["sentiment"] >= 0.48
+        assert accuracy["sentiment"] >= 0.53
         for block in (EXAMPLE / "show.sql").read_text("utf-8").split("\n\n"):
             assert block.startswith("-- ")
             assert con.execute(block).fetchall()

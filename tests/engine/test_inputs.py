@@ -17,7 +17,7 @@ import inlay
 from inlay.backends import base
 from inlay.client.connection import Connection
 from inlay.functions.contract import Answers, Ask, Bound, Call, _own_texts
-from inlay.functions.sentiment import EXAMPLES
+from inlay.functions.feelings import SENTENCES
 from inlay.store import codecs, keys
 from inlay.store.codecs import Codec, register
 from inlay.store.inputs import Inputs, text_inputs
@@ -53,7 +53,7 @@ def run(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
     [
         ("ai_embed(s)", 0),
         ("ai_classify(s, ['bug', 'praise'])", 2 * 5),  # each label in five templates
-        ("ai_sentiment(s)", sum(map(len, EXAMPLES.values()))),
+        ("ai_sentiment(s)", sum(len(SENTENCES[name]) for name in ("positive", "negative", "neutral"))),
         ("ai_count_tokens(s)", 0),
     ],
 )

@@ -1,7 +1,8 @@
-"""A result store that version 0.1.0 wrote, before its inside was rebuilt: everything in it is still known.
+"""A result store that version 0.1.0 wrote, before its inside was rebuilt: what is asked of it is still known.
 
 earlier/store.zip and earlier/answers.json were made by running earlier/statements.sql, in order, with
-inlay.connect(model="fake", language_model="fake-generate", store=…), over the table t below.
+inlay.connect(model="fake", language_model="fake-generate", store=…), over the table t below. Statements whose answers
+have been given a new version since, openly, are removed from both.
 """
 
 from __future__ import annotations
@@ -18,9 +19,6 @@ EARLIER = Path(__file__).parent / "earlier"
 STATEMENTS = [text.strip() for text in (EARLIER / "statements.sql").read_text("utf-8").split(";\n") if text.strip()]
 ANSWERS = json.loads((EARLIER / "answers.json").read_text("utf-8"))
 TEXTS = ("the lamp broke", "thank you, it is lovely", "where is my parcel", "ünïcode, 价格", "")
-
-# Answers that are stored nowhere, since making them anew asks no model.
-MADE_ANEW = ("ai_similarity",)
 
 
 @pytest.fixture

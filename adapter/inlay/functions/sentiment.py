@@ -1,7 +1,8 @@
-"""ai_sentiment: positive, negative, neutral or mixed.
+"""ai_sentiment: positive, negative or neutral, and with four levels mixed.
 
 A sentiment classifier's own labels are mapped by name, an NLI model is asked STATEMENTS, an embedding model compares
-a text with EXAMPLES, a language model is asked: see judged.py.
+a text with sentences of each feeling (feelings.py), a language model is asked: see judged.py. An embedding model does
+not tell mixed from positive and negative, so it has three levels unless the call says four; the others have four.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from inlay.arrays import Floats
 from inlay.errors import CannotServeError
 from inlay.functions.classify import LabelScorer, choose_best, chosen
 from inlay.functions.contract import Answers, Ask, Bound, Call
+from inlay.functions.feelings import LEADS, SENTENCES, feeling_scores
 from inlay.functions.judged import Judge
 from inlay.functions.labels import Labels
 from inlay.functions.prompt_files import prompt_file
@@ -27,117 +29,11 @@ STATEMENTS = (
     "The writer likes some of it and dislikes some of it.",
 )
 
-# What an embedding model compares a text with: the score of a feeling is the mean cosine to its sentences. Vectors of
-# general sentence models follow the topic far more than the feeling; on the example project's labelled reviews the
-# default model gets 52 % of four feelings right (bench/zero_shot.py). A sentiment classifier does much better.
-EXAMPLES: dict[str, tuple[str, ...]] = {
-    "positive": (
-        "I love it.",
-        "It works perfectly.",
-        "I am very happy with this.",
-        "Highly recommended.",
-        "Great quality.",
-        "Excellent, five stars.",
-        "Better than I expected.",
-        "The best I have ever had.",
-        "Thank you, this is wonderful.",
-        "I am really impressed.",
-        "Exactly what I wanted.",
-        "So comfortable and well made.",
-        "I use it every day and I love it.",
-        "It arrived quickly and was well packed.",
-        "Great value for the price.",
-        "My kids love it.",
-        "Very easy to use.",
-        "The battery lasts for ages.",
-        "The customer service was excellent.",
-        "It looks beautiful.",
-        "It is solid and will last for years.",
-        "I would buy it again.",
-        "No complaints at all.",
-        "It does exactly what it promises.",
-        "Fits perfectly.",
-        "So quiet and fast.",
-        "A pleasure to use.",
-        "It kept me warm and dry.",
-        "It saved our trip.",
-        "Delicious, the best I have tasted.",
-        "Sehr zufrieden, gerne wieder.",
-        "Très content, je recommande.",
-        "Muy contento, lo recomiendo.",
-        "Ottimo prodotto, consigliato.",
-    ),
-    "negative": (
-        "I hate it.",
-        "It stopped working.",
-        "I am very disappointed.",
-        "Do not buy this.",
-        "Poor quality.",
-        "Terrible, one star.",
-        "Worse than I expected.",
-        "The worst I have ever had.",
-        "This is a waste of money.",
-        "I want my money back.",
-        "It broke after a week.",
-        "I am really annoyed.",
-        "It arrived damaged.",
-        "It is far too loud.",
-        "It leaks.",
-        "The zip broke on the first day.",
-        "The battery dies after an hour.",
-        "The customer service never answered.",
-        "It feels cheap and flimsy.",
-        "I regret buying it.",
-        "I sent it back.",
-        "It does not do what it promises.",
-        "It does not fit.",
-        "Much too small.",
-        "It hurts my feet.",
-        "I was cold and wet.",
-        "It ruined our trip.",
-        "It tastes horrible.",
-        "It smells of plastic.",
-        "Overpriced junk.",
-        "It scratches and falls apart.",
-        "Sehr enttäuscht, nie wieder.",
-        "Très déçu, à éviter.",
-        "Muy decepcionado, no lo compren.",
-    ),
-    "neutral": (
-        "It is as described.",
-        "It arrived on Tuesday.",
-        "I have used it twice so far.",
-        "It is the blue one, size M.",
-        "Just the facts, no opinion.",
-        "It is okay, nothing special.",
-        "Bought it as a gift, not tried yet.",
-        "It weighs 500 grams.",
-        "It has three buttons and a cable.",
-        "I ordered one in black.",
-        "Average, does the job.",
-        "Neither good nor bad.",
-    ),
-    "mixed": (
-        "It is good, but it has problems.",
-        "I like it, however there are some flaws.",
-        "Great idea, poor execution.",
-        "Mostly happy, except for one thing.",
-        "Good quality but too expensive.",
-        "Works well, but the instructions are bad.",
-        "I love the look but it is uncomfortable.",
-        "Pros: light. Cons: not waterproof.",
-        "Five stars for the design, two for the quality.",
-        "It worked well at first, then it broke.",
-        "Nice, but I expected more.",
-        "On the one hand great, on the other hand disappointing.",
-    ),
-}
-
 
 def bind(call: Call) -> Bound:
     return call.bound(
         {
-            "own_labels": _from_classifier, "entailment": _from_entailment, "vectors": _from_examples,
+            "own_labels": _from_classifier, "entailment": _from_entailment, "vectors": _from_sentences,
             "replies": _by_language_model,
         },
         "a sentiment classifier, an NLI model, an embedding model or a language model",
@@ -145,34 +41,47 @@ def bind(call: Call) -> Bound:
     )  # fmt: skip
 
 
-def _from_examples(call: Call) -> Bound:
-    def answer(inputs: Inputs, ask: Ask) -> Answers:
-        anchors = np.stack([ask.fixed(list(EXAMPLES[name]), "document").mean(axis=0) for name in SENTIMENTS])
-        outcome = ask.vectors(inputs)
-        return choose_best(SENTIMENTS, outcome.rows @ anchors.T, outcome.errors, outcome.known, sharpen=True)
+def _levels(call: Call, default: int) -> tuple[str, ...]:
+    """The feelings that an answer may be."""
+    given = call.number("levels", lambda number: number in (3, 4), "3 (positive, negative, neutral) or 4 (and mixed)")
+    return SENTIMENTS[: int(given or default)]
 
-    return Bound(answer, {"version": 1, "compared": EXAMPLES})
+
+def _from_sentences(call: Call) -> Bound:
+    names = _levels(call, 3)
+
+    def answer(inputs: Inputs, ask: Ask) -> Answers:
+        outcome = ask.vectors(inputs)
+        scores = feeling_scores(outcome.rows, names, ask)
+        return choose_best(names, scores, outcome.errors, outcome.known, sharpen=True)
+
+    compared = {name: SENTENCES[name] for name in names}
+    return Bound(answer, {"version": 2, "compared": compared, "leads": LEADS})
 
 
 def _by_language_model(call: Call) -> Bound:
-    judge = Judge(prompt_file("ai_sentiment"), SENTIMENTS)
+    names = _levels(call, 4)
+    judge = Judge(prompt_file("ai_sentiment", "" if "mixed" in names else "three"), names)
 
     def answer(inputs: Inputs, ask: Ask) -> Answers:
-        return chosen(SENTIMENTS, judge(inputs, ask))
+        return chosen(names, judge(inputs, ask))
 
     return Bound(answer, {"version": 1, **judge.basis()})
 
 
 def _from_entailment(call: Call) -> Bound:
-    score = LabelScorer(call.model, Labels(SENTIMENTS, STATEMENTS), None)
+    names = _levels(call, 4)
+    statements = STATEMENTS[: len(names)]
+    score = LabelScorer(call.model, Labels(names, statements), None)
 
     def answer(inputs: Inputs, ask: Ask) -> Answers:
-        return choose_best(SENTIMENTS, *score(inputs, ask), sharpen=False)
+        return choose_best(names, *score(inputs, ask), sharpen=False)
 
-    return Bound(answer, {"version": 1, "asked": STATEMENTS})
+    return Bound(answer, {"version": 1, "asked": statements})
 
 
 def _from_classifier(call: Call) -> Bound:
+    levels = _levels(call, 4)
     own = call.model.labels
     mapped = [_sentiment(label) for label in own]
     if None in mapped:
@@ -180,7 +89,7 @@ def _from_classifier(call: Call) -> Bound:
             f"{call.function}: model {call.model.name!r} has the labels {', '.join(own)}; a sentiment classifier has "
             f"{', '.join(SENTIMENTS)} among its labels and no others. Use ai_classify for its own labels."
         )
-    names = [name for name in SENTIMENTS if name in mapped]
+    names = [name for name in levels if name in mapped]
     score = LabelScorer(call.model, Labels(own, (None,) * len(own)), None)
 
     def answer(inputs: Inputs, ask: Ask) -> Answers:
@@ -188,7 +97,7 @@ def _from_classifier(call: Call) -> Bound:
         summed = np.stack([_sum_of(scores, mapped, name) for name in names], axis=1)
         return choose_best(names, summed, errors, known, sharpen=False)
 
-    return Bound(answer, {"version": 1})
+    return Bound(answer, {"version": 1} if len(levels) == 4 else {"version": 1, "levels": levels})
 
 
 def _sum_of(scores: Floats, mapped: list[str | None], name: str) -> Floats:

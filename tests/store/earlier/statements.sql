@@ -14,7 +14,6 @@ select ai_filter(s, 'it is broken', model := 'fake-generate') from t order by s;
 select ai_score(s, 'polite') from t order by s;
 select ai_score(s, 'polite', model := 'fake-generate') from t order by s;
 select ai_rerank(s, 'lamp', model := 'fake-rerank') from t order by s;
-select ai_sentiment(s) from t order by s;
 select ai_sentiment(s, model := 'fake-generate') from t order by s;
 select ai_sentiment_by_aspect(s, ['price', 'delivery'], model := 'fake-generate')::varchar from t order by s;
 select ai_count_tokens(s) from t order by s;
