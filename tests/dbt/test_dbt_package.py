@@ -174,7 +174,7 @@ CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("ai_classify_multi", ("body", ["a", "b"]), {"threshold": -1}),
     ("ai_filter", ("body", "it's late"), {"threshold": 0.25}),
     ("ai_score", ("body", "urgent"), {}),
-    ("ai_sentiment", ("body",), {"on_error": "null"}),
+    ("ai_sentiment", ("body",), {"levels": 4, "on_error": "null"}),
     ("ai_rerank", ("'parcel'", "body"), {"model": "fake-rerank"}),
     ("ai_count_tokens", ("body",), {}),
     ("ai_complete", ("body",), {}),
