@@ -96,9 +96,8 @@ def ledger_rows(con: Connection) -> list[tuple[Any, ...]]:
 def test_infer_answers_a_file_of_statements_once(cli: Cli, opened: Opened, calls: dict[str, int]) -> None:
     file = statements(
         f"""
-        create temp table t as from {texts(5)}; -- the only; one
-        select ai_classify(body, ['a', 'b']) from t;
-        select try_ai_embed(body).value from t
+        select ai_classify(body, ['a', 'b']) from {texts(5)}; -- the only; one
+        select try_ai_embed(body).value from {texts(5)}
         """
     )
     code, out, err = cli("infer", "--file", file)
@@ -223,9 +222,8 @@ def test_infer_finds_calls_under_a_prefix(cli: Cli, calls: dict[str, int]) -> No
 
 # ------------------------------------------------------------------------------------------------- plan
 
-PLANNED = f"""
-    create temp table t as from {texts(3_000, "'text ' || (i % 2_500)")} union all select null;
-    select ai_embed(body), ai_classify(body, ['late', 'broken'], template := '{{label}}') from t;
+PLANNED = """
+    select ai_embed(body), ai_classify(body, ['late', 'broken'], template := '{label}') from t;
     select ai_filter(body, 'is it late?', model := 'fake-nli') from t limit 3000;
     select ai_similarity(body, 'text 7'), ai_count_tokens(body) from t;
     select ai_sentiment(body) from (from t limit 5)
@@ -236,16 +234,17 @@ def test_a_plan_says_what_then_happens(cli: Cli, opened: Opened, calls: dict[str
     for known in ("text 1", "text 2", "text 2,501"):
         opened().execute("select ai_embed(?)", [known])
     calls.clear()
-    file = statements(PLANNED)
+    repeated = texts(3_000, "'text ' || (i % 2_500)")
+    with duckdb.connect("t.duckdb") as plain:
+        plain.execute(f"create table t as from {repeated} union all select null")
+    task = ("--file", statements(PLANNED), "--database", "t.duckdb")
     before = sorted(path for path in Path("kept").rglob("*.parquet"))
-    plan = planned(cli, "--no-measure", "--file", file)
+    plan = planned(cli, "--no-measure", *task)
     assert not calls
     assert sorted(path for path in Path("kept").rglob("*.parquet")) == before
-    con = opened()
+    con = opened(database="t.duckdb", read_only=True)
     for statement in PLANNED.split(";"):
-        relation = con.sql(statement)
-        if relation is not None:
-            relation.fetchall()
+        con.sql(statement).fetchall()
     happened = ledger_rows(con)
     lines = plan["calls"]
     assert [
@@ -257,9 +256,9 @@ def test_a_plan_says_what_then_happens(cli: Cli, opened: Opened, calls: dict[str
     }  # fmt: skip
     assert (plan["inputs"], plan["tokens"]) == (calls["rows"], calls["tokens"])
     assert plan["seconds"] is None  # nothing is known of the models' speed, and nothing was measured
-    again = planned(cli, "--file", file)
+    again = planned(cli, *task)
     assert (again["inputs"], again["tokens"], again["to_infer"], again["seconds"]) == (0, 0, 0, 0)
-    assert "Everything is known: no model would run." in cli("plan", "--file", file)[1]
+    assert "Everything is known: no model would run." in cli("plan", *task)[1]
 
 
 def test_a_plan_poisons_no_answer(cli: Cli, opened: Opened) -> None:
@@ -530,7 +529,7 @@ KILLED = f"select body, ai_embed(body) from (select 'text ' || (i % {N_DISTINCT}
 
 
 def test_infer_killed_at_any_moment_goes_on_where_it_was(opened: Opened) -> None:
-    file = statements("set threads = 2;" + KILLED)
+    file = statements(KILLED)
     command = [sys.executable, "-c", COUNTED_MAIN, "infer", "--file", str(file), "--model", "fake", "--store", "kept"]
     chance = random.Random(7)
     killed = 0

@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from inlay.cli import options, output
-from inlay.cli.sql import account, split_statements, statements_of
+from inlay.cli.sql import account, opened
+from inlay.cli.statements import run_queries
 from inlay.errors import ConfigError, InlayError
 
 if TYPE_CHECKING:
     from inlay.engine.limits import Limits
-    from inlay.explanation.plan import Plan
+    from inlay.explanation.plan import Plan, Planning
     from inlay.store.account import Failure
     from inlay.store.folder import Folder
 
@@ -91,7 +92,8 @@ def infer(task: _Task) -> None:
             work.compile()
             plan, limits = _planned(work.task, may_measure=session.settings.max_seconds is not None)
             plan.costs.hold_against(limits)
-        work.run(lambda name: output.note(f"inferring {name}"))
+        for note in work.infer():
+            output.note(note)
         session.context.progress.finish()
         output.line(account(work.con))
         session.close_account()
@@ -120,6 +122,7 @@ def plan(task: _Task, no_measure: bool, as_json: bool) -> None:
                 "tokens": plan.costs.tokens,
                 "seconds": plan.costs.seconds,
                 "cost": plan.costs.cost,
+                "notes": plan.notes,
             }
         )
     else:
@@ -135,22 +138,19 @@ def _planned(task: _Task, *, may_measure: bool) -> tuple[Plan, Limits]:
 
     with _Work(task) as work:
         planning = Planning(work.session)
-        with work.session.within(work.con._number, planning.context):
-            work.run(lambda name: None)
-        return planning.plan(measure=may_measure), work.session.limits
+        notes = work.count(planning)
+        return planning.plan(measure=may_measure, notes=notes), work.session.limits
 
 
 class _Work:
     """A connection, and what is run on it."""
 
     def __init__(self, task: _Task) -> None:
-        from inlay.client.api import connect
-
         self.task = task
-        self._folder = tempfile.TemporaryDirectory(prefix="inlay-")
         database = task.database if task.file and task.database else ":memory:"
-        self.con = connect(database, config=task.config, **task.settings)
+        self.con = opened(database, read_only=database != ":memory:", config=task.config, **task.settings)
         self.session = self.con._session
+        self._folder = tempfile.TemporaryDirectory(prefix="inlay-")
 
     def compile(self) -> None:
         """A project becomes its manifest, once: dbt takes seconds to start."""
@@ -159,18 +159,37 @@ class _Work:
             manifest, target = _compile(task.project_dir or Path.cwd(), Path(self._folder.name))
             self.task = replace(task, manifest=manifest, database=task.database or target)
 
-    def run(self, said: Any) -> None:
-        from inlay.dbt.ahead import Project, run_project, run_statements
+    def infer(self) -> list[str]:
+        """Returns what is not inferred, and why."""
+        return self._run(lambda name: output.note(f"inferring {name}"), "inferred")
+
+    def count(self, planning: Planning) -> list[str]:
+        """Returns what is not counted, and why."""
+        with self.session.within(self.con._number, planning.context):
+            return self._run(lambda name: None, "counted")
+
+    def _run(self, on_node: Callable[[str], None], done: str) -> list[str]:
+        from inlay.client.sessions import set_node
+        from inlay.dbt.ahead import run_query
+
+        def run(number: int, query: str) -> None:
+            set_node(self.con.duckdb, f"statement {number}")
+            run_query(self.con, query)
+
+        if self.task.file:
+            return run_queries(self.task.file, self.session.called, run, done)
+        self._run_project(on_node)
+        return []
+
+    def _run_project(self, on_node: Callable[[str], None]) -> None:
+        from inlay.dbt.ahead import Project, run_project
         from inlay.explanation.call_digests import called_specs
 
         self.compile()
         task = self.task
-        if task.file:
-            run_statements(self.con, split_statements(statements_of(task.file)))
-            return
         assert task.manifest is not None
         project = Project(task.manifest, Path(task.database) if task.database else None)
-        run_project(self.con, project, list(called_specs(self.session)), Path(self._folder.name), said)
+        run_project(self.con, project, list(called_specs(self.session)), Path(self._folder.name), on_node)
 
     def __enter__(self) -> _Work:
         return self

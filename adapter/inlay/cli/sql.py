@@ -39,9 +39,7 @@ def sql(
     text = statements_of(file) if file else sys.stdin.read() if query in (None, "-") else str(query)
     import duckdb
 
-    from inlay.client.api import connect
-
-    with connect(database, read_only=read_only, config=config, **options.given(model=model, store=store)) as con:
+    with opened(database, read_only=read_only, config=config, **options.given(model=model, store=store)) as con:
         try:
             for title, statement in split_statements(text):
                 _run(con, title, statement, form)
@@ -51,6 +49,19 @@ def sql(
             con._session.context.progress.finish()  # whatever is printed next has the line for itself
         if with_account:
             output.note(account(con))
+
+
+def opened(database: str, **options: Any) -> Any:
+    """A connection to a DuckDB file. Raises InlayError, in one line, where it cannot be opened."""
+    import duckdb
+
+    from inlay.client.api import connect
+    from inlay.client.opening import not_opened
+
+    try:
+        return connect(database, **options)
+    except (duckdb.IOException, duckdb.ConnectionException) as error:
+        raise not_opened(database, error) from error
 
 
 def _run(con: Any, title: str, statement: str, form: str) -> None:

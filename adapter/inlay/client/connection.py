@@ -72,6 +72,9 @@ class Connection(Holder):
             __explanation = self._explained(__statement, __params, __analyze)
             return ExplainRelation(self._held, __explanation, __alias, self._number)
         self._tell_progress_of_rows_to_come(__last, __params)
+        if load_statements().writing_inside(__last):  # DuckDB runs it here and now, once
+            __tables = load_statements().variables(__last)
+            return load_statements().plain_relation(self._session, self._held, __last, __params, __alias, __tables)
         if load_statements().is_query(__last):
             return PlannedRelation(self._session, self._held, __last, __params, __alias, self._number, self._text)
         load_statements().execute(self._session, self._held, __last, __params)

@@ -15,12 +15,12 @@ from inlay.execution.session import Session
 from inlay.execution.statement import execute as execute_one
 from inlay.execution.statement import plain_relation, relation
 from inlay.explanation.explain import explain, explain_rows, explained_statement
-from inlay.parsing.kinds import is_query
+from inlay.parsing.kinds import is_query, writing_inside
 from inlay.parsing.tokens import Text
 
 __all__ = [
     "execute", "explain", "explain_rows", "explained_statement", "first_rows", "is_query", "plain_relation", "relation",
-    "run_all_but_last", "variables",
+    "run_all_but_last", "variables", "writing_inside",
 ]  # fmt: skip
 
 

@@ -1,6 +1,6 @@
-"""Runs statements for their model calls alone, and drops the rows: `inlay infer` and `inlay plan`.
+"""Runs a dbt project for its model calls alone, and drops the rows: `inlay infer` and `inlay plan`.
 
-A dbt project is rebuilt next to its database: its models read their inputs from the database, which is not changed;
+It is rebuilt next to its database: its models read their inputs from the database, which is not changed;
 dbt models without model calls become views, the others tables in a temporary database. What remains are the models'
 answers, in the result store.
 """
@@ -16,6 +16,7 @@ from typing import Any
 import duckdb
 
 from inlay.client.connection import Connection
+from inlay.client.opening import not_opened
 from inlay.client.sessions import set_node
 from inlay.dbt.manifest import Node, needed, read_manifest
 from inlay.errors import ConfigError, InlayError
@@ -35,13 +36,10 @@ class Project:
     database: Path | None
 
 
-def run_statements(con: Connection, statements: Sequence[tuple[str, str]]) -> None:
-    """Each statement, for its effect on the store; rows of a query are read and dropped."""
-    for _title, statement in statements:
-        relation = con.sql(statement)
-        if relation is not None:
-            for _ in _batches(relation):
-                pass
+def run_query(con: Connection, sql: str) -> None:
+    """Runs a query for its effect on the store: its rows are read and dropped."""
+    for _ in _batches(con.sql(sql)):
+        pass
 
 
 def _batches(relation: Any) -> Iterator[Any]:
@@ -58,7 +56,10 @@ def run_project(con: Connection, project: Project, functions: Sequence[str], fol
     """
     nodes = needed(read_manifest(project.manifest, functions))
     if project.database is not None and project.database.is_file():
-        con.execute(f"ATTACH '{_quoted(project.database)}' AS {_BUILT} (READ_ONLY)")
+        try:
+            con.execute(f"ATTACH '{_quoted(project.database)}' AS {_BUILT} (READ_ONLY)")
+        except duckdb.IOException as error:
+            raise not_opened(project.database, error) from error
     # The first database of a connection in memory is called memory, and so is that of a dbt target in memory.
     databases = sorted({node.relation[0] for node in nodes if node.relation} - {"memory"})
     for number, name in enumerate(databases):
@@ -75,8 +76,7 @@ def _run_node(con: Connection, project: Project, node: Node, on_node: OnNode) ->
     set_node(con.duckdb, node.id)
     if node.relation is None:
         on_node(node.name)
-        for _ in _batches(con.sql(str(node.sql))):
-            pass
+        run_query(con, str(node.sql))
         return
     database, schema, name = (_identifier(part) for part in node.relation)
     con.execute(f"CREATE SCHEMA IF NOT EXISTS {database}.{schema}")

@@ -13,7 +13,8 @@ import pyarrow as pa
 from inlay.execution.replacement_scan import with_tables
 from inlay.functions.spec import named_options
 from inlay.json_schema import read_schema
-from inlay.parsing.kinds import is_query, query_in
+from inlay.parsing.kinds import is_query
+from inlay.parsing.query_inside import query_inside
 from inlay.parsing.statement import Call
 from inlay.parsing.unplannable import Unplannable
 from inlay.planner import reasons
@@ -39,14 +40,14 @@ class Queries:
         return with_tables(self.con, sql, self.tables, self.parameters)
 
     def shape(self, sql: str) -> list[tuple[str, str]]:
-        """Names and types of the columns of a query, or of that in a statement that makes or fills a table, where it
-        can be told apart. Raises Unplannable where DuckDB does not bind the statement."""
+        """Names and types of the columns of a query, or of that inside a statement of another kind. Raises Unplannable
+        where DuckDB does not bind the statement."""
         try:
             if not is_query(sql):
                 self.run(f"EXPLAIN {sql}")
                 with contextlib.suppress(Unplannable, duckdb.Error):
-                    inner = query_in(sql)
-                    return [] if inner is None else self.shape(inner)
+                    inside = query_inside(sql)
+                    return self.shape(inside.query) if inside and inside.query else []
                 return []
             relation = self.run(sql)
         except UNBOUND as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import duckdb
@@ -33,8 +34,11 @@ class Line:
 
 @dataclass(frozen=True)
 class Plan:
+    """notes: what is not counted, and why."""
+
     lines: list[Line]
     costs: Costs
+    notes: Sequence[str] = ()
 
     @property
     def to_infer(self) -> int:
@@ -59,10 +63,11 @@ class Planning:
                 while relation.fetchmany(2_048):
                     pass
 
-    def plan(self, *, measure: bool = False) -> Plan:
-        """Of all that was counted until now. measure: infer a sample where a model's speed is unknown, and keep it."""
+    def plan(self, *, measure: bool = False, notes: Sequence[str] = ()) -> Plan:
+        """Of all that was counted until now. measure: infer a sample where a model's speed is unknown, and keep it.
+        notes: what was not counted."""
         measure_in = self.session.context if measure else None
-        return Plan(lines(self.context.ledger), costs(self.session, self.counting, measure_in=measure_in))
+        return Plan(lines(self.context.ledger), costs(self.session, self.counting, measure_in=measure_in), notes)
 
 
 def lines(ledger: Ledger) -> list[Line]:
@@ -104,6 +109,6 @@ def plan_notes(plan: Plan) -> list[str]:
         notes.append(f"to write: about {plan.costs.output_tokens:,} tokens")
     if plan.costs.cost:
         notes.append(f"cost: about {plan.costs.cost:,.4f}")
-    if not plan.to_infer:
+    if not plan.to_infer and not plan.notes:
         notes.append("Everything is known: no model would run.")
-    return notes
+    return [*notes, *plan.notes]

@@ -2,22 +2,46 @@
 
 from __future__ import annotations
 
-from inlay.parsing.tokens import first_word, words
+from inlay.parsing.tokens import Word, closing, first_word, words
+
+BEGIN_A_QUERY = {"select", "with", "from", "(", "values", "pivot", "unpivot", "table"}
 
 
 def is_query(sql: str) -> bool:
-    """Whether a statement gives rows by itself."""
-    return first_word(sql) in ("select", "with", "from", "(", "values", "pivot", "unpivot", "table")
-
-
-def query_in(sql: str) -> str | None:
-    """The query of CREATE TABLE … AS and INSERT INTO …, where it stands at the end and without brackets."""
+    """Whether a statement gives rows by itself. WITH … INSERT does not."""
+    first = first_word(sql)
+    if first != "with":
+        return first in BEGIN_A_QUERY
     tokens = words(sql)
-    if any(word.lower in ("returning", "conflict") for word in tokens):
-        return None
-    depth = 0
-    for word in tokens:
-        depth += (word.text == "(") - (word.text == ")")
-        if depth == 0 and word.lower in ("select", "with", "from"):
-            return sql[word.start :]
+    place = kind_place(tokens)
+    return place < len(tokens) and tokens[place].lower in BEGIN_A_QUERY
+
+
+def kind_place(tokens: list[Word]) -> int:
+    """The place of the word that says which kind of statement this is, behind a WITH clause; the number of words where
+    there is none."""
+    if not tokens or tokens[0].lower != "with":
+        return 0
+    i = 1
+    while i < len(tokens):
+        if tokens[i].text == "(":
+            i = closing(tokens, i)
+            after = tokens[i + 1].lower if i + 1 < len(tokens) else ""
+            if after not in (",", "as", "using"):
+                return i + 1
+        i += 1
+    return len(tokens)
+
+
+def writing_inside(sql: str) -> str | None:
+    """How a statement changes a table from within a bracket: DELETE in WITH x AS (DELETE FROM …) SELECT …"""
+    tokens = words(sql)
+    for i, word in enumerate(tokens):
+        if word.text != "(":
+            continue
+        kind, after = ([word.lower for word in tokens[i + 1 : i + 3]] + ["", ""])[:2]
+        if (kind, after) in {("insert", "into"), ("insert", "or"), ("delete", "from"), ("merge", "into")}:
+            return kind.upper()
+        if kind == "update" and any(word.lower == "set" for word in tokens[i + 2 : closing(tokens, i)]):
+            return kind.upper()
     return None

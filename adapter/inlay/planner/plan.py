@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
+from inlay.parsing.kinds import writing_inside
 from inlay.parsing.marks import numbers_in
 from inlay.parsing.reading import call_at
 from inlay.parsing.statement import Statement
@@ -41,6 +42,8 @@ def make_plan(
         raise Unplannable(reasons.NO_CALL)
     if _query(statement.tree) is None:
         raise Unplannable(reasons.statement_kind(type(statement.tree).__name__.upper()))
+    if written := writing_inside(statement.text):
+        raise Unplannable(reasons.writes_inside(written))
     for call in statement.calls.values():
         statement.node(call.number)
     statement = named_columns(statement, column_name)

@@ -13,6 +13,10 @@ DETACHED = "inlay was detached from this database"
 COLUMNS_WOULD_CHANGE = "its result would have other columns"
 
 
+def writes_inside(kind: str) -> str:
+    return f"it holds {kind} in a WITH clause: a query for its inputs would run that as well"
+
+
 def statement_kind(kind: str) -> str:
     return f"{kind} statements run as they are written"
 
