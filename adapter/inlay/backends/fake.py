@@ -1,8 +1,8 @@
 """A deterministic model without weights, for tests, documentation and users' own continuous integration.
 
 It counts its work (`CALLS`), and fails on request: a text containing FAIL makes its batch raise, OOM runs out of memory
-in any batch of more than one text, and NEVER_FITS always does. Answers depend on the text alone, so a test can compute
-them: see `fake_row` and `fake_reply`.
+in any batch of more than one text, NEVER_FITS always does, and the numbers for a text with NAN are NaN. Answers depend
+on the text alone, so a test can compute them: see `fake_row` and `fake_reply`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from inlay.arrays import Floats, offsets_of
 from inlay.backends.base import BatchFailed, Choices, Done, Encoded, Instruction, OutOfMemory, Prompt, Reply, Tokens
 from inlay.models.ref import ModelRef
 
-FAIL, OOM, NEVER_FITS, SLOW = "<<fail>>", "<<oom>>", "<<never fits>>", "<<slow>>"
+FAIL, OOM, NEVER_FITS, SLOW, NAN = "<<fail>>", "<<oom>>", "<<never fits>>", "<<slow>>", "<<nan>>"
 
 _START = b"\x02"
 _SHORT = 24
@@ -35,7 +35,8 @@ _LOCK = threading.Lock()
 def fake_row(text: str, width: int) -> Floats:
     """The numbers that the fake model returns for a text: the bytes of its SHA-256, scaled to -1..1."""
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
-    return (np.frombuffer(digest[:width], dtype=np.uint8).astype(np.float32) / np.float32(127.5)) - np.float32(1)
+    row = (np.frombuffer(digest[:width], dtype=np.uint8).astype(np.float32) / np.float32(127.5)) - np.float32(1)
+    return row * np.float32("nan") if NAN in text else row
 
 
 def fake_reply(content: str, schema: str | None = None, max_tokens: int = 512) -> str:

@@ -1,5 +1,5 @@
 """How answers to one question are held: rows of numbers, texts, or columns of a table; each of them knows how it is
-gathered, and how it is stored as Arrow.
+gathered, how it is stored as Arrow, and which rows are no answers.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from inlay.engine.result_cache import empty_rows
 
 Rows = Any
 """Answers to as many inputs: a float32 matrix, a list of texts or a table, as their codec holds them."""
+
+NOT_FINITE = "the model's numbers for this input are not finite (NaN, or too large for its precision)"
 
 
 class Gathered(Protocol):
@@ -39,6 +41,10 @@ class AnswerCodec(Protocol):
         ...
 
     def gather(self, n: int) -> Gathered: ...
+    def faults(self, rows: Rows) -> dict[int, str]:
+        """By position, why a row is no answer, whoever gave it: a model, or the store."""
+        ...
+
     def to_table(self, rows: Rows) -> pa.Table: ...
     def from_table(self, table: pa.Table) -> Rows: ...
 
@@ -61,6 +67,12 @@ class Numbers:
 
     def gather(self, n: int) -> Gathered:
         return _Filled(empty_rows(n, self.width))
+
+    def faults(self, rows: Floats) -> dict[int, str]:
+        # A sum of squares is finite only where each number is, and where the row has a length in float32.
+        with np.errstate(over="ignore", invalid="ignore"):
+            finite = np.isfinite(np.einsum("ij,ij->i", rows, rows))
+        return {} if finite.all() else dict.fromkeys(np.flatnonzero(~finite).tolist(), NOT_FINITE)
 
     def to_table(self, rows: Floats) -> pa.Table:
         return pa.table({"value": vector_array(rows)})
@@ -87,6 +99,9 @@ class Texts:
 
     def gather(self, n: int) -> Gathered:
         return _Texts(n)
+
+    def faults(self, rows: list[str]) -> dict[int, str]:
+        return {}
 
     def to_table(self, rows: list[str]) -> pa.Table:
         return pa.table({"value": pa.array(rows, type=pa.string())})
@@ -131,6 +146,9 @@ class Table:
 
     def gather(self, n: int) -> Gathered:
         return _Tables(self.schema, n)
+
+    def faults(self, rows: pa.Table) -> dict[int, str]:
+        return {}
 
     def to_table(self, rows: pa.Table) -> pa.Table:
         return rows

@@ -188,7 +188,11 @@ class _Resolving:
         at, table = self.result_set.find(self.inputs.keys[places], self.question.answers.columns)
         if table is None:
             return places
-        self.gathered.put(places[at], self.question.answers.from_table(table))
+        rows = self.question.answers.from_table(table)
+        if faults := self.question.answers.faults(rows):  # of a version that did not look
+            good = np.setdiff1d(np.arange(len(at)), list(faults), assume_unique=True)
+            at, rows = at[good], _taken(rows, good)
+        self.gathered.put(places[at], rows)
         unknown = np.ones(len(places), dtype=np.bool_)
         unknown[at] = False
         return places[unknown]
@@ -199,6 +203,7 @@ class _Resolving:
         self.known[places] = False
         asked = self.inputs if _are_all(places, len(self.inputs)) else self.inputs.take(places)
         for finished in self.work.executor.run(self.question, asked, self.work):
+            self.refuse_faults(finished)
             self.usage.add(finished.usage)
             self.errors.update({int(places[i]): reason for i, reason in finished.errors.items()})
             self.pending[places[finished.pending]] = True
@@ -207,6 +212,14 @@ class _Resolving:
             if len(finished.places):
                 self.gathered.put(places[finished.places], finished.rows)
                 self.publish(asked, places, finished)
+
+    def refuse_faults(self, finished: Finished) -> None:
+        """The one check between models and functions: what is no answer fails its input, and is kept nowhere."""
+        faults = self.question.answers.faults(finished.rows) if len(finished.places) else {}
+        if faults:
+            finished.errors.update({int(finished.places[i]): reason for i, reason in faults.items()})
+            good = np.setdiff1d(np.arange(len(finished.places)), list(faults), assume_unique=True)
+            finished.places, finished.rows = finished.places[good], _taken(finished.rows, good)
 
     def publish(self, asked: Inputs, places: Ints, finished: Finished) -> None:
         """To memory and to the store."""

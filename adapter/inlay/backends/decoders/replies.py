@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from inlay.backends.constrained.decoding_mask import State
 
 
+NO_TOKEN = -1
+
+
 @dataclass(frozen=True)
 class Language:
     """text: turns token ids into text as the model's tokenizer does, without special tokens. ends: tokens that end a
@@ -45,6 +48,7 @@ class Draft:
         self._stop_tokens = 8 + max((len(stop.encode()) for stop in self._stops), default=0)
         self._draws = draws(instruction.seed, row.ids) if instruction.temperature > 0 else None
         self._ended = False
+        self._is_broken = False
 
     @property
     def tokens(self) -> Any:
@@ -66,7 +70,10 @@ class Draft:
         return float(self._draws.random())
 
     def take(self, token: int) -> bool:
-        """Adds a token; returns whether the reply is finished."""
+        """Adds a token; returns whether the reply is finished, which it is without one."""
+        if token == NO_TOKEN:
+            self._is_broken = True
+            return True
         self.written.append(token)
         if self.state is not None:
             self.state.advance(token)
@@ -80,6 +87,8 @@ class Draft:
 
     def reply(self) -> Reply | str:
         """The reply, or why the row has none."""
+        if self._is_broken:
+            return f"the model's numbers are not finite after {len(self.written):,} tokens of the reply"
         if self.state is not None and self.state.problem is not None:
             return self.state.problem
         if self.state is not None and not self._ended:
@@ -90,12 +99,14 @@ class Draft:
 
 
 def chosen(drafts: Sequence[Draft], logits: torch.Tensor, temperature: float) -> list[int]:
-    """The next token of each draft. logits: float32 [drafts, vocabulary]; what schemas forbid is set to -inf."""
+    """The next token of each draft, NO_TOKEN where its logits are no numbers. logits: float32 [drafts, vocabulary];
+    what schemas forbid is set to -inf."""
     states = [draft.state for draft in drafts]
     if any(state is not None for state in states):
         from inlay.backends.constrained.decoding_mask import fill_masks
 
         fill_masks(states, logits)
-    if temperature <= 0:
-        return likeliest(logits)
-    return drawn(logits, temperature, [draft.uniform() for draft in drafts])
+    finite = logits.amax(dim=-1).isfinite()  # NaN where any of a row's is
+    logits = torch.where(finite[:, None], logits, 0.0)
+    tokens = likeliest(logits) if temperature <= 0 else drawn(logits, temperature, [d.uniform() for d in drafts])
+    return [token if good else NO_TOKEN for token, good in zip(tokens, finite.tolist(), strict=True)]

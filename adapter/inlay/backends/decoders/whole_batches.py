@@ -33,7 +33,7 @@ class Batch:
         tokens = [0] * len(self.drafts)
         next_tokens = chosen(under_way, logits[places].float(), self._temperature)
         for place, draft, token in zip(places, under_way, next_tokens, strict=True):
-            tokens[place] = token
+            tokens[place] = max(token, 0)
             if draft.take(token):
                 self.drafts[place] = None
                 self._done(draft.place, draft.reply())
