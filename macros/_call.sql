@@ -6,6 +6,7 @@ arguments = [
     ["options", "dict[string, any]", "Jinja values by option name"],
     ["setting", "optional[list[any]]", "'labels', 'schema' or 'aspects', and its value; none where the function has no such argument"],
     ["is_aggregate", "bool", "whether the first text is one of each row of a group"],
+    ["blank", "string", "what a blank text gives: 'null', 'same' or 'ask'"],
 ]
 -#}
 {#- With the var inlay_form = 'stored', a call is a lookup of what it answered before (see _stored).
@@ -13,7 +14,7 @@ arguments = [
     first text that says how every row is to be answered. The var inlay_prefix is the prefix that the plugin's config
     gives the functions.
     While dbt parses, values that come from a query are not there yet: nothing is checked and nothing is said. -#}
-{% macro _call(name, texts, options, setting=none, is_aggregate=false) -%}
+{% macro _call(name, texts, options, setting=none, is_aggregate=false, blank='null') -%}
     {%- if not execute -%}
         {{ return('') }}
     {%- endif -%}
@@ -49,7 +50,7 @@ arguments = [
         {%- do named.append(option ~ ' := ' ~ inlay._sql_option(name, option, value)) -%}
     {%- endfor -%}
     {%- if form == 'stored' -%}
-        {{ return(inlay._stored(name, texts, options, setting, is_aggregate)) }}
+        {{ return(inlay._stored(name, texts, options, setting, is_aggregate, blank)) }}
     {%- endif -%}
     {{ return(var('inlay_prefix', '') ~ name ~ '(' ~ (parts + named) | join(', ') ~ ')') }}
 {%- endmacro %}

@@ -6,13 +6,14 @@ arguments = [
     ["options", "dict[string, any]", "Jinja values by option name"],
     ["setting", "optional[list[any]]", "'labels', 'schema' or 'aspects', and its value; none where the function has no such argument"],
     ["is_aggregate", "bool", "whether the first text is one of each row of a group"],
+    ["blank", "string", "what a blank text gives: 'null', 'same' or 'ask'"],
 ]
 -#}
 {#- Plain SQL over the Parquet files of the result store, that any DuckDB reads without Python; NULL where nothing is
     stored. `inlay infer` computes what is missing. Which files: <store>/calls/<md5 of the call's text>.json says so
     (see _call_text).
     An aggregate's texts are one input: the JSON list that the function's own SQL macro makes of a group's. -#}
-{% macro _stored(name, texts, options, setting, is_aggregate) -%}
+{% macro _stored(name, texts, options, setting, is_aggregate, blank) -%}
     {%- set store = var('inlay_store', env_var('INLAY_STORE', '')) -%}
     {%- if not store -%}
         {%- do exceptions.raise_compiler_error(
@@ -53,8 +54,20 @@ arguments = [
     {%- set source = '(select ' ~ columns | join(', ') ~ ' from read_parquet('
         ~ inlay._sql_string(store ~ '/results/' ~ stored.shelf ~ '/*.parquet') ~ '))' -%}
     {%- set where = ' from ' ~ source ~ ' where _inlay_key = unhex(' ~ key ~ '))' -%}
+    {#- Answers that were stored to blank texts, by an earlier version, are not looked up. -#}
+    {%- set blanks = [] -%}
+    {%- if 'ask' not in [blank, stored.blank] and options.on_blank != 'answer' -%}
+        {%- for text in (texts if blank == 'null' else texts[:1]) -%}
+            {%- do blanks.append(inlay._is_blank(text, is_aggregate and loop.first)) -%}
+        {%- endfor -%}
+    {%- endif -%}
+    {%- set is_blank = '(case when ' ~ (blanks or ['false']) | join(' or ') ~ ' then ' -%}
+    {%- set returned = '(' ~ texts[0] ~ ')::varchar' if blank == 'same' else 'null' -%}
     {%- if not name.startswith('try_') -%}
         {%- set value = '(select any_value(_inlay_value)' ~ where -%}
+        {%- if blanks -%}
+            {%- set value = is_blank ~ returned ~ ' else ' ~ value ~ ' end)' -%}
+        {%- endif -%}
         {#- Of ai_extract JSON is stored, and the type that its schema has in DuckDB is known to Python alone. -#}
         {{ return('from_json(' ~ value ~ ', ' ~ inlay._sql_string(stored.structure) ~ ')' if stored.structure else value) }}
     {%- endif -%}
@@ -65,5 +78,10 @@ arguments = [
         ~ scores ~ "'model': " ~ model_name ~ ", 'cached': true})" ~ where -%}
     {%- set unknown = "{'value': null, 'error': 'not in the result store; type: inlay infer', 'confidence': null, "
         ~ ("'scores': null, " if scores else '') ~ "'model': " ~ model_name ~ ", 'cached': false}" -%}
-    {{ return('(case when ' ~ key ~ ' is not null then coalesce(' ~ found ~ ', ' ~ unknown ~ ') end)') }}
+    {%- if blank == 'same' -%}
+        {%- set returned = "{'value': " ~ returned ~ ", 'error': null, 'confidence': null, 'model': " ~ model_name
+            ~ ", 'cached': true}" -%}
+    {%- endif -%}
+    {{ return((is_blank ~ returned if blanks else '(case') ~ ' when ' ~ key ~ ' is not null then coalesce(' ~ found ~ ', '
+        ~ unknown ~ ') end)') }}
 {%- endmacro %}

@@ -3,16 +3,16 @@ arguments = [
     ["dim", "optional[int]", "width of the vector, e.g. 384: the column becomes FLOAT[384], which array functions and indexes need; another width is an error; none leaves FLOAT[]"],
 ]
 -#}
-{% macro ai_embed(text, task=none, model=none, on_error=none, dim=none) -%}
-    {{ return(adapter.dispatch('ai_embed', 'inlay')(text, task=task, model=model, on_error=on_error, dim=dim)) }}
+{% macro ai_embed(text, task=none, model=none, on_error=none, on_blank=none, dim=none) -%}
+    {{ return(adapter.dispatch('ai_embed', 'inlay')(text, task=task, model=model, on_error=on_error, on_blank=on_blank, dim=dim)) }}
 {%- endmacro %}
 
-{% macro default__ai_embed(text, task=none, model=none, on_error=none, dim=none) -%}
+{% macro default__ai_embed(text, task=none, model=none, on_error=none, on_blank=none, dim=none) -%}
     {{ return(inlay._unsupported('ai_embed')) }}
 {%- endmacro %}
 
-{% macro duckdb__ai_embed(text, task=none, model=none, on_error=none, dim=none) -%}
-    {%- set vector = inlay._call('ai_embed', [text], {'task': task, 'model': model, 'on_error': on_error}) -%}
+{% macro duckdb__ai_embed(text, task=none, model=none, on_error=none, on_blank=none, dim=none) -%}
+    {%- set vector = inlay._call('ai_embed', [text], {'task': task, 'model': model, 'on_error': on_error, 'on_blank': on_blank}) -%}
     {%- if dim is none or not execute -%}
         {{ return(vector) }}
     {%- endif -%}

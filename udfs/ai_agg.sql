@@ -4,7 +4,7 @@ args = [
     ["texts", "VARCHAR", "a text of each row"],
     ["instruction", "VARCHAR", "what to say of them all, e.g. 'What do customers ask for most?'"],
 ]
-options = ["max_tokens", "language_model", "on_error"]
+options = ["max_tokens", "language_model", "on_error", "on_blank"]
 quoted = ["instruction"]
 returns = "VARCHAR"
 answer = "summarize.bind_agg"

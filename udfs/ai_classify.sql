@@ -8,6 +8,7 @@ options = [
     "proxy",
     "model",
     "on_error",
+    "on_blank",
 ]
 returns = "VARCHAR"
 answer = "classify.bind"

@@ -6,6 +6,7 @@ options = [
     "template",
     "model",
     "on_error",
+    "on_blank",
 ]
 returns = "VARCHAR[]"
 answer = "classify_multi.bind"

@@ -15,6 +15,7 @@ options = [
 ]
 returns = "VARCHAR"
 answer = "complete.bind"
+blank = "ask"
 language_model = true
 example = "SELECT ai_complete('Name a colour.', max_tokens := 5)"
 */

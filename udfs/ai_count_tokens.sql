@@ -4,6 +4,7 @@ args = ["text"]
 options = ["model", "on_error"]
 returns = "INTEGER"
 answer = "count_tokens.bind"
+blank = "ask"
 cost = "cpu"
 example = "SELECT ai_count_tokens('hello world')"
 */

@@ -12,6 +12,7 @@ options = [
     "proxy",
     "model",
     "on_error",
+    "on_blank",
 ]
 quoted = ["predicate"]
 returns = "BOOLEAN"

@@ -4,7 +4,7 @@ args = [
     ["query", "VARCHAR", "what is searched"],
     ["document", "VARCHAR", "a candidate"],
 ]
-options = ["model", "on_error"]
+options = ["model", "on_error", "on_blank"]
 returns = "DOUBLE"
 answer = "rerank.bind"
 example = "SELECT ai_rerank('reset password', 'How to change your password', model := 'my-reranker')"

@@ -4,7 +4,7 @@ args = [
     "text",
     ["criteria", "VARCHAR", "the criterion, e.g. 'urgent'"],
 ]
-options = ["model", "on_error"]
+options = ["model", "on_error", "on_blank"]
 quoted = ["criteria"]
 returns = "DOUBLE"
 answer = "score.bind"

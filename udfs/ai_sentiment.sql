@@ -5,6 +5,7 @@ options = [
     ["levels", "INTEGER", "NULL", "3: positive, negative, neutral; 4: mixed too; default: 3 for an embedding model, which does not tell mixed from the others, 4 otherwise"],
     "model",
     "on_error",
+    "on_blank",
 ]
 returns = "VARCHAR"
 answer = "sentiment.bind"

@@ -4,7 +4,7 @@ args = [
     "text",
     ["aspects", "VARCHAR[]", "what to judge, e.g. ['battery', 'price']"],
 ]
-options = ["language_model", "on_error"]
+options = ["language_model", "on_error", "on_blank"]
 returns = "MAP(VARCHAR, VARCHAR)"
 answer = "sentiment_by_aspect.bind"
 language_model = true

@@ -3,7 +3,7 @@ summary = "The summary of the texts of a group; texts that do not fit the model 
 args = [
     ["texts", "VARCHAR", "a text of each row"],
 ]
-options = ["max_words", "max_tokens", "language_model", "on_error"]
+options = ["max_words", "max_tokens", "language_model", "on_error", "on_blank"]
 returns = "VARCHAR"
 answer = "summarize.bind_summarize_agg"
 kind = "aggregate"

@@ -9,10 +9,12 @@ options = [
     "max_tokens",
     "language_model",
     "on_error",
+    "on_blank",
 ]
 quoted = ["language"]
 returns = "VARCHAR"
 answer = "rewrite.bind_translate"
+blank = "same"
 language_model = true
 example = "SELECT ai_translate('Good morning', 'German')"
 */

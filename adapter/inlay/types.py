@@ -26,5 +26,11 @@ TooLong = Literal["truncate", "error"]
 
 OnError = Literal["null", "raise"]
 
+Blank = Literal["null", "same", "ask"]
+"""What a function gives for a blank text: NULL, the text itself, or what a model answers."""
+
+OnBlank = Literal["skip", "answer"]
+"""Whether a model is asked about a blank text of a function that by default asks none."""
+
 Structured = Literal["json_schema", "json_object", "none"]
 """How a server is told that a reply must be JSON: by a schema, that it is JSON at all, or in the prompt alone."""

@@ -24,5 +24,5 @@
         'system': system, 'schema': schema, 'max_tokens': max_tokens, 'temperature': temperature, 'stop': stop,
         'seed': seed, 'model': model, 'on_error': on_error
     } -%}
-    {{ return(inlay._call('ai_complete', arguments, options)) }}
+    {{ return(inlay._call('ai_complete', arguments, options, blank='ask')) }}
 {%- endmacro %}

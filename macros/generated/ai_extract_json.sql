@@ -1,18 +1,26 @@
 {#- Written by `make docs` from udfs/ai_extract_json.sql; edit there. -#}
-{#- ai_extract_json(text, schema, instructions=none, max_tokens=none, model=none, on_error=none): SQL expression of type
-    VARCHAR. -#}
-{% macro ai_extract_json(text, schema, instructions=none, max_tokens=none, model=none, on_error=none) -%}
+{#- ai_extract_json(text, schema, instructions=none, max_tokens=none, model=none, on_error=none, on_blank=none): SQL
+    expression of type VARCHAR. -#}
+{% macro ai_extract_json(text, schema, instructions=none, max_tokens=none, model=none, on_error=none, on_blank=none) -%}
     {{ return(adapter.dispatch('ai_extract_json', 'inlay')(
-        text, schema, instructions=instructions, max_tokens=max_tokens, model=model, on_error=on_error
+        text, schema, instructions=instructions, max_tokens=max_tokens, model=model, on_error=on_error,
+        on_blank=on_blank
     )) }}
 {%- endmacro %}
 
-{% macro default__ai_extract_json(text, schema, instructions=none, max_tokens=none, model=none, on_error=none) -%}
+{% macro default__ai_extract_json(
+    text, schema, instructions=none, max_tokens=none, model=none, on_error=none, on_blank=none
+) -%}
     {{ return(inlay._unsupported('ai_extract_json')) }}
 {%- endmacro %}
 
-{% macro duckdb__ai_extract_json(text, schema, instructions=none, max_tokens=none, model=none, on_error=none) -%}
+{% macro duckdb__ai_extract_json(
+    text, schema, instructions=none, max_tokens=none, model=none, on_error=none, on_blank=none
+) -%}
     {%- set arguments = [text] -%}
-    {%- set options = {'instructions': instructions, 'max_tokens': max_tokens, 'model': model, 'on_error': on_error} -%}
+    {%- set options = {
+        'instructions': instructions, 'max_tokens': max_tokens, 'model': model, 'on_error': on_error,
+        'on_blank': on_blank
+    } -%}
     {{ return(inlay._call('ai_extract_json', arguments, options, setting=('schema', schema))) }}
 {%- endmacro %}

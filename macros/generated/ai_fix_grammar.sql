@@ -1,17 +1,17 @@
 {#- Written by `make docs` from udfs/ai_fix_grammar.sql; edit there. -#}
-{#- ai_fix_grammar(text, max_tokens=none, model=none, on_error=none): SQL expression of type VARCHAR. -#}
-{% macro ai_fix_grammar(text, max_tokens=none, model=none, on_error=none) -%}
+{#- ai_fix_grammar(text, max_tokens=none, model=none, on_error=none, on_blank=none): SQL expression of type VARCHAR. -#}
+{% macro ai_fix_grammar(text, max_tokens=none, model=none, on_error=none, on_blank=none) -%}
     {{ return(adapter.dispatch('ai_fix_grammar', 'inlay')(
-        text, max_tokens=max_tokens, model=model, on_error=on_error
+        text, max_tokens=max_tokens, model=model, on_error=on_error, on_blank=on_blank
     )) }}
 {%- endmacro %}
 
-{% macro default__ai_fix_grammar(text, max_tokens=none, model=none, on_error=none) -%}
+{% macro default__ai_fix_grammar(text, max_tokens=none, model=none, on_error=none, on_blank=none) -%}
     {{ return(inlay._unsupported('ai_fix_grammar')) }}
 {%- endmacro %}
 
-{% macro duckdb__ai_fix_grammar(text, max_tokens=none, model=none, on_error=none) -%}
+{% macro duckdb__ai_fix_grammar(text, max_tokens=none, model=none, on_error=none, on_blank=none) -%}
     {%- set arguments = [text] -%}
-    {%- set options = {'max_tokens': max_tokens, 'model': model, 'on_error': on_error} -%}
-    {{ return(inlay._call('ai_fix_grammar', arguments, options)) }}
+    {%- set options = {'max_tokens': max_tokens, 'model': model, 'on_error': on_error, 'on_blank': on_blank} -%}
+    {{ return(inlay._call('ai_fix_grammar', arguments, options, blank='same')) }}
 {%- endmacro %}

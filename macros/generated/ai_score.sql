@@ -1,15 +1,17 @@
 {#- Written by `make docs` from udfs/ai_score.sql; edit there. -#}
-{#- ai_score(text, criteria, model=none, on_error=none): SQL expression of type DOUBLE. -#}
-{% macro ai_score(text, criteria, model=none, on_error=none) -%}
-    {{ return(adapter.dispatch('ai_score', 'inlay')(text, criteria, model=model, on_error=on_error)) }}
+{#- ai_score(text, criteria, model=none, on_error=none, on_blank=none): SQL expression of type DOUBLE. -#}
+{% macro ai_score(text, criteria, model=none, on_error=none, on_blank=none) -%}
+    {{ return(adapter.dispatch('ai_score', 'inlay')(
+        text, criteria, model=model, on_error=on_error, on_blank=on_blank
+    )) }}
 {%- endmacro %}
 
-{% macro default__ai_score(text, criteria, model=none, on_error=none) -%}
+{% macro default__ai_score(text, criteria, model=none, on_error=none, on_blank=none) -%}
     {{ return(inlay._unsupported('ai_score')) }}
 {%- endmacro %}
 
-{% macro duckdb__ai_score(text, criteria, model=none, on_error=none) -%}
+{% macro duckdb__ai_score(text, criteria, model=none, on_error=none, on_blank=none) -%}
     {%- set arguments = [text, inlay._sql_option('ai_score', 'criteria', criteria)] -%}
-    {%- set options = {'model': model, 'on_error': on_error} -%}
+    {%- set options = {'model': model, 'on_error': on_error, 'on_blank': on_blank} -%}
     {{ return(inlay._call('ai_score', arguments, options)) }}
 {%- endmacro %}

@@ -25,5 +25,5 @@
         'system': system, 'schema': schema, 'max_tokens': max_tokens, 'temperature': temperature, 'stop': stop,
         'seed': seed, 'model': model, 'on_error': on_error
     } -%}
-    {{ return(inlay._call('try_ai_complete', arguments, options)) }}
+    {{ return(inlay._call('try_ai_complete', arguments, options, blank='ask')) }}
 {%- endmacro %}

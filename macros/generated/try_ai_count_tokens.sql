@@ -12,5 +12,5 @@
 {% macro duckdb__try_ai_count_tokens(text, model=none, on_error=none) -%}
     {%- set arguments = [text] -%}
     {%- set options = {'model': model, 'on_error': on_error} -%}
-    {{ return(inlay._call('try_ai_count_tokens', arguments, options)) }}
+    {{ return(inlay._call('try_ai_count_tokens', arguments, options, blank='ask')) }}
 {%- endmacro %}

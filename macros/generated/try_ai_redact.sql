@@ -1,18 +1,20 @@
 {#- Written by `make docs` from udfs/ai_redact.sql; edit there. -#}
-{#- try_ai_redact(text, categories=none, max_tokens=none, model=none, on_error=none): SQL expression of type
-    STRUCT(value VARCHAR, error VARCHAR, confidence DOUBLE, model VARCHAR, cached BOOLEAN). -#}
-{% macro try_ai_redact(text, categories=none, max_tokens=none, model=none, on_error=none) -%}
+{#- try_ai_redact(text, categories=none, max_tokens=none, model=none, on_error=none, on_blank=none): SQL expression of
+    type STRUCT(value VARCHAR, error VARCHAR, confidence DOUBLE, model VARCHAR, cached BOOLEAN). -#}
+{% macro try_ai_redact(text, categories=none, max_tokens=none, model=none, on_error=none, on_blank=none) -%}
     {{ return(adapter.dispatch('try_ai_redact', 'inlay')(
-        text, categories=categories, max_tokens=max_tokens, model=model, on_error=on_error
+        text, categories=categories, max_tokens=max_tokens, model=model, on_error=on_error, on_blank=on_blank
     )) }}
 {%- endmacro %}
 
-{% macro default__try_ai_redact(text, categories=none, max_tokens=none, model=none, on_error=none) -%}
+{% macro default__try_ai_redact(text, categories=none, max_tokens=none, model=none, on_error=none, on_blank=none) -%}
     {{ return(inlay._unsupported('try_ai_redact')) }}
 {%- endmacro %}
 
-{% macro duckdb__try_ai_redact(text, categories=none, max_tokens=none, model=none, on_error=none) -%}
+{% macro duckdb__try_ai_redact(text, categories=none, max_tokens=none, model=none, on_error=none, on_blank=none) -%}
     {%- set arguments = [text] -%}
-    {%- set options = {'categories': categories, 'max_tokens': max_tokens, 'model': model, 'on_error': on_error} -%}
-    {{ return(inlay._call('try_ai_redact', arguments, options)) }}
+    {%- set options = {
+        'categories': categories, 'max_tokens': max_tokens, 'model': model, 'on_error': on_error, 'on_blank': on_blank
+    } -%}
+    {{ return(inlay._call('try_ai_redact', arguments, options, blank='same')) }}
 {%- endmacro %}

@@ -1,18 +1,20 @@
 {#- Written by `make docs` from udfs/ai_summarize.sql; edit there. -#}
-{#- try_ai_summarize(text, max_words=none, max_tokens=none, model=none, on_error=none): SQL expression of type
-    STRUCT(value VARCHAR, error VARCHAR, confidence DOUBLE, model VARCHAR, cached BOOLEAN). -#}
-{% macro try_ai_summarize(text, max_words=none, max_tokens=none, model=none, on_error=none) -%}
+{#- try_ai_summarize(text, max_words=none, max_tokens=none, model=none, on_error=none, on_blank=none): SQL expression of
+    type STRUCT(value VARCHAR, error VARCHAR, confidence DOUBLE, model VARCHAR, cached BOOLEAN). -#}
+{% macro try_ai_summarize(text, max_words=none, max_tokens=none, model=none, on_error=none, on_blank=none) -%}
     {{ return(adapter.dispatch('try_ai_summarize', 'inlay')(
-        text, max_words=max_words, max_tokens=max_tokens, model=model, on_error=on_error
+        text, max_words=max_words, max_tokens=max_tokens, model=model, on_error=on_error, on_blank=on_blank
     )) }}
 {%- endmacro %}
 
-{% macro default__try_ai_summarize(text, max_words=none, max_tokens=none, model=none, on_error=none) -%}
+{% macro default__try_ai_summarize(text, max_words=none, max_tokens=none, model=none, on_error=none, on_blank=none) -%}
     {{ return(inlay._unsupported('try_ai_summarize')) }}
 {%- endmacro %}
 
-{% macro duckdb__try_ai_summarize(text, max_words=none, max_tokens=none, model=none, on_error=none) -%}
+{% macro duckdb__try_ai_summarize(text, max_words=none, max_tokens=none, model=none, on_error=none, on_blank=none) -%}
     {%- set arguments = [text] -%}
-    {%- set options = {'max_words': max_words, 'max_tokens': max_tokens, 'model': model, 'on_error': on_error} -%}
-    {{ return(inlay._call('try_ai_summarize', arguments, options)) }}
+    {%- set options = {
+        'max_words': max_words, 'max_tokens': max_tokens, 'model': model, 'on_error': on_error, 'on_blank': on_blank
+    } -%}
+    {{ return(inlay._call('try_ai_summarize', arguments, options, blank='same')) }}
 {%- endmacro %}

@@ -1,18 +1,24 @@
 {#- Written by `make docs` from udfs/ai_translate.sql; edit there. -#}
-{#- try_ai_translate(text, language, source=none, max_tokens=none, model=none, on_error=none): SQL expression of type
-    STRUCT(value VARCHAR, error VARCHAR, confidence DOUBLE, model VARCHAR, cached BOOLEAN). -#}
-{% macro try_ai_translate(text, language, source=none, max_tokens=none, model=none, on_error=none) -%}
+{#- try_ai_translate(text, language, source=none, max_tokens=none, model=none, on_error=none, on_blank=none): SQL
+    expression of type STRUCT(value VARCHAR, error VARCHAR, confidence DOUBLE, model VARCHAR, cached BOOLEAN). -#}
+{% macro try_ai_translate(text, language, source=none, max_tokens=none, model=none, on_error=none, on_blank=none) -%}
     {{ return(adapter.dispatch('try_ai_translate', 'inlay')(
-        text, language, source=source, max_tokens=max_tokens, model=model, on_error=on_error
+        text, language, source=source, max_tokens=max_tokens, model=model, on_error=on_error, on_blank=on_blank
     )) }}
 {%- endmacro %}
 
-{% macro default__try_ai_translate(text, language, source=none, max_tokens=none, model=none, on_error=none) -%}
+{% macro default__try_ai_translate(
+    text, language, source=none, max_tokens=none, model=none, on_error=none, on_blank=none
+) -%}
     {{ return(inlay._unsupported('try_ai_translate')) }}
 {%- endmacro %}
 
-{% macro duckdb__try_ai_translate(text, language, source=none, max_tokens=none, model=none, on_error=none) -%}
+{% macro duckdb__try_ai_translate(
+    text, language, source=none, max_tokens=none, model=none, on_error=none, on_blank=none
+) -%}
     {%- set arguments = [text, inlay._sql_option('try_ai_translate', 'language', language)] -%}
-    {%- set options = {'source': source, 'max_tokens': max_tokens, 'model': model, 'on_error': on_error} -%}
-    {{ return(inlay._call('try_ai_translate', arguments, options)) }}
+    {%- set options = {
+        'source': source, 'max_tokens': max_tokens, 'model': model, 'on_error': on_error, 'on_blank': on_blank
+    } -%}
+    {{ return(inlay._call('try_ai_translate', arguments, options, blank='same')) }}
 {%- endmacro %}

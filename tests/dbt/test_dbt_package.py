@@ -174,7 +174,8 @@ CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("ai_classify_multi", ("body", ["a", "b"]), {"threshold": -1}),
     ("ai_filter", ("body", "it's late"), {"threshold": 0.25}),
     ("ai_score", ("body", "urgent"), {}),
-    ("ai_sentiment", ("body",), {"levels": 4, "on_error": "null"}),
+    ("ai_sentiment", ("body",), {"levels": 4, "on_error": "null", "on_blank": "answer"}),
+    ("ai_sentiment", ("body",), {"on_blank": "skip"}),
     ("ai_rerank", ("'parcel'", "body"), {"model": "fake-rerank"}),
     ("ai_count_tokens", ("body",), {}),
     ("ai_complete", ("body",), {}),
@@ -201,6 +202,7 @@ CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("ai_summarize", ("body",), {"max_words": 5}),
     ("ai_translate", ("body", "German"), {"source": "French"}),
     ("ai_fix_grammar", ("body",), {"max_tokens": 300}),
+    ("ai_fix_grammar", ("body",), {"on_blank": "answer"}),
     ("ai_redact", ("body",), {"categories": ["email", "phone"]}),
     ("ai_detect_pii", ("body",), {}),
     ("ai_agg", ("lower(body)", "what's it about?"), {}),
@@ -209,7 +211,7 @@ CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
 ROWS = """
     create table raw as select i as id, body, i % 2 as g from (values
         (1, 'My parcel, jo@example.com'), (2, 'où ? 日本 it''s "x"'), (3, 'My parcel, jo@example.com'), (4, null),
-        (5, 'a lamp'), (7, '')
+        (5, 'a lamp'), (7, ''), (9, ' ')
     ) t(i, body)
 """
 
@@ -315,7 +317,7 @@ def test_another_warehouse_is_refused_until_the_project_brings_its_own_form(tmp_
     (project.folder / "macros").mkdir()
     (project.folder / "macros" / "standin__ai_classify.sql").write_text(
         "{% macro standin__ai_classify(text, labels=none, template=none, agreement=none, "
-        "probability=none, proxy=none, model=none, on_error=none) -%}\n"
+        "probability=none, proxy=none, model=none, on_error=none, on_blank=none) -%}\n"
         "    NATIVE_CLASSIFY({{ text }})\n"
         "{%- endmacro %}\n",
         "utf-8",

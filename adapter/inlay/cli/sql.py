@@ -117,8 +117,9 @@ def account(con: Any) -> str:
     prefix = con._session.settings.prefix
     rows = con.execute(
         'SELECT "function", model, sum("rows") AS n_rows, sum(distinct_inputs) AS distinct_inputs, '
-        "sum(known) AS known, sum(inferred) AS inferred, sum(failed) AS failed, sum(truncated) AS truncated, "
-        "sum(tokens) AS tokens, sum(output_tokens) AS written, sum(cost) AS cost, sum(seconds) AS seconds, "
+        "sum(known) AS known, sum(inferred) AS inferred, sum(failed) AS failed, "
+        "sum(truncated) AS truncated, sum(blank) AS blank, sum(tokens) AS tokens, sum(output_tokens) AS written, "
+        "sum(cost) AS cost, sum(seconds) AS seconds, "
         f"max(device) AS device FROM {prefix}inlay_ledger() GROUP BY ALL ORDER BY ALL"
     )
     titles = [column[0] for column in rows.description]
@@ -129,6 +130,7 @@ def account(con: Any) -> str:
 def _account_line(**sums: Any) -> str:
     more = f", {sums['written']:,} tokens written" if sums["written"] else ""
     more += f", {sums['truncated']:,} cut at the token limit" if sums["truncated"] else ""
+    more += f", {sums['blank']:,} blank" if sums["blank"] else ""
     more += f", cost {sums['cost']:,.4f}" if sums["cost"] else ""
     return (
         "{function} ({model}): {n_rows:,} rows, {distinct_inputs:,} distinct, {known:,} known, {inferred:,} inferred, "

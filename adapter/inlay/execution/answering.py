@@ -19,6 +19,7 @@ from inlay.execution.binding import BoundCall
 from inlay.execution.context import Context
 from inlay.execution.ledger import Entry
 from inlay.functions.arrow import answer_schema, answer_table, detail_array, value_array
+from inlay.functions.blanks import blank_rows
 from inlay.functions.contract import PENDING, Answers, Ask
 from inlay.store.account import Failure
 from inlay.store.calls import call_text
@@ -28,14 +29,15 @@ from inlay.store.inputs import Inputs, distinct_inputs
 @dataclass(frozen=True)
 class Rows:
     """Rows of a statement that a call is to answer. columns: one per row value, of equal length. n_rows: how many rows
-    of the statement they stand for, where they were made distinct before. counts: for how many each of them, where
-    these are all the inputs that the statement has for the call; only then are targets met by a cascade."""
+    of the statement they stand for, where they were made distinct before. counts: for how many each of them. whole:
+    whether these are all the inputs that the statement has for the call; only then are targets met by a cascade."""
 
     columns: list[pa.Array]
     statement: int | None = None
     node: str = ""
     n_rows: int | None = None
     counts: pa.Array | None = None
+    whole: bool = False
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,8 @@ class Answered:
 
     table: columns of answer_schema(), NULL where there is no answer. errors: by place, why. known: what nothing had to
     be computed for. pending: what no model was asked. models: the name of the one that decided each input, where it was
-    not always the call's. valid: which rows had no NULL among their values.
+    not always the call's. valid: which rows were asked for: those without a NULL among their values, or a blank text.
+    returned: of each row the text that is returned as it is; None where none is.
     """
 
     call: BoundCall
@@ -55,15 +58,26 @@ class Answered:
     known: Bools
     pending: Bools
     models: pa.Array | None = None
+    returned: pa.Array | None = None
 
     def values(self) -> pa.Array:
         """One value per row."""
-        return self.spread(value_array(self.table))
+        values = self.spread(value_array(self.table))
+        return values if self.returned is None else pc.coalesce(values, self.returned)
 
     def details(self) -> pa.StructArray:
         """One struct of try_ai_* per row."""
         models = self.call.model.name if self.models is None else self.models
-        return self.spread(detail_array(self.table, self.errors, models, self.known))
+        details = self.spread(detail_array(self.table, self.errors, models, self.known))
+        if self.returned is None:
+            return details
+        is_returned = self.returned.is_valid()
+        fields = {kind.name: details.field(kind.name) for kind in details.type}
+        fields["value"] = pc.coalesce(fields["value"], self.returned)
+        fields["model"] = pc.if_else(is_returned, self.call.model.name, fields["model"])
+        fields["cached"] = pc.if_else(is_returned, pa.scalar(True), fields["cached"])
+        is_null = pc.invert(pc.or_(is_returned, details.is_valid()))
+        return pa.StructArray.from_arrays(list(fields.values()), names=list(fields), mask=is_null)
 
     def spread(self, answers: pa.Array) -> pa.Array:
         """Answers of distinct inputs back to all rows, NULL where a value was NULL."""
@@ -86,12 +100,25 @@ def answer(context: Context, call: BoundCall, rows: Rows, *, detail: bool) -> An
     schema = answer_schema(call.spec) if detail else pa.schema([answer_schema(call.spec).field("value")])
     with context.entry(rows.statement, call.spec.name, call.model, call.text, n_rows, rows.node) as entry:
         valid = _valid_rows(rows.columns)
+        returned = None
+        if (blank := blank_rows(call.spec, call.blank, rows.columns)) is not None:
+            n_blank = blank.true_count if rows.counts is None else pc.sum(rows.counts.filter(blank)).as_py()
+            context.ledger.blank(entry, n_blank)
+            valid = pc.and_not(valid, blank)
+            returned = pc.if_else(blank, rows.columns[0], None) if call.blank == "same" else None
         columns = rows.columns if valid.true_count == len(valid) else [c.filter(valid) for c in rows.columns]
         inputs = distinct_inputs(columns, call.codecs, are_distinct=rows.n_rows is not None)
         answered = Answered(
-            call, inputs, valid, schema.empty_table(), {}, np.zeros(0, dtype=np.bool_), np.zeros(0, dtype=np.bool_)
-        )
-        if rows.counts is not None and call.bound.cascade is not None and len(inputs) and not context.is_dry:
+            call, inputs, valid, schema.empty_table(), {}, np.zeros(0, dtype=np.bool_), np.zeros(0, dtype=np.bool_),
+            returned=returned,
+        )  # fmt: skip
+        if (
+            rows.whole
+            and rows.counts is not None
+            and call.bound.cascade is not None
+            and len(inputs)
+            and not context.is_dry
+        ):
             answered = _within_targets(context, answered, entry, schema, _rows_of_each(inputs, valid, rows.counts))
         elif len(inputs):
             answered = _resolved(context, answered, entry, schema, len(rows.columns[0]))

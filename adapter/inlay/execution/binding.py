@@ -6,7 +6,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, get_args
 
 import pyarrow as pa
 
@@ -25,6 +25,7 @@ from inlay.settings.schema import Settings
 from inlay.store.calls import call_text, record_call
 from inlay.store.codecs import Codec, codec_of
 from inlay.store.results import Store
+from inlay.types import Blank, OnBlank
 
 # What the macros add to every call beside the function's own options.
 NOT_OPTIONS = {"statement", "node"}
@@ -32,13 +33,15 @@ NOT_OPTIONS = {"statement", "node"}
 
 @dataclass(frozen=True)
 class BoundCall:
-    """A call that is ready. text: it, as it is written, in one canonical form; see call_text()."""
+    """A call that is ready. text: it, as it is written, in one canonical form; see call_text(). blank: what a blank
+    text gives."""
 
     spec: FunctionSpec
     call: Call
     bound: Bound
     on_error: str
     text: str
+    blank: Blank = "null"
 
     @property
     def model(self) -> ModelRef:
@@ -75,7 +78,10 @@ class BoundCall:
         try:
             result_set.make_readable(schema)
             structure = read_schema(self.spec.name, self.call.labels).structure if self.spec.typed else None
-            record_call(store.folder, self.text, result_set.name, schema.names, self.model.name, structure)
+            record_call(
+                store.folder, self.text, result_set.name, schema.names, self.model.name, structure,
+                asks_of_blanks=self.blank == "ask",
+            )  # fmt: skip
         except (OSError, pa.ArrowException) as error:
             store.failed(error, 0)
 
@@ -128,7 +134,7 @@ class Binding:
             raise ConfigError(f"{spec.name}: model is {name!r}; it must be the name of a registered model.")
         proxy = self._proxy(spec, given) if has_targets(given) else None
         call = Call(spec.name, self.model(name, spec.name), given, labels, proxy)
-        return BoundCall(spec, call, bind_of(spec)(call), on_error, text)
+        return BoundCall(spec, call, bind_of(spec)(call), on_error, text, self._blank(spec, given))
 
     def default_model(self, spec: FunctionSpec) -> str:
         """The model of a call that names none."""
@@ -156,6 +162,12 @@ class Binding:
     def has_targets(self, function: str, options: Mapping[str, Any]) -> bool:
         """Whether a call is to be answered within targets, which hold over all of its inputs together."""
         return has_targets(self.given(function, options))
+
+    def _blank(self, spec: FunctionSpec, given: Mapping[str, Any]) -> Blank:
+        asked = given.get("on_blank")
+        if asked not in (None, *get_args(OnBlank)):
+            raise ConfigError(f"{spec.name}: on_blank is {asked!r}; it must be 'skip' or 'answer'.")
+        return "ask" if asked == "answer" else spec.blank
 
     def on_error(self, function: str, options: Mapping[str, Any]) -> str:
         asked = options.get("on_error") or self.settings.functions.get(function, {}).get("on_error")

@@ -24,6 +24,7 @@ from inlay.execution.answering import Rows, answer
 from inlay.execution.context import Context
 from inlay.execution.session import Session
 from inlay.execution.vectors import side_vectors
+from inlay.functions.blanks import asked_places
 from inlay.functions.contract import Closeness, cosines
 from inlay.parsing.statement import Call, Statement
 from inlay.parsing.unplannable import Unplannable
@@ -168,13 +169,17 @@ def pairs_by_vectors(
     bound, strictly = _bound(asks, join, closeness)
     about = Rows([], asks.statement_number, str(options.get("node") or ""))
     bound_call = session.bound(call.spec.name, labels, options, context)
+    # Where the answer to a blank is NULL, it is in no pair.
+    places = [asked_places(side) if bound_call.blank == "null" else np.arange(len(side)) for side in values]
+    asked = (values[0].take(numbers_array(places[0])), values[1].take(numbers_array(places[1])))
     with cancel.inside(connection, (session.number, asks.statement_number)):
         token = cancel.Token()
-        sides = side_vectors(context, bound_call, closeness, values, about)
+        n_blank = sum(map(len, values)) - sum(map(len, asked))
+        sides = side_vectors(context, bound_call, closeness, asked, about, n_blank)
         if any(side.pending for side in sides):
-            places = np.arange(max(map(len, values)) if all(map(len, values)) else 0)
-            at = tuple(places % max(1, len(side)) for side in values)
-            score = _doubles(np.full(len(places), bound)) if closeness.least is None else pa.repeat(True, len(places))
+            n_pairs = max(map(len, asked)) if all(map(len, asked)) else 0
+            at = [of_side[np.arange(n_pairs) % max(1, len(of_side))] for of_side in places]
+            score = _doubles(np.full(n_pairs, bound)) if closeness.least is None else pa.repeat(True, n_pairs)
             return Pairs(values, (at[0], at[1]), score, assumed=True)
         if any(side.errors for side in sides) and bound_call.on_error == "raise":
             raise Unplannable(reasons.VALUE_FAILED)
@@ -197,7 +202,7 @@ def pairs_by_vectors(
             )  # fmt: skip
         except TooManyPairs:
             raise Unplannable(reasons.too_many_pairs(MOST_PAIRS)) from None
-        left, right = good[0][left], good[1][right]
+        left, right = places[0][good[0][left]], places[1][good[1][right]]
         scores = closeness.score(found).astype(np.float64)
         kept = above(scores, bound)
         close = np.flatnonzero(np.abs(scores - bound) <= NEAR)

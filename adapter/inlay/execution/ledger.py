@@ -54,6 +54,7 @@ class Entry:
     inferred: int = 0
     failed: int = 0
     truncated: int = 0
+    blank: int = 0
     tokens: int = 0
     output_tokens: int = 0
     seconds: float = 0.0
@@ -85,6 +86,7 @@ class Entry:
             inferred=inferred,
             failed=self.failed,
             truncated=self.truncated,
+            blank=self.blank,
             tokens=self.tokens,
             output_tokens=self.output_tokens,
             seconds=round(self.seconds, 3),
@@ -150,6 +152,11 @@ class Ledger:
             entry.truncated += usage.truncated
             entry.cost += model.cost(usage.tokens, usage.output_tokens)
             entry.loading_seconds += usage.loading_seconds
+
+    def blank(self, entry: Entry, n_rows: int) -> None:
+        """Rows that no model is asked about."""
+        with self._lock:
+            entry.blank += n_rows
 
     def end(self, entry: Entry, device: str) -> None:
         now = time.monotonic()

@@ -18,7 +18,8 @@ class RowError:
 
 @dataclass(frozen=True)
 class LedgerRow:
-    """What one call of one statement did. rows counts every row that reached the function, NULL inputs too.
+    """What one call of one statement did. rows counts every row that reached the function, NULL inputs too. blank: of
+    these, rows that no model was asked about since their text is blank.
     tokens: read by the model. output_tokens: written by it."""
 
     statement: int
@@ -30,6 +31,7 @@ class LedgerRow:
     inferred: int
     failed: int
     truncated: int
+    blank: int
     tokens: int
     output_tokens: int
     seconds: float

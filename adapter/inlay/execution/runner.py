@@ -280,7 +280,7 @@ class Runner:
         options = {**held.options, "on_error": "null"} if raises else held.options
         detail = call.detail or raises or self.context.is_dry
         node = str(options.get("node") or "")
-        asked = Rows(rows, self.statement_number, node, pc.sum(counts).as_py() or 0, counts if whole else None)
+        asked = Rows(rows, self.statement_number, node, pc.sum(counts).as_py() or 0, counts, whole)
         answered = self.session.answered(call.spec.name, held.labels, options, asked, self.context, detail=detail)
         if self.context.guesses is not None:
             answer = self.context.guesses.fill(

@@ -30,13 +30,15 @@ class Side:
 
 
 def side_vectors(
-    context: Context, call: BoundCall, closeness: Closeness, sides: tuple[pa.Array, pa.Array], rows: Rows
+    context: Context, call: BoundCall, closeness: Closeness, sides: tuple[pa.Array, pa.Array], rows: Rows, n_blank: int
 ) -> list[Side]:
     """In the ledger the texts are the inputs, not the pairs of them. A text that got no answer is listed once, with the
-    first of the other side. sides: of each row value the distinct texts, without NULL."""
-    n_texts = sum(map(len, sides))
+    first of the other side. sides: of each row value the distinct texts, without NULL and
+    blanks, of which there were n_blank."""
+    n_texts = n_blank + sum(map(len, sides))
     found: list[Side] = []
     with context.entry(rows.statement, call.spec.name, call.model, call.text, n_texts, rows.node) as entry:
+        context.ledger.blank(entry, n_blank)
         for texts, purpose in zip(sides, closeness.purposes, strict=True):
             inputs = distinct_inputs([texts], are_distinct=True)
             parts = [np.zeros((0, call.model.width), dtype=np.float32)]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import get_args
 
 from inlay.errors import ConfigError
 from inlay.functions.definitions import all_definitions
 from inlay.functions.spec import Argument, FunctionSpec
-from inlay.settings.check import Declaration, Entry, Flag, Kind, ListOf, Matches, Number, Text
+from inlay.settings.check import Declaration, Entry, Flag, Kind, ListOf, Matches, Number, OneOf, Text
 from inlay.settings.schema import DOCUMENT, Settings
+from inlay.types import OnBlank
 
 _TEXT = Text(Matches("", "text"))
 _KINDS: dict[str, Kind] = {
@@ -54,4 +56,6 @@ def function_options(specs: Iterable[FunctionSpec]) -> Entry:
 def _declaration(option: Argument) -> Declaration:
     if option.name == "on_error":  # the session's key of that name, for one function
         return Declaration(DOCUMENT.keys["on_error"].kind, option.note)
+    if option.name == "on_blank":
+        return Declaration(OneOf(get_args(OnBlank)), option.note)
     return Declaration(_KINDS.get(option.type, Kind()), option.note)

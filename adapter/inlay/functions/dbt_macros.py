@@ -116,6 +116,8 @@ def _body(spec: FunctionSpec, name: str) -> list[str]:
         call.append(f"setting=('{spec.setting}', {spec.setting})")
     if spec.kind == "aggregate":
         call.append("is_aggregate=true")
+    if spec.blank != "null":
+        call.append(f"blank='{spec.blank}'")
     return [
         _call("    {%- set arguments = [", texts, "] -%}"),
         _call("    {%- set options = {", [f"'{option.name}': {option.name}" for option in spec.options], "} -%}"),

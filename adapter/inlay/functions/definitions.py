@@ -13,11 +13,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
 from inlay.errors import ConfigError
 from inlay.functions.spec import Argument, FunctionSpec
 from inlay.functions.sql_macro import macro_text
+from inlay.types import Blank
 
 _FILE = re.compile(
     r"\A\s*/\*(?P<toml>.*?)\*/\s*(?P<macro>CREATE\s+MACRO\s+(?P<name>\w+)\s*\(.*)?\Z", re.DOTALL | re.IGNORECASE
@@ -67,6 +68,7 @@ def _spec(path: Path, header: Mapping[str, Any], macro: str) -> FunctionSpec:
         quoted=tuple(header.get("quoted", ())),
         scores=header.get("scores", False),
         typed=header.get("typed", False),
+        blank=_blank(path, header.get("blank", "null")),
         default_model=header.get("model"),
         language_model=header.get("language_model", False),
     )
@@ -78,6 +80,12 @@ def _spec(path: Path, header: Mapping[str, Any], macro: str) -> FunctionSpec:
             "header the Python function that binds it: answer = 'classify.bind'."
         )
     return replace(spec, macro=macro_text(spec))
+
+
+def _blank(path: Path, given: Any) -> Blank:
+    if given not in get_args(Blank):
+        raise ConfigError(f"{path}: blank is {given!r}; it must be one of {', '.join(get_args(Blank))}.")
+    return cast("Blank", given)
 
 
 @cache

@@ -6,6 +6,12 @@ from collections.abc import Iterable
 
 from inlay.functions.spec import Argument, FunctionSpec
 
+_BLANKS = {
+    "null": "NULL; no model call, unless on_blank is 'answer'",
+    "same": "returned as they are; no model call, unless on_blank is 'answer'",
+    "ask": "answered like any other",
+}
+
 
 def signature_text(spec: FunctionSpec) -> str:
     """ai_classify(text, labels := NULL, model := NULL, …)"""
@@ -42,7 +48,7 @@ def reference_page(specs: Iterable[FunctionSpec]) -> str:
             f"- gives `{spec.gives}`" + ("" if spec.is_table else f"; `{spec.try_name}` gives `{spec.try_returns}`")
         ]
         if not spec.is_table:
-            lines += [f"- nulls: {spec.nulls}", f"- cost: {spec.cost}"]
+            lines += [f"- nulls: {spec.nulls}", f"- blank texts: {_BLANKS[spec.blank]}", f"- cost: {spec.cost}"]
         lines += [""]
     return "\n".join(lines)
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from inlay.types import Blank
+
 SETTINGS = frozenset({"labels", "schema", "aspects"})
 """Names of positional arguments that say how every row is to be answered. All others are row values."""
 
@@ -36,8 +38,8 @@ class FunctionSpec:
     answer: 'module.function' of this package that binds a call (registry.py); None for a macro over other functions.
     quoted: arguments that a dbt macro takes as plain words and quotes itself; it takes the others as SQL expressions.
     scores: whether the answer comes with a score for each label. typed: the answer is JSON, which the macro turns into
-    a STRUCT of the schema's fields. default_model: the model where a call names none. language_model: only a language
-    model answers, so that of the settings is meant.
+    a STRUCT of the schema's fields. blank: what a blank text gives, see blanks.py. default_model: the model where a
+    call names none. language_model: only a language model answers, so that of the settings is meant.
     """
 
     name: str
@@ -55,6 +57,7 @@ class FunctionSpec:
     quoted: tuple[str, ...] = ()
     scores: bool = False
     typed: bool = False
+    blank: Blank = "null"
     default_model: str | None = None
     language_model: bool = False
 

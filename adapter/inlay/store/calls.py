@@ -2,7 +2,8 @@
 dbt macro looks up at compile time.
 
     calls/<md5>.json    {"call": …, "shelf": "ai_classify-3f9a…", "columns": ["value", …], "model": "minilm"}
-                        and for ai_extract "structure": what from_json() needs to make a STRUCT of its stored JSON
+                        and for ai_extract "structure": what from_json() needs to make a STRUCT of its stored JSON;
+                        where blank texts are answered like others "blank": "ask"
 
 "shelf" is the name of the result set's folder. A call that names no model means the default model, so the file says
 which result set the call led to when it was last answered. Every process that answers the call and may write to the
@@ -68,9 +69,17 @@ def call_file(text: str) -> str:
 
 
 def record_call(
-    folder: Folder, text: str, result_set: str, columns: Sequence[str], model: str, structure: str | None = None
+    folder: Folder,
+    text: str,
+    result_set: str,
+    columns: Sequence[str],
+    model: str,
+    structure: str | None = None,
+    *,
+    asks_of_blanks: bool = False,
 ) -> None:
     """columns: those of the result set but its key. structure: the type of the STRUCT that its JSON becomes.
+    asks_of_blanks: whether blank texts have answers of their own.
 
     Raises OSError.
     """
@@ -78,6 +87,8 @@ def record_call(
     entry = {"call": json.loads(text), "shelf": result_set, "columns": list(columns), "model": model}
     if structure is not None:
         entry["structure"] = structure
+    if asks_of_blanks:
+        entry["blank"] = "ask"
     content = json.dumps(entry, indent=1).encode()
     if not folder.exists(name) or folder.read(name) != content:
         folder.publish(name, content)

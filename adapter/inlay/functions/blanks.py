@@ -1,0 +1,55 @@
+"""Blank texts: nothing but white space. Whatever a model says of one is invented, so by default none is asked.
+
+A function's header says what a blank gives: `blank = "null"`, where it judges, extracts, embeds or aggregates; "same",
+the text itself, where it makes a text of a text; "ask", where a blank is a question like any other.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import reduce
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from inlay.arrays import Ints
+from inlay.functions.spec import FunctionSpec
+from inlay.types import Blank
+
+# What str.strip() removes, as RE2 writes it, which is Arrow's and DuckDB's: macros/_stored.sql has it as well.
+WHITE = r"[\x09-\x0d\x1c-\x20\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000}]"
+_BLANK = rf"\A{WHITE}*\z"
+# A JSON list that may hold blank texts alone; which it does is then read.
+_BLANKS = rf'\A\[(?:"(?:{WHITE}|\\[a-z0-9]+)*",?)*\]\z'
+
+
+def blank_rows(spec: FunctionSpec, blank: Blank, columns: Sequence[pa.Array]) -> pa.Array | None:
+    """Which rows are not asked for, since a text of theirs is blank; None where all are. A row with a NULL is no such
+    row. columns: the row values. Of a text made of a text only the first of them counts."""
+    if blank == "ask":
+        return None
+    texts = [column for column in (columns if blank == "null" else columns[:1]) if pa.types.is_string(column.type)]
+    found = [blank_texts(column, are_lists=i == 0 and spec.kind == "aggregate") for i, column in enumerate(texts)]
+    if not found:
+        return None
+    # NULL or anything is NULL, and NULL no blank.
+    rows = pc.fill_null(reduce(pc.or_, found), False)
+    return rows if rows.true_count else None
+
+
+def blank_texts(texts: pa.Array, *, are_lists: bool = False) -> pa.Array:
+    """Which texts are blank, NULL where one is NULL. are_lists: each is a JSON list, blank where all its texts are."""
+    if not are_lists:
+        return pc.match_substring_regex(texts, _BLANK)
+    maybe = pc.match_substring_regex(texts, _BLANKS)
+    if not maybe.true_count:
+        return maybe
+    lists = zip(maybe.to_pylist(), texts.to_pylist(), strict=True)
+    return pa.array([at and not any(text.strip() for text in json.loads(each)) for at, each in lists], type=pa.bool_())
+
+
+def asked_places(texts: pa.Array) -> Ints:
+    """Of those that are not blank."""
+    return np.flatnonzero(~np.array(blank_texts(texts), dtype=np.bool_))
