@@ -40,6 +40,7 @@ def con() -> Iterator[Any]:
         f"select q::varchar as row from {MADE} q join u on q.id = u.k",
         f"select to_json(q) as row from {MADE} q join u on q.id = u.k",
         f"select q.id from {MADE} q join u on q.id = u.k where q::varchar like '%[EMAIL]%'",
+        f"select #1 from {MADE} q join u on q.id = u.k",
         f"select q.id from {MADE} q natural join other order by q.id limit 3",
         f"{CTE} select q.a from main.other q, c join u on c.id = u.k",
         'select q."0" from (select ai_redact(x) as a, id, g from t) pivot (max(a) for g in (0, 1)) q '

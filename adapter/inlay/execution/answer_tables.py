@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from inlay.engine.result_cache import ENTRY_BYTES
 from inlay.execution.queries import Queries
@@ -55,7 +57,8 @@ class AnswerTable:
         return too_large(spec, sum(map(len, self.values)), self.n_bytes, cache_bytes)
 
     def arrow(self, keys: tuple[tuple[int, int], ...]) -> pa.Table:
-        """As DuckDB looks it up."""
+        """As DuckDB looks it up. Without a key it is one row, however often the same was asked, and whether an outer
+        join asked it of NULL as well."""
         made: dict[str, Any] = {
             f"{KEY}{i}": pa.chunked_array(self.columns[i] if self.columns else [], type=self.codecs[i].arrow)
             for i, _ in keys
@@ -64,7 +67,11 @@ class AnswerTable:
             [pa.StructArray.from_arrays([value], ["v"]) for value in self.values]
             or [pa.array([], type=pa.struct([("v", pa.null())]))]
         )
-        return pa.table(made)
+        table = pa.table(made)
+        if keys or not self.columns:
+            return table
+        whole = functools.reduce(pc.and_, (pa.chunked_array(column).is_valid() for column in self.columns))
+        return table.filter(whole).slice(0, 1)
 
 
 def too_large(spec: FunctionSpec, n_rows: int, n_bytes: int, cache_bytes: int) -> bool:

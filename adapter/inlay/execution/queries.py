@@ -57,11 +57,13 @@ class Queries:
     def gathered(
         self, queries: Iterable[str], call: Call, keys: tuple[tuple[int, int], ...], held: str, gathered: list[str]
     ) -> pa.RecordBatchReader:
-        """The distinct inputs of the first query that DuckDB binds, without those in the table `held`. gathered: the
+        """The distinct inputs of the first query that DuckDB binds, without those in the table `held`, whose one row
+        says it all where there are no keys. gathered: the
         queries that these came from; the new one is added. Raises Unplannable where DuckDB binds none."""
         reason: Exception | None = None
         for sql in queries:
-            if sql in gathered:
+            is_answered = held in self.tables and not keys and self.tables[held].num_rows > 0
+            if sql in gathered or is_answered:
                 return pa.RecordBatchReader.from_batches(pa.schema([]), [])
             gathered.append(sql)
             if held in self.tables and keys:

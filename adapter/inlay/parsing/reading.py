@@ -8,6 +8,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
+from inlay.parsing.dialect import as_duckdb_reads
 from inlay.parsing.marks import GATHERING, MARK, number_of
 from inlay.parsing.unplannable import READ_OTHERWISE, STATEMENT_KIND, Unplannable, not_read
 
@@ -28,17 +29,7 @@ def parsed(text: str) -> exp.Expr:
         raise Unplannable(not_read(str(error).split("\n")[0])) from None
     if isinstance(found, exp.Command):
         raise Unplannable(STATEMENT_KIND)
-    return _with_aggregates(found) if GATHERING in text else found
-
-
-def _with_aggregates(tree: exp.Expr) -> exp.Expr:
-    """The tree with an aggregate function for each call that gathers rows: no plain one may stand in its place."""
-    for node in [node for node in tree.find_all(exp.Anonymous) if node.name.startswith(GATHERING)]:
-        found = exp.AnonymousAggFunc(this=node.name, expressions=node.expressions)
-        if node is tree:
-            return found
-        node.replace(found)
-    return tree
+    return as_duckdb_reads(found, text)
 
 
 def written(tree: exp.Expr, copy: bool = True) -> str:

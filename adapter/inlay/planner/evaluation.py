@@ -41,8 +41,17 @@ def _name(node: exp.Expr) -> str:
 
 def is_constant(tree: exp.Expr) -> bool:
     """Whether it is the same for every row, and every group."""
-    varies = (exp.Column, exp.Star, exp.Query, exp.Subquery, exp.AggFunc, exp.Window)
+    varies = (exp.Column, exp.PositionalColumn, exp.Star, exp.Query, exp.Subquery, exp.AggFunc, exp.Window)
     return not any(isinstance(node, varies) for node in tree.walk())
+
+
+@lru_cache(4096)
+def is_given(text: str) -> bool:
+    """Whether an expression is written as a literal or a parameter, cast or not: one value for the whole statement."""
+    tree = parsed(text).unnest()
+    while isinstance(tree, exp.Cast | exp.Neg):
+        tree = tree.this.unnest()
+    return isinstance(tree, exp.Literal | exp.Null | exp.Boolean | exp.Placeholder)
 
 
 @lru_cache(4096)

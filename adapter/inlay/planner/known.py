@@ -53,11 +53,9 @@ class Known:
         return set(calls_in(tree)) <= self.staged
 
     def is_known(self, tree: exp.Expr) -> bool:
-        return self._is_known(tree, self.hidden)
-
-    def _is_known(self, tree: exp.Expr, hidden: Collection[str]) -> bool:
+        # In a.b a column a may be a struct.
         return self._calls_known(tree) and not any(
-            column.name.lower() in hidden for column in tree.find_all(exp.Column)
+            part.name.lower() in self.hidden for column in tree.find_all(exp.Column) for part in column.parts
         )
 
     def conjunct_of(self, node: exp.Expr | None) -> None:
@@ -162,7 +160,7 @@ class Known:
                 unknown.add(place)
                 by_all = by_all or (group is not None and bool(group.args.get("all")) and not is_of_a_group(item))
                 items.append(without_value(item))
-        if group is not None and (by_all or not self._are_known(group.expressions, unknown, self.hidden)):
+        if group is not None and (by_all or not self._are_known(group.expressions, unknown)):
             raise Unplannable(reasons.GROUPED_BY_CALL)
         select.set("order", None)
         if not cuts:
@@ -180,14 +178,10 @@ class Known:
             raise Unplannable(reasons.GROUPS_READ_A_CALL)
         return conjuncts(condition)
 
-    def _are_known(self, parts: list[exp.Expr], unknown: set[int], hidden: Collection[str]) -> bool:
-        """Parts of GROUP BY. unknown: places in the SELECT list; hidden: names."""
-        for part in parts:
-            if isinstance(part, exp.Literal) and part.is_int and int(part.this) in unknown:
-                return False
-            if not self._is_known(part, hidden):
-                return False
-        return True
+    def _are_known(self, parts: list[exp.Expr], unknown: set[int]) -> bool:
+        """Parts of GROUP BY. unknown: places in the SELECT list."""
+        numbers = {int(part.this) for part in parts if isinstance(part, exp.Literal) and part.is_int}
+        return not numbers & unknown and all(map(self.is_known, parts))
 
 
 def without_value(item: exp.Expr) -> exp.Expr:

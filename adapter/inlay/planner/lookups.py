@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,7 +16,7 @@ from inlay.parsing.statement import Call, Statement
 from inlay.parsing.unplannable import Unplannable
 from inlay.planner import reasons
 from inlay.planner.aggregates import told
-from inlay.planner.evaluation import conjuncts, is_constant_text
+from inlay.planner.evaluation import conjuncts, is_given
 from inlay.planner.gather import KEY
 
 VALUE = "_inlay_v"
@@ -42,6 +42,16 @@ class Answers:
     kept: Kept = ""
     spent: bool = False
 
+    def where(self, arguments: Sequence[str]) -> str:
+        """That a row of the table answers these arguments of the call, as SQL; '' where there is one row for all."""
+        takes = self.call.spec.args
+        values = ((i, takes[at].exactly(told(self.call, arguments, at))) for i, at in self.keys)
+        return " AND ".join(f"{self.table}.{KEY}{i} = {value}" for i, value in values)
+
+    def is_null(self, arguments: Sequence[str]) -> str:
+        """That one of them is NULL, so that nothing is asked, as SQL; '' where there is one row for all."""
+        return " OR ".join(f"({told(self.call, arguments, at)}) IS NULL" for _, at in self.keys)
+
 
 def with_lookups(text: str, answers: Mapping[int, Answers], names: Mapping[int, str]) -> str:
     """Marked text as SQL: a call whose answers are at hand becomes a lookup that falls back to the call itself."""
@@ -51,27 +61,24 @@ def with_lookups(text: str, answers: Mapping[int, Answers], names: Mapping[int, 
         found = answers.get(number)
         if found is None or found.kept or found.spent:
             return call
-        takes = found.call.spec.args
-        values = [(i, told(found.call, arguments, at), takes[at]) for i, at in found.keys]
-        where = " AND ".join(f"{found.table}.{KEY}{i} = {argument.exactly(value)}" for i, value, argument in values)
+        where = found.where(arguments)
         lookup = f"SELECT {VALUE} FROM {found.table}" + (f" WHERE {where}" if where else "")
         if found.complete:
             return f"({lookup}).v"
         answer = f"coalesce(({lookup}), {{'v': {call}}}).v"
-        nothing = " OR ".join(f"({value}) IS NULL" for _, value, _ in values)
+        nothing = found.is_null(arguments)
         return f"CASE WHEN {nothing} THEN NULL ELSE {answer} END" if nothing else answer
 
     return unmarked(replaced(text, replace), names)
 
 
 def key_places(call: Call) -> tuple[tuple[int, int], ...]:
-    """The row values of a call that differ from row to row."""
+    """The row values that a call's answers are looked up by. Nothing else tells one row from another, so only what is
+    given in the statement's text, or as a parameter, is left out."""
     takes = zip(range(len(call.arguments)), call.spec.args, strict=False)
     places = [at for at, argument in takes if not argument.is_setting]
     return tuple(
-        (i, at)
-        for i, at in enumerate(places)
-        if at in call.varies or not is_constant_text(told(call, call.arguments, at))
+        (i, at) for i, at in enumerate(places) if at in call.varies or not is_given(told(call, call.arguments, at))
     )
 
 
@@ -80,6 +87,8 @@ def stays_a_call(node: exp.Expr) -> Kept:
     select = node.find_ancestor(exp.Select)
     if select is None:
         return ""
+    if node.find(exp.PositionalColumn):  # inside a subquery #1 is the first column of its own FROM
+        return "call"
     if _is_in_join(node):
         return "on"
     if isinstance(node.find_ancestor(exp.Where, exp.Select), exp.Where) and joins_by_calls(select):

@@ -59,6 +59,8 @@ def is_read_by(part: exp.Expr, columns: Mapping[int, str], has_star: bool = Fals
     if not isinstance(part, exp.Group | exp.Order):
         return False
     keys = [key.this if isinstance(key, exp.Ordered) else key for key in part.expressions]
+    if any(isinstance(key, exp.PositionalColumn) for key in keys):
+        return True
     if any(isinstance(key, exp.Column | exp.Var) and key.name.lower() == "all" for key in keys):
         return True
     numbers = [int(key.this) - 1 for key in keys if isinstance(key, exp.Literal) and key.is_int]
@@ -157,6 +159,8 @@ def _passed_on(reader: exp.Select, query: exp.Query, alias: str, names: set[str]
     for node in reader.walk(prune=lambda node: node is query or isinstance(node, exp.With)):
         if node is query:
             continue
+        if isinstance(node, exp.PositionalColumn):
+            return None
         if isinstance(node, exp.Star | exp.Columns):
             of = node.parent.args.get("table") if isinstance(node.parent, exp.Column) else None
             is_other = of is not None and of.name.lower() != alias

@@ -22,7 +22,7 @@ def leave_out_unread(chain: Sequence[exp.Select], names: Collection[str]) -> Non
         group = select.args.get("group")
         if select.args.get("distinct") or (group is not None and group.args.get("all")):
             return
-        if any(item.find(exp.Columns) for item in select.expressions):
+        if any(item.find(exp.Columns, exp.PositionalColumn) for item in select.expressions):
             return
         if not _has_numbers(select):
             _leave_out(select, read)

@@ -68,3 +68,8 @@ select q.x from (select i, ai_sentiment(s) as x from t) q(i, x) join small on q.
 select q::varchar as whole from (select i, ai_sentiment(s) as x from t) q join small on q.i = small.i
 -- after
 -- as it is
+
+-- an outer join gives NULL for a row that is not there, and no answer to it
+select small.i, q.x from small left join (select i, coalesce(ai_sentiment(n), 'none') as x from t) q on q.i = small.i
+-- after
+select small.i, (CASE WHEN q._inlay_x1 THEN coalesce(ai_sentiment(q._inlay_x0), 'none') END) AS "x" from small left join (select i, n AS _inlay_x0, TRUE AS _inlay_x1 from t) q on q.i = small.i

@@ -34,11 +34,6 @@ class TextRule:
     def name(self) -> str:
         return self.apply.__name__
 
-    @property
-    def estimate(self) -> Callable[[Statement], tuple[Statement, str] | None]:
-        """A dry run changes the text alike."""
-        return self.apply
-
 
 @dataclass(frozen=True)
 class AnswerRule:

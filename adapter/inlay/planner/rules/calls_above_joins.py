@@ -9,7 +9,7 @@ from sqlglot import exp
 
 from inlay.parsing.blocks import block_at
 from inlay.parsing.edits import Edit
-from inlay.parsing.reading import calls_in
+from inlay.parsing.reading import call_at, calls_in, parsed
 from inlay.parsing.statement import Statement
 from inlay.parsing.unplannable import Unplannable
 from inlay.planner.known import block_of
@@ -78,6 +78,10 @@ def _moved(statement: Statement, number: int, select: exp.Select, reader: exp.Se
             edits.append(Edit(words[span[0]].start, words[span[1] - 1].end, "", item, "columns"))
     if not inputs:
         return None
+    if _may_be_absent(reader, name):
+        for alias, expression in outside.items():
+            if not _is_null_of_null(statement, expression, inputs):
+                outside[alias] = f"CASE WHEN {inputs.name_of('TRUE')} THEN {expression} END"
     exported = ", ".join(f"{column} AS {inner}" for column, inner in inputs.items())
     edits[0] = edits[0]._replace(text=exported)
     # Each of the other columns leaves its comma behind it.
@@ -100,6 +104,24 @@ def _moved(statement: Statement, number: int, select: exp.Select, reader: exp.Se
     return statement.edited(edits, calls.calls, calls.names)
 
 
+def _may_be_absent(reader: exp.Select, name: str) -> bool:
+    """Whether an outer join has rows without one of the relation of this name."""
+    joins = reader.args.get("joins") or []
+    relations = [reader.args["from_"].this, *(join.this for join in joins)]
+    sides = ["", *(str(join.args.get("side") or "").upper() for join in joins)]
+    at = next(i for i, relation in enumerate(relations) if relation.alias_or_name.lower() == name.lower())
+    return sides[at] in ("LEFT", "FULL") or bool({"RIGHT", "FULL"} & set(sides[at + 1 :]))
+
+
+def _is_null_of_null(statement: Statement, expression: str, inputs: Inputs) -> bool:
+    """Whether an expression is NULL where all inputs are: a call that is given one of them as it is."""
+    tree = parsed(expression).unnest()
+    number = call_at(tree)
+    if number is None or statement.calls[number].detail:
+        return False
+    return any(isinstance(part, exp.Column) and part.name in inputs.values() for part in tree.expressions)
+
+
 def _mentions(
     statement: Statement, reader: exp.Select, select: exp.Select, name: str, columns: set[str]
 ) -> list[tuple[int, int, exp.Column, str | None]] | None:
@@ -110,7 +132,9 @@ def _mentions(
             continue
         if isinstance(node, exp.Star) and not isinstance(node.parent, exp.Count):
             return None  # its columns cannot be told one by one
-        if isinstance(node, exp.Columns) or (isinstance(node, exp.Alias) and node.alias.lower() in columns):
+        if isinstance(node, exp.Columns | exp.PositionalColumn):
+            return None
+        if isinstance(node, exp.Alias) and node.alias.lower() in columns:
             return None
         if isinstance(node, exp.Join) and any(part.name.lower() in columns for part in node.args.get("using") or []):
             return None

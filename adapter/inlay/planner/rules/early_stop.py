@@ -7,7 +7,7 @@ changed the rows in between, it stops with an error and no wrong result comes ou
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from sqlglot import exp
@@ -22,9 +22,9 @@ from inlay.parsing.unplannable import Unplannable
 from inlay.planner import reasons
 from inlay.planner.evaluation import conjuncts
 from inlay.planner.excerpt import excerpt
-from inlay.planner.gather import KEY, first_rows_query
+from inlay.planner.gather import first_rows_query
 from inlay.planner.known import Known, block_of
-from inlay.planner.lookups import key_places
+from inlay.planner.lookups import Answers
 from inlay.planner.rules.order_predicates import cut
 from inlay.planner.rules.run import Run
 
@@ -59,7 +59,7 @@ class EarlyStop:
         select = excerpt(self.statement, self.numbers[0]).select
         return select, Known(select, self.statement, ())
 
-    def guarded(self, table_of: Callable[[int], str]) -> Statement:
+    def guarded(self, answers: Mapping[int, Answers]) -> Statement:
         """The statement, looking at rows with known answers alone."""
         statement = self.statement
         words = statement.words
@@ -71,7 +71,7 @@ class EarlyStop:
         for left, right in _conditions(words, block.clauses["where"]):
             text = statement.text[words[left].start : words[right - 1].end]
             inside = [n for i in range(left, right) if (n := number_of(words[i].text)) is not None]
-            known = [condition for n in inside if (condition := _is_known(statement, text, n, table_of(n)))]
+            known = [condition for n in inside if (condition := _is_known(statement, text, answers[n]))]
             parts.append(f"({' AND '.join([*known, f'({text})'])})" if inside else text)
         where = " AND ".join(parts)
         enough = (
@@ -131,22 +131,17 @@ def _conditions(words: list[Word], span: tuple[int, int]) -> list[tuple[int, int
     return cut(words, span, "and")
 
 
-def _is_known(statement: Statement, text: str, number: int, table: str) -> str:
+def _is_known(statement: Statement, text: str, found: Answers) -> str:
     """That the answer to a call is at hand, as marked SQL; '' where it is the same for every row."""
-    found: list[str] = []
+    known: list[str] = []
 
     def take(at: int, arguments: list[str]) -> str:
-        if at == number:
-            keys = key_places(statement.calls[number])
-            if keys:
-                empty = " OR ".join(f"({arguments[place]}) IS NULL" for _, place in keys)
-                takes = statement.calls[number].spec.args
-                same = " AND ".join(f"{table}.{KEY}{i} = {takes[place].exactly(arguments[place])}" for i, place in keys)
-                found.append(f"({empty} OR EXISTS (SELECT 1 FROM {table} WHERE {same}))")
+        if at == found.call.number and (where := found.where(arguments)):
+            known.append(f"({found.is_null(arguments)} OR EXISTS (SELECT 1 FROM {found.table} WHERE {where}))")
         return f"{statement.mark(at)}({', '.join(arguments)})"
 
     replaced(text, take)
-    return found[0] if found else ""
+    return known[0] if known else ""
 
 
 Note = Callable[[EarlyStop, int, int], str]
@@ -189,7 +184,7 @@ def _answered(run: Run, stop: EarlyStop, note: Note) -> bool:
     # With on_error 'raise', the statement itself must meet the rows that failed.
     if passed >= stop.wanted and not any(map(run.failed, stop.numbers)):
         run.unguarded = run.statement
-        run.changed(stop.guarded(run.table), "stop_early", note(stop, seen, passed))
+        run.changed(stop.guarded(run.answers), "stop_early", note(stop, seen, passed))
         return True
     run.answers.update({number: replace(run.answers[number], complete=False) for number in stop.numbers})
     return bool(seen < first)

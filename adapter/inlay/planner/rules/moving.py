@@ -20,7 +20,7 @@ from inlay.planner.evaluation import is_constant, is_of_a_group, is_volatile
 from inlay.planner.reads import unread_items
 
 # What has a meaning in its own SELECT alone.
-_STAYS = (exp.AggFunc, exp.Window, exp.Query, exp.Subquery, exp.Lambda, exp.Star, exp.Columns)
+_STAYS = (exp.PositionalColumn, exp.AggFunc, exp.Window, exp.Query, exp.Subquery, exp.Lambda, exp.Star, exp.Columns)
 
 
 @dataclass
@@ -39,11 +39,13 @@ class Inputs(dict[str, str]):
 
 
 def movable(select: exp.Select) -> list[exp.Expr]:
-    """The columns with calls that nothing else in the SELECT is made from."""
+    """The columns with calls that nothing else in the SELECT is made from, and that are the same each time they are."""
     group = select.args.get("group")
     # What is no value of the group is what it is grouped by.
     is_grouped = group is not None and bool(group.args.get("all") or calls_in(group))
-    return [item for item in unread_items(select) if not is_grouped or is_of_a_group(item)]
+    return [
+        item for item in unread_items(select) if not (is_grouped and not is_of_a_group(item)) and not is_volatile(item)
+    ]
 
 
 def moved(
