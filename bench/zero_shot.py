@@ -7,6 +7,9 @@ SQL statement with the default embedding model.
 topics      tickets of the example project, seven topics: names alone in single templates, in the mean of templates that
             ai_classify uses when none is given, and names with the example project's descriptions. Those
             descriptions were written by people who had seen these tickets: their gain is the gain of looking.
+described   what share of a label's vector should its description have? Intents of SNIPS and thirty of banking77 with
+            descriptions of ours, and the topics above. SNIPS needs INLAY_BENCH_DATA too, a folder that has
+            snips_train_300perintent.parquet (a sample of sonos/nlu-benchmark, CC0-1.0)
 banking77   77 intents by their names alone. Needs INLAY_BENCH_DATA, a folder with banking77_train_40perclass.parquet
             (text, label: a sample of PolyAI's task-specific-datasets, CC-BY-4.0); left out without it
 """
@@ -17,10 +20,11 @@ import ast
 import math
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -28,6 +32,7 @@ import inlay
 from bench.report import save, table
 from bench.texts import labelled
 from inlay.functions.classify import EMBED_TEMPLATES
+from inlay.functions.labels import spelled_out
 
 _OTHER_TEMPLATES = ("This text is about {label}.", "This example is {label}.", "The topic is {label}.")
 
@@ -44,6 +49,88 @@ def topics(short: bool) -> None:
     rows = _by_template(con, names)
     rows.append(_line(con, "names and descriptions", f"ai_classify(body, {_sql(described)})"))
     _show("topics", f"{len(texts)} tickets, {len(names)} topics", rows)
+
+
+_INTENTS = {
+    "snips_train_300perintent.parquet": {
+        "AddToPlaylist": "add a song, an artist or an album to a playlist",
+        "BookRestaurant": "reserve a table at a restaurant",
+        "GetWeather": "ask for the weather forecast of a place and time",
+        "PlayMusic": "play a song, an album or music of an artist",
+        "RateBook": "give a rating or stars to a book",
+        "SearchCreativeWork": "find a book, a game, a film, a song or a picture by its title",
+        "SearchScreeningEvent": "find out when and where films are shown in cinemas",
+    },
+    "banking77_train_40perclass.parquet": {
+        "activate_my_card": "the customer wants to activate a new card",
+        "age_limit": "how old one must be to have an account",
+        "apple_pay_or_google_pay": "paying or topping up by Apple Pay or Google Pay",
+        "atm_support": "which cash machines accept the card",
+        "beneficiary_not_allowed": "a transfer to a recipient is refused",
+        "cancel_transfer": "stop or undo a transfer that was made",
+        "card_about_to_expire": "the card expires soon and a new one is needed",
+        "card_arrival": "a card that was ordered has not come yet",
+        "card_delivery_estimate": "how long it takes until a card is delivered",
+        "card_linking": "connect a card with the app or account",
+        "card_not_working": "the card does not work",
+        "card_swallowed": "a cash machine kept the card",
+        "cash_withdrawal_charge": "a fee was taken for getting cash",
+        "change_pin": "choose another PIN",
+        "compromised_card": "somebody else uses the card, or its data were stolen",
+        "country_support": "in which countries the service exists",
+        "declined_card_payment": "a payment by card was refused",
+        "exchange_rate": "which rate is used between currencies",
+        "lost_or_stolen_card": "the card is lost or was stolen",
+        "passcode_forgotten": "the customer does not remember the passcode of the app",
+        "pending_transfer": "a transfer has not arrived or is still being processed",
+        "request_refund": "the customer wants money back for a purchase",
+        "terminate_account": "close or delete the account",
+        "top_up_failed": "money could not be added to the account",
+        "transfer_timing": "how long a transfer takes",
+        "verify_my_identity": "how to prove who one is, and which documents are needed",
+        "why_verify_identity": "why an identity check is required",
+        "edit_personal_details": "change name, address or telephone number",
+        "virtual_card_not_working": "the virtual card does not work",
+        "wrong_amount_of_cash_received": "the cash machine gave another amount than was asked for",
+    },
+}
+_SHARES = (0.0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0)
+
+
+def described(short: bool) -> None:
+    texts, gold = labelled("tickets", "gold_topic")
+    topics = {topic["label"]: topic["description"] for topic in _described_topics() if topic["label"] in set(gold)}
+    rows = [["topics", *_by_share(texts, gold, topics)]]
+    for file, intents in _INTENTS.items():
+        path = Path(os.environ.get("INLAY_BENCH_DATA", "")) / file
+        if path.is_file():
+            read = [row for row in pq.read_table(path).to_pylist() if row["label"] in intents][:: 8 if short else 1]
+            rows.append([file, *_by_share([row["text"] for row in read], [row["label"] for row in read], intents)])
+    columns = ["set", *(f"{share:.0%}" for share in _SHARES)]
+    print(table(columns, rows))
+    save("zero_shot.described", {"columns": columns, "lines": rows})
+
+
+def _by_share(texts: list[str], gold: list[str], intents: Mapping[str, str]) -> Iterator[str]:
+    """The right share of the texts for each share that descriptions may have."""
+    spelled = [spelled_out(name) for name in intents]
+    names = _unit(sum(_vectors([t.replace("{label}", name) for name in spelled]) for t in EMBED_TEMPLATES))
+    meanings, bodies = _vectors(list(intents.values())), _vectors(texts)
+    order = np.array(list(intents))
+    for share in _SHARES:
+        labels = _unit((1 - share) * names + share * meanings)
+        yield f"{(order[(bodies @ labels.T).argmax(axis=1)] == np.array(gold)).mean():.1%}"
+
+
+def _vectors(texts: list[str]) -> Any:
+    con = inlay.connect(progress="off")
+    con.register("given", pa.table({"n": range(len(texts)), "body": texts}))
+    rows = con.execute("select ai_embed(body) from given order by n").fetchall()
+    return np.array([row[0] for row in rows], dtype=np.float32)
+
+
+def _unit(vectors: Any) -> Any:
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
 def banking77(short: bool) -> None:
@@ -103,4 +190,4 @@ def _show(part: str, over: str, rows: list[list[str]]) -> None:
     save(f"zero_shot.{part}", {"over": over, "lines": rows})
 
 
-PARTS = {"topics": topics, "banking77": banking77}
+PARTS = {"topics": topics, "described": described, "banking77": banking77}

@@ -19,6 +19,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipe
 import inlay
 from inlay.client.connection import Connection
 from inlay.errors import CannotServeError
+from inlay.functions.labels import spelled_out
 from support.tiny_models import SENTENCES, TinyModels, words
 
 pytest_plugins = ("support.tiny_models",)
@@ -224,10 +225,18 @@ def test_a_label_written_as_an_identifier_is_read_as_words_and_answered_as_writt
     expected = pipeline("zero-shot-classification", model=str(folder), device="cpu")(
         list(SENTENCES), ["late delivery", "broken product"]
     )
-    with connected(nli=folder) as con:
-        values = rows(con, "ai_classify(body, ['late_delivery', 'brokenProduct'])", SENTENCES)
-    written = {"late delivery": "late_delivery", "broken product": "brokenProduct"}
-    assert values == [written[said["labels"][0]] for said in expected]
+    for late in ("late_delivery", "late/delivery", "late.delivery", "late:delivery", "late,delivery"):
+        with connected(nli=folder) as con:
+            values = rows(con, f"ai_classify(body, ['{late}', 'brokenProduct'])", SENTENCES)
+        written = {"late delivery": late, "broken product": "brokenProduct"}
+        assert values == [written[said["labels"][0]] for said in expected]
+
+
+@pytest.mark.parametrize(
+    "name", ["24/7", "U.S.", "3.5 stars", "10:30", "1,000 rows", "a/b", "shoes, bags", "Home / Garden", "Ends."]
+)
+def test_what_only_looks_like_an_identifier_is_read_as_it_is(name: str) -> None:
+    assert spelled_out(name) == name
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from inlay.functions.cascade.cascade import label_cascade
 from inlay.functions.contract import Answers, Ask, Bound, Call, sigmoid, softmax, unit_rows
 from inlay.functions.entailment import entailment_columns, logits_by_statement
 from inlay.functions.judged import Judge, Judged
-from inlay.functions.labels import Labels, check_template, read_labels, spelled_out
+from inlay.functions.labels import Labels, are_read_anew, check_template, read_labels, spelled_out
 from inlay.functions.prompt_files import prompt_file
 from inlay.models.ref import ModelRef
 from inlay.store.inputs import Inputs
@@ -128,12 +128,14 @@ def call_template(call: Call) -> str | None:
 def label_basis(model: ModelRef, labels: Labels, template: str | None) -> dict[str, Any]:
     """What of the labels decides an answer, for the signature."""
     around = model.first({"vectors": template or list(EMBED_TEMPLATES), "entailment": template or NLI_TEMPLATE})
-    return {"labels": [list(pair) for pair in zip(labels.names, labels.descriptions, strict=True)], "template": around}
+    basis = {"labels": [list(pair) for pair in zip(labels.names, labels.descriptions, strict=True)], "template": around}
+    return basis | {"spelled": 2} if around and are_read_anew(labels.names) else basis
 
 
 def label_vectors(labels: Labels, template: str | None, ask: Ask) -> Floats:
     """A unit vector for each label: its name in the template, or in each of EMBED_TEMPLATES, averaged, and where it
-    has a description the mean of that and the description's vector."""
+    has a description the mean of that and the description's vector. No other share of the two is better over many
+    sets (bench/zero_shot.py)."""
     templates = (template,) if template else EMBED_TEMPLATES
     names = [spelled_out(name) for name in labels.names]
     descriptions = [text for text in labels.descriptions if text]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,7 +76,17 @@ def check_template(function: str, template: str | None) -> str | None:
     return template
 
 
+# Between words, not between digits (24/7, 3.5) or letters alone (U.S.), nor where a space follows (shoes, bags).
+_BETWEEN_WORDS = re.compile(r"(?<=[^\W\d]{2})[/.:,](?=\w)|(?<=\w)[/.:,](?=[^\W\d]{2})")
+
+
 def spelled_out(name: str) -> str:
-    """'card_arrival' and 'CardArrival' read as 'card arrival': models know words, not identifiers. The answer is
-    always the name as it was given."""
-    return " ".join(re.sub(r"(?<=[a-z])(?=[A-Z])|[_\-]+", " ", name).split())
+    """'card_arrival', 'CardArrival' and 'card/arrival' read as 'card arrival': models know words, not identifiers. The
+    answer is always the name as it was given."""
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])|[_\-]+", " ", _BETWEEN_WORDS.sub(" ", name))
+    return " ".join(words.split())
+
+
+def are_read_anew(names: Iterable[str]) -> bool:
+    """Whether spelled_out() once read any of the names with a separator that it now replaces: for the signature."""
+    return any(_BETWEEN_WORDS.search(name) for name in names)
