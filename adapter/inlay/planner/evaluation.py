@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
 
 from sqlglot import exp
 
-from inlay.parsing.reading import parsed
+from inlay.parsing.reading import call_at, parsed
 
 # What differs from one evaluation to the next, wherever it stands.
 _VOLATILE = (exp.Rand, exp.Uuid)
@@ -58,6 +59,30 @@ def is_given(text: str) -> bool:
 def is_constant_text(text: str) -> bool:
     """The same of an expression as it is written."""
     return is_constant(parsed(text))
+
+
+# NULL of NULL, whatever else they are given.
+_STRICT = (
+    exp.Paren, exp.Cast, exp.DPipe, exp.Bracket, exp.Upper, exp.Lower, exp.Trim, exp.Substring, exp.Left, exp.Right,
+)  # fmt: skip
+
+
+@lru_cache(4096)
+def is_null_with_calls(text: str) -> bool:
+    """Whether an expression is NULL where the answer of a call in it is."""
+    nodes = [node for node in parsed(text).find_all(exp.Anonymous) if call_at(node) is not None]
+    return all(map(_is_strict, {id(above): above for node in nodes for above in _above(node)}.values()))
+
+
+def _is_strict(node: exp.Expr) -> bool:
+    is_field = isinstance(node, exp.Dot) and isinstance(node.expression, exp.Identifier)
+    return is_field or isinstance(node, _STRICT) or call_at(node) is not None
+
+
+def _above(node: exp.Expr) -> Iterator[exp.Expr]:
+    while node.parent is not None:
+        node = node.parent
+        yield node
 
 
 def is_of_a_group(item: exp.Expr) -> bool:

@@ -16,7 +16,7 @@ from inlay.parsing.statement import Call, Statement
 from inlay.parsing.unplannable import Unplannable
 from inlay.planner import reasons
 from inlay.planner.aggregates import told
-from inlay.planner.evaluation import conjuncts, is_given
+from inlay.planner.evaluation import conjuncts, is_given, is_null_with_calls
 from inlay.planner.gather import KEY
 
 VALUE = "_inlay_v"
@@ -55,19 +55,42 @@ class Answers:
 
 def with_lookups(text: str, answers: Mapping[int, Answers], names: Mapping[int, str]) -> str:
     """Marked text as SQL: a call whose answers are at hand becomes a lookup that falls back to the call itself."""
+    # Of a call in a call: the inner one's answer as it is written → (the same with no call behind it, that nothing is
+    # asked). With the answer itself in their place, each call around another would double the text.
+    inner: dict[str, tuple[str, str]] = {}
+
+    def key_of(value: str, written: str) -> tuple[str, str]:
+        """(what is looked up, that it is NULL; '' where that is left to the call)."""
+        if VALUE not in value:
+            return value, f"({value}) IS NULL"
+        if not is_null_with_calls(written):
+            return value, ""
+        # What is not found is NULL, and so is the key, which then finds nothing: the call behind it says what there is.
+        nothing = []
+        for answer, (lookup, is_null) in reversed(inner.items()):  # the outer ones first
+            if answer in value:
+                value = value.replace(answer, lookup)
+                nothing.append(is_null)
+        return value, " OR ".join(filter(None, nothing))
 
     def replace(number: int, arguments: list[str]) -> str:
         call = f"{names[number]}({', '.join(arguments)})"
         found = answers.get(number)
         if found is None or found.kept or found.spent:
             return call
-        where = found.where(arguments)
+        if found.complete or found.call.gathers:
+            where, nothing = found.where(arguments), found.is_null(arguments)
+        else:
+            keys = [key_of(*each) for each in zip(arguments, found.call.arguments, strict=False)]
+            where = found.where([key for key, _ in keys])
+            nothing = " OR ".join(filter(None, (keys[at][1] for _, at in found.keys)))
         lookup = f"SELECT {VALUE} FROM {found.table}" + (f" WHERE {where}" if where else "")
         if found.complete:
             return f"({lookup}).v"
         answer = f"coalesce(({lookup}), {{'v': {call}}}).v"
-        nothing = found.is_null(arguments)
-        return f"CASE WHEN {nothing} THEN NULL ELSE {answer} END" if nothing else answer
+        made = f"CASE WHEN {nothing} THEN NULL ELSE {answer} END" if nothing else answer
+        inner[made] = (f"({lookup}).v", nothing)
+        return made
 
     return unmarked(replaced(text, replace), names)
 
