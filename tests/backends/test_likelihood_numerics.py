@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM
+from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, LlamaConfig, LlamaForCausalLM
 
 import inlay
 from inlay.backends.base import Choices, OutOfMemory, Prompt, Tokens
 from inlay.backends.decoders import likelihood
-from inlay.backends.decoders.causal import CausalReader, common_beginning
+from inlay.backends.decoders.causal import CausalReader, common_beginning, reader_of
 from inlay.backends.decoders.language_model import TorchLanguageModel
 from inlay.backends.decoders.option_tree import option_tree
 from inlay.backends.load import load_backend
@@ -353,3 +353,15 @@ def test_a_join_over_statements_reads_each_text_once(
     assert set(found) == {pair for pair, share in zip(pairs, shares, strict=True) if share >= threshold}
     # Once more where two batches share a text.
     assert 12 <= sum(read) < 12 + len(read) < 20
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_what_all_logits_have_in_common_does_not_turn_the_fast_path_off(seed: int) -> None:
+    # In half precision a shift of all logits is off by more than any of their differences, as in real weights.
+    torch.manual_seed(seed)
+    heads = {"num_attention_heads": 4, "num_key_value_heads": 2}
+    config = LlamaConfig(vocab_size=500, hidden_size=64, intermediate_size=128, num_hidden_layers=4, **heads)
+    model = LlamaForCausalLM(config).to(torch.bfloat16).eval()
+    with torch.no_grad():
+        model.get_output_embeddings().weight += 0.6 * torch.randn(64).to(torch.bfloat16)
+    assert reader_of(model, torch.device("cpu")) is not None
