@@ -11,7 +11,7 @@ import duckdb
 import pyarrow as pa
 
 from inlay.execution.replacement_scan import with_tables
-from inlay.functions.spec import named_options
+from inlay.functions.spec import READ_AS_TEXT, named_options
 from inlay.json_schema import read_schema
 from inlay.parsing.kinds import is_query
 from inlay.parsing.query_inside import query_inside
@@ -58,8 +58,8 @@ class Queries:
         self, queries: Iterable[str], call: Call, keys: tuple[tuple[int, int], ...], held: str, gathered: list[str]
     ) -> pa.RecordBatchReader:
         """The distinct inputs of the first query that DuckDB binds, without those in the table `held`, whose one row
-        says it all where there are no keys. gathered: the
-        queries that these came from; the new one is added. Raises Unplannable where DuckDB binds none."""
+        says it all where there are no keys. gathered: the queries that these came from; the new one is added. Raises
+        Unplannable where DuckDB binds none."""
         reason: Exception | None = None
         for sql in queries:
             is_answered = held in self.tables and not keys and self.tables[held].num_rows > 0
@@ -71,13 +71,33 @@ class Queries:
                 on = " AND ".join(f"{held}.{KEY}{i} = {takes[at].exactly(f'_inlay_g.{KEY}{i}')}" for i, at in keys)
                 sql = f"SELECT * FROM ({sql}) AS _inlay_g ANTI JOIN {held} ON {on}"
             try:
-                relation = self.run(sql)
+                relation = self._as_texts(self.run(sql), sql, call)
             except UNBOUND as error:
                 reason = error
                 continue
             read = relation.to_arrow_reader if hasattr(relation, "to_arrow_reader") else relation.fetch_arrow_reader
             return read(GATHER_ROWS)
         raise Unplannable(reasons.inputs_not_selected(first_line(reason)))
+
+    def _as_texts(self, relation: Any, sql: str, call: Call) -> Any:
+        """The inputs with a text in the place of what is no VARCHAR, as the function would be handed it."""
+        arguments = [argument.type for argument in call.spec.args if not argument.is_setting]
+        texts = {f"{KEY}{i}" for i, kind in enumerate(arguments) if kind == "VARCHAR"}
+        kinds = [str(kind).partition("(")[0] for kind in relation.types]
+        others = {
+            name: kind
+            for name, kind in zip(relation.columns, kinds, strict=True)
+            if name in texts and kind != "VARCHAR"
+        }
+        for kind in others.values():
+            if kind not in READ_AS_TEXT:
+                raise Unplannable(reasons.of_other_type(kind, "VARCHAR"))
+        if not others:
+            return relation
+        casts = ", ".join(f"{column}::VARCHAR AS {column}" for column in others)
+        # A date beyond the years 1 to 9999 has another text in Arrow: it is left to the call.
+        dates = "".join(f" AND coalesce(strlen({c}::VARCHAR), 10) = 10" for c, kind in others.items() if kind == "DATE")
+        return self.run(f"SELECT * REPLACE ({casts}) FROM ({sql}) AS _inlay_g WHERE TRUE{dates}")
 
     def is_aborted(self) -> bool:
         """Whether the error has ended the user's transaction."""

@@ -11,6 +11,25 @@ from inlay.types import Blank
 SETTINGS = frozenset({"labels", "schema", "aspects"})
 """Names of positional arguments that say how every row is to be answered. All others are row values."""
 
+READ_AS_TEXT = frozenset(
+    {"VARCHAR", "JSON", "ENUM", "UUID", "DATE", "BOOLEAN", "DECIMAL", "HUGEINT", "UHUGEINT", '"NULL"'}
+    | {f"{unsigned}{size}INT" for unsigned in ("", "U") for size in ("TINY", "SMALL", "BIG")}
+    | {"INTEGER", "UINTEGER"}
+)
+"""Types whose values a function is handed as the text that DuckDB casts them to. Times and fractions have other texts
+in Arrow."""
+
+
+def as_text(text: str) -> str:
+    """SQL of a value as a model sees it, which is equal to another only where their bytes are."""
+    return f'({text})::VARCHAR COLLATE "C"'
+
+
+def text_alone(text: str) -> str:
+    """SQL that gives a text as it is, by the bytes that it has, and that DuckDB does not bind where it is none: trim()
+    takes VARCHAR, JSON and ENUM."""
+    return f"trim(({text}), '') COLLATE \"C\""
+
 
 @dataclass(frozen=True)
 class Argument:
@@ -26,9 +45,9 @@ class Argument:
         return self.name in SETTINGS
 
     def exactly(self, text: str) -> str:
-        """SQL that is equal to another value only where a model sees the same text: by the collation of a column, texts
-        that differ may be equal."""
-        return f'({text}) COLLATE "C"' if self.type == "VARCHAR" else f"({text})"
+        """SQL that is equal to another value only where a model sees the same: by the collation of a column, texts that
+        differ may be equal."""
+        return as_text(text) if self.type == "VARCHAR" else f"({text})"
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from sqlglot import exp
 
+from inlay.functions.spec import as_text
 from inlay.parsing.blocks import Span
 from inlay.parsing.edits import Edit
 from inlay.parsing.marks import replaced
@@ -66,7 +67,7 @@ class JoinByCall:
         source = self.left if side == 0 else self.relation
         conditions = self.left_conditions if side == 0 else self.right_conditions
         where = " AND ".join([f"({value}) IS NOT NULL", *(f"({condition})" for condition in conditions)])
-        return f'SELECT DISTINCT ({value}) COLLATE "C" AS {VALUE} FROM {source} WHERE {where}'
+        return f"SELECT DISTINCT {as_text(value)} AS {VALUE} FROM {source} WHERE {where}"
 
     def rows(self) -> str:
         """Marked SELECT of how many pairs of rows the other conditions leave; without its CTEs."""
@@ -86,7 +87,7 @@ class JoinByCall:
         of_left, of_right = (f"{pairs}.{KEY}{int(self.swapped)}", f"{pairs}.{KEY}{int(not self.swapped)}")
         known = (
             f"SELECT {self.alias}.*, {of_left} AS {hidden} FROM {self.relation} "
-            f'JOIN {pairs} ON {of_right} = ({right}) COLLATE "C"'
+            f"JOIN {pairs} ON {of_right} = {as_text(right)}"
         )
         # What is not in the tables: nothing, unless rows changed meanwhile.
         new_left = (
@@ -97,12 +98,12 @@ class JoinByCall:
         there = "".join(f" AND ({condition})" for condition in self.right_conditions)
         new_right = (
             f"SELECT {self.alias}.* EXCLUDE (_inlay_y), _inlay_u.{VALUE} FROM (SELECT {self.alias}.*, "
-            f'({right}) COLLATE "C" AS _inlay_y FROM {self.relation} WHERE ({right}) IS NOT NULL{there} AND NOT EXISTS '
-            f'(SELECT 1 FROM {rights} WHERE {rights}.{VALUE} = ({right}) COLLATE "C")) AS {self.alias}, '
+            f"{as_text(right)} AS _inlay_y FROM {self.relation} WHERE ({right}) IS NOT NULL{there} AND NOT EXISTS "
+            f"(SELECT 1 FROM {rights} WHERE {rights}.{VALUE} = {as_text(right)})) AS {self.alias}, "
             f"{lefts} AS _inlay_u WHERE {self._condition(f'_inlay_u.{VALUE}', f'{self.alias}._inlay_y')}"
         )
         relation = f"({known} UNION ALL {new_left} UNION ALL {new_right}) AS {self.alias}"
-        condition = f'({left}) COLLATE "C" = {self.alias}.{hidden}'
+        condition = f"{as_text(left)} = {self.alias}.{hidden}"
         edits = [
             Edit(*characters(words, self.place), relation, self.nodes[0], "relation"),
             Edit(*characters(words, self.condition), condition, self.nodes[1]),

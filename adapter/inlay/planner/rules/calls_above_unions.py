@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from sqlglot import exp
 
+from inlay.functions.spec import text_alone
 from inlay.parsing.blocks import Block, all_united, block_at
 from inlay.parsing.edits import Around, Edit
 from inlay.parsing.marks import unmarked
@@ -66,7 +67,7 @@ class _Column:
             given = [f"NULL::VARCHAR AS {name}" for name in self.names]
         else:
             # A call is told texts: sides of other types would become one type, and might say something else in it.
-            given = [f'({text}) COLLATE "C" AS {name}' for text, name in zip(texts, self.names, strict=True)]
+            given = [f"{text_alone(text)} AS {name}" for text, name in zip(texts, self.names, strict=True)]
         if self.flag is not None:
             given.append(f"{'FALSE' if texts is None else 'TRUE'} AS {self.flag}")
         return "".join(f", {part}" for part in given)

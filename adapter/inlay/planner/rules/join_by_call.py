@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
+from inlay.functions.spec import text_alone
 from inlay.parsing.blocks import Block, Span, block_at
 from inlay.parsing.marks import number_of
 from inlay.parsing.reading import calls_in, parsed
@@ -212,7 +213,7 @@ class _Finder:
         return None
 
     def _is_of(self, value: str, source: str) -> bool:
-        return self.binds(f'SELECT ({value}) COLLATE "C" FROM {source}')
+        return self.binds(f"SELECT {text_alone(value)} FROM {source}")
 
 
 def _compared(statement: Statement, span: Span, number: int) -> tuple[str, str] | None:
