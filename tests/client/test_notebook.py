@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 import inlay
+from inlay.backends.fake import SLOW
 from inlay.client.connection import Connection
 from inlay.explanation.report import Explanation
 from support.paths import REPOSITORY
@@ -55,9 +56,12 @@ def test_the_committed_notebook_is_small_and_names_no_machine() -> None:
         assert not re.search(r"/(work|home|Users|tmp|root)/|[A-Z]:\\\\", json.dumps(data))
 
 
-@pytest.mark.weights
-def test_the_notebook_runs_top_to_bottom(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    import nbformat
+Run = Callable[[Any, Path], None]
+
+
+@pytest.fixture
+def run_notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs a notebook in a kernel of its own, in a folder; raises at the first cell that fails."""
     from nbclient import NotebookClient
 
     kernel = tmp_path / "jupyter" / "kernels" / "python3"
@@ -69,6 +73,35 @@ def test_the_notebook_runs_top_to_bottom(tmp_path: Path, monkeypatch: pytest.Mon
     for name in ("JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR", "IPYTHONDIR", "MPLCONFIGDIR"):
         monkeypatch.setenv(name, str(tmp_path / name.lower()))
 
+    def run(notebook: Any, folder: Path) -> None:
+        resources = {"metadata": {"path": str(folder)}}
+        NotebookClient(notebook, timeout=300, kernel_name="python3", resources=resources).execute()
+
+    return run
+
+
+def test_a_notebook_saved_afterwards_holds_what_was_done(
+    run_notebook: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from nbformat.v4 import new_code_cell, new_notebook
+
+    monkeypatch.setenv("INLAY_PROGRESS", "auto")
+    setup = f"import inlay\ncon = inlay.connect(model='fake')\ntexts = [['{SLOW} ' + str(i % 8)] for i in range(80)]"
+    cells = [setup, "con.execute('select ai_embed(t[1]) from (select unnest($1) as t)', [texts]).fetchall()[:0]"]
+    notebook = new_notebook(cells=[new_code_cell(source) for source in cells])
+    run_notebook(notebook, tmp_path)
+    shown = [output for output in outputs(notebook) if output["output_type"] == "display_data"]
+    (data,) = [output["data"] for output in shown]
+    assert set(data) == {"text/plain", "text/html"}
+    assert re.fullmatch(r"ai_embed fake: 80 of 80 rows in [\d.]+ s", data["text/plain"])
+    assert data["text/html"] == f"<small>{data['text/plain']}</small>"
+    assert "widgets" not in notebook["metadata"]
+
+
+@pytest.mark.weights
+def test_the_notebook_runs_top_to_bottom(run_notebook: Run, tmp_path: Path) -> None:
+    import nbformat
+
     folder = tmp_path / "example_project" / "notebooks"
     shutil.copytree(PROJECT / "seeds", tmp_path / "example_project" / "seeds")
     shutil.copytree(NOTEBOOK.parent, folder)
@@ -76,10 +109,7 @@ def test_the_notebook_runs_top_to_bottom(tmp_path: Path, monkeypatch: pytest.Mon
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
-    # Raises at the first cell that fails.
-    NotebookClient(
-        notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(folder)}}
-    ).execute()
+    run_notebook(notebook, folder)
 
     assert len(images(notebook)) >= 2
     ledger = notebook.cells[-2].outputs[-1]["data"]["text/plain"]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 import inlay
+from inlay.backends import fake
 from inlay.backends.fake import SLOW
 from inlay.client.connection import Connection
+from inlay.engine import cancel
 from inlay.execution.progress import Progress
 from inlay.explanation.cardinality import expected_rows
 
@@ -41,29 +45,118 @@ def test_the_rows_to_come_are_read_from_the_plan_and_no_model_is_called(
     assert calls["rows"] == 0
 
 
-def test_lines_tell_rows_speed_share_and_time_left(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The time that progress sees: its one element."""
+    now = [0.0]
+    monkeypatch.setattr("inlay.execution.progress.time.monotonic", lambda: now[0])
+    return now
+
+
+def test_lines_tell_rows_speed_share_and_time_left(clock: list[float]) -> None:
     lines: list[str] = []
-    clock = iter(range(0, 10_000, 3))
-    monkeypatch.setattr("inlay.execution.progress.time.monotonic", lambda: float(next(clock)))
     progress = Progress("lines", lines.append)
     progress.expect(300)
     for _ in range(2):
         with progress.working("ai_embed fake", 100) as told:
-            told(0.5, 500)
-            told(0.5, 500)
-    # The clock moves 3 s at each look; what is asserted is the arithmetic between the figures of one line.
-    assert lines
-    assert all(line.startswith("inlay: ai_embed fake: ") and " of 300 rows (" in line for line in lines)
-    rows, share, speed = lines[-1].split(": ")[2].split(" of ")[0], lines[-1], lines[-1]
-    assert f"({int(rows) * 100 // 300} %)" in share
-    assert "rows/s" in speed
-    assert "tokens/s" in speed
-    assert "s left" in speed
+            for _ in range(2):
+                clock[0] += 5.0
+                told(0.5, 500)
+    assert lines == [
+        "inlay: ai_embed fake: 50 of 300 rows (17 %), 10 rows/s, 100 tokens/s, 25 s left",
+        "inlay: ai_embed fake: 100 of 300 rows (33 %), 10 rows/s, 100 tokens/s, 20 s left",
+        "inlay: ai_embed fake: 150 of 300 rows (50 %), 10 rows/s, 100 tokens/s, 15 s left",
+        "inlay: ai_embed fake: 200 of 300 rows (67 %), 10 rows/s, 100 tokens/s, 10 s left",
+    ]
 
 
-def test_without_a_total_it_only_counts() -> None:
-    progress = Progress("lines", lambda line: None)
-    assert progress._line(progress._began + 2.0) == "inlay: : 0 rows, 0 rows/s, 0 tokens/s"
+def test_known_rows_are_done_at_once_and_do_not_shorten_the_time_left(clock: list[float]) -> None:
+    lines: list[str] = []
+    progress = Progress("lines", lines.append)
+    progress.expect(1_000)
+    with progress.working("ai_embed fake", 1_000) as told:
+        told(0.9, 0)
+        clock[0] += 5.0
+        told(0.05, 500)
+    assert lines == ["inlay: ai_embed fake: 950 of 1,000 rows (95 %), 10 rows/s, 100 tokens/s, 5 s left"]
+
+
+def test_calls_that_are_answered_side_by_side_count_together(clock: list[float]) -> None:
+    lines: list[str] = []
+    progress = Progress("lines", lines.append)
+    for _ in range(3):
+        for what in ("ai_embed fake", "ai_filter fake"):
+            clock[0] += 0.3
+            with progress.working(what, 10):
+                clock[0] += 1.0
+    assert lines == ["inlay: ai_embed fake, ai_filter fake: 50 rows, 0 rows/s, 0 tokens/s"]
+
+
+def test_what_comes_after_a_pause_is_other_work(clock: list[float]) -> None:
+    lines: list[str] = []
+    progress = Progress("lines", lines.append)
+    for _ in range(2):
+        with progress.working("ai_embed fake", 10) as told:
+            clock[0] += 6.0
+            told(1.0, 60)
+        clock[0] += 1.0
+    assert lines == ["inlay: ai_embed fake: 10 rows, 2 rows/s, 10 tokens/s"] * 2
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select ai_embed(s) from u",
+        "select ai_classify(s, ['a', 'b']) from u where i < 4000",
+        "select ai_embed(s), ai_filter(s, 'x', threshold := 0.1) from u order by i limit 700",
+        "create table v as select ai_score(s, 'x') from u",
+        "select count(*) from u a join u b on ai_similarity(a.s, b.s) > 0.9 where a.i < 50 and b.i < 50",
+        "select ai_similarity(s, 'text ' || i) from u",
+    ],
+)
+def test_a_planned_statement_is_at_its_end_when_all_rows_are_done(
+    shop: Connection, monkeypatch: pytest.MonkeyPatch, sql: str
+) -> None:
+    monkeypatch.setattr("inlay.execution.progress.QUIET_S", 0.0)
+    monkeypatch.setattr("inlay.execution.progress.LINE_EVERY_S", 0.0)
+    lines: list[str] = []
+    progress = shop._session.context.progress
+    progress.mode, progress._write = "lines", lines.append
+    shop.execute("create table u as select i, 'text ' || i % 500 as s from t; insert into u values (7, null)")
+    shop.execute(sql).fetchall()
+    shares = [(line.split(": ")[1], int(share[1])) for line in lines if (share := re.search(r"\((\d+) %\)", line))]
+    for what in {what for what, _ in shares}:
+        told = [share for each, share in shares if each == what]
+        assert told == sorted(told) and told[-1] == 100
+    assert len(shares) == len(lines) > 0  # each line knew how much there is
+
+
+@pytest.mark.parametrize("sql", ["select ai_embed(s) from u", "select ai_classify(s, ['a', 'b']) from u"])
+def test_an_interrupted_statement_says_what_is_done_and_it_is_kept(
+    shop: Connection, calls: dict[str, int], monkeypatch: pytest.MonkeyPatch, sql: str
+) -> None:
+    shop.execute("create table u as select 'text ' || i || repeat('.', 900) as s from t")
+    shop.execute(sql.replace("(s", "('it loads the model'").replace("from u", "")).fetchall()
+    calls.clear()
+    ran = fake.FakeBackend.run
+
+    def run(self: Any, tokens: Any) -> Any:
+        rows = ran(self, tokens)
+        if calls["rows"] > 1_000:
+            cancel.interrupt()
+        return rows
+
+    monkeypatch.setattr(fake.FakeBackend, "run", run)
+    with pytest.raises(
+        KeyboardInterrupt, match="interrupted: .* rows of ai_.* fake were answered, and are kept"
+    ) as stop:
+        shop.execute(sql).fetchall()
+    done = int(re.findall(r"([\d,]+) rows", str(stop.value))[0].replace(",", ""))
+    assert 900 < done <= calls["rows"]
+    calls.clear()
+    monkeypatch.setattr(fake.FakeBackend, "run", ran)
+    shop.execute(sql).fetchall()
+    assert calls["rows"] <= 5_000 - done
 
 
 def test_off_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:

@@ -53,7 +53,7 @@ def _checks(given: Mapping[str, Any], config: Path | None) -> Iterator[Check]:
     yield _package("aiohttp", "http", optional=True)
     for package in ("dbt-core", "dbt-duckdb"):
         yield _package(package, "dbt", optional=True)
-    for package in ("ipywidgets", "matplotlib"):
+    for package in ("ipykernel", "matplotlib"):
         yield _package(package, "notebook", optional=True)
     if torch_here:
         yield _device()

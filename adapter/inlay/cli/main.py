@@ -59,8 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         path = error.ctx.command_path if error.ctx else "inlay"
         output.error(_usage(error), f"{path} --help", who=path)
         return EXIT_USAGE
-    except KeyboardInterrupt:
-        output.note("interrupted; what was finished is kept where there is a result store.")
+    except KeyboardInterrupt as stopped:
+        output.note(str(stopped) or "interrupted; what was finished is kept where there is a result store.")
         return EXIT_INTERRUPTED
     except BudgetExceededError as error:
         output.error(error)

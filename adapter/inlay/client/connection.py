@@ -8,10 +8,9 @@ import duckdb
 
 from inlay.client.macros import create_macros
 from inlay.client.relation import ExplainRelation, Holder, PlannedRelation, load_statements
-from inlay.client.sessions import connection_number, find_session, in_transaction
+from inlay.client.sessions import connection_number, find_session
 from inlay.engine import cancel
 from inlay.execution.session import Session
-from inlay.explanation.cardinality import expected_rows
 
 if TYPE_CHECKING:
     from inlay.explanation.report import Explanation
@@ -71,7 +70,6 @@ class Connection(Holder):
             __statement, __analyze = __explained
             __explanation = self._explained(__statement, __params, __analyze)
             return ExplainRelation(self._held, __explanation, __alias, self._number)
-        self._tell_progress_of_rows_to_come(__last, __params)
         if load_statements().writing_inside(__last):  # DuckDB runs it here and now, once
             __tables = load_statements().variables(__last)
             return load_statements().plain_relation(self._session, self._held, __last, __params, __alias, __tables)
@@ -79,20 +77,6 @@ class Connection(Holder):
             return PlannedRelation(self._session, self._held, __last, __params, __alias, self._number, self._text)
         load_statements().execute(self._session, self._held, __last, __params)
         return None
-
-    def _tell_progress_of_rows_to_come(self, __statement: str, __params: Any) -> None:
-        """Where progress is shown, DuckDB's estimate for one statement, of which EXPLAIN has to be run.
-
-        Not with parameters, for which EXPLAIN has no values. Nor inside a transaction, which any error aborts (duckdb
-        2.0), one in EXPLAIN too."""
-        __session = self._session
-        if not __session.context.progress.shown:
-            return
-        __n_rows = None
-        if __params is None and not in_transaction(self._held):
-            __functions = tuple(__session.settings.prefix + name for name in __session.specs if name.startswith("ai_"))
-            __n_rows = expected_rows(self._held, __statement, __functions)
-        __session.context.progress.expect(__n_rows)
 
     def cursor(self) -> Connection:
         """A cursor with the same functions and named options."""

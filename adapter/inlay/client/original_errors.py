@@ -33,13 +33,15 @@ _ALIKE = 12
 def error_for_caller(error: Exception, watch: cancel.Watch, text: str = "") -> BaseException:
     """What the caller of a failed statement should see; `error` itself where nothing of ours is behind it. text: what
     the user wrote."""
+    original = _original_error(str(error))
     if watch.ctrl_c:
-        if threading.current_thread() is threading.main_thread():
-            return KeyboardInterrupt()
-        return InterruptedQueryError("interrupted by Ctrl-C; finished rows are kept.")
+        stopped = error if isinstance(error, InterruptedQueryError) else original
+        message = str(stopped) if isinstance(stopped, InterruptedQueryError) else "interrupted; finished rows are kept."
+        is_main = threading.current_thread() is threading.main_thread()
+        return KeyboardInterrupt(message) if is_main else InterruptedQueryError(message)
     if watch.interrupted:
         return duckdb.InterruptException("INTERRUPT Error: Interrupted!")
-    if original := _original_error(str(error)):
+    if original is not None:
         return original
     return _placed(error, text) if text and isinstance(error, duckdb.Error) else error
 

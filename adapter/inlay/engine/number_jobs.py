@@ -25,8 +25,8 @@ WAIT_SLICE_S = 0.1
 
 
 class NumbersJob(Job):
-    """One caller's rows. `rows` and `errors` are complete once wait() returns; on_batch hears of (texts, tokens) as
-    batches finish."""
+    """One caller's rows. `rows` and `errors` are complete once wait() returns; those of `rows` that are done are so
+    before, and where wait() raises. on_batch hears of (texts, tokens) as batches finish."""
 
     # Rows merged and sorted by length at a time. More rows give more even batches, but later first answers and a
     # later stop on Ctrl-C; above some thousands the gain is below one per cent (docs/benchmarks.md).
@@ -36,6 +36,7 @@ class NumbersJob(Job):
         super().__init__(cancel)
         self.tokens = tokens
         self.rows = rows
+        self.done = np.zeros(len(tokens), dtype=np.bool_)
         self.on_batch = on_batch
         self.errors: dict[int, str] = {}
         self.failure: BaseException | None = None
@@ -118,6 +119,7 @@ class NumbersWindow:
         for number in np.unique(self.owner[rows]):
             mine = self.owner[rows] == number
             self.jobs[number].rows[self.place[rows[mine]]] = answers[mine]
+            self.jobs[number].done[self.place[rows[mine]]] = True
             self.jobs[number].on_batch(int(mine.sum()), int(self.tokens.lengths[rows[mine]].sum()))
 
     def after_failure(self, rows: Ints, error: Exception) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Protocol
 
@@ -25,7 +25,8 @@ from inlay.store.result_set import ResultSet
 from inlay.store.results import Store
 
 OnProgress = Callable[[float, int], None]
-"""on_progress(share, tokens): a further share of what had to be computed is done, for so many tokens."""
+"""on_progress(share, tokens): a further share of the inputs is done, for so many tokens that a model read and wrote;
+for none where the answers were known."""
 
 
 @dataclass
@@ -76,7 +77,8 @@ class Executor(Protocol):
 class Work:
     """What questions are resolved with. owner: a number for the call of a statement, whose own results are not "known"
     to it; it tells the store that it need not look for new results at every chunk. keep_numbers: store what models
-    computed, and not only the answers made of it. keep_inputs: store inputs beside their keys."""
+    computed, and not only the answers made of it. keep_inputs: store inputs beside their keys. n_inputs: of the call
+    that a question is part of, where that is not asked about all of them; progress is a share of these."""
 
     executor: Executor
     cache: ResultCache
@@ -87,6 +89,7 @@ class Work:
     on_progress: OnProgress | None = None
     keep_numbers: bool = True
     keep_inputs: bool = False
+    n_inputs: int = 0
 
     def progressed(self, share: float, tokens: int) -> None:
         if self.on_progress is not None:
@@ -143,6 +146,8 @@ class _Resolving:
 
     def run(self) -> None:
         missing = self.from_store(self.from_cache(np.arange(len(self.inputs))))
+        if len(missing) < len(self.inputs):
+            self.work.progressed((len(self.inputs) - len(missing)) / self.of_all, 0)
         if not self.question.answers.cached or not self.work.executor.claims:
             self.compute(missing)
             return
@@ -157,6 +162,11 @@ class _Resolving:
                 _await(event, self.work.cancel)
             # Whatever another thread failed at is tried here once more, so that its error is listed here as well.
             missing = self.from_cache(missing[list(others)])
+
+    @property
+    def of_all(self) -> int:
+        """What a share of is told as progress."""
+        return max(len(self.inputs), self.work.n_inputs)
 
     @cached_property
     def all_cache_keys(self) -> list[bytes]:
@@ -202,7 +212,9 @@ class _Resolving:
             return
         self.known[places] = False
         asked = self.inputs if _are_all(places, len(self.inputs)) else self.inputs.take(places)
-        for finished in self.work.executor.run(self.question, asked, self.work):
+        share = len(places) / self.of_all
+        work = replace(self.work, on_progress=lambda part, tokens: self.work.progressed(part * share, tokens))
+        for finished in work.executor.run(self.question, asked, work):
             self.refuse_faults(finished)
             self.usage.add(finished.usage)
             self.errors.update({int(places[i]): reason for i, reason in finished.errors.items()})

@@ -121,7 +121,7 @@ def answer(context: Context, call: BoundCall, rows: Rows, *, detail: bool) -> An
         ):
             answered = _within_targets(context, answered, entry, schema, _rows_of_each(inputs, valid, rows.counts))
         elif len(inputs):
-            answered = _resolved(context, answered, entry, schema, len(rows.columns[0]))
+            answered = _resolved(context, answered, entry, schema, n_rows)
     report(context, call, inputs, answered.errors, rows.node)
     return answered
 
@@ -176,6 +176,7 @@ class _Function:
         self.ask = Ask(call.model, work)
 
     def run(self, question: Question, inputs: Inputs, work: Work) -> Iterator[Finished]:
+        self.ask.work = replace(self.ask.work, on_progress=work.on_progress)
         finished = self.answers(inputs)
         if len(finished.places) < len(inputs):
             finished.rows = finished.rows.take(numbers_array(finished.places))
@@ -183,6 +184,7 @@ class _Function:
 
     def answers(self, inputs: Inputs) -> Finished:
         """With a row for each input, whatever became of it."""
+        self.ask.work = replace(self.ask.work, n_inputs=len(inputs))
         answers = self.call.bound.answer(inputs, self.ask)
         is_pending = np.full(len(inputs), self.ask.is_pending)
         is_pending[[place for place, reason in answers.errors.items() if reason == PENDING]] = True
@@ -207,6 +209,7 @@ def _within_targets(context: Context, answered: Answered, entry: Entry, schema: 
 
     def exact(places: Ints) -> list[Any]:
         part = replace(answered, inputs=inputs.take(places))
+        context.progress.expect(len(places))
         part = _resolved(context, part, entry, schema, len(places))
         parts.append((places, part))
         values: list[Any] = part.table["value"].to_pylist()

@@ -1,9 +1,9 @@
-"""Bars that show progress: one line of a terminal, or a widget in a notebook. Drawing only; what is shown is counted in
-progress.py."""
+"""Bars that show progress: one line of a terminal, or below the cell of a notebook. Drawing only; what is shown is
+counted in progress.py."""
 
 from __future__ import annotations
 
-import importlib.util
+import html
 import sys
 import time
 from typing import Any, Protocol
@@ -15,12 +15,8 @@ class Bar(Protocol):
     def update(self, share: float | None, text: str) -> None:
         """share: of the work, from 0 to 1, or None where nobody knows how much there is."""
 
-    def close(self) -> None: ...
-
-
-def can_draw() -> bool:
-    """Whether a bar can be drawn here; a notebook needs the package ipywidgets."""
-    return not in_notebook() or importlib.util.find_spec("ipywidgets") is not None
+    def close(self, done: str) -> None:
+        """done: what was done in the end."""
 
 
 def open_bar(what: str) -> Bar:
@@ -62,27 +58,34 @@ class TerminalBar:
             self._drawn = now
             self._progress.refresh()
 
-    def close(self) -> None:
+    def close(self, done: str) -> None:
         self._progress.stop()
 
 
 class NotebookBar:
-    """A widget below the cell."""
+    """A line below the cell, and in the notebook's file what was done in the end: HTML that any viewer shows."""
 
     def __init__(self, what: str) -> None:
         from IPython.display import display
-        from ipywidgets import FloatProgress, HBox, Label
 
-        self._bar, self._text = FloatProgress(min=0.0, max=1.0), Label()
-        self._row = HBox([Label(what), self._bar, self._text])
-        display(self._row)  # type: ignore[no-untyped-call]
+        self._what = what
+        self._shown: Any = display(self._line(None, ""), raw=True, display_id=True)  # type: ignore[no-untyped-call]
+        self._drawn = 0.0
 
     def update(self, share: float | None, text: str) -> None:
-        self._bar.value = share or 0.0
-        self._text.value = text
+        now = time.monotonic()
+        if now - self._drawn >= _REDRAW_S:
+            self._drawn = now
+            self._shown.update(self._line(share, text), raw=True)
 
-    def close(self) -> None:
-        self._row.close()
+    def close(self, done: str) -> None:
+        text = f"{self._what}: {done}"
+        self._shown.update({"text/plain": text, "text/html": f"<small>{html.escape(text)}</small>"}, raw=True)
+
+    def _line(self, share: float | None, text: str) -> dict[str, str]:
+        line = f"{self._what}: {text}"
+        value = "" if share is None else f' value="{share:.4f}"'
+        return {"text/plain": line, "text/html": f"<progress{value}></progress> <small>{html.escape(line)}</small>"}
 
 
 def in_notebook() -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from inlay.parsing.query_inside import query_inside
 from inlay.parsing.statement import Call
 from inlay.parsing.unplannable import Unplannable
 from inlay.planner import reasons
-from inlay.planner.gather import KEY
+from inlay.planner.gather import KEY, ROWS
 from inlay.planner.lookups import VALUE
 
 UNBOUND = (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException, duckdb.NotImplementedException)
@@ -55,11 +55,17 @@ class Queries:
         return list(zip(relation.columns, map(str, relation.types), strict=True))
 
     def gathered(
-        self, queries: Iterable[str], call: Call, keys: tuple[tuple[int, int], ...], held: str, gathered: list[str]
+        self,
+        queries: Iterable[str],
+        call: Call,
+        keys: tuple[tuple[int, int], ...],
+        held: str,
+        gathered: list[str],
+        expect: Callable[[int], None] | None = None,
     ) -> pa.RecordBatchReader:
         """The distinct inputs of the first query that DuckDB binds, without those in the table `held`, whose one row
-        says it all where there are no keys. gathered: the queries that these came from; the new one is added. Raises
-        Unplannable where DuckDB binds none."""
+        says it all where there are no keys. gathered: the queries that these came from; the new one is added. expect:
+        is told how many rows they stand for. Raises Unplannable where DuckDB binds none."""
         reason: Exception | None = None
         for sql in queries:
             is_answered = held in self.tables and not keys and self.tables[held].num_rows > 0
@@ -75,6 +81,8 @@ class Queries:
             except UNBOUND as error:
                 reason = error
                 continue
+            if expect is not None:
+                _tell_rows(relation, expect)
             read = relation.to_arrow_reader if hasattr(relation, "to_arrow_reader") else relation.fetch_arrow_reader
             return read(GATHER_ROWS)
         raise Unplannable(reasons.inputs_not_selected(first_line(reason)))
@@ -132,6 +140,16 @@ class Queries:
         relation = with_tables(self.con, sql, {"_inlay_untyped": table}, None)
         read = relation.to_arrow_table if hasattr(relation, "to_arrow_table") else relation.fetch_arrow_table
         return read()
+
+
+def _tell_rows(gathered: Any, expect: Callable[[int], None]) -> None:
+    """How many rows gathered inputs stand for."""
+    try:
+        expect(gathered.aggregate(f"coalesce(sum({ROWS}), 0)::BIGINT").fetchall()[0][0])
+    except duckdb.InterruptException:
+        raise
+    except duckdb.Error:  # as reading them will, where it is handled
+        return
 
 
 def first_line(error: Exception | None) -> str:

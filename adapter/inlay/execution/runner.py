@@ -91,6 +91,7 @@ class Runner:
         self.staged = Stages(context.ledger, self.statement_number)
 
     def run(self) -> None:
+        self.context.progress.begin()
         for rule in RULES:
             if isinstance(rule, AnswerRule):
                 (rule.estimate if self.context.is_dry else rule.apply)(self)
@@ -242,10 +243,12 @@ class Runner:
         every = texts is None
         if texts is None:
             if self.may_stream(number, held):
-                refuse_to_hold(self.queries, self.statement, number)
+                refuse_to_hold(self.queries, self.statement, number, self.context.progress.expect)
             texts = self.all_pairs.get(number) or gathers(self.statement, number, self.looked_up_ahead)
         looked_up = (self.looked_up(text) for text in self.staged[number].noted(texts))
-        inputs = self.queries.gathered(looked_up, call, keys, held.name, held.gathered)
+        progress = self.context.progress
+        expect = progress.expect if progress.shown else None  # to count them takes a query
+        inputs = self.queries.gathered(looked_up, call, keys, held.name, held.gathered, expect)
         try:
             with cancel.inside(held.connection, (self.session.number, self.statement_number)):
                 # Targets are met over all the inputs of a call together.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from inlay.execution.queries import UNBOUND, Queries
 from inlay.parsing.statement import Statement
 from inlay.parsing.unplannable import Unplannable
@@ -16,8 +18,11 @@ chunk by chunk: there is nothing to spare by asking ahead, and no end to what wo
 _ANSWER_BYTES = 100  # of an input, beside its text: its answer, and its place in DuckDB's tables
 
 
-def refuse_to_hold(queries: Queries, statement: Statement, number: int) -> None:
-    """Raises Unplannable where so many inputs reach the only call of a statement, nearly all of them different."""
+def refuse_to_hold(
+    queries: Queries, statement: Statement, number: int, expect: Callable[[int], None] = lambda n_rows: None
+) -> None:
+    """Raises Unplannable where so many inputs reach the only call of a statement, nearly all of them different; expect
+    is then told how many rows they are."""
     try:
         rows = inputs_query(statement, number)
         (n_rows,) = queries.run(f"SELECT count(*) FROM ({rows})").fetchall()[0]
@@ -31,4 +36,5 @@ def refuse_to_hold(queries: Queries, statement: Statement, number: int) -> None:
     except (Unplannable, *UNBOUND):
         return
     if n_distinct > 0.8 * n_rows and n_bytes + _ANSWER_BYTES * n_rows > STREAM_BYTES:
+        expect(n_rows)
         raise Unplannable(reasons.nearly_all_different(n_rows))

@@ -37,6 +37,7 @@ def side_vectors(
     blanks, of which there were n_blank."""
     n_texts = n_blank + sum(map(len, sides))
     found: list[Side] = []
+    context.progress.expect(n_texts)
     with context.entry(rows.statement, call.spec.name, call.model, call.text, n_texts, rows.node) as entry:
         context.ledger.blank(entry, n_blank)
         for texts, purpose in zip(sides, closeness.purposes, strict=True):
@@ -45,7 +46,7 @@ def side_vectors(
             errors: dict[int, str] = {}
             for start in range(0, len(inputs), VECTORS_AT_A_TIME):
                 part = inputs.slice(start, VECTORS_AT_A_TIME)
-                with context.progress.working(f"{call.spec.name} {call.model.name}", n_texts) as on_progress:
+                with context.progress.working(f"{call.spec.name} {call.model.name}", len(part)) as on_progress:
                     ask = Ask(call.model, context.work(entry, on_progress))
                     vectors = ask.vectors(part, purpose)
                 failed = {place: reason for place, reason in vectors.errors.items() if reason != PENDING}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Protocol, cast
 
@@ -134,13 +134,15 @@ class Ask:
         question = numbers_question(self.model, choices, pair=len(texts.columns) > 1)
         return self._resolved(question, texts, self.work.keep_numbers)
 
-    def complete(self, instruction: Instruction, prompts: Inputs) -> Resolved:
-        """A language model's replies, None where there is none. prompts: see prompts.py."""
-        return self._resolved(replies_question(self.model, instruction), prompts, True)
+    def complete(self, instruction: Instruction, prompts: Inputs, *, is_last: bool = True) -> Resolved:
+        """A language model's replies, None where there is none. prompts: see prompts.py. is_last: whether rows have
+        their answers after this."""
+        ask = self if is_last else replace(self, work=_on_the_way(self.work))
+        return ask._resolved(replies_question(self.model, instruction), prompts, True)
 
     def fixed(self, texts: list[str], purpose: str = "query") -> Floats:
         """Vectors of the call's own texts (labels): these must not fail."""
-        outcome = self.vectors(_own_texts(tuple(texts)), purpose)
+        outcome = replace(self, work=_on_the_way(self.work)).vectors(_own_texts(tuple(texts)), purpose)
         for place, reason in outcome.errors.items():
             if reason != PENDING:
                 raise ConfigError(f"label {texts[place]!r} cannot be read by model {self.model.name!r}: {reason}.")
@@ -152,6 +154,11 @@ class Ask:
         self.usage.add(outcome.usage)
         outcome.errors.update(dict.fromkeys(np.flatnonzero(outcome.pending).tolist(), PENDING))
         return outcome
+
+
+def _on_the_way(work: Work) -> Work:
+    """The same work, of which no row is done by itself."""
+    return replace(work, on_progress=lambda share, tokens: work.progressed(0.0, tokens))
 
 
 @lru_cache(maxsize=64)

@@ -74,7 +74,7 @@ def reply_to_all(
             step_instruction = (
                 instruction if last else replace(instruction, max_tokens=_notes_tokens(instruction, room))
             )
-            outcome = ask.complete(step_instruction, _prompts(open_groups, mine, templates, last=last))
+            outcome = ask.complete(step_instruction, _prompts(open_groups, mine, templates, last=last), is_last=last)
             replies: dict[int, list[str]] = {}
             for at, (i, _) in enumerate(mine):
                 known[i] &= bool(outcome.known[at])

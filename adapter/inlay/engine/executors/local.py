@@ -17,7 +17,7 @@ from inlay.engine.question import Question
 from inlay.engine.replies import finished_replies
 from inlay.engine.reply_jobs import ReplyJob
 from inlay.engine.resolve import Finished, Usage, Work
-from inlay.errors import BudgetExceededError
+from inlay.errors import BudgetExceededError, InterruptedQueryError
 from inlay.store.inputs import Inputs
 
 # Texts tokenised at a time: the device works on one slice while the next is tokenised.
@@ -61,16 +61,23 @@ def _numbers(lane: Lane, question: Question, inputs: Inputs, work: Work) -> Iter
         except BudgetExceededError as error:
             refused = error  # what went before is finished and kept
             break
+    stopped: InterruptedQueryError | None = None
     for job, places in jobs:
-        job.wait()
-        good = np.setdiff1d(np.arange(len(places)), list(job.errors)) if job.errors else np.arange(len(places))
-        lengths = job.tokens.lengths
+        try:
+            job.wait()
+        except InterruptedQueryError as error:
+            stopped = error  # what is finished is kept
+        good = np.flatnonzero(job.done)
+        read = good if stopped else slice(None)
+        lengths, before = job.tokens.lengths[read], job.tokens.lengths_before[read]
         yield Finished(
             places[good],
-            job.rows[good] if job.errors else job.rows,
+            job.rows if len(good) == len(places) else job.rows[good],
             {int(places[i]): reason for i, reason in job.errors.items()},
-            usage=Usage(int(lengths.sum()), 0, int((job.tokens.lengths_before > lengths).sum())),
+            usage=Usage(int(lengths.sum()), 0, int((before > lengths).sum())),
         )
+    if stopped is not None:
+        raise stopped
     if submitting.refused:
         yield Finished(np.zeros(0, dtype=np.int64), None, submitting.refused)
     if refused is not None:
