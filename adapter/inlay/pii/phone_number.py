@@ -1,9 +1,9 @@
-"""Telephone numbers: international ones, and national ones as the US and Canada, Britain, Germany, France, Spain and
-Italy write them.
+"""Telephone numbers: international ones; national ones as the US and Canada, Britain, Germany, France, Spain and Italy
+write them, and as some thirty countries write theirs that begin with 0.
 
 Digits alone are no telephone number, nor are formats that other numbers share (612 345 678), unless a word such as
-'phone', 'Tel.' or 'llama al' precedes them. After words such as 'order' or 'Rechnung' a national format is none.
-Numbers that are never assigned (555 or 123 as a code) are found: invented numbers often have them.
+'phone', 'Tel.' or 'llama al' names them (phone_cues.py). After words such as 'order' or 'Rechnung' a national format is
+none. Numbers that are never assigned (555 or 123 as a code) are found: invented numbers often have them.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from inlay.pii.calling_codes import is_international
-from inlay.pii.reading import DIGIT, MASKS, WORD
+from inlay.pii.phone_cues import counts_something, is_named
+from inlay.pii.phone_plans import is_international, is_written_as_at_home
+from inlay.pii.reading import DIGIT, WORD
 
 # Where a number may begin. The pattern has the first character before the conditions on what precedes it: Python's `re`
 # then searches for that character, ten times as fast as testing the conditions everywhere.
 _START = re.compile(
-    r"[(\d](?:(?<=\()(?=\d{3,5}\))|(?<=\d)(?=[\d ()./-]{6}))"
+    r"[(\d](?:(?<=\()(?=\d{1,5}\))|(?<=\d)(?=[\d ()./-]{6}))"
     rf"(?<![{WORD}_+@#€$£¥].)(?<![{WORD}]-.)(?<![{DIGIT}]\..)(?<![€$£¥] .)"
 )
 _UNIT = r"(?! ?(?:[€$£¥%°]|(?:EUR|USD|GBP|CHF|Euro|km|kg|cm|mm|ms)\b))"
@@ -59,20 +60,9 @@ _OPEN_FORMS = tuple(
 )
 _DIGITS_OF_AREA_FORM = range(9, 13)
 
-_NAME = re.compile(
-    r"(?:(?i:phone|telefon|tel[ée]fono|téléphone|handy|mobile?|m[óo]vil|cellulare?|whatsapp)"
-    r"|(?<![A-Za-z])(?i:tel|tél|telf|tlf|fon|fax|cell|cel|mob|sms|call|text|dial|contact|ll[aá]ma[a-z]{0,5}|chiam[a-z]{1,5}"
-    r"|appel[a-z]{1,4}|(?:an)?ruf[a-z]{0,3})(?![a-z])"
-    rf"|电话|電話|手机|手機|携帯|전화|휴대폰|телефон|тел|звоните|هاتف|جوال|טלפון|โทร)[^\d+{MASKS}\n]{{0,20}}$"
-)
-_NAMED = re.compile(rf"(?:\(?\d(?:[ ()./-]{{0,2}}\d){{8,14}}|[2-9]\d\d[-.]\d{{4}}){_END_OF_OPEN}")
-_NUMBER_OF_SOMETHING = re.compile(
-    r"(?<![A-Za-z])(?i:order|invoice|inv|ticket|case|claim|booking|confirmation|ref|reference|tracking|parcel"
-    r"|serial|s/n|sn|sku|part|item|lot|batch|model|isbn|issn|ean|upc|po|account|acct|acc|policy|licen[cs]e|passport"
-    r"|nhs|member|patient|student|employee|id|uid|konto\w*|bestell\w*|rechnung\w*|auftrag\w*|kunden\w*|artikel\w*"
-    r"|vorgang\w*|commande|facture|numéro de suivi|pedido|factura|ordine|fattura)"
-    r"(?i:[ _-]?(?:no|nr|nº|n°|num|number|nummer|id))?[ .:#=\"'-]{0,4}$"
-)
+# Whatever a cue word names: seven to fifteen digits in groups, area in brackets or not.
+_NAMED = re.compile(rf"(?:\(\d{{1,5}}\)(?:[ ()./-]{{0,3}}\d){{5,12}}|\d(?:[ ()./-]{{0,3}}\d){{6,14}}){_END_OF_OPEN}")
+_FROM_0 = re.compile(rf"(?:\(0\d{{1,4}}\) ?|0\d{{1,4}}[ /-])\d{{2,4}}(?:[ -]\d{{2,5}}){{0,3}}{_END_OF_OPEN}")
 
 # '+49', '(+49)', '0049' and at most twenty digits; how many of them are the number is for its country to say.
 _INTERNATIONAL = re.compile(
@@ -87,13 +77,9 @@ _EXTENSION = re.compile(rf"[ ,]{{0,2}}(?i:x|extn?\.?|extension|poste|durchwahl|d
 def spans(view: str) -> Iterator[tuple[int, int]]:
     candidates = list(_internationals(view))
     for start in (match.start() for match in _START.finditer(view)):
-        alone = bool(_ALONE.match(view, start))
-        forms = _CLOSED_FORMS + _OPEN_FORMS if alone else _CLOSED_FORMS
-        ends = [match.end() for form in forms if (match := form.match(view, start)) and _is_number(match)]
-        if ends and not _counts_something(view, start):
+        ends = list(_ends(view, start))
+        if ends and not counts_something(view, start):
             candidates.append((start, max(ends)))
-        elif alone and _is_named(view, start) and (named := _NAMED.match(view, start)):
-            candidates.append(named.span())
     done = 0
     for start, end in sorted(candidates, key=lambda span: (span[0], -span[1])):
         if start >= done:
@@ -110,13 +96,21 @@ def _is_number(match: re.Match[str]) -> bool:
     return len(area) + len(rest) in _DIGITS_OF_AREA_FORM and not is_zip
 
 
-def _is_named(view: str, start: int) -> bool:
-    before = view[max(0, start - 40) : start]
-    return any(map(str.isalpha, before)) and bool(_NAME.search(before))
+def _ends(view: str, start: int) -> Iterator[int]:
+    """Where the numbers end that may begin here."""
+    alone = bool(_ALONE.match(view, start))
+    for form in _CLOSED_FORMS + _OPEN_FORMS if alone else _CLOSED_FORMS:
+        if (match := form.match(view, start)) and _is_number(match):
+            yield match.end()
+    if alone and view[start - 1 : start] != "(":
+        if (match := _NAMED.match(view, start)) and _has_both_brackets(match) and is_named(view, *match.span()):
+            yield match.end()
+        if (match := _FROM_0.match(view, start)) and is_written_as_at_home(match[0]):
+            yield match.end()
 
 
-def _counts_something(view: str, start: int) -> bool:
-    return bool(_NUMBER_OF_SOMETHING.search(view[max(0, start - 32) : start]))
+def _has_both_brackets(match: re.Match[str]) -> bool:
+    return match[0].count("(") == match[0].count(")")
 
 
 def _internationals(view: str) -> Iterator[tuple[int, int]]:
@@ -137,7 +131,7 @@ def _international(view: str, match: re.Match[str]) -> tuple[int, int] | None:
         digits = re.sub(r"\D", "", groups.replace("(0)", ""))
         if (
             groups.count(")") - groups.count("(") == bool(in_brackets)
-            and is_international(digits)
+            and (is_international(digits) or is_named(view, start, match.start("groups") + group_end))
             and not re.search(r" [1-9]$", groups)  # '+49 30 1234567 2 Personen'
             and (match["plus"] or not groups.isdigit())
             and _END_OF_INTERNATIONAL.match(view, match.start("groups") + group_end)

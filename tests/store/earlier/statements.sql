@@ -23,7 +23,5 @@ select ai_extract_json(s, 'STRUCT(name VARCHAR, age INTEGER)') from t order by s
 select ai_summarize(s, max_words := 5) from t order by s;
 select ai_translate(s, 'German', source := 'English') from t order by s;
 select ai_fix_grammar(s) from t order by s;
-select ai_redact(s) from t order by s;
-select ai_detect_pii(s)::varchar from t order by s;
 select ai_agg(s, 'What broke?') from t;
 select ai_summarize_agg(s) from t;
