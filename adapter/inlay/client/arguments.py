@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from inlay.client.macros import DATABASE
 from inlay.engine import cancel
 from inlay.errors import ConfigError
 from inlay.execution.session import Session
 from inlay.functions.spec import Argument, FunctionSpec, named_options
+from inlay.parsing.twins import DATABASE
 from inlay.store.codecs import TEXT, codec_of
 
 

@@ -20,12 +20,14 @@ import duckdb
 
 from inlay.client import sessions
 from inlay.client.functions import ArrowFunction, functions_of
-from inlay.client.macros import DATABASE, create_macros, create_qualified_macros, drop_macros
+from inlay.client.macros import create_macros, create_qualified_macros, drop_macros
 from inlay.engine import cancel
 from inlay.engine.lane import stop_at_exit
 from inlay.errors import ConfigError, NameTakenError
+from inlay.execution.acceptance import in_transaction
 from inlay.execution.session import Session
 from inlay.functions.configured import configured_definitions
+from inlay.parsing.twins import DATABASE
 from inlay.settings.read import read_settings
 from inlay.settings.schema import Settings
 
@@ -56,7 +58,7 @@ def attach(con: duckdb.DuckDBPyConnection, *, config: str | os.PathLike[str] | N
     with _lock:
         session = sessions.find_session(con)
         if session is None:
-            if sessions.in_transaction(con):
+            if in_transaction(con):
                 raise ConfigError(_IN_TRANSACTION)
             sessions.forget_results_of_closed_databases()
             session = Session(read_settings(options, config=config))
@@ -69,7 +71,7 @@ def attach(con: duckdb.DuckDBPyConnection, *, config: str | os.PathLike[str] | N
         try:
             create_macros(con, session)
         except duckdb.CatalogException as error:
-            if sessions.in_transaction(con):
+            if in_transaction(con):
                 raise ConfigError(_IN_TRANSACTION) from error
             raise
     return session

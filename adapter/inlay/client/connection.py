@@ -75,8 +75,8 @@ class Connection(Holder):
             return load_statements().plain_relation(self._session, self._held, __last, __params, __alias, __tables)
         if load_statements().is_query(__last):
             return PlannedRelation(self._session, self._held, __last, __params, __alias, self._number, self._text)
-        load_statements().execute(self._session, self._held, __last, __params)
-        return None
+        __tables = load_statements().variables(__last)
+        return load_statements().relation(self._session, self._held, __last, __params, __alias, __tables)
 
     def cursor(self) -> Connection:
         """A cursor with the same functions and named options."""

@@ -24,6 +24,7 @@ from inlay.explanation.lineage import column_comments
 from inlay.functions.spec import FunctionSpec
 from inlay.json_schema import read_schema
 from inlay.parsing.calls import guarded
+from inlay.parsing.twins import TWIN
 
 _STRUCTURE = "_inlay_structure"
 
@@ -61,7 +62,7 @@ class ArrowFunction:
     @property
     def has_side_effects(self) -> bool:
         """DuckDB asks for a type while it binds, which it does of functions without side effects alone."""
-        return self.name != _STRUCTURE
+        return self.name not in (_STRUCTURE, TWIN)
 
 
 def functions_of(session: Session) -> Iterator[ArrowFunction]:
@@ -75,6 +76,7 @@ def functions_of(session: Session) -> Iterator[ArrowFunction]:
         yield ArrowFunction(table.function, table.of_session(number), table.returns)
     for name, text in _TEXT_FUNCTIONS.items():
         yield ArrowFunction(name, _texts(number, name, text), "VARCHAR")
+    yield ArrowFunction(TWIN, lambda *args: pa.nulls(len(args[0]), pa.string()), "VARCHAR")
     yield ArrowFunction(IDENTITY, lambda *args: pa.array([number] * len(args[0]), type=pa.int32()), "INTEGER")
 
 

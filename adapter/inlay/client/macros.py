@@ -14,10 +14,8 @@ from inlay.client.sessions import CONNECTION, NODE, connection_number
 from inlay.execution.session import Session
 from inlay.functions.spec import FunctionSpec
 from inlay.parsing.calls import find_calls
+from inlay.parsing.twins import DATABASE, twin_definition, twin_macro
 from inlay.planner.aggregates import call_with_list, of_list
-
-DATABASE = "inlay"
-"""The attached in-memory database that holds the macros for every cursor."""
 
 _CREATE_MACRO = re.compile(r"CREATE\s+MACRO\s+\w+", re.IGNORECASE)
 
@@ -29,7 +27,8 @@ def create_macros(con: duckdb.DuckDBPyConnection, session: Session) -> None:
 
 
 def create_qualified_macros(con: duckdb.DuckDBPyConnection, session: Session) -> None:
-    """The same macros as inlay.ai_classify(…), in an in-memory database that every cursor sees and no file keeps."""
+    """The same macros as inlay.ai_classify(…), and their twins, in an in-memory database that every cursor sees and no
+    file keeps."""
     # Its own cursor, so its own transaction: DuckDB lets one transaction write to one database only.
     with con.cursor() as cursor:
         attached = cursor.execute(
@@ -41,6 +40,9 @@ def create_qualified_macros(con: duckdb.DuckDBPyConnection, session: Session) ->
             # A database opened for reading alone passes that on to what it attaches, unless told otherwise.
             cursor.execute(f"ATTACH IF NOT EXISTS ':memory:' AS {DATABASE} (READ_WRITE)")
         _create(cursor, session, f"MACRO {DATABASE}.main.")
+        for spec in session.specs.values():
+            for name, definition in twins_of(spec, session.settings.prefix).items():
+                cursor.execute(f"CREATE OR REPLACE MACRO {DATABASE}.main.{name}{definition}")
 
 
 def drop_macros(con: duckdb.DuckDBPyConnection, session: Session) -> None:
@@ -79,6 +81,15 @@ def macros_of(spec: FunctionSpec, prefix: str) -> dict[str, str]:
     if spec.kind == "aggregate":
         macros |= {of_list(each): f"{parameters} AS {call_with_list(spec, calls[each])}" for each in calls}
     return macros
+
+
+def twins_of(spec: FunctionSpec, prefix: str) -> dict[str, str]:
+    """The same of the twins of the macros that a statement may call."""
+    macros = {} if spec.is_table else macros_of(spec, prefix)
+    returns = {f"{prefix}{spec.name}": spec.returns, f"{prefix}{spec.try_name}": spec.try_returns}
+    return {
+        twin_macro(name): twin_definition(macros[name], name, kind) for name, kind in returns.items() if name in macros
+    }
 
 
 def has_function(spec: FunctionSpec) -> bool:

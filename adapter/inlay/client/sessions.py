@@ -110,12 +110,6 @@ def native_connection(con: Any) -> duckdb.DuckDBPyConnection:
     return con
 
 
-def in_transaction(con: duckdb.DuckDBPyConnection) -> bool:
-    """Outside BEGIN … COMMIT every statement has a transaction of its own."""
-    first, second = (con.execute("SELECT txid_current()").fetchall() for _ in range(2))
-    return bool(first == second)
-
-
 def has_number(con: duckdb.DuckDBPyConnection) -> bool:
     """Whether connection_number() was called for this connection before."""
     return con.execute(f"SELECT getvariable('{CONNECTION}')").fetchall()[0][0] is not None

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from inlay.engine.result_cache import ENTRY_BYTES
 from inlay.execution.queries import Queries
+from inlay.functions.arrow_types import arrow_type
 from inlay.functions.spec import FunctionSpec
 from inlay.parsing.statement import Call
 from inlay.planner.gather import KEY
@@ -31,13 +32,14 @@ _numbers = itertools.count(1)
 
 @dataclass
 class AnswerTable:
-    """Answers of every call that asks the same. name: of the table. gathered: the queries that its inputs came from.
-    failed: whether an input got no answer and the statement is to stop there."""
+    """Answers of every call that asks the same. kind: their type. name: of the table. gathered: the queries that its
+    inputs came from. failed: whether an input got no answer and the statement is to stop there."""
 
     labels: Any
     options: dict[str, Any]
     connection: int | None
     codecs: Sequence[Codec]
+    kind: pa.DataType
     name: str = field(default_factory=lambda: f"_inlay_a{next(_numbers)}")
     columns: list[list[pa.Array]] = field(default_factory=list)
     values: list[pa.Array] = field(default_factory=list)
@@ -65,7 +67,7 @@ class AnswerTable:
         }
         made[VALUE] = pa.chunked_array(
             [pa.StructArray.from_arrays([value], ["v"]) for value in self.values]
-            or [pa.array([], type=pa.struct([("v", pa.null())]))]
+            or [pa.array([], type=pa.struct([("v", self.kind)]))]
         )
         table = pa.table(made)
         if keys or not self.columns:
@@ -90,18 +92,27 @@ class HeldAnswers(dict[int, AnswerTable]):
         super().__init__()
         self._queries = queries
         self._shared: dict[tuple[Any, ...], AnswerTable] = {}
+        self._settings: dict[tuple[Any, ...], tuple[Any, dict[str, Any], int | None]] = {}
 
     def table_of(self, call: Call) -> AnswerTable:
         """The table that the call shares, or a new one."""
-        shared = self._shared.get(_same(call))
+        shared = self._shared.get(question_of(call))
         if shared is not None:
             return shared
+        settings = self._settings.get(question_of(call))
+        if settings is None:
+            settings = self._settings[question_of(call)] = self._queries.settings(call)
         codecs = [codec_of(argument.type) for argument in call.spec.args if not argument.is_setting]
-        return AnswerTable(*self._queries.settings(call), codecs)
+        return AnswerTable(*settings, codecs, arrow_type(call.spec.try_returns if call.detail else call.spec.returns))
+
+    def without_rows(self, call: Call) -> pa.Table:
+        """As DuckDB looks a call up of which nothing was asked yet."""
+        table = self.table_of(call)
+        return self._queries.typed(call, table.labels, table.arrow(key_places(call)))
 
     def keep(self, call: Call, table: AnswerTable) -> None:
         """From here on queries may look the call up in it."""
-        self._shared[_same(call)] = self[call.number] = table
+        self._shared[question_of(call)] = self[call.number] = table
         answers = table.arrow(key_places(call))
         self._queries.tables[table.name] = self._queries.typed(call, table.labels, answers)
 
@@ -112,12 +123,12 @@ class HeldAnswers(dict[int, AnswerTable]):
         table = self[call.number] = self.table_of(call)
         n_bytes = sum(column.nbytes for column in rows) + answers.nbytes
         is_too_large = too_large(call.spec, len(answers), n_bytes, cache_bytes)
-        if not is_too_large and any(_same(other) == _same(call) for other in others):
+        if not is_too_large and any(question_of(other) == question_of(call) for other in others):
             table.add(rows, answers)
             self.keep(call, table)
 
 
-def _same(call: Call) -> tuple[Any, ...]:
+def question_of(call: Call) -> tuple[Any, ...]:
     """What two calls have in common that ask the same of the same model."""
     keys = key_places(call)
     varying = {at for _, at in keys}

@@ -14,6 +14,7 @@ class Mentions:
         self._calls = re.compile(rf'{prefix}(?:try_)?(?:{called})"?\s*\(', re.IGNORECASE)
         self._names = re.compile("|".join(re.escape(prefix + spec.name) for spec in specs), re.IGNORECASE)
         self._views: re.Pattern[str] | None = None
+        self._view_names: frozenset[str] = frozenset()
 
     def calls(self, sql: str) -> bool:
         """Whether a text may call one of the functions by itself."""
@@ -31,10 +32,15 @@ class Mentions:
 
     def know_views(self, names: Iterable[str]) -> None:
         """These views call one of the functions, and no others do."""
-        views = "|".join(re.escape(name) for name in names)
+        self._view_names = frozenset(names)
+        views = "|".join(re.escape(name) for name in sorted(self._view_names))
         self._views = re.compile(rf"\b(?:{views})\b", re.IGNORECASE) if views else None
+
+    def know_view(self, name: str) -> None:
+        """This view calls one of the functions, too."""
+        self.know_views(self._view_names | {name.lower()})
 
     def with_views_of(self, other: Mentions | None) -> Mentions:
         if other is not None:
-            self._views = other._views
+            self._views, self._view_names = other._views, other._view_names
         return self

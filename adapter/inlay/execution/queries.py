@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
+from inlay.execution.acceptance import refusal
 from inlay.execution.replacement_scan import with_tables
 from inlay.functions.spec import READ_AS_TEXT, named_options
 from inlay.json_schema import read_schema
-from inlay.parsing.kinds import is_query
 from inlay.parsing.query_inside import query_inside
 from inlay.parsing.statement import Call
 from inlay.parsing.unplannable import Unplannable
@@ -28,26 +28,58 @@ GATHER_ROWS = 8_192
 """Inputs that are answered at a time, and so at most lost if the process is killed."""
 
 
+_STRUCTS: dict[str, pa.DataType] = {}
+"""What DuckDB has made of the structures of typed calls, for tables without rows."""
+
+
 @dataclass(frozen=True)
 class Queries:
-    """tables: variables that a query may name as tables; answers are added to them. parameters: of the statement."""
+    """tables: variables that a query may name as tables; answers are added to them. parameters: of the statement, by
+    name. in_transaction: whether what does not bind would end a transaction of the user's."""
 
     con: duckdb.DuckDBPyConnection
     tables: dict[str, Any]
     parameters: Any
+    in_transaction: bool
 
     def run(self, sql: str) -> Any:
+        """Raises BinderException, with the transaction alive, for a query that does not bind."""
+        if self.in_transaction and (reason := self.refusal(sql)) is not None:
+            raise duckdb.BinderException(reason)
         return with_tables(self.con, sql, self.tables, self.parameters)
 
-    def shape(self, sql: str) -> list[tuple[str, str]]:
-        """Names and types of the columns of a query, or of that inside a statement of another kind. Raises Unplannable
-        where DuckDB does not bind the statement."""
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """Of a query that always binds."""
+        rows: list[tuple[Any, ...]] = self.con.execute(sql).fetchall()
+        return rows
+
+    def refusal(self, sql: str, tables: Mapping[str, Any] | None = None) -> str | None:
+        """Why DuckDB does not bind a statement, or why that cannot be told. tables: instead of these."""
+        return refusal(self.con, sql, self.tables if tables is None else tables, self.parameters)
+
+    def accepts(self, sql: str, tables: Mapping[str, Any] | None = None) -> bool:
+        """Whether DuckDB binds a statement. Outside a transaction EXPLAIN is asked where the other way cannot tell."""
+        if self.refusal(sql, tables) is None:
+            return True
+        if self.in_transaction:
+            return False
         try:
-            if not is_query(sql):
+            with_tables(self.con, f"EXPLAIN {sql}", self.tables if tables is None else tables, self.parameters)
+        except duckdb.InterruptException:
+            raise
+        except duckdb.Error:
+            return False
+        return True
+
+    def shape(self, sql: str, *, gives_rows: bool) -> list[tuple[str, str]]:
+        """Names and types of the columns of a query, or of that inside a statement of another kind, which gives no rows
+        by itself. Raises Unplannable where DuckDB does not bind the statement."""
+        try:
+            if not gives_rows:
                 self.run(f"EXPLAIN {sql}")
                 with contextlib.suppress(Unplannable, duckdb.Error):
                     inside = query_inside(sql)
-                    return self.shape(inside.query) if inside and inside.query else []
+                    return self.shape(inside.query, gives_rows=True) if inside and inside.query else []
                 return []
             relation = self.run(sql)
         except UNBOUND as error:
@@ -107,14 +139,6 @@ class Queries:
         dates = "".join(f" AND coalesce(strlen({c}::VARCHAR), 10) = 10" for c, kind in others.items() if kind == "DATE")
         return self.run(f"SELECT * REPLACE ({casts}) FROM ({sql}) AS _inlay_g WHERE TRUE{dates}")
 
-    def is_aborted(self) -> bool:
-        """Whether the error has ended the user's transaction."""
-        try:
-            self.run("SELECT 1").fetchall()
-        except duckdb.Error:
-            return True
-        return False
-
     def settings(self, call: Call) -> tuple[Any, dict[str, Any], int | None]:
         """Labels, options by name, and the connection's number, as the function would be told."""
         given = call.settings
@@ -135,11 +159,15 @@ class Queries:
         if not call.spec.typed or call.detail:
             return table
         structure = read_schema(call.spec.name, labels).structure.replace("'", "''")
+        if not len(table) and structure in _STRUCTS:
+            return table.set_column(table.num_columns - 1, VALUE, pa.nulls(0, _STRUCTS[structure]))
         columns = "".join(f"{name}, " for name in table.column_names if name.startswith(KEY))
         sql = f"SELECT {columns}{{'v': from_json({VALUE}.v::VARCHAR, '{structure}')}} AS {VALUE} FROM _inlay_untyped"
         relation = with_tables(self.con, sql, {"_inlay_untyped": table}, None)
         read = relation.to_arrow_table if hasattr(relation, "to_arrow_table") else relation.fetch_arrow_table
-        return read()
+        made = read()
+        _STRUCTS[structure] = made.schema.field(VALUE).type
+        return made
 
 
 def _tell_rows(gathered: Any, expect: Callable[[int], None]) -> None:

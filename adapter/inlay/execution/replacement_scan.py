@@ -3,16 +3,21 @@ from in here."""
 
 from __future__ import annotations
 
+import datetime
 import itertools
 import re
 import sys
 from collections.abc import Mapping
+from decimal import Decimal
 from types import FrameType
 from typing import Any
 
 import duckdb
 
-from inlay.parsing.tokens import Text, without_literals, words
+from inlay.parsing.tokens import Text, parameters_replaced, without_literals, words
+
+_LITERALS = (type(None), bool, int, float, str, Decimal, datetime.date)
+"""Of which DuckDB writes an expression as SQL."""
 
 
 def with_tables(
@@ -69,6 +74,18 @@ def with_named_parameters(sql: Text, parameters: Any) -> tuple[Text, Any]:
         elif word.text == "?":
             pieces.append((word.start, word.end, f"$inlay_{next(place)}"))
     return sql.spliced(pieces), {f"inlay_{i}": value for i, value in enumerate(values, 1)}
+
+
+def with_values(sql: str, parameters: Any) -> str:
+    """The statement with the values of its parameters in their places, where SQL has a literal for them. parameters: by
+    name."""
+
+    def literal(name: str) -> str | None:
+        value = parameters.get(name, ())
+        kind = "::VARCHAR" if isinstance(value, str) else ""
+        return f"({duckdb.ConstantExpression(value)}{kind})" if isinstance(value, _LITERALS) else None
+
+    return parameters_replaced(sql, literal) if parameters else sql
 
 
 def _used(sql: str, parameters: Any) -> Any:

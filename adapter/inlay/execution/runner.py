@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from inlay.engine import cancel
 from inlay.errors import InlayError
+from inlay.execution.acceptance import is_aborted
 from inlay.execution.answer_tables import AnswerTable, HeldAnswers
 from inlay.execution.answering import Rows
 from inlay.execution.context import Context
@@ -25,12 +26,13 @@ from inlay.execution.session import Session
 from inlay.execution.staged import Staged, Stages
 from inlay.execution.streaming import refuse_to_hold
 from inlay.functions.relative_cost import relative_cost
+from inlay.parsing.kinds import is_query
 from inlay.parsing.marks import numbers_in
 from inlay.parsing.statement import Call, Statement
 from inlay.parsing.unplannable import Unplannable
 from inlay.planner import reasons
 from inlay.planner.gather import KEY, ROWS, gathers
-from inlay.planner.lookups import Answers, key_places, stays_a_call, with_lookups
+from inlay.planner.lookups import Answers, Kept, key_places, stays_a_call, with_lookups
 from inlay.planner.pair_join import JoinByCall
 from inlay.planner.plan import Plan
 from inlay.planner.rules import RULES, AnswerRule, Applied
@@ -57,17 +59,17 @@ class Runner:
     """Answers the calls of one planned statement, stage by stage. streams: whether calls may be left to the statement
     itself, chunk by chunk.
 
-    unguarded: the statement without the checks that stopping early puts into it. undecided: calls of which only a run
-    decides which is asked first. unforeseen: of a dry run, calls whose inputs depend on one that is made as rows come.
+    not_looked_up: calls that stay calls, whose answers are known by then. is_changed: whether answers have changed the
+    statement. unguarded: the statement without the checks that stopping early puts into it. undecided: calls of which
+    only a run decides which is asked first. unforeseen: of a dry run, calls whose inputs depend on one that is made as
+    rows come.
     """
 
     def __init__(
         self,
         session: Session,
-        con: duckdb.DuckDBPyConnection,
+        queries: Queries,
         plan: Plan,
-        parameters: Any,
-        variables: dict[str, Any],
         context: Context,
         *,
         streams: bool = True,
@@ -75,15 +77,18 @@ class Runner:
         self.session = session
         self.plan = plan
         self.names = plan.statement.names
-        self.queries = Queries(con, variables, parameters)
+        self.queries = queries
+        self.query = queries.run
         self.context = context
         self.streams = streams and not context.is_dry
         self.answers: dict[int, Answers] = {}
-        self.held = HeldAnswers(self.queries)
+        self.held = HeldAnswers(queries)
+        self.not_looked_up: set[int] = set()
         self.all_pairs: dict[int, list[str]] = {}  # the inputs of a call that a join asks for every pair
         self.reasons = dict(plan.reasons)
         self.done: set[int] = set()
         self.stopped = False
+        self.is_changed = False
         self.unguarded: Statement | None = None
         self.undecided: set[int] = set()
         self.unforeseen: dict[int, str] = {}
@@ -117,6 +122,7 @@ class Runner:
     def changed(self, statement: Statement, rule: str, note: str) -> None:
         self.statement = statement
         self.plan.applied.append(Applied(rule, note))
+        self.is_changed = True
 
     def join(self, join: JoinByCall) -> None:
         number, statement = join.number, self.statement
@@ -125,8 +131,9 @@ class Runner:
                 changed, note = joined(self, join, self.queries.settings(statement.calls[number]))
             keys = key_places(statement.calls[number])
             self.answers[number] = Answers(self.table(number), statement.calls[number], keys, spent=True)
-            shapes = [self.queries.shape(with_lookups(s.text, self.answers, self.names)) for s in (statement, changed)]
-            if shapes[0] != shapes[1]:
+            texts = (with_lookups(each.text, self.answers, self.names) for each in (statement, changed))
+            before, after = (self.queries.shape(text, gives_rows=is_query(statement.text)) for text in texts)
+            if before != after:
                 raise Unplannable(reasons.COLUMNS_WOULD_CHANGE)
         except (InlayError, duckdb.InterruptException):
             raise
@@ -135,14 +142,14 @@ class Runner:
             raise
         except duckdb.Error as error:
             self.answers.pop(number, None)
-            if self.queries.is_aborted():
+            if is_aborted(self.queries.con):
                 raise
             raise Unplannable(reasons.inputs_not_selected(first_line(error))) from error
         self.done.add(number)
         self.changed(changed, "join_by_call", note)
 
     def rows(self, text: str) -> list[tuple[Any, ...]]:
-        rows: list[tuple[Any, ...]] = self.query(self.looked_up(text)).fetchall()
+        rows: list[tuple[Any, ...]] = self.queries.run(self.looked_up(text)).fetchall()
         return rows
 
     def table(self, number: int) -> str:
@@ -169,11 +176,7 @@ class Runner:
 
     def binds(self, text: str) -> bool:
         """Whether DuckDB takes a query of the planner's own."""
-        try:
-            self.query(self.looked_up(text))
-        except duckdb.Error:
-            return False
-        return True
+        return self.queries.accepts(self.looked_up(text))
 
     def weight(self, number: int) -> float:
         """What a call's model costs beside others."""
@@ -186,9 +189,12 @@ class Runner:
         return str(given or self.session.binding.default_model(self.statement.calls[number].spec))
 
     def prepared(self) -> Prepared:
+        """Raises Unplannable where DuckDB does not bind what the answers have made of the statement."""
         statement = self.plan.statement
         # Where nothing was answered ahead, the rules' text may still ask for less.
         sql = with_lookups(statement.text, self.answers, self.names) if self.answers else statement.plain
+        if self.is_changed and not self.queries.accepts(sql):
+            raise Unplannable(reasons.NOT_REHEARSED)
         staged = {number: stage for number, stage in self.staged.items() if number in self.answers}
         return Prepared(sql, self.tables, self.queries.parameters, self.plan, staged, self.reasons)
 
@@ -213,9 +219,6 @@ class Runner:
     @property
     def tables(self) -> dict[str, Any]:
         return self.queries.tables
-
-    def query(self, sql: str) -> Any:
-        return self.queries.run(sql)
 
     def stage(self, number: int, texts: Iterable[str] | None = None) -> None:
         """Answers one call's inputs: those of the given queries, or all that reach it. Calls that ask the same of the
@@ -259,7 +262,7 @@ class Runner:
         except (InlayError, Unplannable, duckdb.InterruptException):
             raise
         except duckdb.Error as error:
-            if self.queries.is_aborted():
+            if is_aborted(self.queries.con):
                 raise
             raise Unplannable(reasons.inputs_not_selected(first_line(error))) from error
         except Exception as error:
@@ -268,7 +271,7 @@ class Runner:
         finally:
             inputs.close()  # an open reader holds the connection
         self.held.keep(call, held)
-        kept = stays_a_call(self.statement.node(number))
+        kept: Kept = "call" if number in self.not_looked_up else stays_a_call(self.statement.node(number))
         self.answers[number] = Answers(held.name, call, keys, kept=kept)
 
     def answer(self, call: Call, held: AnswerTable, batch: pa.RecordBatch, whole: bool) -> None:

@@ -10,21 +10,30 @@ from typing import Any
 
 import duckdb
 
+from inlay.execution.acceptance import in_transaction, is_aborted
 from inlay.execution.context import Context
-from inlay.execution.queries import UNBOUND
+from inlay.execution.queries import UNBOUND, Queries, first_line
+from inlay.execution.rehearsal import not_looked_up
 from inlay.execution.replacement_scan import variables, with_named_parameters, with_tables
 from inlay.execution.runner import Prepared, Runner
 from inlay.execution.session import Session
+from inlay.execution.targets import fails_at_once
 from inlay.execution.views import views_that_call
+from inlay.parsing.kinds import is_query
 from inlay.parsing.statement import Statement
 from inlay.parsing.tokens import Text
 from inlay.parsing.unplannable import Unplannable
 from inlay.planner import reasons
 from inlay.planner.plan import make_plan
+from inlay.planner.returning import with_named_returning
 from inlay.planner.varying_schema import as_json_where_varying
 from inlay.planner.views import expanded
 
-_CREATES_VIEW = re.compile(r"\s*CREATE\s+(OR\s+REPLACE\s+)?VIEW\b", re.IGNORECASE)
+_CREATES_VIEW = re.compile(
+    r"""\s*CREATE\s+(?:OR\s+REPLACE\s+)?(?:TEMP\w*\s+)?VIEW\s+(?:IF\s+NOT\s+EXISTS\s+)?
+    (?:(?:"[^"]+"|\w+)\s*\.\s*)*(?:"(?P<quoted>[^"]+)"|(?P<bare>\w+))""",
+    re.IGNORECASE | re.VERBOSE,
+)
 
 
 def prepare(
@@ -35,11 +44,18 @@ def prepare(
     tables: Mapping[str, Any] | None = None,
     context: Context | None = None,
 ) -> Prepared:
-    """Plans a statement and answers its calls. Raises Unplannable where it is to run as it is, what a model raises,
-    and what DuckDB raises for the user's own expressions. tables, context: as of runner_of()."""
-    runner = runner_of(session, con, sql, parameters, tables, context)
-    runner.run()
-    return runner.prepared()
+    """Plans a statement and answers its calls. Raises Unplannable where it is to run as it is, and what a model raises;
+    inside a transaction what has ended it. tables, context: as of runner_of()."""
+    try:
+        runner = runner_of(session, con, sql, parameters, tables, context)
+        runner.run()
+        return runner.prepared()
+    except duckdb.InterruptException:
+        raise
+    except duckdb.Error as error:  # of a query of the planner's own
+        if is_aborted(con):
+            raise
+        raise Unplannable(reasons.inputs_not_selected(first_line(error))) from error
 
 
 def runner_of(
@@ -61,12 +77,18 @@ def runner_of(
         context = session.context_of(known_connection(con) if session.contexts else None)
     tables = variables(sql) if tables is None else dict(tables)
     text, parameters = with_named_parameters(Text.of(sql), parameters)
-    statement = expanded(Statement.read(text, specs), views_that_call(session, con), specs)
+    queries = Queries(con, tables, parameters, in_transaction(con))
+    written = Statement.read(text, specs)
+    statement = expanded(written, views_that_call(session, con), specs)
+    if not statement.calls:
+        raise Unplannable(reasons.NO_CALL)
+    if fails_at_once(statement.tree, queries):
+        raise Unplannable(reasons.FAILS_AT_ONCE)
     plan = make_plan(statement, lambda text: _column_name(con, text))
-    runner = Runner(session, con, plan, parameters, tables, context, streams=streams)
-    if plan.applied and not _same_shape(runner, plan.statement.plain, statement.plain):
+    if plan.applied and not _same_shape(queries, plan.statement.plain, statement.plain):
         plan = make_plan(statement, lambda text: _column_name(con, text), rules=())
-        runner = Runner(session, con, plan, parameters, tables, context, streams=streams)
+    runner = Runner(session, queries, plan, context, streams=streams)
+    runner.not_looked_up = not_looked_up(plan, written, runner.held, queries)
     return runner
 
 
@@ -76,22 +98,19 @@ def known_connection(con: duckdb.DuckDBPyConnection) -> int | None:
     return number
 
 
-def _same_shape(runner: Runner, changed: str, sql: str) -> bool:
+def _same_shape(queries: Queries, changed: str, sql: str) -> bool:
     """Whether what the rules made of a statement gives the same columns. It does not where a subquery stands around
     columns of one name, which DuckDB tells apart there (tag, tag_1), nor where DuckDB does not take it."""
-    shape = runner.queries.shape(sql)
+    shape = queries.shape(sql, gives_rows=is_query(sql))
     try:
-        return runner.queries.shape(changed) == shape
+        return queries.shape(changed, gives_rows=is_query(changed)) == shape
     except Unplannable:
         return False
 
 
 def execute(session: Session, con: duckdb.DuckDBPyConnection, sql: str, parameters: Any = None) -> Any:
     """What con.execute(sql, parameters) gives for one statement, planned where it can be."""
-    result = _planned_or_plain(session, con, sql, parameters, "execute", {})
-    if _CREATES_VIEW.match(sql):
-        views_that_call(session, con)
-    return result
+    return _planned_or_plain(session, con, sql, parameters, "execute", {})
 
 
 def relation(
@@ -118,18 +137,29 @@ def _planned_or_plain(
     tables: Mapping[str, Any] | None = None,
 ) -> Any:
     sql = as_json_where_varying(sql, session.called)
+    sql = with_named_returning(sql, session.called, lambda text: _column_name(con, text))
     tables = variables(sql) if tables is None else tables
     try:
         prepared = prepare(session, con, sql, parameters, tables)
-        return with_tables(con, prepared.sql, prepared.tables, prepared.parameters, method, options)
-    except (Unplannable, *UNBOUND):
+        result = with_tables(con, prepared.sql, prepared.tables, prepared.parameters, method, options)
+    except (Unplannable, *UNBOUND) as error:
+        if isinstance(error, duckdb.Error) and is_aborted(con):
+            raise
         # The user's own text: it runs, or DuckDB says what is wrong with it.
-        return with_tables(con, sql, tables, parameters, method, options)
+        result = with_tables(con, sql, tables, parameters, method, options)
+    if (view := _CREATES_VIEW.match(sql)) is not None:
+        session.mentions.know_view(view["quoted"] or view["bare"])
+    return result
 
 
 def _column_name(con: duckdb.DuckDBPyConnection, text: str) -> str:
-    """What DuckDB calls a column that was given no name: the expression as its parser writes it."""
-    said = con.sql(
-        "SELECT json_deserialize_sql(json_serialize_sql($text))", params={"text": f"SELECT {text}"}
-    ).fetchall()[0][0]
-    return re.sub(r"\$inlay_(\d+)", r"$\1", str(said).removeprefix("SELECT "))
+    """What DuckDB calls a column that was given no name: the expression as its parser writes it. Raises Unplannable
+    where that does not read it."""
+    parsed, name = con.execute(
+        "SELECT parsed, CASE WHEN parsed->>'error' = 'false' THEN json_deserialize_sql(parsed) END "
+        "FROM (SELECT json_serialize_sql($text) AS parsed)",
+        {"text": f"SELECT {text}"},
+    ).fetchall()[0]
+    if name is None:
+        raise Unplannable(reasons.not_bound(str(parsed)))
+    return re.sub(r"\$inlay_(\d+)", r"$\1", str(name).removeprefix("SELECT "))

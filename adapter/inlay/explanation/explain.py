@@ -7,6 +7,7 @@ of the explanation alone; nothing goes to the ledger or to the store.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -14,12 +15,11 @@ import duckdb
 
 from inlay.engine.executors.counting import Counting
 from inlay.errors import BudgetExceededError, ConfigError
-from inlay.execution.queries import UNBOUND
 from inlay.execution.records import CallWork
 from inlay.execution.replacement_scan import variables, with_tables
 from inlay.execution.runner import Runner
 from inlay.execution.session import Session
-from inlay.execution.statement import runner_of
+from inlay.execution.statement import known_connection, runner_of
 from inlay.explanation.analyze import analyzed
 from inlay.explanation.cardinality import expected_rows
 from inlay.explanation.cost import Costs, costs
@@ -50,7 +50,11 @@ def explain(
     """
     sql = as_json_where_varying(_single(con, sql), session.called)
     tables = variables(sql) if tables is None else tables
-    explanation = _explained(session, con, sql, parameters, tables)
+    counting, guesses = Counting(), DrawnGuesses()
+    number = known_connection(con)
+    # DuckDB evaluates the arguments of a table function for EXPLAIN, too.
+    with nullcontext() if number is None else session.within(number, session.context.dry(counting)):
+        explanation = _explained(session, con, sql, parameters, tables, counting, guesses)
     return analyzed(session, con, explanation, sql, parameters, tables) if analyze else explanation
 
 
@@ -90,9 +94,14 @@ def _single(con: duckdb.DuckDBPyConnection, sql: str) -> Text:
 
 
 def _explained(
-    session: Session, con: duckdb.DuckDBPyConnection, sql: str, parameters: Any, tables: Mapping[str, Any]
+    session: Session,
+    con: duckdb.DuckDBPyConnection,
+    sql: str,
+    parameters: Any,
+    tables: Mapping[str, Any],
+    counting: Counting,
+    guesses: DrawnGuesses,
 ) -> Explanation:
-    counting, guesses = Counting(), DrawnGuesses()
     try:
         runner = runner_of(session, con, sql, parameters, tables, session.context.dry(counting, guesses))
         runner.run()
@@ -100,7 +109,9 @@ def _explained(
         plans = duckdb_plan(con, prepared.sql, prepared.tables, prepared.parameters)
     except Unplannable as reason:
         return _plain(session, con, sql, parameters, tables, str(reason))
-    except UNBOUND as error:
+    except duckdb.InterruptException:
+        raise
+    except duckdb.Error as error:
         # Where the user's own statement is at fault, this raises.
         explanation = _plain(session, con, sql, parameters, tables, "")
         return replace(explanation, reason=f"DuckDB does not bind it with lookups: {str(error).splitlines()[0]}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import bisect
 import itertools
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
@@ -21,6 +21,8 @@ _SINGLE = re.compile(r"[()\[\]{},;]|[^()\[\]{},;]+")
 
 # What a position in a text may be inside of, and brackets. A letter before a quote may end a name: date'2026-01-01'.
 _SCANNED = re.compile(rf"(?<!\w)(?:{_LITERALS})|'(?:[^']|'')*'|--[^\n]*|/\*.*?\*/|[()\[\]{{}}]", re.S)
+
+_PARAMETER = re.compile(rf"{_SCANNED.pattern}|(?<!\w)\$(?P<parameter>\w+)", re.S)
 
 _FIRST = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/)*(\w+|\()", re.S)
 
@@ -219,6 +221,16 @@ def end_of_bracket(text: str, start: int) -> int:
         if depth == 0:
             return found.end()
     return len(text)
+
+
+def parameters_replaced(text: str, replace: Callable[[str], str | None]) -> str:
+    """The text with `replace(name)` in the place of each $name, where that is not None."""
+
+    def replaced(found: re.Match[str]) -> str:
+        made = replace(found["parameter"]) if found["parameter"] else None
+        return found[0] if made is None else made
+
+    return _PARAMETER.sub(replaced, text)
 
 
 def without_literals(text: str) -> str:

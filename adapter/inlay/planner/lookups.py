@@ -162,7 +162,8 @@ def named_columns(statement: Statement, column_name: Callable[[str], str]) -> St
         while node is not None:  # a column of each SELECT around the call
             while node.parent is not None and not isinstance(node.parent, exp.Select):
                 node = node.parent
-            if node.parent is not None and node.arg_key == "expressions" and not isinstance(node, exp.Alias | exp.Star):
+            is_named = isinstance(node, exp.Alias) or node.is_star
+            if node.parent is not None and node.arg_key == "expressions" and not is_named:
                 if node.find(exp.Columns):
                     raise Unplannable(reasons.OF_COLUMNS)
                 block = block_at(statement.text, outside)

@@ -13,7 +13,7 @@ from inlay.parsing.reading import call_at
 from inlay.parsing.statement import Statement
 from inlay.parsing.unplannable import Unplannable
 from inlay.planner import reasons
-from inlay.planner.evaluation import is_constant_text, is_volatile
+from inlay.planner.evaluation import is_constant, is_constant_text, is_volatile
 from inlay.planner.known import block_of
 from inlay.planner.lookups import joins_by_calls, named_columns
 from inlay.planner.rules import RULES, AnswerRule, Applied, TextRule
@@ -81,6 +81,10 @@ def _obstacle(statement: Statement, number: int) -> str | None:
     try:
         node = statement.node(number)
         block_of(node)
+        if is_constant(node) and _is_in_table_function(node):
+            return reasons.IN_TABLE_FUNCTION
+        if node.find_ancestor(exp.Describe):
+            return reasons.UNREAD
         if isinstance(node.parent, exp.In) and node.parent.this is not node:
             return reasons.RIGHT_OF_IN
         if isinstance(node.parent, exp.Window):
@@ -93,6 +97,17 @@ def _obstacle(statement: Statement, number: int) -> str | None:
     except Unplannable as reason:
         return str(reason)
     return None
+
+
+def _is_in_table_function(node: exp.Expr) -> bool:
+    """Whether a call is in the arguments of a table function of its FROM."""
+    relation = node.find_ancestor(exp.From, exp.Join, exp.Lateral, exp.Select)
+    if relation is None or isinstance(relation, exp.Select):
+        return False
+    while node.parent is not relation:
+        assert node.parent is not None
+        node = node.parent
+    return node.arg_key == "this"
 
 
 def _in_order(statement: Statement) -> list[int]:

@@ -10,6 +10,9 @@ from __future__ import annotations
 
 NO_CALL = "it calls no function of inlay's"
 DETACHED = "inlay was detached from this database"
+REFUSED = "DuckDB does not accept it"
+FAILS_AT_ONCE = "DuckDB does not begin to run it"
+NOT_REHEARSED = "DuckDB does not bind it as the rules leave it"
 COLUMNS_WOULD_CHANGE = "its result would have other columns"
 
 
@@ -30,6 +33,7 @@ def not_bound(error: str) -> str:
 IN_LAMBDA = "it is inside a lambda"
 OUTSIDE_SELECT = "it is not inside a SELECT"
 RIGHT_OF_IN = "it is on the right of IN, where DuckDB accepts a function call but no lookup"
+IN_TABLE_FUNCTION = "it is an argument of a table function, which DuckDB evaluates before the statement runs"
 BEFORE_OVER = "it is a window function: OVER follows it"
 OF_COLUMNS = "it is called once for each column of COLUMNS(…)"
 UNREAD = "nothing reads its answer, so DuckDB does not call it"

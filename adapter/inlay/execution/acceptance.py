@@ -1,0 +1,43 @@
+"""What DuckDB says of a statement before it runs: whether it binds, with nothing run and no transaction ended.
+
+Inside a transaction a statement that does not bind ends it (duckdb 2.0), EXPLAIN too, and there is no savepoint.
+json_serialize_plan() binds a text and returns the error as a value.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import duckdb
+
+from inlay.execution.replacement_scan import with_tables, with_values
+
+_BIND = "SELECT json_serialize_plan($sql, skip_null := true, skip_empty := true, skip_default := true)"
+
+
+def refusal(con: duckdb.DuckDBPyConnection, sql: str, tables: Mapping[str, Any], parameters: Any) -> str | None:
+    """Why DuckDB does not bind a statement, or why that cannot be told; None where it does. parameters: by name."""
+    said = with_tables(con, _BIND, tables, {"sql": with_values(sql, parameters)}, "execute").fetchall()[0][0]
+    if not said.startswith('{"error":true'):
+        return None
+    error = json.loads(said)
+    kind, message = error["error_type"], str(error["error_message"])
+    # Of a plan that is only not written as JSON, the statement was bound before.
+    return None if kind in ("not implemented", "invalid input") and "serializ" in message else message
+
+
+def in_transaction(con: duckdb.DuckDBPyConnection) -> bool:
+    """Outside BEGIN … COMMIT every statement has a transaction of its own."""
+    first, second = (con.execute("SELECT txid_current()").fetchall() for _ in range(2))
+    return bool(first == second)
+
+
+def is_aborted(con: duckdb.DuckDBPyConnection) -> bool:
+    """Whether an error has ended the user's transaction: all that can be said then is the error itself."""
+    try:
+        con.execute("SELECT 1").fetchall()
+    except duckdb.Error:
+        return True
+    return False

@@ -1,0 +1,72 @@
+"""A statement bound with its lookups before any model is asked: what DuckDB refuses asks none, and where it binds a
+call and no lookup, the call stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from inlay.execution.answer_tables import HeldAnswers, question_of
+from inlay.execution.queries import Queries
+from inlay.parsing.marks import unmarked
+from inlay.parsing.statement import Statement
+from inlay.parsing.twins import twin_name
+from inlay.parsing.unplannable import Unplannable
+from inlay.planner import reasons
+from inlay.planner.lookups import Answers, key_places, stays_a_call, with_lookups
+from inlay.planner.plan import Plan
+
+
+def not_looked_up(plan: Plan, written: Statement, held: HeldAnswers, queries: Queries) -> set[int]:
+    """Calls that are answered ahead and stay calls all the same, since DuckDB does not bind their lookups. written: the
+    user's statement. Raises Unplannable where DuckDB does not bind that, or what the rules have made of it."""
+    statement, tables = plan.statement, dict(queries.tables)
+    answers = _without_rows(plan, held, tables)
+    # DuckDB evaluates these while it binds.
+    twins = {
+        number: twin_name(statement.names[number])
+        for number, reason in plan.reasons.items()
+        if reason == reasons.IN_TABLE_FUNCTION
+    }
+
+    def looked_up(numbers: Collection[int]) -> str:
+        found = {number: answers[number] for number in numbers}
+        return with_lookups(statement.text, found, {**statement.names, **twins})
+
+    if not plan.stages or queries.refusal(looked_up(answers), tables) is None:
+        return set()
+    if not _is_accepted(written, queries):
+        raise Unplannable(reasons.REFUSED)
+    if queries.accepts(looked_up(answers), tables):
+        return set()
+    refused = {number for number in answers if queries.refusal(looked_up([number]), tables) is not None}
+    for each in (refused, set(answers)):
+        if queries.accepts(looked_up(answers.keys() - each), tables):
+            return each
+    raise Unplannable(reasons.NOT_REHEARSED)
+
+
+def _without_rows(plan: Plan, held: HeldAnswers, tables: dict[str, Any]) -> dict[int, Answers]:
+    """The lookups of the calls that are to be looked up, in tables without rows, which are added to `tables`."""
+    names: dict[tuple[Any, ...], str] = {}
+    answers = {}
+    for number in plan.stages:
+        call = plan.statement.calls[number]
+        if stays_a_call(plan.statement.node(number)):
+            continue
+        name = names.setdefault(question_of(call), f"_inlay_b{number}")
+        try:
+            if name not in tables:
+                tables[name] = held.without_rows(call)
+        except Unplannable:  # it will not be answered ahead either
+            continue
+        answers[number] = Answers(name, call, key_places(call))
+    return answers
+
+
+def _is_accepted(statement: Statement, queries: Queries) -> bool:
+    """Whether DuckDB binds the user's statement."""
+    twin = unmarked(statement.text, {number: twin_name(name) for number, name in statement.names.items()})
+    # A twin's column has another name, and some statements are bound by EXPLAIN alone.
+    return queries.refusal(twin) is None or queries.accepts(statement.plain)
