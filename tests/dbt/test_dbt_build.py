@@ -22,8 +22,9 @@ pytest.importorskip("dbt.adapters.duckdb")
 from dbt.adapters.duckdb.environments.local import DuckDBCursorWrapper
 
 import inlay
+from inlay.backends.fake import FAIL
 from inlay.dbt.plugin import Plugin
-from inlay.errors import ConfigError
+from inlay.errors import ConfigError, RowsFailedError
 from support.dbt_runs import Project, Run
 from support.paths import REPOSITORY
 
@@ -403,6 +404,33 @@ def test_a_cursor_gets_the_functions_with_the_first_statement_that_may_need_them
 def test_the_plugin_refuses_an_unknown_option_before_anything_runs() -> None:
     with pytest.raises(ConfigError, match=r"no option named 'modle'.*Did you mean 'model'"):
         plugin({"modle": "fake"})
+
+
+def test_the_environment_wins_over_the_profile(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    given = {"model": "minilm", "progress": "off", "models": {"mine": {"source": "fake:embed"}}}
+    monkeypatch.setenv("INLAY_MODEL", "fake")
+    monkeypatch.setenv("INLAY_MODELS", '{mine = {device = "cpu"}}')
+    made = plugin(given)
+    with duckdb.connect() as parent:
+        made.configure_connection(parent)
+        assert made.session is not None
+        settings = made.session.settings
+        assert (settings.model, settings.progress) == ("fake", "off")
+        assert (settings.models["mine"].source, settings.models["mine"].device) == ("fake:embed", "cpu")
+    monkeypatch.setenv("INLAY_MODEL", "")  # counts as not set
+    assert plugin(given).options["model"] == "minilm"
+
+
+def test_an_error_is_its_message_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = plugin({"model": "fake", "progress": "off"})
+    with duckdb.connect() as parent:
+        made.configure_connection(parent)
+        with parent.cursor() as cursor:
+            made.configure_cursor(cursor)
+            with pytest.raises(RowsFailedError, match=f"^ai_embed: 1 distinct input failed: '{FAIL} x'"):
+                DuckDBCursorWrapper(cursor).execute(
+                    f"create table t as select ai_embed('{FAIL} x', on_error := 'raise') as v"
+                )
 
 
 def test_the_plugin_prints_lines_where_no_bar_can_be_drawn(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,12 +6,14 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
 import pytest
 
 import inlay
+from inlay.backends import fake
 from inlay.client.connection import Connection
 from inlay.errors import (
     CannotServeError,
@@ -108,6 +110,42 @@ def test_try_gives_the_reason_beside_the_value(con: Connection) -> None:
         "model": "fake",
         "cached": False,
     }
+
+
+@pytest.mark.parametrize(
+    ("sql", "asked"),
+    [
+        ("select ai_embed(s, on_error := 'raise') from t", 8),
+        ("create table u as select ai_classify(s, ['a', 'b'], on_error := 'raise') as v from t", 8),
+        ("select count(*) from t where ai_filter(s, 'x', threshold := 0.1, on_error := 'raise')", 8),
+        ("select s from t where i < 5 and ai_embed(s, on_error := 'raise') is null", 5),
+    ],
+)
+def test_raise_asks_a_failed_input_once_and_lists_it_once(
+    con: Connection, monkeypatch: pytest.MonkeyPatch, sql: str, asked: int
+) -> None:
+    con.execute("create table t as select i, if(i % 5 = 4, '<<fail>> ', 'text ') || i as s from range(8) r(i)")
+    alone: list[str] = []
+    work = fake._work
+
+    def noted(texts: Sequence[str], n_tokens: int) -> None:
+        alone.extend(texts if len(texts) == 1 else ())
+        work(texts, n_tokens)
+
+    monkeypatch.setattr(fake, "_work", noted)
+    for times in (1, 2):  # and again, where the statement runs again
+        with pytest.raises(RowsFailedError, match="1 distinct input failed: '<<fail>> 4"):
+            con.execute(sql).fetchall()
+        assert sum(text.startswith("<<fail>> 4") for text in alone) == times
+        assert con.execute("select count(*) from inlay_errors()").fetchall() == [(times,)]
+        (rows,) = con.execute('select sum("rows") from inlay_ledger()').fetchall()[0]
+        assert rows == times * asked
+
+
+def test_a_row_that_failed_and_is_not_needed_stops_nothing(con: Connection) -> None:
+    con.execute("create table t as select i, if(i = 3, '<<fail>> ', 'text ') || i as s from range(8) r(i)")
+    query = "select ai_embed(s, on_error := 'raise') is null from t limit 2"
+    assert con.execute(query).fetchall() == [(False,), (False,)]
 
 
 def test_raise_names_up_to_five_of_the_rows(con: Connection) -> None:

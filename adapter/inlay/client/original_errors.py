@@ -33,7 +33,7 @@ _ALIKE = 12
 def error_for_caller(error: Exception, watch: cancel.Watch, text: str = "") -> BaseException:
     """What the caller of a failed statement should see; `error` itself where nothing of ours is behind it. text: what
     the user wrote."""
-    original = _original_error(str(error))
+    original = original_error(error)
     if watch.ctrl_c:
         stopped = error if isinstance(error, InterruptedQueryError) else original
         message = str(stopped) if isinstance(stopped, InterruptedQueryError) else "interrupted; finished rows are kept."
@@ -82,8 +82,9 @@ def _alike(one: str, other: str) -> int:
     return next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
 
 
-def _original_error(text: str) -> InlayError | None:
-    """The error behind a message of DuckDB's, once; None where no function of ours raised it."""
+def original_error(raised: Exception) -> InlayError | None:
+    """The error behind one of DuckDB's, once; None where no function of ours raised it."""
+    text = str(raised)
     for error in reversed(_recent):
         if f"{type(error).__name__}: {error}" in text:
             with contextlib.suppress(ValueError):  # another thread was faster with an error of the same text

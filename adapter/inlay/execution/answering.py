@@ -96,6 +96,8 @@ class Answered:
 def answer(context: Context, call: BoundCall, rows: Rows, *, detail: bool) -> Answered:
     """Every row's answer; without detail only its value. Raises ModelError before any row is touched, and
     RowsFailedError when rows failed and the call's on_error is 'raise'."""
+    if call.on_error == "raise":
+        _stop_at_foreseen(context, call, rows)
     n_rows = len(rows.columns[0]) if rows.n_rows is None else rows.n_rows
     schema = answer_schema(call.spec) if detail else pa.schema([answer_schema(call.spec).field("value")])
     with context.entry(rows.statement, call.spec.name, call.model, call.text, n_rows, rows.node) as entry:
@@ -124,6 +126,18 @@ def answer(context: Context, call: BoundCall, rows: Rows, *, detail: bool) -> An
             answered = _resolved(context, answered, entry, schema, n_rows)
     report(context, call, inputs, answered.errors, rows.node)
     return answered
+
+
+def _stop_at_foreseen(context: Context, call: BoundCall, rows: Rows) -> None:
+    """Raises RowsFailedError where rows are among those that failed when the statement was answered ahead."""
+    if not context.ledger.foresees:
+        return
+    valid = _valid_rows(rows.columns)
+    inputs = distinct_inputs([column.filter(valid) for column in rows.columns], call.codecs)
+    if errors := context.ledger.take_foreseen(call.question.signature, inputs.keys):
+        raise RowsFailedError.listed(
+            call.spec.name, [(" | ".join(inputs.excerpts(place))[:60], errors[place]) for place in sorted(errors)]
+        )
 
 
 def report(

@@ -106,6 +106,7 @@ class Ledger:
         self._errors: deque[RowError] = deque(maxlen=ERRORS_KEPT)
         self._certificates: deque[tuple[Entry, dict[str, Any]]] = deque(maxlen=STATEMENTS_KEPT)
         self._unnamed = -1
+        self._foreseen: dict[tuple[str, bytes], str] = {}
 
     def begin(
         self, statement: int | None, function: str, model: ModelRef, call: str, n_rows: int, node: str = ""
@@ -170,6 +171,25 @@ class Ledger:
     def fail(self, function: str, model: str, text: str, error: str) -> None:
         with self._lock:
             self._errors.append(RowError(function, model, text[:EXCERPT], error))
+
+    def foresee(self, signature: str, keys: Keys, errors: Mapping[int, str]) -> None:
+        """These inputs failed while a statement was answered ahead, and are listed; should it need them, it stops there
+        and asks no model again. errors: by place."""
+        with self._lock:
+            for place, reason in errors.items():
+                self._foreseen[signature, keys[place].tobytes()] = reason
+            while len(self._foreseen) > ERRORS_KEPT:
+                self._foreseen.pop(next(iter(self._foreseen)))
+
+    @property
+    def foresees(self) -> bool:
+        return bool(self._foreseen)
+
+    def take_foreseen(self, signature: str, keys: Keys) -> dict[int, str]:
+        """By place, why inputs are known to fail; each is told once."""
+        with self._lock:
+            found = {i: self._foreseen.pop((signature, key.tobytes()), None) for i, key in enumerate(keys)}
+        return {place: reason for place, reason in found.items() if reason is not None}
 
     def rows(self, statement: int | None = None) -> list[LedgerRow]:
         """Statements in the order in which they began, numbered from 1. statement: of the one that began with this

@@ -297,6 +297,7 @@ class Runner:
         else:
             answer = answered.details() if detail else answered.values()
         if raises:
+            self.context.ledger.foresee(answered.call.question.signature, answered.inputs.keys, answered.errors)
             good = answer.field("error").is_null()
             held.failed = held.failed or pc.any(pc.invert(good)).as_py() or False
             rows = [column.filter(good) for column in rows]

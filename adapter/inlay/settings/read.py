@@ -1,8 +1,8 @@
 """Settings: where they are found, and which place wins.
 
-Precedence, highest first: an option in the SQL call; keyword arguments of attach() and connect(), or the dbt
-plugin's config; environment variables; inlay.toml; the defaults. A model's entry and a function's options are merged
-key by key in the same order.
+Precedence, highest first: an option in the SQL call; keyword arguments of attach() and connect(); environment
+variables; the dbt plugin's config; inlay.toml; the defaults. A model's entry and a function's options are merged key by
+key; there the dbt plugin's config goes before environment variables, since it may name what they do not.
 
     attach(con, model="small", models={"small": "./models/small"})      # keyword
     INLAY_MODEL=small INLAY_DEVICE=cpu                                  # environment
@@ -32,6 +32,9 @@ BUILT_IN_MODELS: dict[str, dict[str, Any]] = {
     "fake-rerank": {"source": "fake:rerank", "backend": "fake"},
     "fake-generate": {"source": "fake:generate", "backend": "fake"},
 }
+
+TABLES = ("models", "functions")
+"""Settings whose entries are merged key by key."""
 
 WITHOUT_FILES = ("fake:", "openai:", "rules:")
 """How the source of a model begins that has no folder on any machine."""
@@ -100,7 +103,7 @@ def _from_environment(environment: Mapping[str, str], here: Path) -> Iterator[La
 
 def _merge(layers: list[Layer]) -> Settings:
     plain: dict[str, Any] = {}
-    tables: dict[str, dict[str, dict[str, Any]]] = {"models": {}, "functions": {}}
+    tables: dict[str, dict[str, dict[str, Any]]] = {key: {} for key in TABLES}
     folders: list[Path] = []
     places: dict[str, str] = {}
     for place, values, base in layers:
