@@ -249,10 +249,9 @@ def test_nobody_listening_is_an_error_with_the_address() -> None:
     with FaultServer() as server:
         base_url = server.base_url
     model = OpenAIModel(described(base_url))
-    got = ask(model, ["a", "b"])
-    assert all("no connection" in str(reply) for reply in got)
-    with pytest.raises(EndpointError, match=r"model 'tiny' at 127\.0\.0\.1:\d+: no connection"):
-        ask(model, [f"row {n}" for n in range(500)])
+    for n_rows in (1, 500):
+        with pytest.raises(EndpointError, match=r"model 'tiny' at 127\.0\.0\.1:\d+: no connection.*Nothing answers"):
+            ask(model, [f"row {n}" for n in range(n_rows)])
 
 
 @pytest.mark.parametrize("fault", ["401", "403", "quota"])
@@ -376,6 +375,8 @@ def test_a_rows_text_stays_in_its_string(server: FaultServer) -> None:
         assert body["model"] == MODEL
         assert [message["role"] for message in body["messages"]] == ["system", "user"]
         assert body["messages"][1]["content"] == f"before {text} after"
+    assert "half of a character (a lone surrogate), or NUL" in str(got.pop(2))
+    del texts[2]
     assert [reply.text for _, reply in sorted(got.items()) if isinstance(reply, Reply)] == [
         f"echo: before {text} after" for text in texts
     ]
@@ -498,11 +499,10 @@ def test_an_invalid_reply_is_asked_for_again_once(server: FaultServer) -> None:
         spend=lambda tokens, _output_tokens: spent.append(tokens),
     )  # fmt: skip
     assert replies(got) == ['{"echo":"<<invalid_once>>"}', None, '{"echo":"fine"}']
-    assert str(got[1]) == "the reply is not valid for the schema: 3 is not of type 'string' at $.echo"
+    assert "not valid for the schema: the reply does not fit the schema at $.echo: 3 is not of type" in str(got[1])
     assert server.requests == len(spent) == 5
-    repaired = got[0]
-    assert isinstance(repaired, Reply)
-    assert repaired.tokens == 2 * len("<<invalid_once>>")
+    assert isinstance(got[0], Reply)
+    assert got[0].tokens > 2 * len("<<invalid_once>>")
     second = next(body for body in server.bodies if len(body["messages"]) == 3 and "once" in str(body))
     assert second["messages"][1] == {"role": "assistant", "content": '{"echo": 3}'}
     assert "3 is not of type 'string'" in second["messages"][2]["content"]

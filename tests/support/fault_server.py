@@ -31,6 +31,8 @@ import numpy as np
 import numpy.typing as npt
 from aiohttp import web
 
+from support.server_behaviours import Asked, Behaviour
+
 MODEL = "tiny"
 WIDTH = 8
 
@@ -71,7 +73,9 @@ class FaultServer:
         redirect_to: str = "",
         delay_s: float = 0.0,
         width: int = WIDTH,
+        behaviour: Behaviour | None = None,
     ) -> None:
+        self.behaviour = behaviour
         self.key, self.per_s, self.burst, self.retry_after = key, per_s, burst, retry_after
         self.chance, self.seed, self.rejects, self.width = chance, seed, rejects, width
         self.ignores_response_format, self.most_inputs = ignores_response_format, most_inputs
@@ -193,6 +197,11 @@ class FaultServer:
         return ""
 
     async def chat(self, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        if self.behaviour is not None:
+            asked = Asked(body, 0)
+            self.attempts[asked.content] += 1
+            asked.attempt = self.attempts[asked.content]
+            return self.behaviour(asked)
         self._check_form(body)
         said = [message["content"] for message in body["messages"] if message["role"] == "user"]
         name = await self._fail(request, said[0], said[0])
@@ -202,7 +211,12 @@ class FaultServer:
         text = json.dumps({"echo": said[0]}) if wants_json else f"echo: {said[0]}"
         text, reason = _REPLIES[name](text, len(said), request) if name in _REPLIES else (text, "stop")
         message = {"role": "assistant", "content": text}
-        usage = {"prompt_tokens": len(said[0]), "completion_tokens": len(text or ""), "total_tokens": 0}
+        read = sum(len(message["content"]) for message in body["messages"])
+        usage = {
+            "prompt_tokens": read,
+            "completion_tokens": len(text or ""),
+            "total_tokens": 0,
+        }
         usage["total_tokens"] = usage["prompt_tokens"] + usage["completion_tokens"]
         answer: dict[str, Any] = {"object": "chat.completion", "choices": [{"index": 0, "message": message}]}
         answer["choices"][0]["finish_reason"] = reason

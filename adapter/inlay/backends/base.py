@@ -121,13 +121,15 @@ class Prompt:
 class Reply:
     """tokens: tokens read, of the whole prompt. output_tokens: tokens written. truncated: whether the row's text was
     cut. ended: whether the model ended the reply, or a stop text did; otherwise max_tokens or the model's window
-    did."""
+    did; None where the server does not say. repaired: whether the text is not quite what the model wrote, see
+    json_schema/repairs.py."""
 
     text: str
     tokens: int = 0
     output_tokens: int = 0
     truncated: bool = False
-    ended: bool = True
+    ended: bool | None = True
+    repaired: bool = False
 
 
 def before_stop(text: str, stop: Sequence[str]) -> str:

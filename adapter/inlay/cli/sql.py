@@ -118,8 +118,8 @@ def account(con: Any) -> str:
     rows = con.execute(
         'SELECT "function", model, sum("rows") AS n_rows, sum(distinct_inputs) AS distinct_inputs, '
         "sum(known) AS known, sum(inferred) AS inferred, sum(failed) AS failed, "
-        "sum(truncated) AS truncated, sum(blank) AS blank, sum(tokens) AS tokens, sum(output_tokens) AS written, "
-        "sum(cost) AS cost, sum(seconds) AS seconds, "
+        "sum(truncated) AS truncated, sum(blank) AS blank, sum(repaired) AS repaired, sum(tokens) AS tokens, "
+        "sum(output_tokens) AS written, sum(cost) AS cost, sum(seconds) AS seconds, "
         f"max(device) AS device FROM {prefix}inlay_ledger() GROUP BY ALL ORDER BY ALL"
     )
     titles = [column[0] for column in rows.description]
@@ -131,6 +131,7 @@ def _account_line(**sums: Any) -> str:
     more = f", {sums['written']:,} tokens written" if sums["written"] else ""
     more += f", {sums['truncated']:,} cut at the token limit" if sums["truncated"] else ""
     more += f", {sums['blank']:,} blank" if sums["blank"] else ""
+    more += f", {sums['repaired']:,} replies repaired" if sums["repaired"] else ""
     more += f", cost {sums['cost']:,.4f}" if sums["cost"] else ""
     return (
         "{function} ({model}): {n_rows:,} rows, {distinct_inputs:,} distinct, {known:,} known, {inferred:,} inferred, "

@@ -12,10 +12,12 @@ import pyarrow as pa
 
 from inlay.arrays import Floats, Ints, numbers_array, vector_array, vector_rows
 from inlay.engine.result_cache import empty_rows
+from inlay.thoughts import begins_with_thoughts
 
 Rows = Any
 """Answers to as many inputs: a float32 matrix, a list of texts or a table, as their codec holds them."""
 
+NO_ANSWER = "the reply is empty, or begins with the model's thoughts"
 NOT_FINITE = "the model's numbers for this input are not finite (NaN, or too large for its precision)"
 
 
@@ -101,7 +103,9 @@ class Texts:
         return _Texts(n)
 
     def faults(self, rows: list[str]) -> dict[int, str]:
-        return {}
+        return {
+            i: NO_ANSWER for i, text in enumerate(rows) if not (text and text.strip()) or begins_with_thoughts(text)
+        }
 
     def to_table(self, rows: list[str]) -> pa.Table:
         return pa.table({"value": pa.array(rows, type=pa.string())})

@@ -32,17 +32,20 @@ for none where the answers were known."""
 @dataclass
 class Usage:
     """What answers took. tokens, output_tokens: read and written. truncated: texts that were cut at the model's limit.
-    loading_seconds: spent on loading the model."""
+    repaired: replies that were read though they were not quite what was asked for. loading_seconds: spent on loading
+    the model."""
 
     tokens: int = 0
     output_tokens: int = 0
     truncated: int = 0
+    repaired: int = 0
     loading_seconds: float = 0.0
 
     def add(self, other: Usage) -> None:
         self.tokens += other.tokens
         self.output_tokens += other.output_tokens
         self.truncated += other.truncated
+        self.repaired += other.repaired
         self.loading_seconds += other.loading_seconds
 
 

@@ -55,6 +55,7 @@ class Entry:
     failed: int = 0
     truncated: int = 0
     blank: int = 0
+    repaired: int = 0
     tokens: int = 0
     output_tokens: int = 0
     seconds: float = 0.0
@@ -87,6 +88,7 @@ class Entry:
             failed=self.failed,
             truncated=self.truncated,
             blank=self.blank,
+            repaired=self.repaired,
             tokens=self.tokens,
             output_tokens=self.output_tokens,
             seconds=round(self.seconds, 3),
@@ -151,6 +153,7 @@ class Ledger:
             entry.tokens += usage.tokens
             entry.output_tokens += usage.output_tokens
             entry.truncated += usage.truncated
+            entry.repaired += usage.repaired
             entry.cost += model.cost(usage.tokens, usage.output_tokens)
             entry.loading_seconds += usage.loading_seconds
 

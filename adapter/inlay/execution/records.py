@@ -19,7 +19,8 @@ class RowError:
 @dataclass(frozen=True)
 class LedgerRow:
     """What one call of one statement did. rows counts every row that reached the function, NULL inputs too. blank: of
-    these, rows that no model was asked about since their text is blank.
+    these, rows that no model was asked about since their text is blank. repaired:
+    replies that were not quite what was asked for, and could be read in one way alone.
     tokens: read by the model. output_tokens: written by it."""
 
     statement: int
@@ -32,6 +33,7 @@ class LedgerRow:
     failed: int
     truncated: int
     blank: int
+    repaired: int
     tokens: int
     output_tokens: int
     seconds: float

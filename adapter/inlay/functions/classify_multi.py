@@ -80,8 +80,7 @@ def _in_one_reply(call: Call) -> Bound:
     schema = object_schema(labels=choice)
 
     def answer(inputs: Inputs, ask: Ask) -> Answers:
-        max_tokens = call.model.max_output_tokens
-        values, errors, known = replies_of_schema(prompt, schema, inputs, ask, max_tokens=max_tokens)
+        values, errors, known = replies_of_schema(prompt, schema, inputs, ask)
         return Answers(
             [None if value is None else list(dict.fromkeys(value["labels"])) for value in values], errors, known
         )

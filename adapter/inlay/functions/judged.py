@@ -23,9 +23,6 @@ from inlay.store.inputs import Inputs
 
 YES_NO = ("yes", "no")
 
-# Of a reply that is one of the answers, as JSON.
-_REPLY_TOKENS = 128
-
 
 @dataclass(frozen=True)
 class Judged:
@@ -77,10 +74,12 @@ def object_schema(**properties: Any) -> dict[str, Any]:
 
 
 def replies_of_schema(
-    prompt: PromptFile, schema: Mapping[str, Any], texts: Inputs, ask: Ask, *, max_tokens: int = _REPLY_TOKENS
+    prompt: PromptFile, schema: Mapping[str, Any], texts: Inputs, ask: Ask
 ) -> tuple[list[Any], dict[int, str], Bools]:
-    """(value of each reply, None where it failed; why; what was known)."""
-    instruction = Instruction(prompt.system, max_tokens=max_tokens, schema=json.dumps(schema, ensure_ascii=False))
+    """(value of each reply, None where it failed; why; what was known). A reply is short, but a model may think first,
+    so it has the length that the model's settings allow."""
+    text = json.dumps(schema, ensure_ascii=False)
+    instruction = Instruction(prompt.system, max_tokens=ask.model.max_output_tokens, schema=text)
     replies = ask.complete(instruction, prompts(prompt.user, texts))
     return [None if reply is None else json.loads(reply) for reply in replies.rows], replies.errors, replies.known
 

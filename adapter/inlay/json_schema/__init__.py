@@ -12,6 +12,7 @@ and given its DuckDB type. replies.py checks a reply against it.
 from inlay.json_schema.formats import FORMATS
 from inlay.json_schema.given import read_schema
 from inlay.json_schema.reading import ReplySchema
-from inlay.json_schema.replies import compact, error_in, loads, validated
+from inlay.json_schema.repairs import repaired
+from inlay.json_schema.replies import is_json, validated
 
-__all__ = ["FORMATS", "ReplySchema", "compact", "error_in", "loads", "read_schema", "validated"]
+__all__ = ["FORMATS", "ReplySchema", "is_json", "read_schema", "repaired", "validated"]

@@ -21,8 +21,8 @@ def validated(schema_text: str, reply: str) -> tuple[str | None, str | None]:
     """(compact JSON, None), or (None, why the reply is no answer).
 
     reply: JSON, also within a ``` fence. Blanks outside strings go; nothing else changes, so numbers keep their digits.
-    Also refused: a field written twice, NaN and numbers that no double holds, and escapes
-    that are half a character, which DuckDB does not read.
+    Also refused: a field written twice, NaN and numbers that no double holds, and escapes that are half a character or
+    NUL, which DuckDB does not read.
     """
     text = reply.strip()
     fenced = _FENCED.match(text)
@@ -52,6 +52,20 @@ def loads(text: str) -> Any:
     return json.loads(text, object_pairs_hook=_fields, parse_constant=_no_constant, parse_float=_finite)
 
 
+def loads_at(text: str, start: int) -> tuple[Any, int]:
+    """The value that begins at this place of a text, and where it ends. Raises as loads()."""
+    decoder = json.JSONDecoder(object_pairs_hook=_fields, parse_constant=_no_constant, parse_float=_finite)
+    return decoder.raw_decode(text, start)
+
+
+def is_json(text: str) -> bool:
+    try:
+        loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
 def _problem(schema_text: str, value: Any) -> str | None:
     try:
         error = error_in(schema_text, value)
@@ -60,7 +74,7 @@ def _problem(schema_text: str, value: Any) -> str | None:
     if error is not None:
         place = f" at {error.json_path}" if error.absolute_path else ""
         return f"the reply does not fit the schema{place}: {_shorter(error.message)}"
-    return "the reply contains half of a surrogate pair" if _has_surrogate(value) else None
+    return "the reply contains half of a surrogate pair, or NUL" if _has_no_text(value) else None
 
 
 def error_in(schema_text: str, value: Any) -> Any:
@@ -117,12 +131,13 @@ def _finite(text: str) -> float:
     return number
 
 
-def _has_surrogate(value: Any) -> bool:
+def _has_no_text(value: Any) -> bool:
+    """Whether a text in it is none to DuckDB."""
     if isinstance(value, str):
-        return _SURROGATE.search(value) is not None
+        return "\0" in value or _SURROGATE.search(value) is not None
     if isinstance(value, dict):
-        return any(_has_surrogate(each) for each in value.values())
-    return isinstance(value, list) and any(_has_surrogate(each) for each in value)
+        return any(_has_no_text(each) for pair in value.items() for each in pair)
+    return isinstance(value, list) and any(_has_no_text(each) for each in value)
 
 
 def _shown(text: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 from inlay.errors import CannotServeError, DigestError, ModelNotFoundError
 from inlay.models.capabilities import capabilities_of
 from inlay.models.declared import declared
-from inlay.models.endpoint import PREFIX, describe_endpoint
+from inlay.models.endpoint import ONLY_SENT, PREFIX, describe_endpoint, refuse_unused
 from inlay.models.fingerprint import model_fingerprint, weight_digests
 from inlay.models.locate import find_folder
 from inlay.models.model_folder import ModelFolder
@@ -39,6 +39,7 @@ def describe(settings: ModelSettings, *, device: str = "auto", dtype: str = "aut
         return _fake(settings)
     if settings.source.startswith(PREFIX):
         return describe_endpoint(settings)
+    refuse_unused(settings, ONLY_SENT, "a model in this process")
     if settings.source == RULES:
         return _rules(settings)
     path = find_folder(settings)

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from inlay.errors import ConfigError
@@ -15,6 +19,30 @@ from inlay.models.ref import Endpoint, ModelRef
 from inlay.settings.schema import ModelSettings
 
 PREFIX = "openai:"
+
+# Settings that are not sent to a server, and what to write instead.
+NOT_SENT = {
+    "device": "", "dtype": "", "pooling": "", "sha256": "",
+    "chat_template_options": "Write extra_body = {chat_template_kwargs = {…}}, where the server takes that.",
+}  # fmt: skip
+_NOT_OF_REPLIES = {"width": "", "normalize": "", "prompts": ""}
+_NOT_OF_VECTORS = {"structured": "", "batch": "", "max_output_tokens": "", "reasoning_effort": ""}
+
+# Settings of endpoints that a model in this process does not read.
+ONLY_SENT = dict.fromkeys(
+    ("base_url", "api_key_env", "api_key_header", "headers", "extra_body", "reasoning_effort", "structured", "batch"),
+    "",
+)
+
+OWN_FIELDS = {
+    "model", "messages", "input", "stream", "n", "response_format", "max_tokens", "max_completion_tokens",
+    "temperature", "seed", "stop", "encoding_format", "dimensions", "reasoning_effort",
+}  # fmt: skip
+OWN_HEADERS = {
+    "authorization", "proxy-authorization", "cookie", "api-key", "x-api-key", "host", "content-length", "content-type",
+    "transfer-encoding", "connection", "idempotency-key",
+}  # fmt: skip
+
 FORM = "endpoint/1"
 
 # The window assumed where the settings do not set it: the server refuses a longer prompt.
@@ -38,6 +66,8 @@ def describe_endpoint(settings: ModelSettings) -> ModelRef:
         raise ConfigError(f"{where}: task is {task!r}; behind an endpoint it is 'generate' or 'embed'.")
     if task == "embed" and settings.width is None:
         raise ConfigError(f"{where}: width is missing: the length of the vectors. Set, for example, width = 1536.")
+    refuse_unused(settings, {**NOT_SENT, **(_NOT_OF_REPLIES if task == "generate" else _NOT_OF_VECTORS)}, "an endpoint")
+    extra = _extra_body(settings)
     default = Endpoint("", "")
     endpoint = Endpoint(
         base_url=settings.base_url.rstrip("/"),
@@ -50,10 +80,13 @@ def describe_endpoint(settings: ModelSettings) -> ModelRef:
         retry_s=default.retry_s if settings.retry_s is None else settings.retry_s,
         structured=settings.structured or default.structured,
         batch=settings.batch,
+        extra_body=json.dumps(extra, sort_keys=True),
+        headers=_headers(settings),
+        api_key_header=settings.api_key_header,
     )
     identity = {
         "form": FORM, "server": endpoint.base_url, "model": name, "revision": settings.revision, "task": task,
-        "width": settings.width,
+        "width": settings.width, **({"extra_body": extra} if extra else {}),
     }  # fmt: skip
     return ModelRef(
         folder=Path(),
@@ -71,6 +104,49 @@ def describe_endpoint(settings: ModelSettings) -> ModelRef:
         tokenizer=None if settings.tokenizer is None else _tokenizer_folder(settings),
         **declared(settings),
     )
+
+
+def refuse_unused(settings: ModelSettings, unused: Mapping[str, str], what: str) -> None:
+    """Raises ConfigError for a setting that such a model does not read; it is never passed over in silence. unused:
+    names, and what to do instead."""
+    defaults = {field.name: field.default for field in fields(ModelSettings)}
+    for name, instead in unused.items():
+        if getattr(settings, name) not in (defaults[name], None):
+            raise ConfigError(
+                f"[models.{settings.name}]: {name} has no effect on {what}. {instead or f'Remove {name}.'}"
+            )
+
+
+def _extra_body(settings: ModelSettings) -> dict[str, Any]:
+    extra = dict(settings.extra_body)
+    own = sorted(OWN_FIELDS & {name.lower() for name in extra})
+    if own:
+        raise ConfigError(
+            f"[models.{settings.name}]: extra_body holds {own[0]!r}, which inlay sets itself, from the call and the "
+            "settings."
+        )
+    if settings.reasoning_effort is not None:
+        extra["reasoning_effort"] = settings.reasoning_effort
+    try:
+        json.dumps(extra, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"[models.{settings.name}]: extra_body cannot be sent as JSON: {error}.") from None
+    return extra
+
+
+def _headers(settings: ModelSettings) -> tuple[tuple[str, str], ...]:
+    """Raises ConfigError, which shows no value, since one may be a key."""
+    own = OWN_HEADERS | {(settings.api_key_header or "").lower()}
+    for name, value in settings.headers:
+        if name.lower() in own:
+            raise ConfigError(
+                f"[models.{settings.name}]: headers holds {name!r}, which inlay sets itself. A key goes into an "
+                "environment variable: api_key_env = 'MY_KEY', and where its header is another one api_key_header = "
+                "'api-key'."
+            )
+        if not (re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", name) and value.isascii() and value.isprintable()):
+            raise ConfigError(f"[models.{settings.name}]: headers holds {name!r}, which is no header of HTTP.")
+    return settings.headers
 
 
 def _tokenizer_folder(settings: ModelSettings) -> Path:

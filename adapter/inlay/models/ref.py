@@ -20,6 +20,8 @@ class Endpoint:
     key. concurrency: most requests at once. requests_per_minute, tokens_per_minute: rate limits that inlay keeps; None
     is no limit. timeout_s: time limit of one attempt. retry_s: time after its first attempt during which a request is
     repeated. structured: see Structured. batch: whether long jobs go through the provider's Batch API.
+    extra_body: JSON of more fields of each request. headers: more headers. api_key_header: the header that holds the
+    key; None is Authorization, with Bearer.
     """
 
     base_url: str
@@ -32,6 +34,9 @@ class Endpoint:
     retry_s: float = 300.0
     structured: Structured = "json_schema"
     batch: bool = False
+    extra_body: str = "{}"
+    headers: tuple[tuple[str, str], ...] = ()
+    api_key_header: str | None = None
 
 
 @dataclass(frozen=True)

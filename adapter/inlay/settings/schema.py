@@ -135,6 +135,28 @@ class ModelSettings:
     structured: Annotated[
         Structured | None, Doc("how an endpoint is told that a reply must be JSON", "`json_schema`")
     ] = None
+    reasoning_effort: Annotated[
+        str | None,
+        Doc(
+            "how much a model behind an endpoint thinks, in the server's words: `minimal`, `low` …", "the server's own"
+        ),
+    ] = None
+    extra_body: Annotated[
+        tuple[tuple[str, Any], ...],
+        Doc(
+            "more fields of an endpoint's requests, by name, such as `{chat_template_kwargs = {enable_thinking = "
+            "false}}`; a part of the model's identity"
+        ),
+    ] = ()
+    headers: Annotated[
+        tuple[tuple[str, str], ...],
+        Doc("more headers of an endpoint's requests, by name; a key goes into `api_key_env`"),
+    ] = ()
+    api_key_header: Annotated[
+        str | None,
+        Matches(r"[A-Za-z0-9-]+", "the name of a header, such as api-key"),
+        Doc("the header of an endpoint's key, such as `api-key` for classic Azure", "`Authorization`, with `Bearer`"),
+    ] = None
     batch: Annotated[bool, Doc("whether an endpoint is asked through its Batch API; needs a `store`")] = False
 
 

@@ -36,8 +36,8 @@ LEDGER_SCHEMA = pa.schema(
         ("run", pa.string()), ("invocation", pa.string()), ("node", pa.string()), ("started_at", pa.string()),
         ("statement", pa.int32()), ("function", pa.string()), ("model", pa.string()), ("fingerprint", pa.string()),
         ("rows", pa.int64()), ("distinct_inputs", pa.int64()), ("known", pa.int64()), ("inferred", pa.int64()),
-        ("failed", pa.int64()), ("truncated", pa.int64()), ("blank", pa.int64()), ("tokens", pa.int64()),
-        ("output_tokens", pa.int64()),
+        ("failed", pa.int64()), ("truncated", pa.int64()), ("blank", pa.int64()), ("repaired", pa.int64()),
+        ("tokens", pa.int64()), ("output_tokens", pa.int64()),
         ("seconds", pa.float64()), ("loading_seconds", pa.float64()), ("cost", pa.float64()),
         ("device", pa.string()), ("host", pa.string()),
     ]

@@ -54,7 +54,9 @@ class TorchLanguageModel:
             model.generation_config.eos_token_id, getattr(model.config, "eos_token_id", None), tokenizer.eos_token_id
         )
         self._tokenizer = tokenizer
-        self._language = Language(lambda ids: tokenizer.decode(ids, skip_special_tokens=True), frozenset(self._ends))
+        # Without the marks of its channels, thoughts could not be told from an answer (see thoughts.py).
+        skips = "<|channel|>" not in tokenizer.get_vocab()
+        self._language = Language(lambda ids: tokenizer.decode(ids, skip_special_tokens=skips), frozenset(self._ends))
         self._chat = ChatPrompts(ref, tokenizer, self._ends, encoder_decoder=encoder_decoder)
         self._reader = None if encoder_decoder else reader_of(model, device)
         self._other = EncoderDecoder(model, device) if encoder_decoder else TransformersLoop(model, device)

@@ -13,7 +13,6 @@ Redirects are never followed: the key goes to the host that the settings name an
 from __future__ import annotations
 
 import asyncio
-import json
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -24,6 +23,8 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import aiohttp
+
+from inlay.backends.http.body import parsed
 
 Kind = Literal["row", "again", "refused", "absent", "endpoint"]
 Hide = Callable[[str], str]
@@ -48,12 +49,13 @@ class BodyTooLarge(Exception):
 @dataclass(frozen=True)
 class Verdict:
     """reason: one line for the user. wait_s: the pause that the server asks for. complaint: the server's objection to
-    the request, in lower case, the parameter's name first."""
+    the request, in lower case, the parameter's name first. unreachable: whether there was no connection at all."""
 
     kind: Kind
     reason: str
     wait_s: float | None = None
     complaint: str = ""
+    unreachable: bool = False
 
 
 def judged(status: int, headers: Mapping[str, str], body: bytes, now: float, hide: Hide = str) -> Verdict:
@@ -89,13 +91,13 @@ def judged_error(error: Exception, timeout_s: float, hide: Hide = str) -> Verdic
     if isinstance(error, BodyTooLarge):
         return Verdict("row", str(error))
     if isinstance(error, aiohttp.ConnectionTimeoutError):
-        return Verdict("again", "no connection in time")
+        return Verdict("again", "no connection in time", unreachable=True)
     if isinstance(error, asyncio.TimeoutError):
         return Verdict("again", f"no complete answer within {timeout_s:g} s (timeout_s)")
     if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientSSLError):
         return Verdict("absent", f"no secure connection (TLS): {shortened(hide(str(error)))}")
     if isinstance(error, aiohttp.ClientConnectorError):
-        return Verdict("again", f"no connection: {shortened(hide(str(error.os_error)))}")
+        return Verdict("again", f"no connection: {shortened(hide(str(error.os_error)))}", unreachable=True)
     return Verdict("again", f"the connection was closed: {shortened(hide(str(error))) or type(error).__name__}")
 
 
@@ -103,10 +105,14 @@ def error_fields(body: bytes) -> tuple[str, str, str]:
     """(message, code, name of the parameter) of an error in any of the formats in use; '' for what is missing. A body
     in no known format is its own message. What a server repeats of the request in a field of its own is left out."""
     as_text = body.decode("utf-8", "replace")
-    try:
-        error: Any = json.loads(body)
-    except (ValueError, RecursionError):
+    error: Any = parsed(body)
+    if error is None:
         return as_text, "", ""
+    if isinstance(error, list) and error and isinstance(error[0], dict) and "error" in error[0]:
+        error = error[0]  # Gemini's
+    choices = error.get("choices") if isinstance(error, dict) else None
+    if isinstance(choices, list) and choices and isinstance(choices[0], dict) and "error" in choices[0]:
+        error = choices[0]
     if isinstance(error, dict) and isinstance(error.get("error"), dict | str):
         error = error["error"]
     if isinstance(error, dict) and "detail" in error:

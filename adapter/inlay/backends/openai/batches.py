@@ -26,11 +26,12 @@ import aiohttp
 from yarl import URL
 
 from inlay.backends.base import Instruction, Reply
+from inlay.backends.http.body import Answer
 from inlay.backends.http.retry import ATTEMPTS, wait_before_s
 from inlay.backends.http.verdict import Verdict, judged
 from inlay.backends.openai.batch_journal import BatchJournal, Entries, Entry, custom_id
 from inlay.backends.openai.model import Completion, OpenAIModel, Rows
-from inlay.backends.openai.server import Answer, PaidWork, Server
+from inlay.backends.openai.server import PaidWork, Server
 from inlay.errors import EndpointError
 from inlay.models.ref import ModelRef
 

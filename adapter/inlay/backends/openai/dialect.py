@@ -14,18 +14,31 @@ from typing import Any, Literal
 
 from inlay.backends.base import Instruction
 from inlay.backends.openai.schema import ReplySchema, strict
+from inlay.models.ref import Endpoint
 from inlay.types import Structured
 
 Level = Literal["strict", "json_schema", "json_object", "none"]
 
 _WEAKER: dict[Level, Level] = {"strict": "json_schema", "json_schema": "json_object", "json_object": "none"}
 
-_SCHEMA_WORDS = ("response_format", "json_schema", "json_object", "json mode", "structured output", "guided", "grammar")
-# What chat templates without a system's part raise (Gemma, Mistral).
-_NO_SYSTEM_WORDS = ("system role", "roles must alternate", "only user and assistant roles")
+_SCHEMA_WORDS = (
+    "response_format", "response format", "json_schema", "json schema", "json_object", "json mode", "structured output",
+    "structured generation", "guided", "grammar", "responseschema", "response_schema", "output_config",
+)  # fmt: skip
+# What chat templates without a system's part raise (Gemma, Mistral), and services for such models.
+_NO_SYSTEM_WORDS = (
+    "system role", "roles must alternate", "only user and assistant roles", "messages[0].role", "developer instruction",
+    "unexpected role",
+)  # fmt: skip
+_NO_SYSTEM = re.compile(r"(?:not|n't) support \W?system\b|system (?:message|prompt)s?\W? (?:is|are) not")
 _REFUSED = re.compile(
-    r"unsupported|not support|only the default|unrecogni[sz]ed|unknown|unexpected|extra |not permitted|not allowed"
-    r"|invalid"
+    r"unsupported|(?:not|n't) support|only the default|unrecogni[sz]ed|unknown|unexpected|extra |not permitted"
+    r"|not allowed|not a valid field|cannot find field|deprecated|not available|invalid"
+)
+# A complaint about what the model wrote, not about how it was asked: Groq, and gateways like it.
+_FAILED_JSON = re.compile(
+    r"failed_generation|json_validate_failed|failed to (?:generate|validate) (?:valid )?json"
+    r"|(?:generated|your) json (?:does not match|failed)"
 )
 # Without a seed or a temperature a reply is still a reply; stop texts are cut off here in any case (reply.py).
 _OPTIONAL = ("temperature", "seed", "stop")
@@ -55,27 +68,40 @@ def adapted(dialect: Dialect, complaint: str) -> Dialect | None:
     """
     if dialect.tokens_field == "max_tokens" and "max_completion_tokens" in complaint:
         return replace(dialect, tokens_field="max_completion_tokens")
+    if failed_to_write_json(complaint):
+        return None
     if dialect.structured != "none" and any(word in complaint for word in _SCHEMA_WORDS):
         return replace(dialect, structured=_WEAKER[dialect.structured])
-    if dialect.system_role and any(words in complaint for words in _NO_SYSTEM_WORDS):
+    has_no_system = any(words in complaint for words in _NO_SYSTEM_WORDS) or _NO_SYSTEM.search(complaint)
+    if dialect.system_role and has_no_system:
         return replace(dialect, system_role=False)
     for name in _OPTIONAL:
-        named = complaint.startswith(f"{name}:") or re.search(rf"['\"`]{name}['\"`]", complaint)
+        named = re.search(
+            rf"(?:^|\s){name}:|['\"`]{name}['\"`]|\b(?:argument|param|parameter|field)s?\b[^.]*\b{name}\b", complaint
+        )
         if named and name not in dialect.left_out and _REFUSED.search(complaint):
             return replace(dialect, left_out=dialect.left_out | {name})
     return None
 
 
+def failed_to_write_json(complaint: str) -> bool:
+    """Whether a server refuses its own model's reply; asked once more, the model may do better."""
+    return _FAILED_JSON.search(complaint) is not None
+
+
 class Form:
     """Everything in a request but the user's messages: made once per call and dialect."""
 
-    def __init__(self, model: str, instruction: Instruction, schema: ReplySchema | None, dialect: Dialect) -> None:
+    def __init__(
+        self, endpoint: Endpoint, instruction: Instruction, schema: ReplySchema | None, dialect: Dialect
+    ) -> None:
         self.dialect = dialect
         fields: dict[str, Any] = {
-            "model": model,
+            "model": endpoint.model,
             dialect.tokens_field: instruction.max_tokens,
             "temperature": instruction.temperature,
             "seed": instruction.seed,
+            **json.loads(endpoint.extra_body),
         }
         if instruction.stop:
             fields["stop"] = list(instruction.stop)

@@ -21,12 +21,13 @@ import numpy as np
 
 from inlay.arrays import Floats
 from inlay.backends.base import Spend
+from inlay.backends.http.body import Answer
 from inlay.backends.http.loop import share_out
 from inlay.backends.http.retry import ATTEMPTS
 from inlay.backends.http.verdict import Verdict
 from inlay.backends.openai.model import endpoint_of
 from inlay.backends.openai.reply import estimated_tokens
-from inlay.backends.openai.server import MOST_VECTOR_BYTES, Answer, Server, host, run_paid, server_for, usage_of
+from inlay.backends.openai.server import MOST_VECTOR_BYTES, Server, host, run_paid, server_for, usage_of
 from inlay.errors import EndpointError
 from inlay.models.ref import ModelRef
 
@@ -140,7 +141,8 @@ class Packs:
 
     def _body(self, pack: range, encoding: str | None) -> bytes:
         texts = list(self._texts[pack.start : pack.stop])
-        fields: dict[str, Any] = {"model": self._server.endpoint.model, "input": texts}
+        endpoint = self._server.endpoint
+        fields: dict[str, Any] = {"model": endpoint.model, "input": texts, **json.loads(endpoint.extra_body)}
         if encoding is not None:
             fields["encoding_format"] = encoding
         if self._embedder.asks_for_width:
@@ -205,7 +207,7 @@ def vectors_by_index(answer: Answer, n_rows: int) -> Vectors:
         count = len(data) if isinstance(data, list) else 0
         raise ValueError(f"the server returned {count:,} vectors for {n_rows:,} text{'s' if n_rows != 1 else ''}")
     order = [item.get("index") for item in data]
-    if order != list(range(n_rows)) and not (n_rows == 1 and order == [None]):
+    if order != list(range(n_rows)) and order != [None] * n_rows:  # a server that leaves them out keeps the order
         placed = {index: item for index, item in zip(order, data, strict=True) if isinstance(index, int)}
         if set(placed) != set(range(n_rows)):
             raise ValueError(

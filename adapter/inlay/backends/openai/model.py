@@ -12,13 +12,22 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from inlay.backends.base import Done, Instruction, Prompt, Reply, Spend
+from inlay.backends.http.body import Answer
 from inlay.backends.http.key import masked_reply
 from inlay.backends.http.loop import share_out
 from inlay.backends.http.verdict import Verdict
-from inlay.backends.openai.dialect import Dialect, Form, adapted, asking_for_json, first_dialect
+from inlay.backends.openai.dialect import (
+    Dialect,
+    Form,
+    adapted,
+    asking_for_json,
+    failed_to_write_json,
+    first_dialect,
+)
 from inlay.backends.openai.reply import TEMPLATE_TOKENS, NoReply, estimated_tokens, reply_in
-from inlay.backends.openai.schema import NotValid, ReplySchema
-from inlay.backends.openai.server import Answer, PaidWork, Server, host, run_paid, server_for, usage_of
+from inlay.backends.openai.schema import ReplySchema
+from inlay.backends.openai.server import PaidWork, Server, host, run_paid, server_for, usage_of
+from inlay.backends.whole_reply import NotWhole, whole
 from inlay.errors import CannotServeError
 from inlay.models.ref import Endpoint, ModelRef
 
@@ -113,13 +122,11 @@ class Completion:
 
     def checked(self, answer: Answer, position: int) -> Reply | str:
         """The row's reply in this answer, or why there is none; it is not asked for again."""
+        content = self._rows.prompts[position].content
         try:
-            reply = self._reply(answer, self.tokens(position))
-            return reply if self.schema is None else replace(reply, text=self.schema.compact(reply.text))
-        except NoReply as error:
+            return whole(self._rows.instruction, content, self._reply(answer, f"{self.form.system}{content}"))
+        except (NoReply, NotWhole) as error:
             return self._server.hide(str(error))
-        except NotValid as error:
-            return self._server.hide(str(_not_valid(error)))
 
     def _affordable(self) -> Iterator[int]:
         for position in range(len(self._rows.prompts)):
@@ -132,70 +139,96 @@ class Completion:
 
     async def _answer(self, position: int) -> None:
         """The row's reply, or why there is none, to done()."""
-        turn = ("user", self._rows.prompts[position].content)
-        key = self._rows.keys[position]
+        content = self._rows.prompts[position].content
         try:
-            answer = await self._ask(key, [turn])
-            reply: Reply | None = self._reply(answer, self._guess(turn[1]))
-            if self.schema is not None and reply is not None:
-                try:
-                    reply = replace(reply, text=self.schema.compact(reply.text))
-                except NotValid as error:
-                    reply = await self._again(key, turn, reply, error)
-        except NoReply as error:
+            reply = await self._replied(self._rows.keys[position], content)
+        except (NoReply, NotWhole) as error:
             self._rows.done(position, self._server.hide(str(error)))
         else:
             if reply is not None:
                 self._rows.done(position, reply)
 
-    async def _again(self, key: str, turn: Turn, first: Reply, error: NotValid) -> Reply | None:
-        """A second reply, after one that is not valid; None where it cannot be afforded. Raises NoReply."""
-        assert self.schema is not None
-        if not error.is_json:
-            self._schema_is_ignored()
-        reason = f"That reply is not valid: {error}. {asking_for_json(self.schema)}"
-        turns = [turn, ("assistant", first.text[:_SHOWN_BACK]), ("user", reason)]
-        tokens = sum(self._guess(content) for _, content in turns)
-        if not self.afford(tokens):
+    async def _replied(self, key: str, content: str) -> Reply | None:
+        """The row's whole reply; None where asking again cannot be afforded. Raises NoReply or NotWhole."""
+        turn = ("user", content)
+        answer, said = await self._ask(key, [turn])
+        if self.schema is not None and isinstance(answer, Verdict) and failed_to_write_json(answer.complaint):
+            return await self._again(key, content, [turn], answer.reason)
+        first = self._reply(answer, said)
+        try:
+            return whole(self._rows.instruction, content, first)
+        except NotWhole as error:
+            if self.schema is None or error.kind not in ("not JSON", "not valid"):
+                raise
+            if error.kind == "not JSON":
+                self._schema_is_ignored()
+            told = f"That reply is not valid: {error}. {asking_for_json(self.schema)}"
+            turns = [turn, ("assistant", first.text[:_SHOWN_BACK]), ("user", told)]
+            return await self._again(key, content, turns, str(error), first)
+
+    async def _again(
+        self, key: str, content: str, turns: Sequence[Turn], why: str, first: Reply | None = None
+    ) -> Reply | None:
+        """A second reply, after one that is not valid, or that the server itself has found not to be. why: as the row's
+        error says it. Raises NoReply or NotWhole."""
+        if not self.afford(sum(self._guess(each) for _, each in turns)):
             return None
         try:
-            second = self._reply(await self._ask(f"{key}.again", turns), tokens)
+            second = whole(self._rows.instruction, content, self._reply(*await self._ask(f"{key}.again", turns)))
         except NoReply as worse:
-            raise NoReply(f"{_not_valid(error)}; asked again: {worse}") from None
-        try:
-            text = self.schema.compact(second.text)
-        except NotValid as still:
-            raise _not_valid(still) from None
-        return Reply(text, first.tokens + second.tokens, first.output_tokens + second.output_tokens)
+            raise NoReply(f"{why}; asked again: {worse}") from None
+        if first is None:
+            return second
+        return replace(
+            second, tokens=first.tokens + second.tokens, output_tokens=first.output_tokens + second.output_tokens
+        )
 
-    def _reply(self, answer: Answer | Verdict, tokens: int) -> Reply:
-        """tokens: the estimate of the tokens read, where the server does not count. Raises NoReply."""
+    def _reply(self, answer: Answer | Verdict, said: str) -> Reply:
+        """said: all texts of the request. Raises NoReply."""
         if isinstance(answer, Verdict):
             raise NoReply(answer.reason)
-        content, ended = reply_in(answer, self._rows.instruction)
-        text = masked_reply(content, self._server.key())
+        instruction, habits = self._rows.instruction, self._server.habits
+        given, ended = reply_in(answer, instruction)
+        text = masked_reply(given, self._server.key())
         read, written = usage_of(answer)
-        written = estimated_tokens(text) if written is None else written
-        return Reply(text, tokens if read is None else read, written, ended=ended)
+        is_cut = read is not None and habits.has_cut(said, read)
+        if is_cut and self._model.ref.too_long == "error":
+            raise NoReply(
+                f"the server has read {read:,} tokens, far fewer than the prompt has: it cut the text off. Raise the "
+                "server's window, or set max_tokens of the model to it"
+            )
+        habits.endings = habits.endings or ended is not None
+        if ended is None and not habits.endings and self.schema is None:
+            # A server that never says how a reply ended; cut at the limit it would have as many tokens.
+            ended = (2 * estimated_tokens(text) if written is None else written) < instruction.max_tokens
+        return Reply(
+            text,
+            TEMPLATE_TOKENS + estimated_tokens(said) if read is None else read,
+            estimated_tokens(text) if written is None else written,
+            truncated=is_cut,
+            ended=ended,
+        )
 
-    async def _ask(self, key: str, turns: Sequence[Turn]) -> Answer | Verdict:
-        """Sends the request again, each time with one parameter less, while the server refuses its format."""
+    async def _ask(self, key: str, turns: Sequence[Turn]) -> tuple[Answer | Verdict, str]:
+        """The answer, and the texts of the request, which is sent again, each time with one parameter less, while the
+        server refuses its format."""
         form, name = self.form, key
         tokens = sum(self._guess(content) for _, content in turns) + self._rows.instruction.max_tokens
         while True:
+            said = "".join([form.system, *(content for _, content in turns)])
             answer = await self._server.ask(self._url, form.body(*turns), holds="choices", tokens=tokens, name=name)
             if not isinstance(answer, Verdict):
                 if name != key and form.dialect != self.form.dialect:
                     self._use(form)
-                return answer
+                return answer, said
             dialect = adapted(form.dialect, answer.complaint) if answer.kind == "row" else None
             if dialect is None:
-                return answer
+                return answer, said
             form = self._form(dialect)
             name = f"{name}."  # another body, so not the same request
 
     def _form(self, dialect: Dialect) -> Form:
-        return Form(self._server.endpoint.model, self._rows.instruction, self.schema, dialect)
+        return Form(self._server.endpoint, self._rows.instruction, self.schema, dialect)
 
     def _use(self, form: Form) -> None:
         """From now on, and in later calls: the server has taken it."""
@@ -222,7 +255,3 @@ def reply_schema(instruction: Instruction) -> ReplySchema | None:
         return ReplySchema(instruction.schema)
     except Exception as error:  # jsonschema's own, or of json
         raise CannotServeError(f"the schema of the replies is not valid JSON Schema: {error}") from None
-
-
-def _not_valid(error: NotValid) -> NoReply:
-    return NoReply(f"the reply is not valid for the schema: {error}")

@@ -19,23 +19,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import os
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 from urllib.parse import urlsplit
 
 import aiohttp
 from yarl import URL
 
+from inlay.backends.http.body import Answer, parsed, status_inside
+from inlay.backends.http.body import holds as contains
 from inlay.backends.http.gate import Gate
 from inlay.backends.http.key import masked, read_key
 from inlay.backends.http.loop import at_close, run
-from inlay.backends.http.retry import ATTEMPTS, RetryBudget, wait_before_s
+from inlay.backends.http.retry import ATTEMPTS, UNREACHABLE, RetryBudget, wait_before_s
 from inlay.backends.http.verdict import BodyTooLarge, Verdict, judged, judged_error
+from inlay.backends.openai.habits import Habits
 from inlay.errors import ConfigError, EndpointError
 from inlay.models.ref import Endpoint
 
@@ -54,7 +56,6 @@ _KEEP_ALIVE_S = 4.0
 _GATE_LOOK_S = 0.1
 
 Body = bytes | Callable[[], aiohttp.FormData]
-Answer = dict[str, Any]
 
 
 class Server:
@@ -64,6 +65,7 @@ class Server:
         self.gate = Gate(endpoint.requests_per_minute, endpoint.tokens_per_minute, time.monotonic())
         self.budget = RetryBudget(endpoint.concurrency)
         self.has_answered = False
+        self.habits = Habits()
         self._slots = asyncio.Semaphore(endpoint.concurrency)
         self._at_gate = asyncio.Lock()
         self._calls = 0
@@ -133,8 +135,11 @@ class Server:
                 if self._refused(now, sent, answer) > left_s:
                     return self._overdue(last, now - first_sent)
             elif answer.kind == "again":
-                tried += 1
-                wait_s = max(wait_before_s(tried + 1), answer.wait_s or 0.0)
+                if answer.unreachable and attempts > 1:
+                    self._give_up_if_dead(answer, sent, now)
+                else:
+                    tried += 1
+                wait_s = max(wait_before_s(max(tried, 1) + 1), answer.wait_s or 0.0)
                 if tried >= attempts or wait_s > left_s or not self.budget.take():
                     shown = f"{last} ({tried} attempt{'s' if tried > 1 else ''})"
                     return Verdict("again", shown, complaint=answer.complaint)
@@ -208,11 +213,10 @@ class Server:
         except (aiohttp.ClientError, TimeoutError, OSError, BodyTooLarge) as error:
             return judged_error(error, timeout_s, self.hide)
         if 200 <= status < 300:
-            answer = _parsed(content)
-            if isinstance(answer, dict):
-                if holds in answer:
-                    return answer
-                status = _status_inside(answer)
+            answer = parsed(content)
+            if contains(answer, holds):
+                return cast("Answer", answer)
+            status = status_inside(answer)
         return judged(status, headers, content, time.time(), self.hide)
 
     def _overdue(self, reason: str, waited_s: float) -> Verdict:
@@ -241,6 +245,14 @@ class Server:
                 "no more. Check that the server is running, and run the statement again: finished rows are kept."
             )
 
+    def _give_up_if_dead(self, verdict: Verdict, sent: float, now: float) -> None:
+        """No row is at fault where there is no server."""
+        if self.budget.unreachable(sent, now):
+            raise EndpointError(
+                f"{self.where}: {verdict.reason}. Nothing answers there: {UNREACHABLE} attempts in a row found no "
+                "server. Start it, or correct base_url, and run the statement again: finished rows are kept."
+            )
+
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession(
@@ -254,9 +266,13 @@ class Server:
         return self._session
 
     def _headers(self, name: str | None, *, json_body: bool = False) -> dict[str, str]:
-        headers = {"Content-Type": "application/json"} if json_body else {}
-        key = self.key()
-        if key is not None:
+        headers = dict(self.endpoint.headers)
+        if json_body:
+            headers["Content-Type"] = "application/json"
+        key, key_header = self.key(), self.endpoint.api_key_header
+        if key is not None and key_header is not None:
+            headers[key_header] = key
+        elif key is not None:
             headers["Authorization"] = f"Bearer {key}"
         if name is not None:
             headers["Idempotency-Key"] = name
@@ -327,28 +343,20 @@ async def _read(response: aiohttp.ClientResponse, most_bytes: int) -> bytes:
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-def _parsed(content: bytes) -> Any:
-    try:
-        return json.loads(content)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _status_inside(answer: Answer) -> int:
-    """Some gateways answer 200 with the status of the server behind them in the body."""
-    error = answer.get("error")
-    code = error.get("code") if isinstance(error, dict) else None
-    return code if isinstance(code, int) and 400 <= code < 600 else 200
-
-
 def usage_of(answer: Answer) -> tuple[int | None, int | None]:
     """Tokens read and written, as far as the server says."""
     usage = answer.get("usage")
     if not isinstance(usage, dict):
         return None, None
-    counts = (usage.get(name) for name in ("prompt_tokens", "completion_tokens"))
+    counts = [usage.get(name) for name in ("prompt_tokens", "completion_tokens")]
+    # Where a gateway counts what it has read before by itself, as Anthropic does.
+    counts[0] = _sum(counts[0], *(usage.get(f"cache_{each}_input_tokens") for each in ("read", "creation")))
     read, written = (count if isinstance(count, int) and count >= 0 else None for count in counts)
     return read, written
+
+
+def _sum(count: Any, *more: Any) -> Any:
+    return count + sum(each for each in more if isinstance(each, int)) if isinstance(count, int) else count
 
 
 def _used(answer: Answer, expected: int) -> int:

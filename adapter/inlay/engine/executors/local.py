@@ -157,7 +157,7 @@ def _replies(
                 yield Finished(np.zeros(0, dtype=np.int64), None, refused)
             job = ReplyJob(instruction, [row for _, row in rows], [position for position, _ in rows], work.cancel)
             lane.submit(job)
-            yield from finished_replies(job.finished.batches(work.cancel), instruction, reserved, work, len(prompts))
+            yield from finished_replies(job.finished.batches(work.cancel), instruction, prompts, reserved, work)
         start += n_rows
         n_rows = min(TOKENIZE_ROWS, 2 * n_rows)
 

@@ -38,18 +38,19 @@ def _replies(
     question: Question, instruction: Instruction, inputs: Inputs, work: Work, reserved: Reserved
 ) -> Iterator[Finished]:
     model = remote_model(question.model, work.store)
+    prompts = prompts_of(inputs)
     # Told apart for ever: as idempotency keys, and as names in a batch at the provider.
     keys = [f"{question.signature}{key.tobytes().hex()}" for key in inputs.keys]
 
     def ask(put: Callable[[FinishedReply], None]) -> None:
         model.complete(
-            instruction, prompts_of(inputs), keys=keys, stopped=lambda: work.cancel.cancelled,
+            instruction, prompts, keys=keys, stopped=lambda: work.cancel.cancelled,
             spend=lambda tokens, written: reserved.spend(1, tokens, written),
             done=lambda position, reply: put((position, reply)),
         )  # fmt: skip
 
     batches = finished_by(f"inlay {question.model.name}", ask).batches(work.cancel)
-    yield from finished_replies(batches, instruction, reserved, work, len(inputs))
+    yield from finished_replies(batches, instruction, prompts, reserved, work)
 
 
 def _vectors(question: Question, inputs: Inputs, work: Work, reserved: Reserved) -> Iterator[Finished]:

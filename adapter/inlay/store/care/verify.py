@@ -2,8 +2,9 @@
 
 Checked, from the outside in: the question in a manifest has the result set's signature and its folder's name; the
 bytes of every part match its name, and its pages their checksums; its metadata has the result set's signature, and it
-has the manifest's columns; keys are 32 bytes; and where the inputs are stored with their keys, their digests are the
-keys. Nothing here can find out whether a model's answer is right.
+has the manifest's columns; keys are 32 bytes; where the inputs are stored with their keys, their digests are the keys;
+and no value is what earlier versions took for an answer: numbers that are not finite, an empty reply, thoughts.
+Nothing here can find out whether a model's answer is right.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from inlay.store.calls import CALLS, call_file
 from inlay.store.care.survey import RESULT_SET_NAME, ResultSetFiles, Wanted, survey, why_damaged
@@ -24,6 +26,7 @@ from inlay.store.index import U64, halves
 from inlay.store.keys import input_keys, key_bytes
 from inlay.store.part_rows import check_sums, read_columns
 from inlay.store.parts import KEY, READ_ERRORS, DamagedPart, Part, describe_part, part_from
+from inlay.thoughts import begins_with_thoughts
 
 # A column that some parts of a result set have and others do not.
 INPUTS = "inputs"
@@ -157,9 +160,27 @@ def check_part(source: pa.NativeFile, name: str, result_set: str, manifest: Mapp
             raise DamagedPart(f"{table['key'].null_count} of its rows have no key")
         group_keys = key_bytes(table["key"])
         keys.append(halves(group_keys)[0])
+        if why := _no_answers(table, manifest):
+            raise DamagedPart(why)
         if INPUTS in schema.names:
             derived += _derive(group_keys, table[INPUTS].to_pylist())
     return Checked(part, np.concatenate(keys) if keys else np.zeros(0, dtype=np.uint64), derived)
+
+
+def _no_answers(table: pa.Table, manifest: Mapping[str, Any] | None) -> str | None:
+    """What of a table's values is no answer."""
+    if "value" not in table.column_names:
+        return None
+    values = table["value"]
+    if pa.types.is_list(values.type) and pa.types.is_floating(values.type.value_type):
+        bad = pc.invert(pc.is_finite(pc.list_flatten(values))).combine_chunks()
+        return f"{bad.true_count:,} of its numbers are not finite" if bad.true_count else None
+    # Of a text without personal data that is left alone, ai_redact gives what it was given.
+    if not pa.types.is_string(values.type) or "rules" in (manifest or {}).get("question", {}):
+        return None
+    texts = (text for text in values.to_pylist() if text is not None)
+    n = sum(not text.strip() or begins_with_thoughts(text) for text in texts)
+    return f"{n:,} of its answers are empty, or a model's thoughts" if n else None
 
 
 def _check_columns(schema: pa.Schema, columns: Mapping[str, str]) -> None:
