@@ -289,7 +289,7 @@ def answered(
     if whole and counts is None:
         counts = pa.array([1] * len(columns[0]), type=pa.int64())
     session = session_of(con)
-    rows = CallRows(columns, counts=counts)
+    rows = CallRows(columns, counts=counts, whole=counts is not None)
     answers = session.answered(function, None, options, rows, session.context_of(None), detail=detail)
     return (answers.details() if detail else answers.values()).to_pylist()  # type: ignore[no-any-return]
 
