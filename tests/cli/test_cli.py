@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from inlay.cli.main import main
@@ -37,7 +38,47 @@ def test_sql_reads_standard_input_and_writes_json(tmp_path: Path) -> None:
 def test_sql_reads_a_file_and_writes_csv(tmp_path: Path) -> None:
     (tmp_path / "q.sql").write_text("select 1 as a, 'x,y' as b;", encoding="utf-8")
     ran = run("sql", "-f", "q.sql", "--format", "csv", cwd=tmp_path)
-    assert ran.stdout == '"a","b"\n1,"x,y"\n'
+    assert ran.stdout == 'a,b\n1,"x,y"\n'
+
+
+ALL_KINDS = """
+    select 'nan'::double as n, ['-inf'::float] as l, '\\xAA'::blob as b, {'a': 'é', 'b': [1, null]} as s, null as z,
+        123456789012345678901234567890::hugeint as h, date '2026-01-01' as d, 'NaN, "Infinity"' as t,
+        ai_classify('x', ['k']) as k
+"""
+
+
+def test_json_is_json_whatever_the_values() -> None:
+    ran = run("sql", "--model", "fake", "--format", "json", ALL_KINDS)
+    assert json.loads(ran.stdout, parse_constant=pytest.fail) == {
+        "n": None, "l": [None], "b": "\\xAA", "s": {"a": "é", "b": [1, None]}, "z": None,
+        "h": 123456789012345678901234567890, "d": "2026-01-01", "t": 'NaN, "Infinity"', "k": "k",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.json", "it's rows.parquet"])
+def test_rows_go_to_a_file_in_the_form_of_its_name(tmp_path: Path, name: str) -> None:
+    query = "create table t as select i, 'text ' || i as s from range(3000) r(i); select i, ai_classify(s, ['k']) as k from t"
+    ran = run("sql", "--model", "fake", query, "-o", name, cwd=tmp_path)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+    rows = duckdb.sql(f"select count(*), sum(i), min(k) from '{tmp_path / name}'".replace("it's", "it''s")).fetchall()
+    assert rows == [(3000, 2999 * 1500, "k")]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["select 1", "-o", "rows"], "rows says no form. Call it .csv, .json or .parquet"),
+        (["select 1", "-o", "nowhere/rows.csv"], "nowhere/rows.csv cannot be written: No such file or directory."),
+        (["select 1", "-o", "nowhere/rows.parquet"], "nowhere/rows.parquet cannot be written: "),
+        (["select 1", "--format", "parquet"], "parquet is not printed. Name a file: -o rows.parquet"),
+        (["select 1; select 2", "-o", "rows.csv"], "rows.csv takes the rows of one statement"),
+    ],
+)
+def test_rows_that_cannot_be_written_are_one_line(tmp_path: Path, arguments: list[str], message: str) -> None:
+    ran = run("sql", *arguments, cwd=tmp_path)
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert ran.stderr.startswith(f"inlay: {message}") and "Traceback" not in ran.stderr
 
 
 @pytest.mark.parametrize(

@@ -82,28 +82,6 @@ def box_text(relation: Any) -> str:
     return shown.getvalue().rstrip("\n")
 
 
-def csv(contents: Any) -> None:
-    """An Arrow table. Lists and structs, which CSV has not, are written as JSON."""
-    import pyarrow as pa
-    import pyarrow.csv
-
-    for position, field in enumerate(contents.schema):
-        if pa.types.is_nested(field.type):
-            texts = [None if value is None else _json(value) for value in contents.column(position).to_pylist()]
-            contents = contents.set_column(position, field.name, pa.array(texts, pa.string()))
-    sys.stdout.flush()
-    pyarrow.csv.write_csv(contents, sys.stdout.buffer)
-
-
-def json_lines(rows: Iterable[Mapping[str, Any]]) -> None:
-    for row in rows:
-        print(_json(row))
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, default=str)
-
-
 def json_document(value: Any) -> None:
     print(json.dumps(value, indent=1))
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 
 from inlay.cli import options, output
-from inlay.errors import InlayError
+from inlay.cli.export import Form, form_of, write
+from inlay.errors import ConfigError, InlayError
 
 
 @click.command("sql")
@@ -20,29 +21,40 @@ from inlay.errors import InlayError
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["box", "csv", "json"]),
-    default="box",
-    help="A box for people (the default; 10,000 rows at most), CSV, or one JSON object per line.",
+    type=click.Choice(get_args(Form)),
+    help="A box for people (the default; 10,000 rows at most), CSV, one JSON object per line, or Parquet.",
 )
+@click.option("-o", "--out", type=options.FILE, help="Write the rows to a file; its name says the format.")
 @click.option("--account", "with_account", is_flag=True, help="Print afterwards what was inferred, known, failed.")
 @options.store
 @options.config
 @options.model
 def sql(
-    query: str | None, file: Path | None, database: str, read_only: bool, form: str, with_account: bool,
-    store: str | None, config: Path | None, model: str | None,
+    query: str | None, file: Path | None, database: str, read_only: bool, form: Form | None, out: Path | None,
+    with_account: bool, store: str | None, config: Path | None, model: str | None,
 ) -> None:  # fmt: skip
     """Run SQL with the ai_ functions and print the result.
 
     QUERY is one or more statements; - or nothing reads standard input.
     """
+    as_form = form_of(form, out)
     text = statements_of(file) if file else sys.stdin.read() if query in (None, "-") else str(query)
     import duckdb
 
     with opened(database, read_only=read_only, config=config, **options.given(model=model, store=store)) as con:
         try:
+            written = 0
             for title, statement in split_statements(text):
-                _run(con, title, statement, form)
+                rows = _rows(con, statement)
+                if rows is None:
+                    continue
+                written += 1
+                if out is not None and written > 1:
+                    raise ConfigError(f"{out} takes the rows of one statement; more than one gives rows.")
+                if as_form == "box":
+                    _print(con, title, rows)
+                else:
+                    write(con, rows, as_form, out)
         except duckdb.Error as error:
             raise InlayError(str(error)) from error
         finally:
@@ -64,24 +76,19 @@ def opened(database: str, **options: Any) -> Any:
         raise not_opened(database, error) from error
 
 
-def _run(con: Any, title: str, statement: str, form: str) -> None:
+def _rows(con: Any, statement: str) -> Any:
+    """What a statement gives; None where that is no rows."""
     import duckdb
 
     relation = con.sql(statement)
     kind = con.duckdb.extract_statements(statement)[0].expected_result_type
-    if relation is None or duckdb.ExpectedResultType.CHANGED_ROWS in kind:
-        return
-    if form == "box":
-        box = output.box_text(relation)
-        con._session.context.progress.finish()
-        output.line(f"{title}\n{box}" if title else box)
-        return
-    table = relation.to_arrow_table() if hasattr(relation, "to_arrow_table") else relation.arrow()
+    return None if relation is None or duckdb.ExpectedResultType.CHANGED_ROWS in kind else relation
+
+
+def _print(con: Any, title: str, relation: Any) -> None:
+    box = output.box_text(relation)
     con._session.context.progress.finish()
-    if form == "csv":
-        output.csv(table)
-    else:
-        output.json_lines(table.to_pylist())
+    output.line(f"{title}\n{box}" if title else box)
 
 
 def statements_of(file: Path) -> str:

@@ -101,6 +101,10 @@ class Relation(Holder):
     def __getitem__(self, name: str) -> Any:
         return self._wrapped(self._held[name])
 
+    def answered(self) -> duckdb.DuckDBPyRelation:
+        """DuckDB's own relation, its calls answered by now where they are planned."""
+        return cast("duckdb.DuckDBPyRelation", self._held)
+
     def _shown(self) -> dict[str, str]:
         """What a notebook shows, by kind; a table in HTML too where DuckDB gives one (2.0)."""
         if hasattr(self._held, "_repr_mimebundle_"):
@@ -206,6 +210,10 @@ class PlannedRelation(CallingRelation):
             return super(PlannedRelation, self).__getattr__(__name)(*__args, **__kwargs)
 
         return method
+
+    def answered(self) -> duckdb.DuckDBPyRelation:
+        self._plan_for("answered")
+        return super().answered()
 
     def _plan_for(self, method: str) -> None:
         """Holds a relation whose calls are answered, for a method that runs it."""
