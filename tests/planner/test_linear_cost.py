@@ -10,6 +10,7 @@ import pytest
 import inlay
 from inlay.execution.replacement_scan import with_tables
 from inlay.execution.statement import prepare
+from inlay.planner.crowds import MOST_LOOKUPS
 from support.plain_and_planned import same_both_ways
 
 
@@ -56,3 +57,68 @@ def test_answers_that_are_not_there_are_the_calls_own(con: Any, between: str, em
     tables = {**prepared.tables, name: prepared.tables[name].slice(0, 2)}
     rows = with_tables(con.duckdb, prepared.sql, tables, None, "execute").fetchall()
     assert rows == con.duckdb.execute(sql).fetchall()
+
+
+IN_MANY_PLACES = {
+    "columns": "select " + ", ".join(f"length(ai_complete(a)) + {i} as c{i}" for i in range(30)) + " from x",
+    "OR": "select a from x where " + " or ".join(f"ai_complete(a) = 'x{i}'" for i in range(30)),
+    "AND": "select a from x where " + " and ".join(f"ai_complete(a) <> 'x{i}'" for i in range(30)),
+    "CASE": "select case " + " ".join(f"when ai_complete(a) = 'x{i}' then {i}" for i in range(30)) + " end as c from x",
+    "clauses": "select ai_complete(a) as c from x where ai_complete(a) like '%t1%' group by a having ai_complete(a) <> 'q' "
+    "order by ai_complete(a)",
+}
+
+
+@pytest.mark.parametrize("sql", IN_MANY_PLACES.values(), ids=IN_MANY_PLACES)
+def test_one_call_in_many_places_is_gathered_once(con: Any, sql: str) -> None:
+    prepared = prepare(con._session, con.duckdb, sql)
+    assert sum(len(staged.texts) for staged in prepared.staged.values()) == 1
+    assert prepared.reasons == {}
+    answered = same_both_ways(con, sql)
+    assert answered.planned == answered.gathered == 20
+
+
+@pytest.mark.parametrize(
+    ("sql", "inputs"),
+    [
+        # Of fewer rows first, and then of others.
+        ("select case when k = 0 then ai_complete(a) end as b, ai_complete(a) as c from x", 20),
+        ("select a from x where k = 0 and ai_complete(a) = 'q' or ai_complete(a) like '%1%'", 20),
+        ("select k, ai_complete(min(a)) as b, max(ai_complete(a)) as c from x group by k having k > 0", 20),
+        ("select ai_complete(a) as b from x where k = 0 union all select ai_complete(a) from x where k = 1", 14),
+        ("with q as (select ai_complete(a) as a from x where k = 0) select a, ai_complete(a) as b from q", 14),
+    ],
+)
+def test_calls_that_are_asked_of_other_rows_are_gathered_too(con: Any, sql: str, inputs: int) -> None:
+    answered = same_both_ways(con, sql)
+    assert (answered.gathered, answered.planned) == (inputs, inputs)
+
+
+def many(n: int) -> str:
+    return ", ".join(f"ai_complete(a || '{i}') as c{i}" for i in range(n))
+
+
+def lookups(sql: str) -> int:
+    return sql.count("SELECT _inlay_v FROM")
+
+
+def test_of_many_calls_some_are_made_whose_answers_are_known(con: Any) -> None:
+    prepared = prepare(con._session, con.duckdb, f"select {many(30)} from x")
+    assert lookups(prepared.sql) == MOST_LOOKUPS and prepared.reasons == {}
+    answered = same_both_ways(con, f"select {many(30)} from x")
+    assert answered.planned == answered.plain == 580  # t1 || 10 is t11 || 0
+    sides = " union all ".join(f"select ai_complete(a || '{i}') from x" for i in range(30))
+    assert lookups(prepare(con._session, con.duckdb, sides).sql) == 30
+
+
+def test_where_nothing_is_remembered_all_are_looked_up() -> None:
+    with inlay.connect(language_model="fake-generate", memory_mb=0, progress="off") as con:
+        con.execute("create table x as select 't' || i as a from range(20) r(i)")
+        con.execute(f"select {many(30)} from x").fetchall()
+        assert sum(row.inferred for row in con._session.ledger.rows()) == 580
+
+
+def test_what_a_dry_run_guesses_is_looked_up(con: Any) -> None:
+    con._session.cache.clear()
+    sql = f"with q as (select {many(30)} from x) select ai_complete(c29) as d from q where c28 = c29"
+    assert "waits" not in str(con.explain(sql))

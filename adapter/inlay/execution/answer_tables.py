@@ -56,7 +56,11 @@ class AnswerTable:
         self.n_bytes += values.nbytes + (sum(column.nbytes for column in rows) if gathers else 0)
 
     def is_too_large(self, spec: FunctionSpec, cache_bytes: int) -> bool:
-        return too_large(spec, sum(map(len, self.values)), self.n_bytes, cache_bytes)
+        return too_large(spec, self.n_rows, self.n_bytes, cache_bytes)
+
+    @property
+    def n_rows(self) -> int:
+        return sum(map(len, self.values))
 
     def arrow(self, keys: tuple[tuple[int, int], ...]) -> pa.Table:
         """As DuckDB looks it up. Without a key it is one row, however often the same was asked, and whether an outer

@@ -14,6 +14,7 @@ from inlay.parsing.statement import Statement
 from inlay.parsing.twins import twin_name
 from inlay.parsing.unplannable import Unplannable
 from inlay.planner import reasons
+from inlay.planner.crowds import crowded
 from inlay.planner.lookups import Answers, key_places, stays_a_call, with_lookups
 from inlay.planner.plan import Plan
 
@@ -50,10 +51,10 @@ def not_looked_up(plan: Plan, written: Statement, held: HeldAnswers, queries: Qu
 def _without_rows(plan: Plan, held: HeldAnswers, tables: dict[str, Any]) -> dict[int, Answers]:
     """The lookups of the calls that are to be looked up, in tables without rows, which are added to `tables`."""
     names: dict[tuple[Any, ...], str] = {}
-    answers = {}
+    answers, made = {}, crowded(plan.statement, plan.stages)
     for number in plan.stages:
         call = plan.statement.calls[number]
-        if stays_a_call(plan.statement.node(number)):
+        if number in made or stays_a_call(plan.statement.node(number)):
             continue
         name = names.setdefault(question_of(call), f"_inlay_b{number}")
         try:

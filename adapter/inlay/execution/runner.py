@@ -21,6 +21,7 @@ from inlay.execution.answer_tables import AnswerTable, HeldAnswers
 from inlay.execution.answering import Rows
 from inlay.execution.context import Context
 from inlay.execution.join import joined
+from inlay.execution.many_calls import ManyCalls
 from inlay.execution.queries import Queries, first_line
 from inlay.execution.session import Session
 from inlay.execution.staged import Staged, Stages
@@ -83,6 +84,7 @@ class Runner:
         self.streams = streams and not context.is_dry
         self.answers: dict[int, Answers] = {}
         self.held = HeldAnswers(queries)
+        self.many = ManyCalls(session, context, plan)
         self.not_looked_up: set[int] = set()
         self.all_pairs: dict[int, list[str]] = {}  # the inputs of a call that a join asks for every pair
         self.reasons = dict(plan.reasons)
@@ -125,12 +127,11 @@ class Runner:
         self.is_changed = True
 
     def join(self, join: JoinByCall) -> None:
-        number, statement = join.number, self.statement
+        number, statement, call = join.number, self.statement, self.statement.calls[join.number]
         try:
             with self.staged.working_for(number):
-                changed, note = joined(self, join, self.queries.settings(statement.calls[number]))
-            keys = key_places(statement.calls[number])
-            self.answers[number] = Answers(self.table(number), statement.calls[number], keys, spent=True)
+                changed, note = joined(self, join, self.queries.settings(call))
+            self.answers[number] = Answers(self.table(number), call, key_places(call), spent=True)
             texts = (with_lookups(each.text, self.answers, self.names) for each in (statement, changed))
             before, after = (self.queries.shape(text, gives_rows=is_query(statement.text)) for text in texts)
             if before != after:
@@ -149,8 +150,7 @@ class Runner:
         self.changed(changed, "join_by_call", note)
 
     def rows(self, text: str) -> list[tuple[Any, ...]]:
-        rows: list[tuple[Any, ...]] = self.queries.run(self.looked_up(text)).fetchall()
-        return rows
+        return list(self.query(self.looked_up(text)).fetchall())
 
     def table(self, number: int) -> str:
         return self.held[number].name
@@ -166,8 +166,7 @@ class Runner:
         self.undecided |= set(numbers)
 
     def is_guessed(self, number: int) -> bool:
-        guesses = self.context.guesses
-        return guesses is not None and guesses.n_unknown(self.table(number)) > 0
+        return self.context.guesses is not None and self.context.guesses.n_unknown(self.table(number)) > 0
 
     def hold(self, number: int, rows: list[pa.Array], answers: pa.Array) -> None:
         """Keeps answers for the calls that ask the same as this one, where there are such."""
@@ -184,15 +183,13 @@ class Runner:
 
     def model_name(self, number: int) -> str:
         """Of the model that a call means."""
-        held = self.held.get(number)
-        given = held.options.get("model") if held is not None else None
+        given = self.held[number].options.get("model") if number in self.held else None
         return str(given or self.session.binding.default_model(self.statement.calls[number].spec))
 
     def prepared(self) -> Prepared:
         """Raises Unplannable where DuckDB does not bind what the answers have made of the statement."""
-        statement = self.plan.statement
         # Where nothing was answered ahead, the rules' text may still ask for less.
-        sql = with_lookups(statement.text, self.answers, self.names) if self.answers else statement.plain
+        sql = self.statement.plain if not self.answers else with_lookups(self.statement.text, self.answers, self.names)
         if self.is_changed and not self.queries.accepts(sql):
             raise Unplannable(reasons.NOT_REHEARSED)
         staged = {number: stage for number, stage in self.staged.items() if number in self.answers}
@@ -223,13 +220,20 @@ class Runner:
     def stage(self, number: int, texts: Iterable[str] | None = None) -> None:
         """Answers one call's inputs: those of the given queries, or all that reach it. Calls that ask the same of the
         same model share one table of answers."""
+        call = self.statement.calls[number]
         try:
             with self.staged.working_for(number):
-                self._stage(number, texts)
+                if texts is None and number not in self.all_pairs and self.many.are_asked(self.statement, call):
+                    self.held[number] = self.held.table_of(call)
+                else:
+                    self._stage(call, texts)
         except Unforeseen as reason:
             self.unforeseen[number] = str(reason)
             raise
         self.unforeseen.pop(number, None)
+        kept: Kept = "call" if number in self.not_looked_up else stays_a_call(self.statement.node(number))
+        kept = kept or ("call" if self.many.is_made(call, self.held) else "")
+        self.answers[number] = Answers(self.table(number), call, key_places(call), kept=kept)
 
     def may_stream(self, number: int, held: AnswerTable) -> bool:
         """Whether the call may be left to the statement itself. With a store known answers are asked for in bulk;
@@ -239,19 +243,15 @@ class Runner:
         has_targets = self.session.binding.has_targets(call.spec.name, held.options)
         return self.streams and is_only_call and self.context.store is None and not has_targets
 
-    def _stage(self, number: int, texts: Iterable[str] | None) -> None:
-        call = self.statement.calls[number]
-        keys = key_places(call)
-        held = self.held.table_of(call)
-        every = texts is None
+    def _stage(self, call: Call, texts: Iterable[str] | None) -> None:
+        number, held, every = call.number, self.held.table_of(call), texts is None
+        if every and self.may_stream(number, held):
+            refuse_to_hold(self.queries, self.statement, number, self.context.progress.expect)
         if texts is None:
-            if self.may_stream(number, held):
-                refuse_to_hold(self.queries, self.statement, number, self.context.progress.expect)
             texts = self.all_pairs.get(number) or gathers(self.statement, number, self.looked_up_ahead)
         looked_up = (self.looked_up(text) for text in self.staged[number].noted(texts))
-        progress = self.context.progress
-        expect = progress.expect if progress.shown else None  # to count them takes a query
-        inputs = self.queries.gathered(looked_up, call, keys, held.name, held.gathered, expect)
+        expect = self.context.progress.expect if self.context.progress.shown else None  # to count them takes a query
+        inputs = self.queries.gathered(looked_up, call, key_places(call), held.name, held.gathered, expect)
         try:
             with cancel.inside(held.connection, (self.session.number, self.statement_number)):
                 # Targets are met over all the inputs of a call together.
@@ -271,8 +271,7 @@ class Runner:
         finally:
             inputs.close()  # an open reader holds the connection
         self.held.keep(call, held)
-        kept: Kept = "call" if number in self.not_looked_up else stays_a_call(self.statement.node(number))
-        self.answers[number] = Answers(held.name, call, keys, kept=kept)
+        self.many.asked(self.statement, call, self.looked_up_ahead, every)
 
     def answer(self, call: Call, held: AnswerTable, batch: pa.RecordBatch, whole: bool) -> None:
         """Adds the answers to distinct inputs. whole: these are all that the statement has for the call."""

@@ -6,7 +6,7 @@ what was not foreseen, and where one cannot be bound, the call runs on the plain
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from sqlglot import exp
 
@@ -48,6 +48,29 @@ def gathers(statement: Statement, number: int, staged: Collection[int]) -> Itera
                 raise
     if not of_groups:  # whose values are of all rows, where nothing is left of the groups
         yield rows_query(statement, number, staged)
+
+
+_CLAUSES = ("where", "group", "having", "qualify", "expressions", "order")
+"""In the order in which rows go through them."""
+
+
+def asks_every_row(statement: Statement, number: int, staged: Collection[int]) -> bool:
+    """Whether gathers() takes the inputs of every row that gets to the clause of a call."""
+    node = statement.node(number)
+    return not _guards(node, Known(block_of(node)[0], statement, staged).is_known)
+
+
+def is_asked_by(statement: Statement, number: int, others: Iterable[int]) -> bool:
+    """Whether one of these calls, which are asked of every row, is given the same in the same SELECT, and before."""
+    node = statement.node(number)
+    select, clause = block_of(node)
+    for twin in map(statement.node, others):
+        its_select, its_clause = block_of(twin)
+        if its_select is select and {clause, its_clause} <= set(_CLAUSES) and twin.expressions == node.expressions:
+            is_before = _CLAUSES.index(its_clause) <= _CLAUSES.index(clause)
+            if is_before and (_above(twin, exp.AggFunc) or not _above(node, exp.AggFunc)):
+                return True
+    return False
 
 
 def _above(node: exp.Expr, kind: type[exp.Expr]) -> bool:

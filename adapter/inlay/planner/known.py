@@ -127,7 +127,7 @@ class Known:
                 known = known or [exp.true()]
             if not known:
                 raise Unplannable(reasons.JOINED_BY_ANOTHER)
-            join.set("on", exp.and_(*known))
+            join.set("on", exp.and_(*known, copy=False))
         return join
 
     def keep_what_is_known(self, keys: list[exp.Expr], guards: list[exp.Expr]) -> None:
@@ -146,7 +146,7 @@ class Known:
             if clause != "having":
                 conditions += [g for g in guards if (clause == "qualify") == (g.find(exp.Window) is not None)]
             kind = {"where": exp.Where, "having": exp.Having, "qualify": exp.Qualify}[clause]
-            select.set(clause, kind(this=exp.and_(*conditions)) if conditions else None)
+            select.set(clause, kind(this=exp.and_(*conditions, copy=False)) if conditions else None)
         if not of_groups:
             select.set("joins", [self.join(join) for join in select.args.get("joins") or []])
         unknown = set()
