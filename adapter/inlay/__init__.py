@@ -11,12 +11,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["Connection", "Explanation", "InlayError", "attach", "connect", "detach", "explain", "sql"]
+__all__ = ["Connection", "Explanation", "InlayError", "attach", "connect", "detach", "explain", "interrupt", "sql"]
 
 if TYPE_CHECKING:
     from inlay.client.api import connect, explain, sql
     from inlay.client.attach import attach, detach
     from inlay.client.connection import Connection
+    from inlay.client.sessions import interrupt
     from inlay.errors import InlayError
     from inlay.explanation.report import Explanation
 
@@ -28,6 +29,7 @@ _HOMES = {
     "Explanation": "inlay.explanation.report",
     "attach": "inlay.client.attach",
     "detach": "inlay.client.attach",
+    "interrupt": "inlay.client.sessions",
     "InlayError": "inlay.errors",
     "load_ipython_extension": "inlay.notebook",
     "unload_ipython_extension": "inlay.notebook",

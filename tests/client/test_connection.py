@@ -13,7 +13,7 @@ import pytest
 
 import inlay
 from inlay.client.relation import Relation
-from inlay.engine import cancel
+from inlay.engine import signals
 from inlay.errors import (
     CannotServeError,
     ConfigError,
@@ -115,7 +115,7 @@ def test_ctrl_c_during_the_import_of_what_plans_is_keyboard_interrupt(
     con: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupted() -> None:
-        with cancel.inside(None, None):
+        with signals.inside(None, None):
             signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr("inlay.client.connection.load_statements", interrupted)

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inlay.arrays import Floats, Ints
+from inlay.errors import InlayError
 from inlay.models.ref import ModelRef
 
 
@@ -45,6 +46,13 @@ class Tokens:
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
+
+
+def is_refusal(error: Exception) -> bool:
+    """Whether a tokenizer says by it that it cannot read a text. The tokenizers library raises Exception itself, others
+    what Python raises for a wrong value; anything else, as from the handler of a signal, is not about a text."""
+    kinds = (ArithmeticError, LookupError, TypeError, ValueError)
+    return type(error) in (Exception, RuntimeError) or (isinstance(error, kinds) and not isinstance(error, InlayError))
 
 
 class OutOfMemory(Exception):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from inlay.engine import cancel
+from inlay.engine import signals
 from inlay.errors import ConfigError
 from inlay.execution.session import Session
 from inlay.functions.spec import Argument, FunctionSpec, named_options
@@ -37,7 +37,7 @@ def answer_call(
         first = 0 if rows is None else rows[0].as_py()
         own_options = named_options(spec, None if options is None else options[first].as_py())
         connection, statement = own_options.pop("connection", None), own_options.get("statement")
-        with cancel.inside(connection, None if statement is None else (session.number, statement)):
+        with signals.inside(connection, None if statement is None else (session.number, statement)):
             return session.answer(
                 spec.name,
                 columns if rows is None else [column.take(rows) for column in columns],

@@ -21,7 +21,7 @@ import duckdb
 from inlay.client import sessions
 from inlay.client.functions import ArrowFunction, functions_of
 from inlay.client.macros import create_macros, create_qualified_macros, drop_macros
-from inlay.engine import cancel
+from inlay.engine import signals
 from inlay.engine.lane import stop_at_exit
 from inlay.errors import ConfigError, NameTakenError
 from inlay.execution.acceptance import in_transaction
@@ -53,7 +53,7 @@ def attach(con: duckdb.DuckDBPyConnection, *, config: str | os.PathLike[str] | N
     Raises ConfigError for a wrong setting and for a connection inside a transaction, and NameTakenError when another
     extension owns the names.
     """
-    cancel.install()
+    signals.install()
     con = sessions.native_connection(con)
     with _lock:
         session = sessions.find_session(con)

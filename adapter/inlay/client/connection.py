@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, cast
 
 import duckdb
 
 from inlay.client.macros import create_macros
 from inlay.client.relation import ExplainRelation, Holder, PlannedRelation, load_statements
-from inlay.client.sessions import connection_number, find_session
+from inlay.client.sessions import connection_number, find_session, interrupt
 from inlay.engine import cancel
 from inlay.execution.session import Session
 
 if TYPE_CHECKING:
     from inlay.explanation.report import Explanation
+
+
+CLOSE_S = 10.0
+"""How long close() waits for a statement that it has stopped."""
 
 
 class Connection(Holder):
@@ -92,12 +97,22 @@ class Connection(Holder):
     def interrupt(self) -> None:
         """Stops the statement that this connection is running, from another thread. Its rows under way included:
         DuckDB alone waits for the function calls that it has begun."""
-        self._held.interrupt()
-        cancel.interrupt(self._number)
+        interrupt(self._held)
 
     def close(self) -> None:
+        """Closes the connection; a statement that another thread runs on it is stopped first."""
+        if cancel.is_watched(self._number):
+            self.interrupt()
+        deadline = time.monotonic() + CLOSE_S
+        while True:
+            try:
+                self._held.close()
+                break
+            except duckdb.Error:  # duckdb 2.0: the connection is busy
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
         self._session.close_account()
-        self._held.close()
 
     def __enter__(self) -> Connection:
         return self

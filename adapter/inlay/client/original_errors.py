@@ -33,6 +33,8 @@ _ALIKE = 12
 def error_for_caller(error: Exception, watch: cancel.Watch, text: str = "") -> BaseException:
     """What the caller of a failed statement should see; `error` itself where nothing of ours is behind it. text: what
     the user wrote."""
+    if watch.raised is not None and type(watch.raised) is not KeyboardInterrupt:
+        return watch.raised
     original = original_error(error)
     if watch.ctrl_c:
         stopped = error if isinstance(error, InterruptedQueryError) else original

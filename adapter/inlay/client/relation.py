@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, cast
 import duckdb
 
 from inlay.client.original_errors import error_for_caller
+from inlay.client.sessions import stop
 from inlay.client.shown import SHOWN_ROWS, computed, html_table
-from inlay.engine import cancel
+from inlay.engine import signals
 from inlay.errors import InlayError
 from inlay.execution.session import Session
 
@@ -59,18 +60,19 @@ class Holder:
         return sorted({*dir(self._held), *dir(type(self))})
 
     def _call(self, __method: Any, *__args: Any, **__kwargs: Any) -> Any:
-        cancel.install()
-        __watch = cancel.Watch(self._number)
-        try:
-            __result = __method(
-                *(_unwrapped(arg) for arg in __args), **{name: _unwrapped(arg) for name, arg in __kwargs.items()}
-            )
-        except (duckdb.Error, InlayError, RuntimeError) as error:
-            __shown = error_for_caller(error, __watch, self._text)
-            if __shown is error and isinstance(error, RuntimeError):
-                raise
-            # The message stands alone. The frames up to here, and DuckDB's error behind it, would say it once more.
-            raise __shown.with_traceback(None) from None
+        with signals.watch(self._number, functools.partial(stop, self._number)) as __watch:
+            try:
+                __result = __method(
+                    *(_unwrapped(arg) for arg in __args), **{name: _unwrapped(arg) for name, arg in __kwargs.items()}
+                )
+            except (duckdb.Error, InlayError, RuntimeError) as error:
+                __shown = error_for_caller(error, __watch, self._text)
+                if __shown is error and isinstance(error, RuntimeError):
+                    raise
+                # The message stands alone. The frames up to here, and DuckDB's error behind it, would say it once more.
+                raise __shown.with_traceback(None) from None
+            if __watch.raised is not None:  # and swallowed on its way
+                raise __watch.raised
         return self._wrapped(__result)
 
     def _wrapped(self, result: Any) -> Any:
@@ -120,7 +122,7 @@ class Relation(Holder):
 
 def load_statements() -> Any:
     """What plans and explains, imported with the first statement that calls a model: the parser takes a while."""
-    with cancel.inside(None, None):  # Ctrl-C in the midst of an import would leave half a package
+    with signals.inside(None, None):  # Ctrl-C in the midst of an import would leave half a package
         from inlay.client import statements
     return statements
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import weakref
 from typing import Any
 
 import duckdb
 
+from inlay.engine import cancel
 from inlay.errors import ConfigError, NotAttachedError
 from inlay.execution.session import Session
 
@@ -25,6 +27,9 @@ NODE = "inlay_node"
 """Another: which node of a dbt project runs on the connection."""
 
 _connection_numbers = itertools.count(1)
+_by_number: weakref.WeakValueDictionary[int, duckdb.DuckDBPyConnection] = weakref.WeakValueDictionary()
+_numbers: weakref.WeakKeyDictionary[duckdb.DuckDBPyConnection, int] = weakref.WeakKeyDictionary()
+"""DuckDB is not asked for them: a busy connection does not answer."""
 _sessions: dict[int, Session] = {}
 _owners: dict[int, duckdb.DuckDBPyConnection] = {}
 """The cursor that registered a session's functions, since DuckDB lets only the connection that did remove them, and
@@ -52,7 +57,7 @@ def close_owner(number: int) -> None:
     if owner is not None:
         if session := _sessions.get(number):
             session.close_account()
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(duckdb.Error):  # a statement runs on it, or the database is gone
             owner.close()
 
 
@@ -118,7 +123,25 @@ def has_number(con: duckdb.DuckDBPyConnection) -> bool:
 def connection_number(con: duckdb.DuckDBPyConnection) -> int:
     """By which cancel.interrupt() knows a connection; it gets one where it has none."""
     con.execute(f"SET VARIABLE {CONNECTION} = coalesce(getvariable('{CONNECTION}'), {next(_connection_numbers)})")
-    return int(con.execute(f"SELECT getvariable('{CONNECTION}')").fetchall()[0][0])
+    number = int(con.execute(f"SELECT getvariable('{CONNECTION}')").fetchall()[0][0])
+    _by_number[number], _numbers[con] = con, number
+    return number
+
+
+def interrupt(con: Any) -> None:
+    """Stops the statement that a connection is running, from another thread: its rows under way too, where attach() or
+    connect() has seen that connection."""
+    native = native_connection(con)
+    native.interrupt()
+    if (number := _numbers.get(native)) is not None:
+        cancel.interrupt(number)
+
+
+def stop(number: int) -> None:
+    """Stops what DuckDB runs on a connection."""
+    if (con := _by_number.get(number)) is not None:
+        with contextlib.suppress(duckdb.Error):  # it was closed meanwhile
+            con.interrupt()
 
 
 def set_node(con: duckdb.DuckDBPyConnection, node: str | None) -> None:

@@ -28,7 +28,7 @@ from inlay.client.attach import attach
 from inlay.client.macros import create_macros
 from inlay.client.original_errors import original_error
 from inlay.client.sessions import connection_number, set_node
-from inlay.engine import cancel
+from inlay.engine import signals
 from inlay.execution.session import Session
 from inlay.settings.read import TABLES, read_settings, variable
 
@@ -135,7 +135,7 @@ class Plugin(BasePlugin):
     def configure_cursor(self, cursor: DuckDBPyConnection) -> None:
         # The functions run in dbt's worker threads, which no signal reaches. One cursor is made in the main thread
         # before they start: there, and nowhere else, Ctrl-C can be listened for.
-        cancel.install()
+        signals.install()
         if self.session is not None:
             node = get_node_info()
             _sessions[cursor] = self.session

@@ -155,12 +155,12 @@ class _Resolving:
             self.compute(missing)
             return
         while len(missing):
-            mine, others = self.work.cache.claim(self.cache_keys(missing))
-            claimed = missing[mine]
+            keys, claim = self.cache_keys(missing), threading.Event()
             try:
-                self.compute(claimed)
+                mine, others = self.work.cache.claim(keys, claim)
+                self.compute(missing[mine])
             finally:
-                self.work.cache.release(self.cache_keys(claimed))
+                self.work.cache.release(keys, claim)
             for event in set(others.values()):
                 _await(event, self.work.cancel)
             # Whatever another thread failed at is tried here once more, so that its error is listed here as well.

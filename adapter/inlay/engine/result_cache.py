@@ -81,15 +81,15 @@ class ResultCache:
         """Whether there ever were any under keys that begin with this signature."""
         return signature in self._signatures
 
-    def claim(self, keys: list[bytes]) -> tuple[list[int], dict[int, threading.Event]]:
-        """(positions that the caller must now compute and release, positions that another thread is computing)."""
+    def claim(self, keys: list[bytes], event: threading.Event) -> tuple[list[int], dict[int, threading.Event]]:
+        """(positions that the caller must now compute and release, positions that another thread is computing). event:
+        the caller's own, by which it releases what it has claimed, however far it came."""
         mine: list[int] = []
         others: dict[int, threading.Event] = {}
-        event = threading.Event()
         with self._lock:
             for position, key in enumerate(keys):
                 waiting = self._claimed.get(key)
-                if waiting is not None:
+                if waiting is not None and not waiting.is_set():
                     others[position] = waiting
                 elif key in self._index:
                     done = threading.Event()
@@ -119,16 +119,13 @@ class ResultCache:
                     if held and held[0] is oldest:
                         del self._index[key]
 
-    def release(self, keys: list[bytes]) -> None:
-        """Ends claims, computed or not, and wakes whoever waits for them."""
-        events: set[threading.Event] = set()
+    def release(self, keys: list[bytes], event: threading.Event) -> None:
+        """Ends the claims that this event stands for, computed or not, and wakes whoever waits for them."""
+        event.set()  # from here on they are nobody's, whatever becomes of the rest
         with self._lock:
             for key in keys:
-                event = self._claimed.pop(key, None)
-                if event:
-                    events.add(event)
-        for event in events:
-            event.set()
+                if self._claimed.get(key) is event:
+                    del self._claimed[key]
 
     def clear(self) -> None:
         with self._lock:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from inlay.arrays import Ints
+from inlay.backends.base import is_refusal
 from inlay.engine.pool import tokenizer_of
 from inlay.models.ref import ModelRef
 
@@ -26,11 +27,15 @@ def count_tokens(model: ModelRef, texts: Sequence[str]) -> tuple[Ints, dict[int,
         part = list(texts[start : start + _SLICE])
         try:
             counts[start : start + len(part)] = tokenize(part, None, "").lengths_before
-        except Exception:  # one text spoiled the slice; find out which
-            for offset, text in enumerate(part):
+        except Exception as refusal:
+            if not is_refusal(refusal):
+                raise
+            for offset, text in enumerate(part):  # one text spoiled the slice; find out which
                 try:
                     counts[start + offset] = tokenize([text], None, "").lengths_before[0]
                 except Exception as error:
+                    if not is_refusal(error):
+                        raise
                     errors[start + offset] = f"the text cannot be tokenised: {error}"
     return counts, errors
 

@@ -18,7 +18,7 @@ import numpy as np
 import pyarrow as pa
 
 from inlay.arrays import Bools, Floats, Ints, numbers_array
-from inlay.engine import cancel
+from inlay.engine import cancel, signals
 from inlay.engine.near_pairs import TooManyPairs, near_pairs
 from inlay.execution.answering import Rows, answer
 from inlay.execution.context import Context
@@ -172,7 +172,7 @@ def pairs_by_vectors(
     # Where the answer to a blank is NULL, it is in no pair.
     places = [asked_places(side) if bound_call.blank == "null" else np.arange(len(side)) for side in values]
     asked = (values[0].take(numbers_array(places[0])), values[1].take(numbers_array(places[1])))
-    with cancel.inside(connection, (session.number, asks.statement_number)):
+    with signals.inside(connection, (session.number, asks.statement_number)):
         token = cancel.Token()
         n_blank = sum(map(len, values)) - sum(map(len, asked))
         sides = side_vectors(context, bound_call, closeness, asked, about, n_blank)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -138,6 +138,18 @@ class Queries:
         # A date beyond the years 1 to 9999 has another text in Arrow: it is left to the call.
         dates = "".join(f" AND coalesce(strlen({c}::VARCHAR), 10) = 10" for c, kind in others.items() if kind == "DATE")
         return self.run(f"SELECT * REPLACE ({casts}) FROM ({sql}) AS _inlay_g WHERE TRUE{dates}")
+
+    @staticmethod
+    def read(inputs: pa.RecordBatchReader, *, whole: bool) -> Iterator[pa.RecordBatch]:
+        """What gathered() gave, batch by batch or in one. Raises what DuckDB says while rows come; Arrow hands on its
+        text alone."""
+        try:
+            yield from inputs.read_all().combine_chunks().to_batches() if whole else inputs
+        except OSError as error:
+            if type(error) is not OSError:  # a TimeoutError of a signal's handler
+                raise
+            kind = duckdb.InterruptException if str(error).startswith("INTERRUPT") else duckdb.Error
+            raise kind(str(error)) from None
 
     def settings(self, call: Call) -> tuple[Any, dict[str, Any], int | None]:
         """Labels, options by name, and the connection's number, as the function would be told."""

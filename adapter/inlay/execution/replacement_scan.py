@@ -14,6 +14,7 @@ from typing import Any
 
 import duckdb
 
+from inlay.engine import cancel
 from inlay.parsing.tokens import Text, parameters_replaced, without_literals, words
 
 _LITERALS = (type(None), bool, int, float, str, Decimal, datetime.date)
@@ -29,7 +30,8 @@ def with_tables(
     options: Mapping[str, Any] | None = None,
 ) -> Any:
     """DuckDB looks for tables named in SQL among the variables of the code that calls it: here these, and no others of
-    this package."""
+    this package. Raises InterruptedQueryError where the statement that it belongs to was interrupted."""
+    cancel.check()
     parameters = _used(sql, parameters)
     given = [sql]
     named = dict(options or {})

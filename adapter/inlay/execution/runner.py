@@ -14,7 +14,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from inlay.engine import cancel
+from inlay.engine import signals
 from inlay.errors import InlayError
 from inlay.execution.acceptance import is_aborted
 from inlay.execution.answer_tables import AnswerTable, HeldAnswers
@@ -253,10 +253,10 @@ class Runner:
         expect = self.context.progress.expect if self.context.progress.shown else None  # to count them takes a query
         inputs = self.queries.gathered(looked_up, call, key_places(call), held.name, held.gathered, expect)
         try:
-            with cancel.inside(held.connection, (self.session.number, self.statement_number)):
+            with signals.inside(held.connection, (self.session.number, self.statement_number)):
                 # Targets are met over all the inputs of a call together.
                 whole = every and self.session.binding.has_targets(call.spec.name, held.options)
-                for batch in inputs.read_all().combine_chunks().to_batches() if whole else inputs:
+                for batch in self.queries.read(inputs, whole=whole):
                     self.staged[number].inputs += batch.num_rows
                     self.answer(call, held, batch, whole)
         except (InlayError, Unplannable, duckdb.InterruptException):
@@ -265,9 +265,6 @@ class Runner:
             if is_aborted(self.queries.con):
                 raise
             raise Unplannable(reasons.inputs_not_selected(first_line(error))) from error
-        except Exception as error:
-            # On the plain path DuckDB says what went wrong, as it does of every function.
-            raise Unplannable(f"{type(error).__name__}: {error}") from error
         finally:
             inputs.close()  # an open reader holds the connection
         self.held.keep(call, held)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from inlay.arrays import Ints
-from inlay.backends.base import Choices, Instruction, Prompt
+from inlay.backends.base import Choices, Instruction, Prompt, is_refusal
 from inlay.engine.lane import Lane
 from inlay.engine.limits import Reserved
 from inlay.engine.number_jobs import NumbersJob, select_rows
@@ -106,6 +106,8 @@ class _Submitting:
             tags = None if self.tags is None else [self.tags[row] for row in rows]
             tokens = self.lane.backend.tokenize(texts, pairs[0] if pairs else None, asked, tags)
         except Exception as error:
+            if not is_refusal(error):
+                raise
             if len(places) == 1:
                 self.refused[int(places[0])] = f"the text cannot be tokenised: {error}"
                 return []
