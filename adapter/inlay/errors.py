@@ -13,6 +13,7 @@ InlayError
 ├── BudgetExceededError       a limit of the configuration would be passed: the model was not called
 ├── RowsFailedError           on_error := 'raise' and at least one row failed
 ├── NotAttachedError          the connection was detached or its session has ended
+├── ForkedProcessError        what the parent of a forked process had opened cannot be used by the child
 └── InterruptedQueryError     Ctrl-C or a cancelled statement; finished work is kept
 
 DuckDB turns an exception inside a function into text, so each message stands alone:
@@ -116,6 +117,25 @@ class RowsFailedError(InlayError):
 
 class NotAttachedError(InlayError):
     pass
+
+
+class ForkedProcessError(InlayError):
+    """A process that was forked cannot use what its parent had opened."""
+
+    @classmethod
+    def cuda(cls, model: str) -> ForkedProcessError:
+        return cls(
+            f"model {model!r} cannot run in this process: it was forked from one that had used CUDA, which does not "
+            "outlive a fork. Start it with multiprocessing.get_context('spawn'), or set device = 'cpu'."
+        )
+
+    @classmethod
+    def connection(cls) -> ForkedProcessError:
+        return cls(
+            "this connection was opened by the process that this one was forked from, and DuckDB's threads are not in "
+            "this one. Open a new one here with inlay.connect(), or start the process with "
+            "multiprocessing.get_context('spawn')."
+        )
 
 
 class InterruptedQueryError(InlayError):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -19,6 +18,7 @@ import numpy as np
 
 from inlay.arrays import Floats, offsets_of
 from inlay.backends.base import BatchFailed, Choices, Done, Encoded, Instruction, OutOfMemory, Prompt, Reply, Tokens
+from inlay.locks import new_lock
 from inlay.models.ref import ModelRef
 
 FAIL, OOM, NEVER_FITS, SLOW, NAN = "<<fail>>", "<<oom>>", "<<never fits>>", "<<slow>>", "<<nan>>"
@@ -29,7 +29,7 @@ _SHORT = 24
 CALLS: Counter[str] = Counter()
 """Since the process began: 'batches', 'rows' and 'tokens' that any fake model ran."""
 
-_LOCK = threading.Lock()
+_LOCK = new_lock()
 
 
 def fake_row(text: str, width: int) -> Floats:

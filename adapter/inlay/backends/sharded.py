@@ -9,6 +9,7 @@ from typing import cast
 
 from inlay.arrays import Floats
 from inlay.backends.base import Backend, BatchFailed, Choices, Done, Encoded, Instruction, LanguageModel, Prompt, Tokens
+from inlay.locks import new_lock
 
 
 class ShardedBackend:
@@ -21,7 +22,7 @@ class ShardedBackend:
         self.workers = len(copies)
         self._copies = list(copies)
         self._free = list(copies)
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._mine = threading.local()
 
     def start_worker(self) -> None:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import atexit
 import contextlib
 import os
-import threading
 import weakref
 from typing import Any
 
@@ -27,6 +26,7 @@ from inlay.errors import ConfigError, NameTakenError
 from inlay.execution.acceptance import in_transaction
 from inlay.execution.session import Session
 from inlay.functions.configured import configured_definitions
+from inlay.locks import new_reentrant_lock
 from inlay.parsing.twins import DATABASE
 from inlay.settings.read import read_settings
 from inlay.settings.schema import Settings
@@ -36,7 +36,7 @@ _IN_TRANSACTION = (
     "COMMIT or ROLLBACK first, or attach before BEGIN."
 )
 
-_lock = threading.RLock()
+_lock = new_reentrant_lock()
 """Around attach and detach: of two threads that attach to one database, the second finds the first one's session."""
 
 _registered: list[ArrowFunction] = []

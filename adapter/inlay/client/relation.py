@@ -7,6 +7,7 @@ functions arrives as itself (DuckDB hands on its text alone), and Ctrl-C as Keyb
 from __future__ import annotations
 
 import functools
+import os
 import sys
 from typing import TYPE_CHECKING, Any, cast
 
@@ -16,7 +17,7 @@ from inlay.client.original_errors import error_for_caller
 from inlay.client.sessions import stop
 from inlay.client.shown import SHOWN_ROWS, computed, html_table
 from inlay.engine import signals
-from inlay.errors import InlayError
+from inlay.errors import ForkedProcessError, InlayError
 from inlay.execution.session import Session
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Holder:
 
     def __init__(self, held: Any, number: int, text: str = "") -> None:
         self._held = held
+        self._process = os.getpid()
         self._number = number
         self._text = text
 
@@ -60,6 +62,8 @@ class Holder:
         return sorted({*dir(self._held), *dir(type(self))})
 
     def _call(self, __method: Any, *__args: Any, **__kwargs: Any) -> Any:
+        if self._process != os.getpid():
+            raise ForkedProcessError.connection()
         with signals.watch(self._number, functools.partial(stop, self._number)) as __watch:
             try:
                 __result = __method(

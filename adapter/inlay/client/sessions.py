@@ -7,7 +7,9 @@ of the session; every connection to the database can call it. The functions, too
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import itertools
+import os
 import weakref
 from typing import Any
 
@@ -66,6 +68,20 @@ def close_all() -> None:
         session.close_account()
     for number in list(_owners):
         close_owner(number)
+
+
+def _begin_anew() -> None:
+    """In a forked child. The parent's databases are left as they are, even when the interpreter ends: closing one would
+    write to its file and wait for DuckDB's threads, which are not there."""
+    for con in (*_owners.values(), *_by_number.values()):
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(con))
+    _owners.clear()
+    for session in _sessions.values():
+        session.begin_anew()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew)
 
 
 def forget_results_of_closed_databases() -> None:

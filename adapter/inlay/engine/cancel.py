@@ -151,3 +151,10 @@ def end_work(before: Any) -> None:
 
 def _count(connection: int | None) -> int:
     return _of_process + (0 if connection is None else _of_connection.get(connection, 0))
+
+
+def begin_anew() -> None:
+    """In a forked child: nobody else is in a function, or in a statement."""
+    _running.clear()
+    _watches.clear()
+    _this_thread.watch = _this_thread.work = None

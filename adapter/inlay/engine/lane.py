@@ -44,13 +44,17 @@ class Lane:
         self.backend = backend
         self._number_budget = TokenBudget(backend.max_batch_tokens)
         self._reply_budget = TokenBudget(backend.max_batch_tokens)
-        self._helpers = Helpers(backend.workers, backend.start_worker)
+        self.begin(backend.workers)
+        _lanes.add(self)
+
+    def begin(self, n_workers: int) -> None:
+        """With no thread and no job yet."""
+        self._helpers = Helpers(n_workers, self.backend.start_worker)
         self._queue: deque[Job] = deque()
         self._wake = threading.Condition()
         self._started = False
         self._idle = threading.Event()
         self._idle.set()
-        _lanes.add(self)
 
     @property
     def language_model(self) -> LanguageModel:
@@ -120,3 +124,9 @@ class Lane:
                 others.append(following)
         self._queue.extendleft(reversed(others))
         return jobs
+
+
+def begin_anew() -> None:
+    """In a forked child: the lanes' threads are not there."""
+    for each in list(_lanes):
+        each.begin(1)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import threading
-
 from inlay.errors import BudgetExceededError
+from inlay.locks import new_lock
 from inlay.models.ref import ModelRef
 from inlay.settings.schema import Settings
 
@@ -15,7 +14,7 @@ class Limits:
     def __init__(self) -> None:
         self._limits: dict[str, float | None] = dict.fromkeys(("max_rows", "max_tokens", "max_seconds", "max_cost"))
         self._spent = dict.fromkeys(self._limits, 0.0)
-        self._lock = threading.Lock()
+        self._lock = new_lock()
 
     def limit(self, settings: Settings) -> None:
         """From here on by these settings. What was spent until now counts."""

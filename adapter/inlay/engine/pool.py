@@ -9,6 +9,7 @@ from typing import TypeVar, cast
 from inlay.backends.base import Embedder, RemoteModel, Tokens
 from inlay.backends.load import load_backend, load_embedder, load_remote, load_tokenizer
 from inlay.engine.lane import Lane
+from inlay.locks import new_lock
 from inlay.models.ref import ModelRef
 from inlay.store.batch_journal import StoredJournal
 from inlay.store.results import Store
@@ -20,7 +21,8 @@ _lanes: dict[Key, Lane] = {}
 _remote: dict[Key, RemoteModel | Embedder] = {}
 _tokenizers: dict[Key, Callable[[list[str], list[str] | None, str], Tokens]] = {}
 _loading: dict[Key, threading.Lock] = {}
-_lock = threading.Lock()
+_forgotten: list[object] = []
+_lock = new_lock()
 
 
 def lane_for(ref: ModelRef) -> Lane:
@@ -44,13 +46,20 @@ def tokenizer_of(ref: ModelRef) -> Callable[[list[str], list[str] | None, str], 
     return _once(_tokenizers, (*_key(ref), ref.tokenizer), lambda: load_tokenizer(ref))
 
 
+def begin_anew() -> None:
+    """In a forked child: connections to endpoints are the parent's, and not closed here."""
+    _forgotten.append(dict(_remote))
+    _remote.clear()
+    _loading.clear()
+
+
 def _key(ref: ModelRef) -> Key:
     return (ref.fingerprint, ref.backend, ref.device, ref.dtype, ref.too_long)
 
 
 def _once(made: dict[Key, T], key: Key, make: Callable[[], T]) -> T:
     with _lock:
-        mutex = _loading.setdefault((id(made), *key), threading.Lock())
+        mutex = _loading.setdefault((id(made), *key), new_lock())
     with mutex:
         if key not in made:
             made[key] = make()

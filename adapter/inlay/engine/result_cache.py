@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import mmap
 import threading
+import weakref
 from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from inlay.arrays import Floats
+from inlay.locks import new_lock
 
 Rows = Floats | list[Any]
 """What was computed for as many keys: a matrix of numbers, or a list of texts."""
@@ -39,6 +41,9 @@ class _Block:
         return held + ENTRY_BYTES * len(self.keys)
 
 
+_caches: weakref.WeakSet[ResultCache] = weakref.WeakSet()
+
+
 class ResultCache:
     """Rows of float32, of one width per signature, and a language model's texts. A key is the signature of the question
     and the key of the input.
@@ -49,13 +54,14 @@ class ResultCache:
 
     def __init__(self, budget_bytes: int) -> None:
         self.budget_bytes = budget_bytes
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._index: dict[bytes, tuple[_Block, int]] = {}
         self._blocks: OrderedDict[int, _Block] = OrderedDict()
         self._claimed: dict[bytes, threading.Event] = {}
         self._bytes = 0
         self._next = 0
         self._signatures: set[bytes] = set()
+        _caches.add(self)
 
     def lookup(self, keys: list[bytes], into: Rows, owner: int | None) -> tuple[list[int], list[int]]:
         """Copies each row that is here to its place in `into`.
@@ -136,6 +142,12 @@ class ResultCache:
 
     def __len__(self) -> int:
         return len(self._index)
+
+
+def begin_anew() -> None:
+    """In a forked child: nobody computes what was claimed."""
+    for cache in list(_caches):
+        cache._claimed.clear()
 
 
 # From this size on, rows get pages of their own instead of a place in the C library's heap.

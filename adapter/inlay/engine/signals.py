@@ -203,3 +203,10 @@ def _send(number: int, after_s: float, call: int = 0) -> None:
         signal.pthread_kill(threading.main_thread().ident or 0, number)
     else:
         _thread.interrupt_main(signal.Signals(number))
+
+
+def begin_anew() -> None:
+    """In a forked child: its one thread is in no function."""
+    global _main_inside, _n_later
+    _main_inside = _n_later = 0
+    _main_watches.clear()

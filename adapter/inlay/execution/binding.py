@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +18,7 @@ from inlay.functions.contract import Bound, Call
 from inlay.functions.registry import bind_of
 from inlay.functions.spec import FunctionSpec
 from inlay.json_schema import read_schema
+from inlay.locks import new_lock
 from inlay.models.describe import describe
 from inlay.models.ref import ModelRef
 from inlay.settings.schema import Settings
@@ -92,7 +92,7 @@ class Binding:
     def __init__(self, settings: Settings, specs: Mapping[str, FunctionSpec]) -> None:
         self.settings = settings
         self.specs = specs
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._models: dict[str, ModelRef] = {}
         self._calls: dict[str, BoundCall] = {}
 

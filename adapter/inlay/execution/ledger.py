@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import platform
-import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping
@@ -18,6 +17,7 @@ from inlay.engine.distinct import DistinctCounter
 from inlay.engine.resolve import Usage
 from inlay.execution.records import LedgerRow, RowError
 from inlay.functions.cascade.guarantee import Certificate
+from inlay.locks import new_lock
 from inlay.models.ref import ModelRef
 from inlay.store.account import now_text
 from inlay.store.keys import Keys
@@ -102,7 +102,7 @@ class Ledger:
     """Thread-safe; keeps the latest STATEMENTS_KEPT calls and ERRORS_KEPT errors."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._entries: dict[tuple[int, str, str, str], Entry] = {}
         self._of_statement: dict[int, list[Entry]] = {}
         self._errors: deque[RowError] = deque(maxlen=ERRORS_KEPT)
@@ -170,6 +170,11 @@ class Ledger:
             entry.last = now
             if not entry.running:
                 entry.seconds += now - entry.began
+
+    def clear(self) -> None:
+        with self._lock:
+            for each in (self._entries, self._of_statement, self._errors, self._certificates):
+                each.clear()
 
     def fail(self, function: str, model: str, text: str, error: str) -> None:
         with self._lock:

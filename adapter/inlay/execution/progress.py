@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from inlay.engine.resolve import OnProgress
 from inlay.errors import InterruptedQueryError
 from inlay.execution.bars import Bar, in_notebook, open_bar
+from inlay.locks import new_lock
 from inlay.logs import show_info
 
 _log = logging.getLogger("inlay.execution")
@@ -40,7 +41,7 @@ class Progress:
         if self.mode == "lines" and write is None:
             show_info(_log.name)
         self._write = write or _log.info
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._what: list[str] = []  # calls that are answered side by side count together
         self._expected = 0
         self._awaits_expected = False

@@ -139,6 +139,12 @@ class Session:
         found = self.answered(function, labels, options, rows, self.context_of(connection), detail=detail)
         return found.details() if detail else found.values()
 
+    def begin_anew(self) -> None:
+        """In a forked child: the account of the parent's work is the parent's."""
+        self.ledger.clear()
+        if self.account is not None:
+            self.account.begin_run()
+
     def close_account(self) -> None:
         """Writes the ledger as it is now."""
         if self.account is not None:

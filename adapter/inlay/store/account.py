@@ -10,7 +10,6 @@ A run is one process's use of a store. Unlike results, errors hold the failed in
 from __future__ import annotations
 
 import json
-import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +21,7 @@ import pyarrow as pa
 import pyarrow.json as pa_json
 import pyarrow.parquet as pq
 
+from inlay.locks import new_lock
 from inlay.store.folder import Folder
 from inlay.store.parts import READ_ERRORS
 from inlay.store.results import Store
@@ -80,8 +80,11 @@ class Account:
     def __init__(self, store: Store, invocation: str = "") -> None:
         self._store = store
         self.invocation = invocation
+        self._lock = new_lock()
+        self.begin_run()
+
+    def begin_run(self) -> None:
         self.run = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
-        self._lock = threading.Lock()
         self._written = float("-inf")
         self._errors = 0
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -21,6 +20,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from inlay.locks import new_reentrant_lock
 from inlay.store.folder import Folder
 from inlay.store.index import I64
 from inlay.store.keys import Keys, key_column, key_matrix
@@ -55,7 +55,7 @@ class ResultSet:
         self.signature = signature
         self.question = question
         self.about = about
-        self._lock = threading.RLock()
+        self._lock = new_reentrant_lock()
         self._damaged: dict[str, str] = {}
         self._open = OpenParts(folder, signature, self._set_aside)
         self._has_manifest = False

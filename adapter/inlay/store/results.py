@@ -11,13 +11,13 @@ from __future__ import annotations
 import json
 import logging
 import re
-import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
 
 from inlay.errors import ConfigError
+from inlay.locks import new_lock
 from inlay.store.folder import Folder, open_folder
 from inlay.store.keys import Keys
 from inlay.store.result_set import MANIFEST, ResultSet
@@ -39,7 +39,7 @@ class Store:
         self.folder = open_folder(address)
         self.unwritten = 0
         """Rows that were computed but could not be stored."""
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         self._result_sets: dict[str, ResultSet] = {}
         self._has_warned = False
         self._check(address)

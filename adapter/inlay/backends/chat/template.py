@@ -11,7 +11,6 @@ empty line, the user message and a line break, or the user message alone.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -23,6 +22,7 @@ from inlay.backends.base import Choices, Encoded, Prompt
 from inlay.backends.chat.control_tokens import GuardedTokenizer, Ids
 from inlay.backends.pretrained import quiet
 from inlay.errors import ModelError
+from inlay.locks import new_lock
 from inlay.models.ref import ModelRef
 
 # From Unicode's private use area; a template has no reason to change them.
@@ -65,7 +65,7 @@ class ChatPrompts:
         self._tokenizer = tokenizer
         self._encoder_decoder = encoder_decoder
         self._options = {"enable_thinking": False, **dict(ref.chat_template_options)}
-        self._lock = threading.Lock()
+        self._lock = new_lock()
         template = tokenizer.chat_template
         self._has_template = bool(template)
         source = template if isinstance(template, str) else "\n".join((template or {}).values())

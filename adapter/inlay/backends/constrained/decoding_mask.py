@@ -13,7 +13,6 @@ valid. The caller's token limit can still cut a reply, most often within a strin
 from __future__ import annotations
 
 import functools
-import threading
 import weakref
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -27,10 +26,11 @@ from llguidance.hf import from_tokenizer
 
 from inlay.backends.constrained.token_bytes import pieces_of, unwritable, wrapped
 from inlay.json_schema.grammar import grammar_of
+from inlay.locks import new_lock
 
 _KEPT = 64  # constraints of one tokenizer; a statement has one, a dbt project some
 
-_LOCK = threading.Lock()
+_LOCK = new_lock()
 _CONSTRAINTS: weakref.WeakKeyDictionary[Any, OrderedDict[Any, Constraint]] = weakref.WeakKeyDictionary()
 _TOKENIZERS: weakref.WeakKeyDictionary[Any, dict[Any, Any]] = weakref.WeakKeyDictionary()
 
@@ -48,7 +48,7 @@ class Constraint:
         for token in eos_ids:
             self.ends[token // 32] |= np.uint32(1 << token % 32)
         self._matcher = matcher
-        self._lock = threading.Lock()
+        self._lock = new_lock()
 
     def start(self) -> State:
         """The state of an empty reply."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -24,6 +23,7 @@ from inlay.backends.device import choose_dtype, device_name, use_one_core
 from inlay.backends.memory import out_of_memory_unified
 from inlay.backends.model_files import check_digests, read_config
 from inlay.backends.pretrained import end_tokens, load_pretrained, load_tokenizer
+from inlay.locks import new_lock
 from inlay.models.ref import ModelRef
 
 # Tokens of a batch, prompts and replies together. A CPU gains little beyond; a GPU takes what it has room for.
@@ -66,7 +66,7 @@ class TorchLanguageModel:
         self._vocabulary = int(model.get_output_embeddings().weight.shape[0])
         self.max_batch_tokens = _batch_tokens(device, self._reader)
         self._trees: dict[Choices, OptionTree] = {}
-        self._lock = threading.Lock()
+        self._lock = new_lock()
 
     def start_worker(self) -> None:
         """Called first in each of several worker threads: one core each."""

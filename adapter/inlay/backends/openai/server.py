@@ -21,7 +21,6 @@ import asyncio
 import contextlib
 import logging
 import os
-import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, Protocol, cast
@@ -39,6 +38,7 @@ from inlay.backends.http.retry import ATTEMPTS, UNREACHABLE, RetryBudget, wait_b
 from inlay.backends.http.verdict import BodyTooLarge, Verdict, judged, judged_error
 from inlay.backends.openai.habits import Habits
 from inlay.errors import ConfigError, EndpointError
+from inlay.locks import new_lock
 from inlay.models.ref import Endpoint
 
 _log = logging.getLogger("inlay.backends")
@@ -299,7 +299,7 @@ def run_paid(server: Server, work: PaidWork, stopped: Callable[[], bool]) -> Non
 
 
 _servers: dict[tuple[int, Endpoint], Server] = {}
-_lock = threading.Lock()
+_lock = new_lock()
 
 
 def server_for(endpoint: Endpoint) -> Server:

@@ -6,7 +6,6 @@ tokenizer, and comes back as pending.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -18,6 +17,7 @@ from inlay.engine.executors.local import TOKENIZE_ROWS, prompts_of
 from inlay.engine.question import Question
 from inlay.engine.resolve import Finished, Usage, Work
 from inlay.engine.token_counts import prompt_tokens, text_tokens
+from inlay.locks import new_lock
 from inlay.models.ref import ModelRef
 from inlay.store.inputs import Inputs
 
@@ -52,7 +52,7 @@ class Counting:
     def __init__(self) -> None:
         self.needed: dict[str, Needed] = {}
         self._first_owner: dict[bytes, int | None] = {}
-        self._lock = threading.Lock()
+        self._lock = new_lock()
 
     def run(self, question: Question, inputs: Inputs, work: Work) -> Iterator[Finished]:
         new, known = self._first_asked(question, inputs, work.owner)

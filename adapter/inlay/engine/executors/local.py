@@ -9,6 +9,7 @@ import numpy as np
 
 from inlay.arrays import Ints
 from inlay.backends.base import Choices, Instruction, Prompt, is_refusal
+from inlay.engine import forking
 from inlay.engine.lane import Lane
 from inlay.engine.limits import Reserved
 from inlay.engine.number_jobs import NumbersJob, select_rows
@@ -31,6 +32,7 @@ class Local:
 
     def run(self, question: Question, inputs: Inputs, work: Work) -> Iterator[Finished]:
         began = time.perf_counter()
+        forking.prepare(question.model)
         lane = lane_for(question.model)
         loading = Finished(np.zeros(0, dtype=np.int64), None)
         loading.usage.loading_seconds = time.perf_counter() - began
