@@ -12,6 +12,7 @@ import pytest
 
 from inlay.backends.base import BatchFailed, Done, Encoded, Instruction, OutOfMemory, Prompt, Reply
 from inlay.engine import cancel as cancelling
+from inlay.engine import signals
 from inlay.engine.cancel import Token
 from inlay.engine.lane import Lane
 from inlay.engine.reply_jobs import ReplyJob
@@ -126,7 +127,7 @@ def test_one_cancelled_job_does_not_take_the_others_along() -> None:
     holds = job([0])
     lane.submit(holds)
     model.began.wait(5)
-    with cancelling.inside(7_001, None):
+    with signals.inside(7_001, None):
         stopped = job(range(100, 150))
     stays = job(range(200, 220))
     lane.submit(stopped)
