@@ -100,6 +100,7 @@ NOT_LOOKED_UP = (
     "select max({'b': ai_complete(a)}), min([ai_complete(a)]), max(ai_embed(a)) from x",
     "select max([ai_complete(a)]), count(ai_sentiment(n)) from x",
     "create table z as select max([ai_complete(a)]) as b from x",
+    "select max(try_ai_sentiment(a)) from x",
 )
 
 

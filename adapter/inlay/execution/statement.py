@@ -89,6 +89,10 @@ def runner_of(
         plan = make_plan(statement, lambda text: _column_name(con, text), rules=())
     runner = Runner(session, queries, plan, context, streams=streams)
     runner.not_looked_up = not_looked_up(plan, written, runner.held, queries)
+    for number in runner.not_looked_up:
+        if plan.statement.calls[number].detail:
+            plan.stages.remove(number)
+            runner.reasons[number] = reasons.NOT_LOOKED_UP
     return runner
 
 

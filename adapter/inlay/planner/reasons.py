@@ -12,6 +12,7 @@ NO_CALL = "it calls no function of inlay's"
 DETACHED = "inlay was detached from this database"
 REFUSED = "DuckDB does not accept it"
 FAILS_AT_ONCE = "DuckDB does not begin to run it"
+NOT_LOOKED_UP = "DuckDB accepts no lookup in its place, and asked ahead its answer would say `cached`"
 NOT_REHEARSED = "DuckDB does not bind it as the rules leave it"
 COLUMNS_WOULD_CHANGE = "its result would have other columns"
 
