@@ -10,6 +10,8 @@ topics      tickets of the example project, seven topics: names alone in single 
 described   what share of a label's vector should its description have? Intents of SNIPS and thirty of banking77 with
             descriptions of ours, and the topics above. SNIPS needs INLAY_BENCH_DATA too, a folder that has
             snips_train_300perintent.parquet (a sample of sonos/nlu-benchmark, CC0-1.0)
+adapted     what does adapt := true change on these sets; where one class has 80 % of the rows; and where only every
+            third class occurs?
 banking77   77 intents by their names alone. Needs INLAY_BENCH_DATA, a folder with banking77_train_40perclass.parquet
             (text, label: a sample of PolyAI's task-specific-datasets, CC-BY-4.0); left out without it
 """
@@ -19,6 +21,7 @@ from __future__ import annotations
 import ast
 import math
 import os
+import random
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -98,17 +101,53 @@ _SHARES = (0.0, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0)
 
 
 def described(short: bool) -> None:
+    rows = [[name, *_by_share(texts, gold, meanings)] for name, texts, gold, meanings in _with_meanings(short)]
+    columns = ["set", *(f"{share:.0%}" for share in _SHARES)]
+    print(table(columns, rows))
+    save("zero_shot.described", {"columns": columns, "lines": rows})
+
+
+def adapted(short: bool) -> None:
+    rows = []
+    for name, texts, gold, meanings in _with_meanings(short):
+        labels = [{"label": label, "description": meaning} for label, meaning in meanings.items()]
+        classes = list(meanings)
+        for which, places in {
+            "all rows": range(len(texts)),
+            "one class at 80 %": _mostly(gold, classes[0]),
+            "every third class": [i for i, label in enumerate(gold) if label in classes[::3]],
+        }.items():
+            con = _with_rows([texts[i] for i in places], [gold[i] for i in places])
+            for kind, given in (("names", classes), ("described", labels)):
+                calls = (f"ai_classify(body, {_sql(given)}{adapt})" for adapt in ("", ", adapt := true"))
+                before, after = (con.execute(f"select avg((gold = {c})::int) from t").fetchall()[0][0] for c in calls)
+                rows.append([name, which, kind, str(len(places)), f"{before:.1%}", f"{after:.1%}"])
+    columns = ["set", "rows", "labels", "texts", "as they are", "adapted"]
+    print(table(columns, rows))
+    save("zero_shot.adapted", {"columns": columns, "lines": rows})
+
+
+def _mostly(gold: list[str], name: str) -> list[int]:
+    """The rows of one class, and of the others a quarter as many."""
+    rows = [i for i, label in enumerate(gold) if label == name]
+    others = [i for i, label in enumerate(gold) if label != name]
+    return rows + random.Random(1).sample(others, len(rows) // 4)
+
+
+def _with_meanings(short: bool) -> Iterator[tuple[str, list[str], list[str], Mapping[str, str]]]:
+    """(set, texts, their labels, what each label means)."""
     texts, gold = labelled("tickets", "gold_topic")
-    topics = {topic["label"]: topic["description"] for topic in _described_topics() if topic["label"] in set(gold)}
-    rows = [["topics", *_by_share(texts, gold, topics)]]
+    yield (
+        "topics",
+        texts,
+        gold,
+        {topic["label"]: topic["description"] for topic in _described_topics() if topic["label"] in set(gold)},
+    )
     for file, intents in _INTENTS.items():
         path = Path(os.environ.get("INLAY_BENCH_DATA", "")) / file
         if path.is_file():
             read = [row for row in pq.read_table(path).to_pylist() if row["label"] in intents][:: 8 if short else 1]
-            rows.append([file, *_by_share([row["text"] for row in read], [row["label"] for row in read], intents)])
-    columns = ["set", *(f"{share:.0%}" for share in _SHARES)]
-    print(table(columns, rows))
-    save("zero_shot.described", {"columns": columns, "lines": rows})
+            yield file.split("_")[0], [row["text"] for row in read], [row["label"] for row in read], intents
 
 
 def _by_share(texts: list[str], gold: list[str], intents: Mapping[str, str]) -> Iterator[str]:
@@ -190,4 +229,4 @@ def _show(part: str, over: str, rows: list[list[str]]) -> None:
     save(f"zero_shot.{part}", {"over": over, "lines": rows})
 
 
-PARTS = {"topics": topics, "described": described, "banking77": banking77}
+PARTS = {"topics": topics, "described": described, "adapted": adapted, "banking77": banking77}

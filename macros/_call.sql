@@ -29,6 +29,9 @@ arguments = [
     {%- if form == 'call' -%}
         {%- do inlay._refuse_view(name) -%}
     {%- endif -%}
+    {%- if options.get('adapt') -%}
+        {%- do inlay._refuse_adapt(name, form) -%}
+    {%- endif -%}
     {%- set parts = [] -%}
     {%- for text in texts -%}
         {%- if text is not string or not text | trim -%}

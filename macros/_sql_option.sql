@@ -1,5 +1,5 @@
 {#-
-description = "The SQL literal of an option: a number, a list of texts, a schema, or quoted text, by what the option takes."
+description = "The SQL literal of an option: true or false, a number, a list of texts, a schema, or quoted text, by what the option takes."
 arguments = [
     ["name", "string", "function that is called, for the message"],
     ["option", "string", "name of the option"],
@@ -21,6 +21,14 @@ arguments = [
     {%- endif -%}
     {%- if kind == 'texts' -%}
         {{ return(inlay._sql_texts(name, option, value)) }}
+    {%- endif -%}
+    {%- if kind == 'flag' -%}
+        {%- if value is not boolean -%}
+            {%- do exceptions.raise_compiler_error(
+                "inlay." ~ name ~ ": " ~ option ~ " is '" ~ value ~ "'; it must be true or false."
+            ) -%}
+        {%- endif -%}
+        {{ return(value | string | lower) }}
     {%- endif -%}
     {%- if kind == 'integer' -%}
         {%- if value is not integer -%}

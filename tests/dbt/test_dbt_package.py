@@ -86,6 +86,7 @@ def test_each_macro_is_used_in_the_test_project_and_refuses_elsewhere_under_its_
 
 
 REFUSALS = {
+    "adapt_incremental": "adapt moves the labels towards the texts of each run",
     "a_view": "'a_view' would become a view that calls inlay",
     "an_aggregate_view": "'an_aggregate_view' would become a view that calls inlay",
     "an_ephemeral": "'over_ephemeral_view' would become a view that calls inlay",
@@ -129,6 +130,7 @@ WRONG_ARGUMENTS: list[tuple[str, tuple[Any, ...], dict[str, Any], str]] = [
     ("ai_complete", ("body",), {"system": 3}, "system is '3'; it must be text"),
     ("ai_complete", ("body",), {"max_tokens": "9"}, "type: max_tokens=(value | int)"),
     ("ai_complete", ("body",), {"max_tokens": True}, "max_tokens is 'True'; it must be a whole number"),
+    ("ai_classify", ("body", ["a"]), {"adapt": "yes"}, "adapt is 'yes'; it must be true or false"),
     ("ai_complete", ("body",), {"seed": 1.5}, "seed is '1.5'; it must be a whole number"),
     ("ai_complete", ("body",), {"temperature": "1"}, "temperature is '1'; it must be a number, e.g. temperature=0.3"),
     ("ai_sentiment_by_aspect", ("body", None), {}, "aspects is 'None'; it must be a list of texts"),
@@ -151,6 +153,14 @@ def test_a_wrong_argument_is_refused_once_there_is_something_to_render(
     assert str(refused.value).startswith("inlay.")
     # while dbt parses, what comes from a query is none, and no mistake
     assert getattr(Macros(execute=False), name)(*arguments, **options) == ""
+
+
+def test_adapt_is_written_as_sql_and_has_no_stored_form() -> None:
+    call = ("body", ["late", "broken"])
+    assert Macros().ai_classify(*call, adapt=True).endswith(", adapt := true)")
+    assert Macros().ai_classify(*call, adapt=False).endswith(", adapt := false)")
+    with pytest.raises(Refused, match="adapt needs a call"):
+        Macros({"inlay_form": "stored"}).ai_classify(*call, adapt=True)
 
 
 NESTED = {
@@ -234,7 +244,8 @@ def databases(
 def test_every_function_is_tried_in_both_forms() -> None:
     assert {name for name, _, _ in CALLS} == set(CALLED)
     # targets are kept by a cascade, which asks about rows and stores what its exact model said
-    targets = {"recall", "precision", "agreement", "probability", "proxy"}
+    # the labels of a call with adapt are known with its rows; the stored form refuses it
+    targets = {"recall", "precision", "agreement", "probability", "proxy", "adapt"}
     tried = {option for _, _, options in CALLS for option in options}
     assert tried == {option.name for spec in CALLED.values() for option in spec.options} - targets
 
@@ -316,7 +327,7 @@ def test_another_warehouse_is_refused_until_the_project_brings_its_own_form(tmp_
 
     (project.folder / "macros").mkdir()
     (project.folder / "macros" / "standin__ai_classify.sql").write_text(
-        "{% macro standin__ai_classify(text, labels=none, template=none, agreement=none, "
+        "{% macro standin__ai_classify(text, labels=none, template=none, adapt=none, agreement=none, "
         "probability=none, proxy=none, model=none, on_error=none, on_blank=none) -%}\n"
         "    NATIVE_CLASSIFY({{ text }})\n"
         "{%- endmacro %}\n",

@@ -123,7 +123,7 @@ def answer(context: Context, call: BoundCall, rows: Rows, *, detail: bool) -> An
         ):
             answered = _within_targets(context, answered, entry, schema, _rows_of_each(inputs, valid, rows.counts))
         elif len(inputs):
-            answered = _resolved(context, answered, entry, schema, n_rows)
+            answered = _resolved(context, answered, entry, schema, n_rows, whole=rows.whole)
     report(context, call, inputs, answered.errors, rows.node)
     return answered
 
@@ -159,11 +159,15 @@ def report(
         raise RowsFailedError.listed(call.spec.name, listed)
 
 
-def _resolved(context: Context, answered: Answered, entry: Entry, schema: pa.Schema, n_rows: int) -> Answered:
-    """By the call's own model alone."""
+def _resolved(
+    context: Context, answered: Answered, entry: Entry, schema: pa.Schema, n_rows: int, *, whole: bool = False
+) -> Answered:
+    """By the call's own model alone. whole: as of Rows."""
     call, inputs = answered.call, answered.inputs
     with context.progress.working(f"{call.spec.name} {call.model.name}", n_rows) as on_progress:
         function = _Function(call, context.work(entry, on_progress))
+        if whole and call.bound.adapted is not None:
+            call = function.call = replace(call, bound=call.bound.adapted(inputs, function.ask))
         if call.bound.basis is None:  # its model's numbers are the answer, and are stored as such
             finished = function.answers(inputs)
             table, errors, known = finished.rows, finished.errors, finished.known

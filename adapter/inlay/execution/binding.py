@@ -163,6 +163,14 @@ class Binding:
         """Whether a call is to be answered within targets, which hold over all of its inputs together."""
         return has_targets(self.given(function, options))
 
+    def needs_all(self, function: str, options: Mapping[str, Any]) -> bool:
+        """Whether answers depend on all inputs of a call together."""
+        return self.has_targets(function, options) or self.adapts(function, options)
+
+    def adapts(self, function: str, options: Mapping[str, Any]) -> bool:
+        """Whether a call answers nothing before it has all of its inputs."""
+        return bool(self.given(function, options).get("adapt"))
+
     def _blank(self, spec: FunctionSpec, given: Mapping[str, Any]) -> Blank:
         asked = given.get("on_blank")
         if asked not in (None, *get_args(OnBlank)):

@@ -240,8 +240,8 @@ class Runner:
         targets need all inputs together."""
         call = self.statement.calls[number]
         is_only_call = self.stages == [number] and number not in self.all_pairs and not call.gathers
-        has_targets = self.session.binding.has_targets(call.spec.name, held.options)
-        return self.streams and is_only_call and self.context.store is None and not has_targets
+        needs_all = self.session.binding.needs_all(call.spec.name, held.options, True)
+        return self.streams and is_only_call and self.context.store is None and not needs_all
 
     def _stage(self, call: Call, texts: Iterable[str] | None) -> None:
         number, held, every = call.number, self.held.table_of(call), texts is None
@@ -254,8 +254,8 @@ class Runner:
         inputs = self.queries.gathered(looked_up, call, key_places(call), held.name, held.gathered, expect)
         try:
             with signals.inside(held.connection, (self.session.number, self.statement_number)):
-                # Targets are met over all the inputs of a call together.
-                whole = every and self.session.binding.has_targets(call.spec.name, held.options)
+                # Targets are met over all the inputs of a call together, and labels move towards all of them.
+                whole = every and self.session.binding.needs_all(call.spec.name, held.options, not held.values)
                 for batch in self.queries.read(inputs, whole=whole):
                     self.staged[number].inputs += batch.num_rows
                     self.answer(call, held, batch, whole)

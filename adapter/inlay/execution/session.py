@@ -106,7 +106,9 @@ class Session:
     def bound(self, function: str, labels: Any, options: Mapping[str, Any], context: Context) -> BoundCall:
         """The checked call; a store that may be written to learns of it. Raises ConfigError or ModelError."""
         call = self.binding.bound(function, labels, options)
-        if self.store is not None and self.store.writable and not context.is_dry and call.text not in self._recorded:
+        # Which result set answers a call that adapts is not known before its inputs are.
+        is_fixed = call.bound.adapted is None and not context.is_dry
+        if self.store is not None and self.store.writable and is_fixed and call.text not in self._recorded:
             self._recorded.add(call.text)
             call.record(self.store)
         return call

@@ -18,6 +18,7 @@ import numpy as np
 
 from inlay.arrays import Bools, Floats
 from inlay.errors import CannotServeError, ConfigError
+from inlay.functions.adapted import digest, moved
 from inlay.functions.cascade.cascade import label_cascade
 from inlay.functions.contract import Answers, Ask, Bound, Call, sigmoid, softmax, unit_rows
 from inlay.functions.entailment import entailment_columns, logits_by_statement
@@ -51,6 +52,8 @@ def bind(call: Call) -> Bound:
 def _by_scores(call: Call) -> Bound:
     labels = call_labels(call)
     template = call_template(call)
+    if call.flag("adapt"):
+        return _adapting(call, labels, template)
     score = LabelScorer(call.model, labels, template)
 
     def answer(inputs: Inputs, ask: Ask) -> Answers:
@@ -60,8 +63,36 @@ def _by_scores(call: Call) -> Bound:
     return Bound(answer, basis, cascade=label_cascade(call, labels))
 
 
+def _adapting(call: Call, labels: Labels, template: str | None) -> Bound:
+    if not call.model.can("vectors"):
+        raise ConfigError(f"{call.function}: adapt is for embedding models; {call.model.name!r} is none. Leave it out.")
+    basis = {"version": 1, **label_basis(call.model, labels, template), "adapt": 1}
+
+    def adapted(inputs: Inputs, ask: Ask) -> Bound:
+        vectors, texts = label_vectors(labels, template, ask), ask.vectors(inputs)
+        vectors = moved(vectors, texts.rows[[place for place in range(len(inputs)) if place not in texts.errors]])
+        places_by_key = {key.tobytes(): place for place, key in enumerate(inputs.keys)}
+
+        def answer(inputs: Inputs, ask: Ask) -> Answers:
+            places = [places_by_key[key.tobytes()] for key in inputs.keys]
+            errors = {i: texts.errors[place] for i, place in enumerate(places) if place in texts.errors}
+            return choose_best(labels.names, texts.rows[places] @ vectors.T, errors, texts.known[places], sharpen=True)
+
+        return Bound(answer, {**basis, "moved": digest(vectors)})
+
+    def refuse(inputs: Inputs, ask: Ask) -> Answers:
+        raise ConfigError(
+            f"{call.function}: adapt needs all texts of the statement at once, and here they come in parts. It works "
+            "in a planned statement (inlay.connect(), inlay.sql(con, …), a dbt table) that has the call in one place."
+        )
+
+    return Bound(refuse, basis, adapted=adapted)
+
+
 def _by_language_model(call: Call) -> Bound:
     labels = call_labels(call)
+    if call.flag("adapt"):
+        raise ConfigError(f"{call.function}: adapt is for embedding models; {call.model.name!r} is none. Leave it out.")
     if call.options.get("template") is not None:
         raise ConfigError(
             f"{call.function}: template is for embedding and NLI models; {call.model.name!r} is a language model. "

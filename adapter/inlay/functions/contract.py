@@ -56,6 +56,13 @@ class Call:
             f"{self.function} needs {needs}. {then}"
         )
 
+    def flag(self, option: str) -> bool:
+        """Whether an option is true. Raises ConfigError for a value that is neither true nor false."""
+        given = self.options.get(option)
+        if given not in (None, True, False):
+            raise ConfigError(f"{self.function}: {option} is {given!r}; it must be true or false.")
+        return bool(given)
+
     def number(self, option: str, allowed: Callable[[float], bool], must_be: str) -> float | None:
         """The value of an option, None where it was not given. Raises ConfigError for one that is not allowed, or no
         number."""
@@ -225,7 +232,8 @@ class Bound:
     a statement are available; None without targets. basis: everything but the model and the input that decides the
     exact answer, as JSON values; a version number represents the code. None where the answer is the model's own numbers
     (ai_embed); those are then stored, for texts with `prompt` before them. closeness: None where the answer is not
-    computed from a cosine alone.
+    computed from a cosine alone. adapted: of a call whose answers depend on all its inputs together, the call made
+    ready for these inputs and no others; `answer` then refuses.
     """
 
     answer: Answer
@@ -233,6 +241,7 @@ class Bound:
     prompt: str = ""
     cascade: Cascade | None = None
     closeness: Closeness | None = None
+    adapted: Callable[[Inputs, Ask], Bound] | None = None
 
 
 Bind = Callable[[Call], Bound]

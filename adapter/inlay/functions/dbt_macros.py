@@ -28,6 +28,7 @@ class Form:
 
 _FORMS: dict[str, Form] = {
     "VARCHAR": Form("text", "string"),
+    "BOOLEAN": Form("flag", "bool"),
     "INTEGER": Form("integer", "int"),
     "DOUBLE": Form("number", "float"),
     "VARCHAR[]": Form("texts", "list[string]"),
