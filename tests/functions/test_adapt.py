@@ -76,7 +76,7 @@ def test_the_rows_that_reach_the_call_decide_and_copies_do_not(con: Connection) 
         assert [detail["scores"][label] for label in LABELS] == pytest.approx(expected.tolist(), abs=1e-5)
 
 
-def test_stored_answers_are_used_for_the_same_rows_alone(con: Connection) -> None:
+def test_the_same_rows_find_their_stored_answers(con: Connection) -> None:
     con.execute(f"select {CALL} from t").fetchall()
     details = con.execute(f"select try_{CALL} from t").fetchall()
     assert all(detail["cached"] for (detail,) in details)
@@ -86,6 +86,9 @@ def test_stored_answers_are_used_for_the_same_rows_alone(con: Connection) -> Non
 def test_it_is_refused_where_texts_come_in_parts(con: Connection) -> None:
     with pytest.raises(Exception, match="ai_classify: adapt needs all texts of the statement at once"):
         con.duckdb.execute(f"select {CALL} from t").fetchall()
+    half = "select body, {} from t where body {} 'text number 5'"
+    with pytest.raises(Exception, match="in one place"):
+        con.execute(f"{half.format(CALL, '<')} union all {half.format(CALL, '>')}").fetchall()
 
 
 @pytest.mark.parametrize("model", ["fake-generate", "fake-nli"])
