@@ -163,13 +163,10 @@ class Binding:
         """Whether a call is to be answered within targets, which hold over all of its inputs together."""
         return has_targets(self.given(function, options))
 
-    def needs_all(self, function: str, options: Mapping[str, Any]) -> bool:
-        """Whether answers depend on all inputs of a call together."""
-        return self.has_targets(function, options) or self.adapts(function, options)
-
-    def adapts(self, function: str, options: Mapping[str, Any]) -> bool:
-        """Whether a call answers nothing before it has all of its inputs."""
-        return bool(self.given(function, options).get("adapt"))
+    def needs_all(self, function: str, options: Mapping[str, Any], is_first: bool) -> bool:
+        """Whether answers depend on all inputs of a call together. is_first: whether none of them has an answer yet;
+        labels that moved towards some inputs cannot answer others, and such a call is then refused."""
+        return self.has_targets(function, options) or (is_first and bool(self.given(function, options).get("adapt")))
 
     def _blank(self, spec: FunctionSpec, given: Mapping[str, Any]) -> Blank:
         asked = given.get("on_blank")
