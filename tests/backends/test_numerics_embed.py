@@ -264,8 +264,10 @@ def test_ai_embed_gives_the_vectors_of_sentence_transformers(tiny_models: TinyMo
     model = sentence_transformer(folder)
     with inlay.connect(model=str(folder), device="cpu", dtype="float32") as con:
         con.execute("create table texts as select unnest(range(len(?))) as n, unnest(?) as body", [list(TEXTS)] * 2)
-        documents = con.sql("select ai_embed(body)::float[32] from texts order by n").fetchall()
-        queries = con.sql("select ai_embed(body, task := 'query')::float[32] from texts order by n").fetchall()
+        documents = con.sql("select ai_embed(body, on_blank := 'answer')::float[32] from texts order by n").fetchall()
+        queries = con.sql(
+            "select ai_embed(body, task := 'query', on_blank := 'answer')::float[32] from texts order by n"
+        ).fetchall()
         assert con.sql("select ai_embed(null) is null").fetchall() == [(True,)]
     assert_equal(np.array([row[0] for row in documents], dtype=np.float32), model.encode_document(list(TEXTS)))
     assert_equal(np.array([row[0] for row in queries], dtype=np.float32), model.encode_query(list(TEXTS)))

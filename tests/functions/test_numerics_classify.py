@@ -39,7 +39,9 @@ PREMISES = (*SENTENCES[:5], "🙂 the lamp 👍🏽 was great", words(60), words
 def connected(**models: Path) -> Iterator[Connection]:
     """In float32 on the CPU, each model under its keyword; the first is the default."""
     named = {name: str(folder) for name, folder in models.items()}
-    with inlay.connect(model=next(iter(named)), models=named, device="cpu", dtype="float32") as con:
+    asked = ("ai_classify", "ai_classify_multi", "ai_sentiment", "ai_rerank")
+    blanks = {function: {"on_blank": "answer"} for function in asked}
+    with inlay.connect(model=next(iter(named)), models=named, device="cpu", dtype="float32", functions=blanks) as con:
         yield con
 
 

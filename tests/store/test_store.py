@@ -26,7 +26,8 @@ from inlay.client.connection import Connection
 from inlay.engine.question import numbers_question
 from inlay.errors import ConfigError
 from inlay.functions.classify import EMBED_TEMPLATES
-from inlay.functions.sentiment import EXAMPLES
+from inlay.functions.feelings import SENTENCES
+from inlay.functions.sentiment import SENTIMENTS
 from inlay.models.describe import describe
 from inlay.settings.read import read_settings
 from inlay.store import account as account_module
@@ -39,7 +40,7 @@ from inlay.store.keys import input_keys, signature
 from inlay.store.result_set import ResultSet
 from support.keys_in_sql import key_sql
 
-TEXTS = [f"text {i}" for i in range(30)] + ["", "æ😀", "a\0b"]
+TEXTS = [f"text {i}" for i in range(30)] + ["-", "æ😀", "a\0b"]
 
 # Each function with a fake model that serves it, over the columns a and b.
 FUNCTIONS = {
@@ -239,7 +240,7 @@ def test_edited_labels_cost_no_text_where_vectors_are_stored(
     assert calls["rows"] == (len(EMBED_TEMPLATES) if store_vectors else len(TEXTS) + labels)
     calls.clear()
     ask(opened(store_vectors=store_vectors), "ai_sentiment(a)")
-    anchors = sum(len(examples) for examples in EXAMPLES.values())
+    anchors = len({sentence for name in SENTIMENTS[:3] for sentence in SENTENCES[name]})
     assert calls["rows"] == anchors + (0 if store_vectors else len(TEXTS))
 
 
