@@ -61,13 +61,22 @@ WITHOUT_A_ROW = [
     "select x.i, q.z from x left join (select k, ai_complete(w) as z from y union all select 9, 'no') q on q.k = x.i",
 ]
 
+OF_NULL = [
+    "select i, list_cosine_similarity(ai_embed(n), ai_embed('query')) from x",
+    "select i, list_distance(ai_embed(n), ai_embed(a)) from x where list_cosine_similarity(ai_embed(n), ai_embed(a)) < 2",
+    "select i, list_cosine_similarity(ai_embed(n), ai_embed('q')) as s from x order by s desc nulls last limit 3",
+    "select x.i, list_cosine_similarity(e, ai_embed('q')) from x left join (select k, ai_embed(w) as e from y) q "
+    "on q.k = x.i",
+    "select i, ai_complete(n), ai_similarity(n, a) from x",
+]
+
 OF_ALL_ROWS = [
     "select a.max() from x where ai_sentiment(a) <> 'none' limit 3",
     "select product(i) from x where ai_sentiment(a) <> 'none' limit 3",
 ]
 
 
-@pytest.mark.parametrize("sql", [*KEYED, *ONE_ROW, *WITHOUT_A_ROW, *OF_ALL_ROWS])
+@pytest.mark.parametrize("sql", [*KEYED, *ONE_ROW, *WITHOUT_A_ROW, *OF_NULL, *OF_ALL_ROWS])
 def test_each_row_finds_its_own_answer(con: Any, sql: str) -> None:
     answered = same_both_ways(con, sql)
     assert answered.is_planned and (answered.by_the_calls == 0 or "#" in sql)  # #1 stays a call

@@ -19,7 +19,7 @@ from inlay.parsing.statement import Call
 from inlay.parsing.unplannable import Unplannable
 from inlay.planner import reasons
 from inlay.planner.gather import KEY, ROWS
-from inlay.planner.lookups import VALUE
+from inlay.planner.lookups import VALUE, same_keys
 
 UNBOUND = (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException, duckdb.NotImplementedException)
 
@@ -105,8 +105,7 @@ class Queries:
                 return pa.RecordBatchReader.from_batches(pa.schema([]), [])
             gathered.append(sql)
             if held in self.tables and keys:
-                takes = call.spec.args
-                on = " AND ".join(f"{held}.{KEY}{i} = {takes[at].exactly(f'_inlay_g.{KEY}{i}')}" for i, at in keys)
+                on = same_keys(held, call, ((i, f"_inlay_g.{KEY}{i}", at) for i, at in keys))
                 sql = f"SELECT * FROM ({sql}) AS _inlay_g ANTI JOIN {held} ON {on}"
             try:
                 relation = self._as_texts(self.run(sql), sql, call)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -42,57 +42,56 @@ class Answers:
     kept: Kept = ""
     spent: bool = False
 
-    def where(self, arguments: Sequence[str]) -> str:
-        """That a row of the table answers these arguments of the call, as SQL; '' where there is one row for all."""
-        takes = self.call.spec.args
-        values = ((i, takes[at].exactly(told(self.call, arguments, at))) for i, at in self.keys)
-        return " AND ".join(f"{self.table}.{KEY}{i} = {value}" for i, value in values)
+    def where(self, arguments: Sequence[str], unsure: Collection[int] = ()) -> str:
+        """That a row of the table answers these arguments of the call, as SQL; '' where there is one row for all.
+        unsure: as of same_keys()."""
+        values = [(i, told(self.call, arguments, at), at) for i, at in self.keys]
+        return same_keys(self.table, self.call, values, unsure)
 
-    def is_null(self, arguments: Sequence[str]) -> str:
-        """That one of them is NULL, so that nothing is asked, as SQL; '' where there is one row for all."""
-        return " OR ".join(f"({told(self.call, arguments, at)}) IS NULL" for _, at in self.keys)
+
+def same_keys(table: str, call: Call, values: Iterable[tuple[int, str, int]], unsure: Collection[int] = ()) -> str:
+    """That a row of a table of answers is that of these values, as SQL. values: (number of the row value, its SQL, its
+    place among the arguments). unsure: places of values whose NULL says no more than that they are not known."""
+    # NULL has a row like any value: put beside vectors by CASE, it would count as a number of theirs that is NULL.
+    return " AND ".join(
+        f"{table}.{KEY}{i} {'=' if at in unsure else 'IS NOT DISTINCT FROM'} {call.spec.args[at].exactly(sql)}"
+        for i, sql, at in values
+    )
 
 
 def with_lookups(text: str, answers: Mapping[int, Answers], names: Mapping[int, str]) -> str:
     """Marked text as SQL: a call whose answers are at hand becomes a lookup that falls back to the call itself."""
-    # Of a call in a call: the inner one's answer as it is written → (the same with no call behind it, that nothing is
-    # asked). With the answer itself in their place, each call around another would double the text.
-    inner: dict[str, tuple[str, str]] = {}
-
-    def key_of(value: str, written: str) -> tuple[str, str]:
-        """(what is looked up, that it is NULL; '' where that is left to the call)."""
-        if VALUE not in value:
-            return value, f"({value}) IS NULL"
-        if not is_null_with_calls(written):
-            return value, ""
-        # What is not found is NULL, and so is the key, which then finds nothing: the call behind it says what there is.
-        nothing = []
-        for answer, (lookup, is_null) in reversed(inner.items()):  # the outer ones first
-            if answer in value:
-                value = value.replace(answer, lookup)
-                nothing.append(is_null)
-        return value, " OR ".join(filter(None, nothing))
+    # Of a call in a call: the inner one's answer as it is written → the same with no call behind it. With the answer
+    # itself in its place, each call around another would double the text.
+    inner: dict[str, str] = {}
 
     def replace(number: int, arguments: list[str]) -> str:
         call = f"{names[number]}({', '.join(arguments)})"
         found = answers.get(number)
         if found is None or found.kept or found.spent:
             return call
-        if found.complete or found.call.gathers:
-            where, nothing = found.where(arguments), found.is_null(arguments)
-        else:
-            keys = [key_of(*each) for each in zip(arguments, found.call.arguments, strict=False)]
-            where = found.where([key for key, _ in keys])
-            nothing = " OR ".join(filter(None, (keys[at][1] for _, at in found.keys)))
+        unsure = set[int]()
+        if not (found.complete or found.call.gathers):
+            written = found.call.arguments
+            unsure = {at for _, at in found.keys if VALUE in arguments[at] and is_null_with_calls(written[at])}
+        # What is not found is NULL, and so is the key, which then finds nothing: the call behind it says what there is.
+        keys = [_without_calls(key, inner) if at in unsure else key for at, key in enumerate(arguments)]
+        where = found.where(keys, unsure)
         lookup = f"SELECT {VALUE} FROM {found.table}" + (f" WHERE {where}" if where else "")
         if found.complete:
             return f"({lookup}).v"
         answer = f"coalesce(({lookup}), {{'v': {call}}}).v"
-        made = f"CASE WHEN {nothing} THEN NULL ELSE {answer} END" if nothing else answer
-        inner[made] = (f"({lookup}).v", nothing)
-        return made
+        inner[answer] = f"({lookup}).v"
+        return answer
 
     return unmarked(replaced(text, replace), names)
+
+
+def _without_calls(value: str, inner: dict[str, str]) -> str:
+    """A value with lookups alone in the place of answers. inner: of each answer, the inner ones first."""
+    for answer, lookup in reversed(inner.items()):
+        value = value.replace(answer, lookup)
+    return value
 
 
 def key_places(call: Call) -> tuple[tuple[int, int], ...]:

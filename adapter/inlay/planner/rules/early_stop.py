@@ -137,7 +137,7 @@ def _is_known(statement: Statement, text: str, found: Answers) -> str:
 
     def take(at: int, arguments: list[str]) -> str:
         if at == found.call.number and (where := found.where(arguments)):
-            known.append(f"({found.is_null(arguments)} OR EXISTS (SELECT 1 FROM {found.table} WHERE {where}))")
+            known.append(f"EXISTS (SELECT 1 FROM {found.table} WHERE {where})")
         return f"{statement.mark(at)}({', '.join(arguments)})"
 
     replaced(text, take)
