@@ -232,8 +232,10 @@ def test_which_condition_is_asked_first_may_only_show_when_it_runs(con: Connecti
 
 
 def test_random_draws_are_no_count(shop: Connection) -> None:
-    (stage,) = shop.explain("select ai_embed(body) from tickets where random() < 0.5").stages
-    assert stage.basis == ("the statement draws at random, and will draw anew",)
+    said = shop.explain("select ai_embed(body) from tickets where random() < 0.5")
+    assert not said.stages and "picked at random" in said.plain[0].note
+    (stage,) = shop.explain("select * from (select ai_embed(body) as v from tickets) where random() < 0.5").stages
+    assert stage.is_counted and stage.expected is not None and stage.expected.rows == 200
 
 
 # ------------------------------------------------------------------------------------------------ plain path

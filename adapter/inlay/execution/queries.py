@@ -120,17 +120,14 @@ class Queries:
 
     def _as_texts(self, relation: Any, sql: str, call: Call) -> Any:
         """The inputs with a text in the place of what is no VARCHAR, as the function would be handed it."""
-        arguments = [argument.type for argument in call.spec.args if not argument.is_setting]
-        texts = {f"{KEY}{i}" for i, kind in enumerate(arguments) if kind == "VARCHAR"}
+        takes = [argument.type for argument in call.spec.args if not argument.is_setting]
+        wanted = {f"{KEY}{i}": kind for i, kind in enumerate(takes)}
         kinds = [str(kind).partition("(")[0] for kind in relation.types]
-        others = {
-            name: kind
-            for name, kind in zip(relation.columns, kinds, strict=True)
-            if name in texts and kind != "VARCHAR"
-        }
-        for kind in others.values():
-            if kind not in READ_AS_TEXT:
-                raise Unplannable(reasons.of_other_type(kind, "VARCHAR"))
+        given = {name: kind for name, kind in zip(relation.columns, kinds, strict=True) if name in wanted}
+        others = {name: kind for name, kind in given.items() if kind != wanted[name]}
+        for name, kind in others.items():
+            if wanted[name] != "VARCHAR" or kind not in READ_AS_TEXT:
+                raise Unplannable(reasons.of_other_type(kind, wanted[name]))
         if not others:
             return relation
         casts = ", ".join(f"{column}::VARCHAR AS {column}" for column in others)

@@ -15,7 +15,7 @@ from inlay.parsing.twins import twin_name
 from inlay.parsing.unplannable import Unplannable
 from inlay.planner import reasons
 from inlay.planner.crowds import crowded
-from inlay.planner.lookups import Answers, key_places, stays_a_call, with_lookups
+from inlay.planner.lookups import Answers, answers_of, with_lookups
 from inlay.planner.plan import Plan
 
 
@@ -54,15 +54,16 @@ def _without_rows(plan: Plan, held: HeldAnswers, tables: dict[str, Any]) -> dict
     answers, made = {}, crowded(plan.statement, plan.stages)
     for number in plan.stages:
         call = plan.statement.calls[number]
-        if number in made or stays_a_call(plan.statement.node(number)):
-            continue
         name = names.setdefault(question_of(call), f"_inlay_b{number}")
+        found = answers_of(plan.statement.node(number), name, call, number in made)
+        if found.kept:
+            continue
         try:
             if name not in tables:
                 tables[name] = held.without_rows(call)
         except Unplannable:  # it will not be answered ahead either
             continue
-        answers[number] = Answers(name, call, key_places(call))
+        answers[number] = found
     return answers
 
 

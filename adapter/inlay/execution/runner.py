@@ -33,7 +33,7 @@ from inlay.parsing.statement import Call, Statement
 from inlay.parsing.unplannable import Unplannable
 from inlay.planner import reasons
 from inlay.planner.gather import KEY, ROWS, gathers
-from inlay.planner.lookups import Answers, Kept, key_places, stays_a_call, with_lookups
+from inlay.planner.lookups import Answers, answers_of, key_places, with_lookups
 from inlay.planner.pair_join import JoinByCall
 from inlay.planner.plan import Plan
 from inlay.planner.rules import RULES, AnswerRule, Applied
@@ -197,7 +197,7 @@ class Runner:
 
     @property
     def looked_up_ahead(self) -> list[int]:
-        """Calls whose answers queries of the planner's own may look up: not in ON, see `stays_a_call`."""
+        """Calls whose answers queries of the planner's own may look up: not in ON, see `Kept`."""
         return [number for number, found in self.answers.items() if found.kept != "on"]
 
     def looked_up(self, text: str) -> str:
@@ -231,9 +231,12 @@ class Runner:
             self.unforeseen[number] = str(reason)
             raise
         self.unforeseen.pop(number, None)
-        kept: Kept = "call" if number in self.not_looked_up else stays_a_call(self.statement.node(number))
-        kept = kept or ("call" if self.many.is_made(call, self.held) else "")
-        self.answers[number] = Answers(self.table(number), call, key_places(call), kept=kept)
+        stays = number in self.not_looked_up or self.many.is_made(call, self.held) or self._is_of_no_row(call)
+        self.answers[number] = answers_of(self.statement.node(number), self.table(number), call, stays)
+
+    def _is_of_no_row(self, call: Call) -> bool:
+        """Whether no row asks a constant: DuckDB would make a lookup that stands in no row, and the call behind it."""
+        return not key_places(call) and not self.tables[self.table(call.number)].num_rows and not self.context.is_dry
 
     def may_stream(self, number: int, held: AnswerTable) -> bool:
         """Whether the call may be left to the statement itself. With a store known answers are asked for in bulk;
@@ -273,9 +276,6 @@ class Runner:
     def answer(self, call: Call, held: AnswerTable, batch: pa.RecordBatch, whole: bool) -> None:
         """Adds the answers to distinct inputs. whole: these are all that the statement has for the call."""
         rows = [batch.column(f"{KEY}{i}") for i in range(len(call.texts))]
-        for column, codec in zip(rows, held.codecs, strict=True):
-            if column.type != codec.arrow:
-                raise Unplannable(reasons.of_other_type(column.type, codec.sql_type))
         counts = batch.column(ROWS)
         raises = self.session.binding.on_error(call.spec.name, held.options) == "raise"
         # Whether the statement needs a row that fails is for the statement to say: it asks once more, and stops there.

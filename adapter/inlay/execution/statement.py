@@ -24,6 +24,7 @@ from inlay.parsing.statement import Statement
 from inlay.parsing.tokens import Text
 from inlay.parsing.unplannable import Unplannable
 from inlay.planner import reasons
+from inlay.planner.aliases import refused_alias, uses_an_alias_again, written_out
 from inlay.planner.plan import make_plan
 from inlay.planner.returning import with_named_returning
 from inlay.planner.varying_schema import as_json_where_varying
@@ -82,6 +83,7 @@ def runner_of(
     statement = expanded(written, views_that_call(session, con), specs)
     if not statement.calls:
         raise Unplannable(reasons.NO_CALL)
+    statement = _with_aliases(statement, queries)
     if fails_at_once(statement.tree, queries):
         raise Unplannable(reasons.FAILS_AT_ONCE)
     plan = make_plan(statement, lambda text: _column_name(con, text))
@@ -94,6 +96,17 @@ def runner_of(
             plan.stages.remove(number)
             runner.reasons[number] = reasons.NOT_LOOKED_UP
     return runner
+
+
+def _with_aliases(statement: Statement, queries: Queries) -> Statement:
+    """The statement with the expressions of columns in the place of aliases that DuckDB does not take there."""
+    while uses_an_alias_again(statement):
+        alias = refused_alias(queries.refusal(statement.plain))
+        changed = None if alias is None else written_out(statement, alias, lambda text: _column_name(queries.con, text))
+        if changed is None:
+            break
+        statement = changed
+    return statement
 
 
 def known_connection(con: duckdb.DuckDBPyConnection) -> int | None:

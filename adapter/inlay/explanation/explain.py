@@ -30,7 +30,6 @@ from inlay.parsing.calls import find_calls
 from inlay.parsing.marks import numbers_in
 from inlay.parsing.tokens import Text, first_word
 from inlay.parsing.unplannable import Unplannable
-from inlay.planner.evaluation import is_volatile
 from inlay.planner.varying_schema import as_json_where_varying
 
 
@@ -168,7 +167,6 @@ def _places(runner: Runner) -> dict[int, int]:
 
 
 def _stages(runner: Runner, guesses: DrawnGuesses, places: Mapping[int, int]) -> Iterator[Stage]:
-    is_random = is_volatile(runner.plan.statement.tree)
     for number, place in places.items():
         basis = list(_guessed_before(runner, guesses, number, places))
         call = runner.plan.statement.calls[number]
@@ -177,8 +175,6 @@ def _stages(runner: Runner, guesses: DrawnGuesses, places: Mapping[int, int]) ->
             basis.append("within its targets a proxy decides some of them: the exact model is asked of no more")
         if number in runner.undecided:
             basis.append("which of these is asked first is decided when it runs, by a sample of rows")
-        if is_random:
-            basis.append("the statement draws at random, and will draw anew")
         unforeseen = runner.unforeseen.get(number)
         work = runner.staged[number].work if number in runner.staged else {}
         yield Stage(

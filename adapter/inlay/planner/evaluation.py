@@ -15,6 +15,7 @@ _VOLATILE_NAMES = {
     "random", "setseed", "nextval", "currval", "uuid", "gen_random_uuid", "uuidv4", "uuidv7", "txid_current",
     "current_query", "clock_timestamp",
 }  # fmt: skip
+_TEXTS = (exp.DataType.Type.TEXT, exp.DataType.Type.VARCHAR)
 _RAISING_NAMES = {"error", "json_extract", "json_extract_string", "strptime", "read_text", "read_blob"}
 
 
@@ -28,11 +29,20 @@ def is_volatile(tree: exp.Expr) -> bool:
 def may_raise(tree: exp.Expr) -> bool:
     """Whether evaluating it for more rows could fail a statement that would not have failed."""
     return any(
-        (isinstance(node, exp.Cast) and not isinstance(node, exp.TryCast) and not isinstance(node.this, exp.Literal))
+        (type(node) is exp.Cast and not isinstance(node.this, exp.Literal) and not node.to.is_type(*_TEXTS))
         or isinstance(node, exp.StrToTime)
-        or (isinstance(node, exp.Subquery) and not isinstance(node.parent, exp.In))
+        or (isinstance(node, exp.Subquery) and not isinstance(node.parent, exp.In) and not _is_one_row(node.this))
         or (isinstance(node, exp.Func) and _name(node) in _RAISING_NAMES)
         for node in tree.walk()
+    )
+
+
+def _is_one_row(query: exp.Expr) -> bool:
+    """Whether a query has one row at the most: that of an aggregate without GROUP BY."""
+    return (
+        isinstance(query, exp.Select)
+        and not query.args.get("group")
+        and any(is_of_a_group(item) for item in query.expressions)
     )
 
 

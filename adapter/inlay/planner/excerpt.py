@@ -107,7 +107,8 @@ def _copy(node: exp.Expr, copying: _Copying) -> exp.Expr:
             args[name] = [_copy(each, copying) if isinstance(each, exp.Expr) else each for each in value]
         else:
             args[name] = value
-    made = type(node)(**args)
+    # A cast of a row that the statement never reaches fails nothing; of one that it does reach, it fails there.
+    made = exp.TryCast(**args) if type(node) is exp.Cast else type(node)(**args)
     if node.meta:
         made.meta.update(node.meta)
     if id(node) in copying.copies:

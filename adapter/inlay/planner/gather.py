@@ -6,7 +6,7 @@ what was not foreseen, and where one cannot be bound, the call runs on the plain
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from sqlglot import exp
 
@@ -15,8 +15,9 @@ from inlay.parsing.statement import Statement
 from inlay.parsing.unplannable import Unplannable
 from inlay.planner import reasons
 from inlay.planner.aggregates import told
-from inlay.planner.evaluation import conjuncts, is_of_a_group, may_raise
+from inlay.planner.evaluation import conjuncts, is_of_a_group
 from inlay.planner.excerpt import excerpt
+from inlay.planner.guards import guards_of
 from inlay.planner.known import Known, block_of, with_ctes
 from inlay.planner.reads import is_read
 from inlay.planner.set_operations import side_of
@@ -57,7 +58,7 @@ _CLAUSES = ("where", "group", "having", "qualify", "expressions", "order")
 def asks_every_row(statement: Statement, number: int, staged: Collection[int]) -> bool:
     """Whether gathers() takes the inputs of every row that gets to the clause of a call."""
     node = statement.node(number)
-    return not _guards(node, Known(block_of(node)[0], statement, staged).is_known)
+    return not guards_of(node, Known(block_of(node)[0], statement, staged).is_known)
 
 
 def is_asked_by(statement: Statement, number: int, others: Iterable[int]) -> bool:
@@ -105,7 +106,7 @@ def rows_query(statement: Statement, number: int, staged: Collection[int]) -> st
     node, select, clause = part.node, part.select, part.clause
     block = Known(select, statement, staged)
     block.conjunct_of(node if clause in ("where", "joins") else None)
-    made = block.core(_keys(arguments_of(node, statement, number)), None, _guards(node, block.is_known))
+    made = block.core(_keys(arguments_of(node, statement, number)), None, guards_of(node, block.is_known))
     return _distinct(made, select, len(statement.calls[number].texts))
 
 
@@ -127,7 +128,7 @@ def inputs_query(statement: Statement, number: int) -> str:
     ):
         raise Unplannable(reasons.ROWS_LEFT_OUT)
     block = Known(select, statement, ())
-    return written(block.core(_keys(arguments_of(node, statement, number)), None, _guards(node, block.is_known)))
+    return written(block.core(_keys(arguments_of(node, statement, number)), None, guards_of(node, block.is_known)))
 
 
 def first_rows_query(statement: Statement, number: int, first: int, answered: Collection[int] = ()) -> str:
@@ -158,7 +159,7 @@ def _narrow(statement: Statement, number: int, staged: Collection[int]) -> str:
     node, select, clause = part.node, part.select, part.clause
     block = Known(select, statement, staged)
     keys = _keys(arguments_of(node, statement, number))
-    guards = [] if _groups(select) else _guards(node, block.is_known)
+    guards = [] if _groups(select) else guards_of(node, block.is_known)
     side = side_of(select)
     block.keep_what_is_known(keys, guards)
     hidden = block.gives_hidden
@@ -167,7 +168,7 @@ def _narrow(statement: Statement, number: int, staged: Collection[int]) -> str:
     of_all_rows = True
     chain = [select]
     for above in part.readers:
-        if not climb or above.args.get("distinct"):
+        if not climb or above.args.get("distinct") or above.args.get("sample"):
             break
         if side is not None:
             of_all_rows = False
@@ -202,44 +203,6 @@ def _is_plain(select: exp.Select) -> bool:
 def _groups(select: exp.Select) -> bool:
     """Whether a row of a SELECT stands for several."""
     return select.args.get("group") is not None or any(is_of_a_group(item) for item in select.expressions)
-
-
-def _operands(tree: exp.Expr, kind: type[exp.Expr]) -> list[exp.Expr]:
-    bare = tree.unnest()
-    if isinstance(bare, kind):
-        return [*_operands(bare.left, kind), *_operands(bare.right, kind)]  # type: ignore[attr-defined]
-    return [tree]
-
-
-def _guards(node: exp.Expr, is_known: Callable[[exp.Expr], bool]) -> list[exp.Expr]:
-    """Conditions around a call inside AND, OR and CASE without which its answer decides nothing."""
-    found: list[exp.Expr] = []
-
-    def but_for(condition: exp.Expr, deciding: exp.Expr) -> None:
-        """Where a condition that is known decides by being TRUE, or FALSE, the call is not asked."""
-        if is_known(condition) and not may_raise(condition):
-            found.append(exp.Not(this=exp.Is(this=exp.paren(condition.copy()), expression=deciding)))
-
-    child: exp.Expr = node
-    parent = node.parent
-    while parent is not None and not isinstance(parent, exp.Query | exp.AggFunc | exp.Window):
-        if isinstance(parent, exp.Or | exp.And):
-            # What AND joins in a WHERE is a condition of its own.
-            if isinstance(parent, exp.Or) or not isinstance(parent.parent, exp.Where):
-                other = parent.right if child is parent.left else parent.left
-                for operand in _operands(other, type(parent)):
-                    but_for(operand, exp.true() if isinstance(parent, exp.Or) else exp.false())
-        elif isinstance(parent, exp.Case) and parent.this is None:
-            branches = parent.args["ifs"]
-            at = next((i for i, branch in enumerate(branches) if branch is child), len(branches))
-            for branch in branches[:at]:
-                but_for(branch.this, exp.true())
-        elif isinstance(parent, exp.If) and child is parent.args.get("true") and is_known(parent.this):
-            case = parent.parent
-            if isinstance(case, exp.Case) and case.this is None:
-                found.append(exp.paren(parent.this.copy()))
-        child, parent = parent, parent.parent
-    return found
 
 
 def _distinct(made: exp.Select, place: exp.Select, n_keys: int, where: str = "") -> str:

@@ -10,7 +10,7 @@ from inlay.parsing.reading import calls_in, written
 from inlay.parsing.statement import Statement
 from inlay.parsing.unplannable import Unplannable
 from inlay.planner import reasons
-from inlay.planner.evaluation import conjuncts, is_of_a_group, may_raise
+from inlay.planner.evaluation import conjuncts, is_of_a_group, is_volatile, may_raise
 
 TEXT = "text"
 """Where a CTE that is not copied (excerpt.py) says what its text is."""
@@ -106,7 +106,7 @@ class Known:
         unknown_before = False
         for conjunct in conjuncts(part.this):
             asking = self.asking is not None and _contains(conjunct, self.asking)
-            if asking or not self.is_known(conjunct):
+            if asking or not self.is_known(conjunct) or is_volatile(conjunct):
                 unknown_before = True
             elif not (unknown_before and may_raise(conjunct)):
                 kept.append(conjunct)

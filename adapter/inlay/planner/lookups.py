@@ -23,6 +23,8 @@ VALUE = "_inlay_v"
 """The column of answers: a struct with one field `v`, so that an answer of NULL is not taken for none."""
 
 
+CHANGED = "inlay: rows changed while the statement was being answered; run it again"
+
 Kept = Literal["", "call", "where", "on"]
 """Why a call is better left a call: not at all, for DuckDB's own sake, for that of a call in ON, or as one there."""
 
@@ -33,7 +35,8 @@ class Answers:
     up by, as (number of the row value, place among the arguments); the others are the same for every row. complete:
     the statement looks only at rows whose answers are there. kept: it stays a call, which finds its answers known;
     where that is for the sake of a call in ON, queries of the planner's own look it up all the same. spent: it stays a
-    call, for rows that come in between; the rules have put the answers to use."""
+    call, for rows that come in between; the rules have put the answers to use. alone: no call stands behind the lookup,
+    which DuckDB would refuse there; a row without an answer ends the statement."""
 
     table: str
     call: Call
@@ -41,6 +44,7 @@ class Answers:
     complete: bool = False
     kept: Kept = ""
     spent: bool = False
+    alone: bool = False
 
     def where(self, arguments: Sequence[str], unsure: Collection[int] = ()) -> str:
         """That a row of the table answers these arguments of the call, as SQL; '' where there is one row for all.
@@ -80,6 +84,10 @@ def with_lookups(text: str, answers: Mapping[int, Answers], names: Mapping[int, 
         lookup = f"SELECT {VALUE} FROM {found.table}" + (f" WHERE {where}" if where else "")
         if found.complete:
             return f"({lookup}).v"
+        if found.alone:
+            # error() would be refused as well: it has side effects.
+            one = f"list({VALUE})[CASE count(*) WHEN 1 THEN 1 ELSE '{CHANGED}'::INTEGER END]"
+            return f"({lookup.replace(VALUE, one, 1)}).v"
         answer = f"coalesce(({lookup}), {{'v': {call}}}).v"
         inner[answer] = f"({lookup}).v"
         return answer
@@ -104,7 +112,25 @@ def key_places(call: Call) -> tuple[tuple[int, int], ...]:
     )
 
 
-def stays_a_call(node: exp.Expr) -> Kept:
+def answers_of(node: exp.Expr, table: str, call: Call, stays: bool = False) -> Answers:
+    """The answers in a table as the call looks them up. node: the call in the tree. stays: it stays a call in
+    any case."""
+    alone = _stands_alone(node)
+    kept: Kept = "" if alone else "call" if stays else _stays_a_call(node)
+    return Answers(table, call, key_places(call), kept=kept, alone=alone)
+
+
+def _stands_alone(node: exp.Expr) -> bool:
+    """Whether a call is in PARTITION BY or ORDER BY of a window, where DuckDB takes nothing with side effects."""
+    child, parent = node, node.parent
+    while parent is not None and not isinstance(parent, exp.Query):
+        if isinstance(parent, exp.Window) and child is not parent.this:
+            return True
+        child, parent = parent, parent.parent
+    return False
+
+
+def _stays_a_call(node: exp.Expr) -> Kept:
     """Whether a call is better left a call, whose answers are known by then, than made a lookup."""
     select = node.find_ancestor(exp.Select)
     if select is None:

@@ -16,6 +16,7 @@ from inlay.planner import reasons
 from inlay.planner.evaluation import is_constant, is_constant_text, is_volatile
 from inlay.planner.known import block_of
 from inlay.planner.lookups import joins_by_calls, named_columns
+from inlay.planner.random_rows import has_random_rows, is_random
 from inlay.planner.rules import RULES, AnswerRule, Applied, TextRule
 
 # In the order in which a SELECT is evaluated.
@@ -55,8 +56,9 @@ def make_plan(
             applied.append(Applied(rule.name, note))
     stages: list[int] = []
     obstacles: dict[int, str] = {}
+    random = is_random(statement)
     for number in _in_order(statement):
-        reason = _obstacle(statement, number)
+        reason = _obstacle(statement, number, random)
         if reason is None:
             stages.append(number)
         else:
@@ -76,21 +78,26 @@ def _query(tree: exp.Expr) -> exp.Expr | None:
     return None
 
 
-def _obstacle(statement: Statement, number: int) -> str | None:
-    """Why a call cannot be answered ahead of the statement."""
+def _obstacle(statement: Statement, number: int, random: bool) -> str | None:
+    """Why a call cannot be answered ahead of the statement. random: whether something in it is picked at random."""
     try:
         node = statement.node(number)
-        block_of(node)
+        if block_of(node)[1] == "windows":
+            return reasons.IN_WINDOW
         if is_constant(node) and _is_in_table_function(node):
             return reasons.IN_TABLE_FUNCTION
         if node.find_ancestor(exp.Describe):
             return reasons.UNREAD
         if isinstance(node.parent, exp.In) and node.parent.this is not node:
             return reasons.RIGHT_OF_IN
-        if isinstance(node.parent, exp.Window):
+        if isinstance(node.parent, exp.Window) and node.arg_key == "this":
             return reasons.BEFORE_OVER
         if is_volatile(node):
             return reasons.VOLATILE
+        if random and has_random_rows(statement, node):
+            return reasons.RANDOM_ROWS
+        if _is_in_recursion(node):
+            return reasons.IN_RECURSION
         for name, text in statement.calls[number].settings.items():
             if not is_constant_text(text) or numbers_in(text):
                 return reasons.varying_setting(name)
@@ -108,6 +115,17 @@ def _is_in_table_function(node: exp.Expr) -> bool:
         assert node.parent is not None
         node = node.parent
     return node.arg_key == "this"
+
+
+def _is_in_recursion(node: exp.Expr) -> bool:
+    """Whether a call is in a CTE that reads itself: its rows are there only while they are made."""
+    names = {table.name.lower() for table in block_of(node)[0].find_all(exp.Table)}
+    cte = node.find_ancestor(exp.CTE)
+    while isinstance(cte, exp.CTE):
+        if cte.alias.lower() in names and isinstance(cte.parent, exp.With) and cte.parent.args.get("recursive"):
+            return True
+        cte = cte.find_ancestor(exp.CTE)
+    return False
 
 
 def _in_order(statement: Statement) -> list[int]:

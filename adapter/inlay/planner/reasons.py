@@ -36,6 +36,7 @@ OUTSIDE_SELECT = "it is not inside a SELECT"
 RIGHT_OF_IN = "it is on the right of IN, where DuckDB accepts a function call but no lookup"
 IN_TABLE_FUNCTION = "it is an argument of a table function, which DuckDB evaluates before the statement runs"
 BEFORE_OVER = "it is a window function: OVER follows it"
+IN_WINDOW = "it is in a WINDOW clause, from which columns take their names"
 OF_COLUMNS = "it is called once for each column of COLUMNS(…)"
 UNREAD = "nothing reads its answer, so DuckDB does not call it"
 COLUMN_NOT_FOUND = "the column of the SELECT list that it is in cannot be found in the text"
@@ -49,6 +50,8 @@ def inside(kind: str) -> str:
 # What a call is given.
 
 VOLATILE = "an argument changes each time it is evaluated, as random() does"
+RANDOM_ROWS = "its rows are picked at random, and would be others for a query of their own"
+IN_RECURSION = "it is in the part of a recursive CTE that reads the CTE itself"
 ARGUMENTS_READ_OTHERWISE = "sqlglot reads its arguments differently than DuckDB does"
 
 

@@ -24,14 +24,12 @@ from inlay.planner.evaluation import conjuncts
 from inlay.planner.excerpt import excerpt
 from inlay.planner.gather import first_rows_query
 from inlay.planner.known import Known, block_of
-from inlay.planner.lookups import Answers
+from inlay.planner.lookups import CHANGED, Answers
 from inlay.planner.rules.order_predicates import cut
 from inlay.planner.rules.run import Run
 
 MOST_ROWS = 10_000
 """A larger LIMIT is asked for as any other statement is."""
-
-CHANGED = "inlay: rows changed while the statement was being answered; run it again"
 
 
 @dataclass(frozen=True)

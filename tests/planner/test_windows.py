@@ -1,0 +1,61 @@
+"""Calls in PARTITION BY and ORDER BY of windows, which DuckDB refuses of functions with side effects: planned, they give
+what the same answers in a table give."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import duckdb
+import pytest
+
+import inlay
+from inlay.execution.replacement_scan import with_tables
+from inlay.execution.statement import prepare
+
+CALLS = {"mood": "ai_sentiment(a)", "near": "ai_similarity(a, 'q')", "of_n": "ai_sentiment(n)"}
+
+
+@pytest.fixture(scope="module")
+def con() -> Iterator[Any]:
+    with inlay.connect(model="fake", progress="off") as connection:
+        connection.execute(
+            """
+            create table x as
+            select 't' || i as a, i, i % 3 as k, if(i % 4 = 0, null, 'n' || i % 5) as n from range(40) r(i);
+            create table y as select i * 3 as i, 'w' || i as w from range(5) r(i);
+            """
+        )
+        made = ", ".join(f"{call} as {name}" for name, call in CALLS.items())
+        connection.execute(f"create table answered as select *, {made} from x")
+        yield connection
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select i, row_number() over (partition by {mood} order by i) as r from x",
+        "select i, rank() over (order by {near}, i) as r from x where i < 9",
+        "select i, lag(i) over (partition by k, {of_n} order by {near} desc nulls last, i) as r from x",
+        "select i from x qualify row_number() over (partition by {mood} order by i) = 1",
+        "select x.i, count(*) over (partition by {mood}) as c from x join y on x.i = y.i order by x.i limit 3",
+        "select i, {mood} as m, count(*) over (partition by {mood}) as c from x",
+    ],
+)
+def test_they_are_planned(con: Any, sql: str) -> None:
+    answered = sql.format(**{name: name for name in CALLS}).replace("from x", "from answered x")
+    found, expected = con.execute(sql.format(**CALLS)).fetchall(), con.duckdb.execute(answered).fetchall()
+    assert sorted(found, key=repr) == sorted(expected, key=repr)
+
+
+def test_a_row_that_came_in_between_ends_the_statement(con: Any) -> None:
+    sql = "select i, row_number() over (partition by ai_sentiment(a) order by i) from x"
+    prepared = prepare(con._session, con.duckdb, sql)
+    fewer = {name: prepared.tables[name].slice(0, 3) for name in prepared.tables if name.startswith("_inlay_a")}
+    with pytest.raises(duckdb.Error, match="rows changed while the statement was being answered"):
+        with_tables(con.duckdb, prepared.sql, {**prepared.tables, **fewer}, None, "execute").fetchall()
+
+
+def test_a_call_in_a_window_clause_is_left_to_duckdb(con: Any) -> None:
+    with pytest.raises(duckdb.BinderException, match="cannot be volatile"):
+        con.execute("select row_number() over w from x window w as (partition by ai_sentiment(a))")
