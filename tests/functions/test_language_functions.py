@@ -7,12 +7,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import inlay
+from inlay.backends.base import Choices
 from inlay.backends.fake import FAIL, NEVER_FITS, OOM, fake_reply
 from inlay.client.connection import Connection
 from inlay.errors import BudgetExceededError, ConfigError
+from inlay.functions.contract import NEUTRAL_TEXTS, Ask, softmax
+from inlay.functions.judged import Judge
+from inlay.functions.prompt_files import prompt_file
+from inlay.store.inputs import text_inputs
 
 SETTINGS = {"model": "fake", "language_model": "fake-generate"}
 
@@ -193,9 +199,21 @@ def test_a_label_is_told_with_its_description_and_answered_by_name(con: Connecti
     labels = "[{'label': 'bug', 'description': 'does not work'}, {'label': 'praise', 'description': null}]"
     found = values(con, f"select ai_classify(v, {labels}, model := 'fake-generate') from {rows_of(['p', 'q', 'r'])}")
     assert set(found) <= {"bug", "praise"}
-    assert calls["rows"] == 3
+    assert calls["rows"] == 3 + len(NEUTRAL_TEXTS)
     values(con, "select ai_classify('p', ['bug', 'praise'], model := 'fake-generate')")
-    assert calls["rows"] == 4  # without descriptions it is another question
+    assert calls["rows"] == 4 + 2 * len(NEUTRAL_TEXTS)  # without descriptions it is another question
+
+
+def test_what_a_model_finds_likely_after_any_text_decides_nothing(con: Connection) -> None:
+    texts = [f"text {i}" for i in range(40)]
+    judge = Judge(prompt_file("ai_classify"), ["bug", "praise"], ["bug", "praise"])
+    ask = Ask(con._session.binding.model("fake-generate"), con._session.context_of(None).work())
+    choices = Choices(judge.prompt.system, judge.prompt.user, ("bug", "praise"))
+    likely, prior = ask.likelihoods(choices, text_inputs(texts)).rows, ask.prior(choices)
+    judged = judge(text_inputs(texts), ask)
+    np.testing.assert_allclose(judged.scores, softmax(likely - prior), rtol=1e-6)
+    answers = values(con, f"select ai_classify(v, ['bug', 'praise'], model := 'fake-generate') from {rows_of(texts)}")
+    assert answers == [judge.options[place] for place in (likely - prior).argmax(axis=1)]
 
 
 @pytest.mark.parametrize(

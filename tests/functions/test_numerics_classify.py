@@ -29,7 +29,7 @@ pytest_plugins = ("support.tiny_models",)
 TOLERANCE = 1e-5
 
 KINDS = ("bug", "praise", "refund request", "question")
-BODIES = (*SENTENCES, "", "a", "🙂 the lamp 👍🏽 was great", "[SEP] <pad> inside", words(60), words(140), words(300))
+BODIES = (*SENTENCES, "a", "🙂 the lamp 👍🏽 was great", "[SEP] <pad> inside", words(60), words(140), words(300))
 NLI = ("entailment", "neutral", "contradiction")
 # The zero-shot pipeline refuses an empty text.
 PREMISES = (*SENTENCES[:5], "🙂 the lamp 👍🏽 was great", words(60), words(140), words(300))

@@ -98,12 +98,22 @@ def _by_language_model(call: Call) -> Bound:
             f"{call.function}: template is for embedding and NLI models; {call.model.name!r} is a language model. "
             "Leave template out; describe labels with {'label': 'bug', 'description': 'something does not work'}."
         )
-    judge = Judge(prompt_file("ai_classify").with_values(labels=labels.listed()), labels.names)
+    judge = _judge(call.model, labels)
 
     def answer(inputs: Inputs, ask: Ask) -> Answers:
         return chosen(labels.names, judge(inputs, ask))
 
     return Bound(answer, {"version": 1, **judge.basis()}, cascade=label_cascade(call, labels))
+
+
+def _judge(model: ModelRef, labels: Labels) -> Judge:
+    listed = labels.listed()
+    if not model.can("likelihoods"):
+        return Judge(prompt_file("ai_classify", "remote").with_values(labels=listed), labels.names)
+    # A list of labels in the prompt makes some of them likely whatever the text is; descriptions have to be told.
+    prompt = prompt_file("ai_classify", "described" if any(labels.descriptions) else "").with_values(labels=listed)
+    words = tuple(spelled_out(name).lower() for name in labels.names)
+    return Judge(prompt, labels.names, words if len(set(words)) == len(words) else labels.names)
 
 
 def chosen(names: Sequence[str], judged: Judged) -> Answers:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Protocol, cast
@@ -29,6 +29,9 @@ MADE_FOR: Mapping[Capability, str] = {
     "rules": "no model but a set of rules",
 }
 """What errors call a model that can do this."""
+
+NEUTRAL_TEXTS = ("N/A", "...", "Something", "This is a text.", "The text.")
+"""Texts that no label fits better than another, for Ask.prior()."""
 
 
 @dataclass(frozen=True)
@@ -141,6 +144,11 @@ class Ask:
         question = numbers_question(self.model, choices, pair=len(texts.columns) > 1)
         return self._resolved(question, texts, self.work.keep_numbers)
 
+    def prior(self, choices: Choices) -> Floats:
+        """[options]: the mean log-likelihood of each option where the text says nothing (NEUTRAL_TEXTS)."""
+        outcome = replace(self, work=_on_the_way(self.work)).likelihoods(choices, _own_texts(NEUTRAL_TEXTS))
+        return cast("Floats", self._own(outcome, NEUTRAL_TEXTS).mean(axis=0))
+
     def complete(self, instruction: Instruction, prompts: Inputs, *, is_last: bool = True) -> Resolved:
         """A language model's replies, None where there is none. prompts: see prompts.py. is_last: whether rows have
         their answers after this."""
@@ -149,7 +157,10 @@ class Ask:
 
     def fixed(self, texts: list[str], purpose: str = "query") -> Floats:
         """Vectors of the call's own texts (labels): these must not fail."""
-        outcome = replace(self, work=_on_the_way(self.work)).vectors(_own_texts(tuple(texts)), purpose)
+        return self._own(replace(self, work=_on_the_way(self.work)).vectors(_own_texts(tuple(texts)), purpose), texts)
+
+    def _own(self, outcome: Resolved, texts: Sequence[str]) -> Floats:
+        """The numbers of the call's own texts, which must not fail."""
         for place, reason in outcome.errors.items():
             if reason != PENDING:
                 raise ConfigError(f"label {texts[place]!r} cannot be read by model {self.model.name!r}: {reason}.")

@@ -16,7 +16,7 @@ import numpy as np
 
 from inlay.arrays import Bools, Floats
 from inlay.backends.base import Choices, Instruction
-from inlay.functions.contract import Ask, softmax
+from inlay.functions.contract import NEUTRAL_TEXTS, Ask, softmax
 from inlay.functions.prompt_files import PromptFile
 from inlay.functions.prompts import prompts
 from inlay.store.inputs import Inputs
@@ -41,20 +41,28 @@ class Judged:
 
 
 class Judge:
-    """Asks which of the options answers a question about each text, or each pair."""
+    """Asks which of the options answers a question about each text, or each pair.
 
-    def __init__(self, prompt: PromptFile, options: Sequence[str]) -> None:
+    words: what each option's likelihood is that of, in their order, and from it is taken what the words have where the
+    text says nothing (contextual calibration, Zhao et al. 2021): a model finds some words likely after any text. None:
+    the options themselves, as likely as they are.
+    """
+
+    def __init__(self, prompt: PromptFile, options: Sequence[str], words: Sequence[str] | None = None) -> None:
         self.prompt = prompt
         self.options = tuple(options)
+        self.words = None if words is None else tuple(words)
 
     def basis(self) -> dict[str, Any]:
-        return {"prompt": self.prompt.basis(), "options": list(self.options)}
+        basis = {"prompt": self.prompt.basis(), "options": list(self.options)}
+        return basis if self.words is None else {**basis, "words": list(self.words), "neutral": list(NEUTRAL_TEXTS)}
 
     def __call__(self, texts: Inputs, ask: Ask) -> Judged:
         """texts: in one column, or texts and what each is asked about in two."""
         if ask.model.can("likelihoods"):
-            outcome = ask.likelihoods(Choices(self.prompt.system, self.prompt.user, self.options), texts)
-            scores = softmax(outcome.rows)
+            choices = Choices(self.prompt.system, self.prompt.user, self.words or self.options)
+            outcome = ask.likelihoods(choices, texts)
+            scores = softmax(outcome.rows - (0 if self.words is None else ask.prior(choices)))
             best = [-1 if i in outcome.errors else int(place) for i, place in enumerate(scores.argmax(axis=1))]
             return Judged(best, scores, outcome.errors, outcome.known)
         schema = object_schema(answer={"enum": list(self.options)})
