@@ -28,6 +28,7 @@ PROGRAMS = (
     "cascade",
     "zero_shot",
     "sentiment",
+    "language_quality",
     "constrained",
     "http",
 )
