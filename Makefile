@@ -9,11 +9,12 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c co
 export HF_HUB_OFFLINE ?= 1
 export DBT_SEND_ANONYMOUS_USAGE_STATS ?= false
 
-.PHONY: help demo test test-oldest test-ibis lint types docs bench wheel clean
+.PHONY: help demo test kills test-oldest test-ibis lint types docs bench wheel clean
 
 help:
 	@echo "make demo         build the example project and show what it made"
 	@echo "make test         lint, types and every test"
+	@echo "make kills        50 kills each of inlay infer, dbt build and a script, at any moment (half an hour)"
 	@echo "make test-oldest  the tests on the oldest supported duckdb and dbt-duckdb"
 	@echo "make lint | types | docs | bench | wheel | clean"
 
@@ -41,6 +42,9 @@ WORKERS ?= 2
 
 test: $(VENV)/test lint types
 	$(BIN)/python -m pytest -n $(WORKERS)
+
+kills: $(VENV)/test
+	INLAY_KILLS=50 $(BIN)/python -m pytest -n $(WORKERS) -rP tests/store/test_kills.py
 
 # The oldest supported pair: what pyproject.toml's lower bounds promise. Without the tests that compare numbers, which
 # need today's sentence-transformers, and the notebook's charts.

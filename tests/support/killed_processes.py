@@ -12,18 +12,25 @@ from inlay.backends.fake import fake_row
 _COUNTED = """
 import os, sys, time
 from inlay.backends.fake import FakeBackend
+from inlay.engine.executors import local
 run, counts = FakeBackend.run, os.open("counts", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 def counted(self, tokens):
     os.write(counts, b"%d\\n" % (len(tokens.offsets) - 1))
-    time.sleep(0.02)
+    time.sleep(SLEEP_S)
     return run(self, tokens)
-FakeBackend.run = counted
+FakeBackend.run, local.STORE_S = counted, STORE_S
 """
 
 
-def counted_program(main: str) -> str:
-    """Python that runs `main` with a fake model whose texts are counted in the file `counts` of its folder."""
-    return _COUNTED + main
+def counted_program(main: str, *, sleep_s: float = 0.02, store_s: float = 1.0) -> str:
+    """Python that runs `main` with a fake model whose texts are counted in the file `counts` of its folder. sleep_s: what
+    a batch takes at least. store_s: how often what is finished is stored."""
+    return (
+        _COUNTED.replace("SLEEP_S", str(sleep_s), 1).replace(
+            "STORE_S = counted, STORE_S", f"STORE_S = counted, {store_s}"
+        )
+        + main
+    )
 
 
 def counted_texts(folder: Path) -> int:

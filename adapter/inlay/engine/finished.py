@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 # The most items that wait to be stored, and for how long.
 STORE_ITEMS = 256
-STORE_S = 5.0
+STORE_S = 2.0
 
 WAIT_SLICE_S = 0.1
 

@@ -6,7 +6,9 @@ failing row is isolated.
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -37,6 +39,7 @@ class NumbersJob(Job):
         self.tokens = tokens
         self.rows = rows
         self.done = np.zeros(len(tokens), dtype=np.bool_)
+        self._taken = np.zeros(len(tokens), dtype=np.bool_)
         self.on_batch = on_batch
         self.errors: dict[int, str] = {}
         self.failure: BaseException | None = None
@@ -58,12 +61,22 @@ class NumbersJob(Job):
             self.failure = failure
         self._done.set()
 
-    def wait(self) -> None:
-        """Returns when every row has an answer or an error; raises InterruptedQueryError when cancelled."""
+    def wait(self, at_most_s: float = math.inf) -> bool:
+        """Whether every row has an answer or an error by now. Raises InterruptedQueryError when cancelled."""
+        until = time.monotonic() + at_most_s
         while not self._done.wait(WAIT_SLICE_S):
             self.cancel.check()
+            if time.monotonic() > until:
+                return False
         if self.failure is not None:
             raise self.failure
+        return True
+
+    def take_done(self) -> Ints:
+        """Places of the rows that are done and were not taken before."""
+        places = np.flatnonzero(self.done & ~self._taken)
+        self._taken[places] = True
+        return places
 
 
 @dataclass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -23,6 +23,10 @@ from inlay.store.inputs import Inputs
 
 # Texts tokenised at a time: the device works on one slice while the next is tokenised.
 TOKENIZE_ROWS = 2_048
+
+
+# While work goes on, what is finished is stored this often: so much is lost at most if the process is killed.
+STORE_S = 1.0
 
 
 class Local:
@@ -64,17 +68,18 @@ def _numbers(lane: Lane, question: Question, inputs: Inputs, work: Work) -> Iter
             refused = error  # what went before is finished and kept
             break
     stopped: InterruptedQueryError | None = None
-    for job, places in jobs:
+    for number, (job, places) in enumerate(jobs):
         try:
-            job.wait()
+            while not job.wait(STORE_S):
+                yield from _done_until_now(jobs[number:])
         except InterruptedQueryError as error:
             stopped = error  # what is finished is kept
-        good = np.flatnonzero(job.done)
-        read = good if stopped else slice(None)
+        yield from _done_until_now([(job, places)])
+        read = np.flatnonzero(job.done) if stopped else slice(None)
         lengths, before = job.tokens.lengths[read], job.tokens.lengths_before[read]
         yield Finished(
-            places[good],
-            job.rows if len(good) == len(places) else job.rows[good],
+            np.zeros(0, dtype=np.int64),
+            None,
             {int(places[i]): reason for i, reason in job.errors.items()},
             usage=Usage(int(lengths.sum()), 0, int((before > lengths).sum())),
         )
@@ -84,6 +89,13 @@ def _numbers(lane: Lane, question: Question, inputs: Inputs, work: Work) -> Iter
         yield Finished(np.zeros(0, dtype=np.int64), None, submitting.refused)
     if refused is not None:
         raise refused
+
+
+def _done_until_now(jobs: Sequence[tuple[NumbersJob, Ints]]) -> Iterator[Finished]:
+    """The new rows of jobs whose batches are run in any order."""
+    for job, places in jobs:
+        if len(new := job.take_done()):
+            yield Finished(places[new], job.rows if len(new) == len(places) else job.rows[new])
 
 
 class _Submitting:
