@@ -6,8 +6,9 @@ calls      sixteen statements as people write them: rows that DuckDB alone hands
 wall       the same statements on the real default model: seconds by DuckDB calling the functions over seconds planned,
            with functions that keep no answers from chunk to chunk (as a function of one's own would), and with ours
 planning   seconds of the CPU to plan a dbt model of 500 lines with four calls: text to plan, and the queries for its
-           inputs; seconds to plan and answer one SELECT with up to 38 calls, beside what DuckDB needs of them; and what
-           a statement without a call costs more on inlay.connect() than on the connection inside
+           inputs; and what a statement without a call costs more on inlay.connect() than on the connection inside
+shapes     what grows with the calls of a statement: CPU to plan and run it, answers known, over 50 rows, with the
+           number of queries for inputs and the length of the text that runs
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import pyarrow as pa
 
 import inlay
 from bench.asking import asked_by, forget
-from bench.report import save, spread, table
+from bench.report import median, save, spread, table
 from bench.texts import make_texts
 
 _KINDS = "['bug', 'praise', 'question', 'delivery']"
@@ -164,8 +165,6 @@ def planning(short: bool) -> None:
     compiled = not sqlglot.parser.__file__.endswith(".py")
     print(f"a dbt model of {len(sql.splitlines())} lines, {sql.count('ai_')} calls; sqlglot compiled: {compiled}\n")
     print(table(["step", "ms of the CPU"], [[step, spread(took, ".1f")] for step, took in steps.items()]))
-    many = {n: _many_calls(con, n) for n in ((5, 19) if short else (5, 10, 19, 38))}
-    print(f"\nOne SELECT with many calls, answers known\n\n{table(['calls', *_MANY], _rows_of(many))}\n")
     statement = "select count(*) from vips where name like '%customer%' and id > 3"
     extra = []
     for _ in range(9):
@@ -181,7 +180,6 @@ def planning(short: bool) -> None:
         "lines": len(sql.splitlines()),
         "compiled": compiled,
         "ms": steps,
-        "many": many,
         "without a call ms": extra,
     }
     save("planner.planning", found)
@@ -198,27 +196,74 @@ def _cpu_ms(run: Callable[[], Any], rounds: int) -> list[float]:
     return took[2:]
 
 
-_MANY = ("s in all", "of it the statement itself")
-
-
-def _many_calls(con: Any, n: int) -> dict[str, float]:
-    """Seconds of one SELECT with many calls, whose answers are known."""
+def shapes(short: bool) -> None:
+    """CPU of all threads, of small tables and known answers: nearly all of it is planning, ours and DuckDB's."""
     from inlay.execution.replacement_scan import with_tables
     from inlay.execution.statement import prepare
 
-    calls = ", ".join(f"ai_similarity(subject, 'thing {i}') as c{i}" for i in range(n))
-    sql = f"select id, {calls} from tickets where priority > 3"
-    con.execute(sql).fetchall()
-    began = time.perf_counter()
-    prepared = prepare(inlay.attach(con), con.duckdb, sql)
-    half = time.perf_counter()
-    with_tables(con.duckdb, prepared.sql, prepared.tables, prepared.parameters, "execute").fetchall()
-    ended = time.perf_counter()
-    return dict(zip(_MANY, (ended - began, ended - half), strict=True))
+    con = _warehouse(200, model="fake", language_model="fake-generate")
+    con.execute("create table few as select id, subject as a, id % 3 as k from tickets limit 50")
+    session = inlay.attach(con)
+    rows, found = [], {}
+    for title, sql in SHAPES.items():
+        took: dict[str, list[float]] = {"ahead": [], "statement": []}
+        for _ in range(1 + (3 if short else 7)):
+            began = time.process_time()
+            prepared = prepare(session, con.duckdb, sql)
+            half = time.process_time()
+            with_tables(con.duckdb, prepared.sql, prepared.tables, prepared.parameters, "execute").fetchall()
+            took["ahead"].append(1e3 * (half - began))
+            took["statement"].append(1e3 * (time.process_time() - half))
+        took = {step: each[1:] for step, each in took.items()}
+        n_queries = sum(len(staged.texts) for staged in prepared.staged.values())
+        found[title] = {**took, "queries": n_queries, "characters": [len(sql), len(prepared.sql)]}
+        both = list(map(sum, zip(*took.values(), strict=True)))
+        sizes = [str(n_queries), f"{len(prepared.sql) / len(sql):.1f}"]
+        rows.append([title, spread(both, ".0f"), *(spread(each, ".0f") for each in took.values()), *sizes])
+    columns = ["statement", "ms of the CPU", "ahead of it", "the statement", "queries", "times its length"]
+    print(table(columns, rows))
+    calls_ms = {n: median([a + b for a, b in _steps(found[f"{n} calls"])]) for n in (10, 40)}
+    print(f"\n40 calls take {calls_ms[40] / calls_ms[10]:.1f} times what 10 take")
+    save("planner.shapes", {"shapes": found})
+    con.close()
 
 
-def _rows_of(many: dict[int, dict[str, float]]) -> list[list[str]]:
-    return [[str(n), *(f"{took[name]:.2f}" for name in _MANY)] for n, took in many.items()]
+def _steps(took: dict[str, Any]) -> list[tuple[float, float]]:
+    return list(zip(took["ahead"], took["statement"], strict=True))
+
+
+def _many(n: int) -> list[str]:
+    return [f"ai_complete(a || '{i}')" for i in range(n)]
+
+
+def _listed(calls: list[str]) -> str:
+    return ", ".join(f"{call} as c{i}" for i, call in enumerate(calls))
+
+
+def _deep(depth: int) -> str:
+    text = "a"
+    for level in range(depth):
+        text = f"ai_complete({text})" if level % 2 else f"ai_summarize({text})"
+    return text
+
+
+_CHAIN = ", ".join(
+    f"c{i} as (select *, ai_complete(a || '{i}') as r{i} from {f'c{i - 1}' if i else 'few'})" for i in range(15)
+)
+
+SHAPES = {
+    "1 call": "select ai_complete(a) as r from few where k = 1",
+    "10 calls": f"select {_listed(_many(10))} from few",
+    "40 calls": f"select {_listed(_many(40))} from few",
+    "40 calls below LIMIT": f"select {_listed(_many(40))} from few order by k limit 10",
+    "40 calls in a subquery": f"select * from (select {_listed(_many(40))} from few) where c3 is not null",
+    "one call in 80 columns": f"select {_listed([f'length(ai_complete(a)) + {i}' for i in range(80)])} from few",
+    "one call in 80 conditions": "select k from few where "
+    + " or ".join(f"ai_complete(a) = 'x{i}'" for i in range(80)),
+    **{f"{n} calls in each other": f"select {_deep(n)} as r from few" for n in (2, 4, 5, 6)},
+    "100 sides of UNION ALL": " union all ".join(f"select k, {call} as r from few" for call in _many(100)),
+    "15 CTEs in a chain": f"with {_CHAIN} select * from c14",
+}
 
 
 _ENRICHED = {
@@ -260,5 +305,5 @@ def long_model(n_lines: int = 500, n_steps: int = 10) -> str:
     return "with " + ",\n\n".join(steps) + f"\n\n{final}"
 
 
-PARTS = {"calls": calls, "wall": wall, "planning": planning}
-SHORT = ("calls", "planning")
+PARTS = {"calls": calls, "wall": wall, "planning": planning, "shapes": shapes}
+SHORT = ("calls", "planning", "shapes")

@@ -7,7 +7,7 @@ them as the person wrote them.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,7 +37,7 @@ def excerpt(statement: Statement, number: int, with_readers: bool = False) -> Ex
     kept = {id(cte) for each in (select, *readers) for cte in _ctes_around(each)}
     copies: dict[int, exp.Expr] = {id(each): each for each in (node, select, *readers)}
     left_out = set[int]() if readers else {id(item) for item in _left_out(statement, node, select)}
-    _copy(statement.tree, _Copying(statement, kept, left_out, copies))
+    _copy(statement.tree, _Copying(statement, kept, left_out, {id(other) for other in _other_sides(select)}, copies))
     return Excerpt(
         copies[id(node)], _select(copies[id(select)]), clause, [_select(copies[id(reader)]) for reader in readers]
     )
@@ -52,6 +52,23 @@ def _left_out(statement: Statement, node: exp.Expr, select: exp.Select) -> list[
     while own.parent is not None and own.parent is not select:
         own = own.parent
     return [item for item in select.expressions if item is not own and is_unread_item(item, select, statement)]
+
+
+def _other_sides(select: exp.Select) -> Iterator[exp.Expr]:
+    """What a set operation puts together with a SELECT that can stand alone in its place. Its first side stays, which
+    says how the columns are named."""
+    side = side_of(select)
+    node: exp.Expr = select
+    while side is not None and node is not side.top and node.parent is not None:
+        child, node = node, node.parent
+        if isinstance(node, exp.SetOperation):
+            other = node.expression if child is node.this else node.this
+            if child is node.this:
+                yield other
+            while child is not node.this and isinstance(other, exp.SetOperation | exp.Subquery):
+                if isinstance(other, exp.SetOperation):
+                    yield other.expression
+                other = other.this
 
 
 def _select(node: exp.Expr) -> exp.Select:
@@ -81,12 +98,13 @@ def _ctes_around(node: exp.Expr) -> list[exp.CTE]:
 
 @dataclass(frozen=True)
 class _Copying:
-    """kept: the CTEs that are copied. left_out: columns that are NULL in the copy. copies: by id of the nodes that are
-    looked for; filled on the way."""
+    """kept: the CTEs that are copied. left_out: columns that are NULL in the copy. sides: queries that are empty in it.
+    copies: by id of the nodes that are looked for; filled on the way."""
 
     statement: Statement
     kept: Collection[int]
     left_out: Collection[int]
+    sides: Collection[int]
     copies: dict[int, exp.Expr]
 
 
@@ -99,6 +117,8 @@ def _copy(node: exp.Expr, copying: _Copying) -> exp.Expr:
             return cte
     if id(node) in copying.left_out:
         return without_value(node)
+    if id(node) in copying.sides:
+        return exp.Select()
     args: dict[str, Any] = {}
     for name, value in node.args.items():
         if isinstance(value, exp.Expr):

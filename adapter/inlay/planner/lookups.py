@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -182,13 +182,14 @@ def named_columns(statement: Statement, column_name: Callable[[str], str]) -> St
     edits: dict[int, Edit] = {}
     for number in statement.calls:
         node: exp.Expr | None = statement.node(number)
+        if not any(map(_has_no_name, _with_ancestors(node))):
+            continue
         at = statement.place(number)
         outside = at
         while node is not None:  # a column of each SELECT around the call
             while node.parent is not None and not isinstance(node.parent, exp.Select):
                 node = node.parent
-            is_named = isinstance(node, exp.Alias) or node.is_star
-            if node.parent is not None and node.arg_key == "expressions" and not is_named:
+            if _has_no_name(node):
                 if node.find(exp.Columns):
                     raise Unplannable(reasons.OF_COLUMNS)
                 block = block_at(statement.text, outside)
@@ -206,3 +207,15 @@ def named_columns(statement: Statement, column_name: Callable[[str], str]) -> St
             if outside < 0:
                 break
     return statement.edited(list(edits.values())) if edits else statement
+
+
+def _has_no_name(node: exp.Expr) -> bool:
+    """Whether it is a column of a SELECT that DuckDB names."""
+    is_column = isinstance(node.parent, exp.Select) and node.arg_key == "expressions"
+    return is_column and not isinstance(node, exp.Alias) and not node.is_star
+
+
+def _with_ancestors(node: exp.Expr | None) -> Iterator[exp.Expr]:
+    while node is not None:
+        yield node
+        node = node.parent

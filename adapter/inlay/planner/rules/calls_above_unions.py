@@ -121,7 +121,8 @@ def _united(side: exp.Expr, whole: exp.Union) -> Iterator[exp.Expr]:
 
 
 def _around(statement: Statement, union: exp.Union, sides: list[_Side]) -> Statement | None:
-    moves = [[item in movable(side.select) for item in side.select.expressions] for side in sides]
+    movables = [{id(item) for item in movable(side.select)} for side in sides]
+    moves = [[id(item) in ids for item in side.select.expressions] for side, ids in zip(sides, movables, strict=True)]
     first = sides[0].select.expressions
     stars = [[bool(item.find(exp.Star, exp.Columns)) for item in side.select.expressions] for side in sides]
     # Columns are told by their places: with more than one star they may stand at others.
