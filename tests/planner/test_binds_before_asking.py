@@ -53,6 +53,7 @@ REFUSED = {
     "select ai_complete(a) from x where length($1) > i": duckdb.BinderException,
     "create table other.main.t as select ai_complete(a) from x": duckdb.InvalidInputException,
     "insert into other.t select ai_complete(a), 1 from x": duckdb.BinderException,
+    "insert into OTHER.t select ai_complete(a) from x": duckdb.InvalidInputException,
 }
 
 

@@ -19,10 +19,10 @@ _BIND = "SELECT json_serialize_plan($sql, skip_null := true, skip_empty := true,
 
 def refusal(con: duckdb.DuckDBPyConnection, sql: str, tables: Mapping[str, Any], parameters: Any) -> str | None:
     """Why DuckDB does not bind a statement, or why that cannot be told; None where it does. parameters: by name."""
-    said = with_tables(con, _BIND, tables, {"sql": with_values(sql, parameters)}, "execute").fetchall()[0][0]
-    if not said.startswith('{"error":true'):
+    plan = with_tables(con, _BIND, tables, {"sql": with_values(sql, parameters)}, "execute").fetchall()[0][0]
+    if not plan.startswith('{"error":true'):
         return None
-    error = json.loads(said)
+    error = json.loads(plan)
     kind, message = error["error_type"], str(error["error_message"])
     # Of a plan that is only not written as JSON, the statement was bound before.
     return None if kind in ("not implemented", "invalid input") and "serializ" in message else message
@@ -35,7 +35,7 @@ def in_transaction(con: duckdb.DuckDBPyConnection) -> bool:
 
 
 def is_aborted(con: duckdb.DuckDBPyConnection) -> bool:
-    """Whether an error has ended the user's transaction: all that can be said then is the error itself."""
+    """Whether an error has ended the user's transaction: nothing runs until ROLLBACK."""
     try:
         con.execute("SELECT 1").fetchall()
     except duckdb.Error:

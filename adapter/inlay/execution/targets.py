@@ -10,7 +10,8 @@ from sqlglot import exp
 from inlay.execution.queries import Queries
 
 _PLACES = """
-    SELECT current_database(), current_schema(), list(database_name), list(database_name) FILTER (readonly)
+    SELECT current_database(), current_schema(), list(lower(database_name)),
+           coalesce(list(lower(database_name)) FILTER (readonly), [])
     FROM duckdb_databases()
 """
 
@@ -30,14 +31,14 @@ def fails_at_once(tree: exp.Expr, queries: Queries) -> bool:
     database, schema, databases, read_only = queries.rows(_PLACES)[0]
     parts = [part.name for part in table.parts]
     if len(parts) == 2:  # the first is a database or a schema
-        parts = [parts[0], "main", parts[1]] if parts[0] in databases else [database, *parts]
+        parts = [parts[0], "main", parts[1]] if parts[0].lower() in databases else [database, *parts]
     elif len(parts) == 1:
         temporary = ["temp", "main", *parts]
         is_temporary = tree.args.get("properties") and tree.args["properties"].find(exp.TemporaryProperty)
         if isinstance(tree, exp.Insert) and read_only:
             is_temporary = _exists(temporary, queries)
         parts = temporary if is_temporary else [database, schema, *parts]
-    if parts[0] in (read_only or []):
+    if parts[0].lower() in read_only:
         return True
     return isinstance(tree, exp.Create) and _is_taken(tree, parts, queries)
 
