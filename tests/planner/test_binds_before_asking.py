@@ -149,7 +149,6 @@ def test_no_transaction_is_ended_by_planning(con: Any, sql: str) -> None:
 def test_inside_a_transaction_the_first_error_is_shown(con: Any) -> None:
     for sql in (
         "select ai_complete(a), nosuch from x",
-        "select row_number() over (partition by ai_sentiment(a)) from x",
         "select ai_sentiment(a)::int from x",
         "create table x as select ai_sentiment(a) from x",
     ):
