@@ -94,6 +94,19 @@ GATHERED = {
 }
 
 
+@pytest.mark.parametrize(
+    ("sql", "given"),
+    [
+        ("select k, ai_agg(s, 'what?') filter (where i % 2 = 0 and s <> 'a') as x from t where i < 30 group by k",
+         "select k, ai_agg(s, 'what?') as x from t where i < 30 and i % 2 = 0 and s <> 'a' group by k"),
+        ("select ai_agg(s, 'what?') filter (where i > 90) as x, count(*) n from t where i < 30",
+         "select null::varchar as x, 30 as n"),
+    ],
+)  # fmt: skip
+def test_an_aggregate_takes_a_filter(con: Any, sql: str, given: str) -> None:
+    assert sorted(con.execute(sql).fetchall()) == sorted(con.duckdb.execute(given).fetchall())
+
+
 @pytest.mark.parametrize("sql", GATHERED)
 def test_only_inputs_of_rows_that_need_them_are_gathered(con: Any, sql: str) -> None:
     answered = same_both_ways(con, sql)

@@ -24,6 +24,7 @@ from inlay.parsing.statement import Statement
 from inlay.parsing.tokens import Text
 from inlay.parsing.unplannable import Unplannable
 from inlay.planner import reasons
+from inlay.planner.aggregates import with_filters_inside
 from inlay.planner.aliases import refused_alias, uses_an_alias_again, written_out
 from inlay.planner.plan import make_plan
 from inlay.planner.returning import with_named_returning
@@ -80,6 +81,8 @@ def runner_of(
     text, parameters = with_named_parameters(Text.of(sql), parameters)
     queries = Queries(con, tables, parameters, in_transaction(con))
     written = Statement.read(text, specs)
+    if (filtered := with_filters_inside(written)) is not None:
+        written = Statement.read(filtered, specs)
     statement = expanded(written, views_that_call(session, con), specs)
     if not statement.calls:
         raise Unplannable(reasons.NO_CALL)

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from functools import cache
 
 from inlay.functions.spec import FunctionSpec
-from inlay.parsing.statement import Call
-from inlay.parsing.tokens import Word, closing, spliced, split, words
+from inlay.parsing.statement import Call, Statement
+from inlay.parsing.tokens import Text, Word, closing, spliced, split, words
 from inlay.parsing.unplannable import Unplannable
 from inlay.planner import reasons
 
@@ -27,6 +27,28 @@ def told(call: Call, arguments: Sequence[str], at: int) -> str:
         (word.start, word.end, f"({arguments[names.index(word.lower)]})") for word in found if word.lower in names
     ]
     return spliced(expression, pieces)
+
+
+def with_filters_inside(statement: Statement) -> Text | None:
+    """The statement's SQL with `ai_agg(x, …) FILTER (WHERE c)`, which DuckDB refuses of a macro, as `ai_agg(CASE WHEN c
+    THEN x END, …)`: NULL texts are left out. None where there is none."""
+    gathering = [number for number, call in statement.calls.items() if call.gathers]
+    if not gathering:
+        return None
+    text, found, pieces = statement.plain, statement.words, []
+    for number in gathering:
+        first = statement.place(number) + 1
+        last = closing(found, first)
+        after = [word.lower for word in found[last + 1 : last + 4]]
+        if after != ["filter", "(", "where"]:
+            continue
+        left, right = next(iter(split(found[first + 1 : last])))
+        start, end = found[first + 1 + left].start, found[first + right].end
+        close = closing(found, last + 2)
+        condition = text[found[last + 3].end : found[close].start].strip()
+        pieces.append((start, end, f"CASE WHEN {condition} THEN {text[start:end]} END"))
+        pieces.append((found[last].end, found[close].end, ""))
+    return text.spliced(sorted(pieces)) if pieces else None
 
 
 def of_list(name: str) -> str:
