@@ -21,6 +21,7 @@ PROGRAMS = (
     "generation",
     "engine",
     "cold_start",
+    "interactive",
     "memory",
     "store",
     "planner",

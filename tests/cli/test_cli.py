@@ -110,7 +110,19 @@ def test_models_lists_every_registered_model(capsys: pytest.CaptureFixture[str])
 
 def test_functions_lists_every_function(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["functions"]) == 0
-    assert "ai_classify(text, labels := NULL" in capsys.readouterr().out
+    assert "ai_classify(text, labels, …)" in capsys.readouterr().out
+
+
+def test_functions_says_all_about_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["functions", "try_ai_classify"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("ai_classify(text, labels, …) gives VARCHAR\n")
+    assert re.search(r"^template +VARCHAR +NULL +how a label becomes a sentence", out, re.MULTILINE)
+    assert out.rstrip().endswith("SELECT ai_classify('the app crashes', ['bug', 'praise'])")
+    assert main(["functions", "ai_clasify"]) == 1
+    assert "no function named 'ai_clasify'. Did you mean 'ai_classify'?" in capsys.readouterr().err
+    assert main(["show-prompt", "ai_clasify"]) == 1
+    assert "Did you mean 'ai_classify'?" in capsys.readouterr().err
 
 
 @pytest.mark.weights

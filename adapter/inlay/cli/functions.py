@@ -7,22 +7,45 @@ from pathlib import Path
 import click
 
 from inlay.cli import output
+from inlay.errors import ConfigError
+from inlay.functions.spec import FunctionSpec
 from inlay.tables import Table
 
 
 @click.command("functions")
+@click.argument("name", required=False)
 @click.option("--markdown", is_flag=True, help="The reference page of docs/.")
-def functions(markdown: bool) -> None:
-    """The SQL functions."""
-    from inlay.functions.definitions import all_definitions
-    from inlay.functions.reference import reference_page, signature_text
+def functions(name: str | None, markdown: bool) -> None:
+    """The SQL functions, or all about one.
 
-    specs = all_definitions().values()
+    NAME is a function's, e.g. ai_classify.
+    """
+    from inlay.functions.definitions import all_definitions
+    from inlay.functions.reference import reference_page, short_signature
+
+    specs = all_definitions()
     if markdown:
-        output.line(reference_page(specs).removesuffix("\n"))
-        return
-    rows = [[signature_text(spec), spec.gives, spec.summary] for spec in specs]
-    output.table(Table(["function", "returns", ""], rows))
+        output.line(reference_page(specs.values()).removesuffix("\n"))
+    elif name is not None:
+        spec = specs.get(name.lower().removeprefix("try_"))
+        if spec is None:
+            raise ConfigError.unknown_option("functions", name, specs, "function")
+        _describe(spec)
+    else:
+        output.table(Table(["function", ""], [[short_signature(spec), spec.summary] for spec in specs.values()]))
+        output.note("All about one: inlay functions ai_classify")
+
+
+def _describe(spec: FunctionSpec) -> None:
+    from inlay.functions.reference import short_signature
+
+    output.sentence(f"{short_signature(spec)} gives {spec.gives}")
+    output.sentence(f"{spec.summary}\n")
+    arguments = (*spec.args, *spec.options)
+    if arguments:
+        rows = [[a.name, a.type, "required" if a.default is None else a.default, a.note] for a in arguments]
+        output.table(Table(["argument", "type", "default", ""], rows))
+    output.line(f"\n{spec.example}")
 
 
 @click.command("show-prompt")

@@ -116,7 +116,7 @@ def _register(con: duckdb.DuckDBPyConnection, session: Session) -> None:
     functions = list(functions_of(session))
     owner = con.cursor()
     try:
-        taken = _taken(con, owner, [function.name for function in functions])
+        taken = _taken(con, [function.name for function in functions])
         if taken:
             raise NameTakenError.functions(taken)
         for function in functions:
@@ -134,17 +134,14 @@ def _register(con: duckdb.DuckDBPyConnection, session: Session) -> None:
     closing.atexit = False
 
 
-def _taken(con: duckdb.DuckDBPyConnection, owner: duckdb.DuckDBPyConnection, names: list[str]) -> set[str]:
+def _taken(con: duckdb.DuckDBPyConnection, names: list[str]) -> set[str]:
     """Names that stand for something else in the database, or as a temporary macro of this connection."""
-    taken = owner.execute(
-        "SELECT function_name FROM duckdb_functions() WHERE database_name IN ('system', current_database()) "
-        "AND schema_name = 'main' AND function_name IN (SELECT unnest(?))",
-        [names],
-    ).fetchall()
-    # A macro of ours outlives a detach() through another connection; it is made anew.
-    taken += con.execute(
-        "SELECT function_name FROM duckdb_functions() WHERE database_name = 'temp' "
-        "AND function_name IN (SELECT unnest(?)) AND NOT contains(macro_definition, 'main.' || function_name || '(')",
+    # A macro of ours outlives a detach() through another connection; it is made anew. The list of functions takes
+    # DuckDB a while: it is made once.
+    taken = con.execute(
+        "SELECT function_name FROM duckdb_functions() WHERE function_name IN (SELECT unnest(?)) AND "
+        "CASE database_name WHEN 'temp' THEN NOT contains(macro_definition, 'main.' || function_name || '(') "
+        "ELSE database_name IN ('system', current_database()) AND schema_name = 'main' END",
         [names],
     ).fetchall()
     return {name for (name,) in taken}

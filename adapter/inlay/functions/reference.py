@@ -19,6 +19,11 @@ def signature_text(spec: FunctionSpec) -> str:
     return f"{spec.name}({', '.join(parts)})"
 
 
+def short_signature(spec: FunctionSpec) -> str:
+    """ai_classify(text, labels, …): without defaults and options."""
+    return f"{spec.name}({', '.join([*(a.name for a in spec.args), *(['…'] if spec.options else [])])})"
+
+
 def reference_page(specs: Iterable[FunctionSpec]) -> str:
     """The whole page as Markdown; `inlay functions --markdown` prints it, and a test fails when docs/ differs."""
     specs = list(specs)

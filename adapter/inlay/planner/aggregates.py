@@ -9,12 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from typing import TYPE_CHECKING
 
 from inlay.functions.spec import FunctionSpec
-from inlay.parsing.statement import Call, Statement
 from inlay.parsing.tokens import Text, Word, closing, spliced, split, words
 from inlay.parsing.unplannable import Unplannable
 from inlay.planner import reasons
+
+if TYPE_CHECKING:
+    from inlay.parsing.statement import Call, Statement
 
 
 def told(call: Call, arguments: Sequence[str], at: int) -> str:
