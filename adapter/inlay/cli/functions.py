@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from inlay.cli import output
 from inlay.errors import ConfigError
-from inlay.functions.spec import FunctionSpec
 from inlay.tables import Table
+
+if TYPE_CHECKING:
+    from inlay.functions.spec import FunctionSpec
 
 
 @click.command("functions")
