@@ -9,13 +9,14 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c co
 export HF_HUB_OFFLINE ?= 1
 export DBT_SEND_ANONYMOUS_USAGE_STATS ?= false
 
-.PHONY: help demo test kills test-oldest test-ibis lint types docs bench wheel clean
+.PHONY: help demo test kills test-oldest test-ibis fuzz lint types docs bench wheel clean
 
 help:
 	@echo "make demo         build the example project and show what it made"
 	@echo "make test         lint, types and every test"
 	@echo "make kills        50 kills each of inlay infer, dbt build and a script, at any moment (half an hour)"
 	@echo "make test-oldest  the tests on the oldest supported duckdb and dbt-duckdb"
+	@echo "make fuzz         ten thousand calls with any arguments, ten thousand damaged parts"
 	@echo "make lint | types | docs | bench | wheel | clean"
 
 # torch comes first and pinned: whatever else asks for it finds it there.
@@ -66,6 +67,12 @@ test-oldest: .venv-oldest/test
 
 test-ibis: .venv-ibis/test
 	.venv-ibis/bin/python -m pytest tests/other_environments/ibis_client.py
+
+# Ten thousand calls with any arguments, and as many changed parts of a store. FUZZ_SEED=n for others.
+FUZZ_RUNS ?= 10000
+
+fuzz: $(VENV)/test
+	FUZZ_RUNS=$(FUZZ_RUNS) $(BIN)/python -m pytest -n $(WORKERS) tests/fuzz
 
 lint: $(VENV)/test
 	$(BIN)/ruff check .

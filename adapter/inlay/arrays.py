@@ -1,8 +1,14 @@
-"""Arrays of numbers: their types in numpy, and as Arrow and back."""
+"""Arrays of numbers: their types in numpy, and as Arrow and back; and columns of Python values.
+
+pa.array() and pa.scalar() would do for most of this, but import pandas, where it is installed, to look whether they
+were given something of its own: a third of a second at the first call of a process.
+"""
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,21 +23,81 @@ Bools = npt.NDArray[np.bool_]
 
 
 def numbers_array(numbers: Ints) -> pa.Array:
-    """int64 as Arrow without a copy. pa.array() would do, but imports pandas, where it is installed, to look whether it
-    was given something of its own: half a second at the first call of a process."""
+    """int64 as Arrow without a copy."""
     return pa.Array.from_buffers(pa.int64(), len(numbers), [None, pa.py_buffer(np.ascontiguousarray(numbers))])
 
 
 def array_numbers(array: pa.Array) -> Ints:
-    """Whole numbers without NULL out of Arrow, without a copy where they have 64 bits. Array.to_numpy() would do, but
-    imports pandas as pa.array() does."""
+    """Whole numbers without NULL out of Arrow, without a copy where they have 64 bits. Array.to_numpy() imports pandas
+    too."""
     whole = array.cast(pa.int64())
     return np.frombuffer(whole.buffers()[1], dtype=np.int64, count=len(whole), offset=8 * whole.offset)
 
 
 def true_places(flags: pa.Array) -> Ints:
-    """Where a column of booleans is true, in order; for the same reason."""
+    """Where a column of booleans is true, in order."""
     return array_numbers(pc.indices_nonzero(flags))
+
+
+def flags_array(flags: Bools) -> pa.Array:
+    return pa.Array.from_buffers(pa.bool_(), len(flags), [None, _bits(flags)])
+
+
+def _bits(flags: Bools) -> pa.Buffer:
+    return pa.py_buffer(np.packbits(flags, bitorder="little"))
+
+
+def rows_taken(rows: pa.Table, places: Ints) -> pa.Table:
+    """The row at each place, a row of NULL at places below 0."""
+    where = numbers_array(places)
+    return rows.take(pc.if_else(flags_array(places >= 0), where, pa.nulls(len(where), where.type)))
+
+
+def empty_table(schema: pa.Schema) -> pa.Table:
+    """Schema.empty_table() imports pandas too."""
+    return pa.Table.from_batches([], schema)
+
+
+def column_of(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    """Python values as Arrow, None for NULL. Values are those that pa.array() takes, which is asked where they are of
+    another Python type than the column's, and for types that are rare. Raises what it raises."""
+    valid = np.fromiter((value is not None for value in values), dtype=np.bool_, count=len(values))
+    mask = None if valid.all() else _bits(valid)
+    if pa.types.is_string(kind):
+        encoded = [b"" if value is None else str.encode(value) for value in values]
+        ends = offsets_of([len(text) for text in encoded])
+        if ends[-1] < 2**31:
+            return pa.Array.from_buffers(
+                kind, len(values), [mask, pa.py_buffer(ends.astype(np.int32)), pa.py_buffer(b"".join(encoded))]
+            )
+    if pa.types.is_floating(kind) and all(value is None or type(value) is float for value in values):
+        floats = np.array([0.0 if value is None else value for value in values], dtype=np.float64)
+        return pa.Array.from_buffers(pa.float64(), len(values), [mask, pa.py_buffer(floats)]).cast(kind)
+    if pa.types.is_signed_integer(kind) and all(value is None or type(value) is int for value in values):
+        whole = np.array([0 if value is None else value for value in values], dtype=np.int64)
+        return pa.Array.from_buffers(pa.int64(), len(values), [mask, pa.py_buffer(whole)]).cast(kind)
+    if pa.types.is_boolean(kind) and all(value is None or type(value) is bool for value in values):
+        return pa.Array.from_buffers(kind, len(values), [mask, _bits(np.array(values, dtype=np.bool_))])
+    if pa.types.is_list(kind) and all(value is None or isinstance(value, list) for value in values):
+        return _lists(values, kind, mask, kind.value_type)
+    if pa.types.is_map(kind) and all(value is None or isinstance(value, list) for value in values):
+        entries = [None if value is None else [{"key": key, "value": item} for key, item in value] for value in values]
+        return _lists(entries, kind, mask, pa.struct([kind.key_field, kind.item_field]))
+    if pa.types.is_struct(kind) and all(value is None or isinstance(value, dict) for value in values):
+        fields = [
+            column_of([None if value is None else value.get(field.name) for value in values], field.type)
+            for field in kind
+        ]
+        return pa.Array.from_buffers(kind, len(values), [mask], children=fields)
+    return pa.array(values, type=kind)
+
+
+def _lists(
+    values: Sequence[list[Any] | None], kind: pa.DataType, mask: pa.Buffer | None, item: pa.DataType
+) -> pa.Array:
+    ends = offsets_of([0 if value is None else len(value) for value in values]).astype(np.int32)
+    items = list(itertools.chain.from_iterable(value or () for value in values))
+    return pa.Array.from_buffers(kind, len(values), [mask, pa.py_buffer(ends)], children=[column_of(items, item)])
 
 
 def offsets_of(lengths: Sequence[int] | Ints) -> Ints:
@@ -48,11 +114,12 @@ def vector_array(rows: Floats, mask: Bools | None = None) -> pa.Array:
     flat = pa.Array.from_buffers(pa.float32(), len(numbers), [None, pa.py_buffer(numbers)])
     ends = np.arange(n + 1, dtype=np.int32) * np.int32(width)
     offsets = pa.Array.from_buffers(pa.int32(), n + 1, [None, pa.py_buffer(ends)])
-    return pa.ListArray.from_arrays(offsets, flat, mask=pa.array(mask) if mask is not None and mask.any() else None)
+    return pa.ListArray.from_arrays(offsets, flat, mask=flags_array(mask) if mask is not None and mask.any() else None)
 
 
 def vector_rows(column: pa.ChunkedArray) -> Floats:
     """Lists of equal length, none of them NULL, as a matrix."""
     joined = column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)
-    flat = joined.flatten().to_numpy(zero_copy_only=False)
-    return np.asarray(flat.reshape(len(joined), -1), dtype=np.float32)
+    flat = joined.flatten().cast(pa.float32())
+    numbers = np.frombuffer(flat.buffers()[1] or b"", dtype=np.float32, count=len(flat), offset=4 * flat.offset)
+    return numbers.reshape(len(joined), -1)

@@ -6,6 +6,7 @@ every pooling, everything that may follow it. Real weights are another file's ma
 
 from __future__ import annotations
 
+import itertools
 import json
 import random
 from collections.abc import Callable
@@ -463,3 +464,35 @@ def test_weights_under_older_names_give_the_same_vectors(tiny_models: TinyModels
         metadata={"format": "pt"},
     )
     assert (embed(described(folder), list(TEXTS)).rows == embed(described(whole), list(TEXTS)).rows).all()
+
+
+FAR_TEXTS = (
+    words(4_000),
+    "\n".join(words(9, seed=i) for i in range(400)),
+    " " * 20_000 + words(1_000),
+    words(3) + " " * 20_000 + words(1_000),
+    "a" * 3_000,
+    "電池はすぐに切れます。" * 300,
+    "🙂👍🏽é" * 600,
+    words(100),
+    "",
+)
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+@pytest.mark.parametrize("family", ["bert", "roberta", "xlm-roberta", "modernbert"])
+def test_a_long_text_is_read_as_far_as_it_is_kept(tiny_models: TinyModels, family: str, side: str) -> None:
+    folder = tiny_models.copy(tiny_models.sentence(family))
+    path = folder / "tokenizer_config.json"
+    write_json(path, {**(json.loads(path.read_text()) if path.exists() else {}), "truncation_side": side})
+    ref = described(folder)
+    near, whole = TextTokenizer(ref, with_types=False), TextTokenizer(ref, with_types=False, whole=True)
+    texts = list(FAR_TEXTS)
+    for pairs in (None, texts[::-1], ["short"] * len(texts)):
+        found, expected = near(texts, pairs, "query: "), whole(texts, pairs, "query: ")
+        assert (found.offsets == expected.offsets).all()
+        for row, (start, end) in enumerate(itertools.pairwise(found.offsets)):
+            assert (found.ids[start:end] == expected.ids[start:end]).all(), (row, pairs and pairs[row][:9])
+        assert (found.lengths_before <= expected.lengths_before).all()
+        assert ((found.lengths_before > found.lengths) == (expected.lengths_before > expected.lengths)).all()
+    assert len(near._near(texts[0])) < 0.2 * len(texts[0])

@@ -285,6 +285,14 @@ def test_a_plan_measures_what_it_has_never_run_and_keeps_that(cli: Cli, calls: d
     assert calls["rows"] == 1_000
 
 
+def test_a_plan_stores_no_vectors_where_none_are_wanted(cli: Cli, calls: dict[str, int]) -> None:
+    settings("store_vectors = false")
+    file = statements(f"select ai_classify(body, ['late', 'broken']) from {texts(300)}")
+    assert "(128 inputs, measured now)" in cli("plan", "--file", file)[1]
+    assert calls["rows"] == 128
+    assert not list(Path("kept").glob("results/vectors-*/*.parquet"))
+
+
 def test_a_plan_needs_no_store(capsys: pytest.CaptureFixture[str], calls: dict[str, int]) -> None:
     file = statements(f"select ai_embed(body) from {texts(9)}")
     assert main(["plan", "--json", "--no-measure", "--file", str(file), "--model", "fake"]) == 0
@@ -414,7 +422,7 @@ def test_retry_answers_what_can_be_answered_by_now(cli: Cli, opened: Opened, cal
     ]
     assert {row[3] for row in listed} == {
         "ValueError: the fake model was asked to fail",
-        "the text has 42 tokens; model 'fake' reads 20 and too_long = 'error' is set",
+        "the text has at least 42 tokens; model 'fake' reads 20 and too_long = 'error' is set",
     }
     code, out, _ = cli("retry")  # nothing has changed
     assert code == 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from inlay.backends.base import Choices
 from inlay.backends.fake import FAIL, NEVER_FITS, OOM, fake_reply
 from inlay.client.connection import Connection
 from inlay.errors import BudgetExceededError, ConfigError
+from inlay.functions import in_parts
 from inlay.functions.contract import NEUTRAL_TEXTS, Ask, softmax
 from inlay.functions.judged import Judge
 from inlay.functions.prompt_files import prompt_file
@@ -81,12 +82,20 @@ def test_every_option_that_changes_a_reply_is_part_of_its_identity(con: Connecti
         assert calls["rows"] == n, options
 
 
-def test_without_a_language_model_the_message_says_how_to_name_one() -> None:
+@pytest.mark.parametrize(
+    "call",
+    [
+        "ai_complete('a')", "ai_extract_json('a', {'name': 'Who?'})", "ai_summarize('a')", "ai_translate('a', 'de')",
+        "ai_fix_grammar('a')", "ai_sentiment_by_aspect('a', ['price'])", "ai_detect_pii('a', model := 'fake')",
+        "ai_agg(v, 'What?') from (select 'a' as v)", "ai_summarize_agg(v) from (select 'a' as v)",
+    ],
+)  # fmt: skip
+def test_without_a_language_model_the_message_says_how_to_name_one(call: str) -> None:
     with (
         inlay.connect(model="fake") as con,
         pytest.raises(Exception, match=r"Name one with model := '…', or for all such functions with language_model"),
     ):
-        values(con, "select ai_complete('a')")
+        values(con, f"select {call}")
 
 
 def test_a_row_that_fails_is_null_and_listed_and_its_neighbours_are_what_they_were(con: Connection) -> None:
@@ -247,6 +256,79 @@ def test_a_text_that_does_not_fit_is_read_in_parts_all_of_it() -> None:
         # The fake model repeats what it reads, up to 60 tokens; each part was read, whole, once.
         read = con.execute("select tokens, output_tokens, failed from inlay_ledger()").fetchall()[0]
         assert read[0] > len(" ".join(words)) and read[2] == 0
+
+
+SPLIT_TEXTS = {
+    "words": "word " * 40_000,
+    "one word": "a" * 200_000,
+    "paragraphs": "One. Two!\n\nThree? " * 10_000,
+    "no blank": "電池はすぐに切れます。" * 6_000,
+    "spaces": " " * 100_000 + "end",
+    "sparse, then dense": " \n" * 50_000 + "🙂" * 30_000,
+}
+
+
+@pytest.mark.parametrize("name", SPLIT_TEXTS)
+@pytest.mark.parametrize("room", [64, 3_000])
+def test_a_text_is_split_in_one_go_into_pieces_that_fit(
+    con: Connection, monkeypatch: pytest.MonkeyPatch, name: str, room: int
+) -> None:
+    text, counted = SPLIT_TEXTS[name], 0
+
+    def count(texts: Sequence[str], ask: object) -> list[int]:
+        """A token for each byte but for blanks."""
+        nonlocal counted
+        counted += sum(map(len, texts))
+        return [len(text.encode()) - text.count(" ") for text in texts]
+
+    monkeypatch.setattr(in_parts, "count_tokens", count)
+    pieces = in_parts.split_text(text, room, None)  # type: ignore[arg-type]
+    assert "".join(pieces) == text and all(pieces)
+    assert all(size <= room for size in count(pieces, None))
+    assert counted < 5 * len(text)
+    assert len(pieces) < 4 * (count([text], None)[0] // room + 2)
+
+
+def test_five_megabytes_are_summarised() -> None:
+    models = {"fake-generate": {"max_output_tokens": 60, "max_tokens": 100_000}}
+    with inlay.connect(**SETTINGS, models=models) as con:
+        con.execute("create table t as select string_agg('word ' || i, '. ') as v from range(400000) r(i)")
+        (found,) = con.execute("select length(v) > 5000000, ai_summarize(v) from t").fetchall()
+        assert found[0] and found[1]
+        assert con.execute("select failed, tokens > 5000000 from inlay_ledger()").fetchall() == [(0, True)]
+
+
+@pytest.mark.parametrize("call", ["ai_agg({}, 'what?')", "ai_summarize_agg({})"])
+@pytest.mark.parametrize("run", ["planned", "plain"])
+def test_an_aggregate_takes_every_type_and_a_constant(con: Connection, run: str, call: str) -> None:
+    con.execute("create table t as select range as i from range(3)")
+    cursor = con if run == "planned" else con.duckdb
+    for value, text in {
+        "i": "'' || i", "i * 1.5": "'' || i * 1.5", "i > 1": "(i > 1)::varchar", "date '2026-01-01' + i::int": "(date '2026-01-01' + i::int)::varchar",
+        "'a'": "'a' || left(i::varchar, 0)", "NULL": "NULL::varchar", "{'n': i}": "to_json({'n': i})::varchar",
+        "[i]": "to_json([i])::varchar", "t": "to_json(t)::varchar", "uuid '4ac7a9e9-607c-4c8a-84f3-843f0191e3fd'": "'4ac7a9e9-607c-4c8a-84f3-843f0191e3fd' || left(i::varchar, 0)",
+    }.items():  # fmt: skip
+        of_value = cursor.execute(f"select {call.format(value)} from t").fetchall()
+        assert of_value == cursor.execute(f"select {call.format(text)} from t").fetchall(), value
+
+
+@pytest.mark.parametrize("run", ["planned", "plain"])
+def test_a_row_is_a_text_of_json_with_the_names_of_its_columns(con: Connection, run: str) -> None:
+    con.execute(
+        "create table t as select 1 as a, 'x\"y' as b, null as c, date '2026-01-02' as d, [true] as l, {'q': 1.5} as s"
+    )
+    cursor = con if run == "planned" else con.duckdb
+    assert cursor.execute("select ai_complete(t) from t").fetchall() == [(
+        fake_reply('{"a":1,"b":"x\\"y","c":null,"d":"2026-01-02","l":[true],"s":{"q":1.5}}'),
+    )]  # fmt: skip
+    for call in (
+        "ai_complete({})",
+        "ai_classify({}, ['bug', 'praise'], model := 'fake')",
+        "ai_embed({}, model := 'fake')",
+    ):
+        of_row = cursor.execute(f"select {call.format('t')} from t").fetchall()
+        assert of_row == cursor.execute(f"select {call.format('to_json(t)::varchar')} from t").fetchall()
+    assert cursor.execute("select ai_complete(x) from (select null::struct(a int) as x)").fetchall() == [(None,)]
 
 
 def test_an_aggregate_reads_every_text_of_its_group_whatever_their_order() -> None:

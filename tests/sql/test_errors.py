@@ -169,7 +169,7 @@ def test_a_text_beyond_the_limit_is_cut_and_counted_or_fails_as_declared() -> No
         strict = con.sql("select ai_embed('abcdef', model := 'strict'), ai_embed('abc', model := 'strict') is not null")
         assert strict.fetchall() == [(None, True)]
         assert con.sql("select error from inlay_errors()").fetchall() == [
-            ("the text has 7 tokens; model 'strict' reads 4 and too_long = 'error' is set",)
+            ("the text has at least 7 tokens; model 'strict' reads 4 and too_long = 'error' is set",)
         ]
 
 

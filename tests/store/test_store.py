@@ -5,9 +5,12 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +41,7 @@ from inlay.store.index import Index, halves
 from inlay.store.inputs import distinct_inputs
 from inlay.store.keys import input_keys, signature
 from inlay.store.result_set import ResultSet
+from inlay.store.results import MARKER_CONTENT, Store
 from support.keys_in_sql import key_sql
 
 TEXTS = [f"text {i}" for i in range(30)] + ["-", "æ😀", "a\0b"]
@@ -496,7 +500,7 @@ def test_a_folder_with_other_files_is_refused_and_untouched(opened: Opened, fold
     (folder / "photos").mkdir(parents=True)
     (folder / "letter.txt").write_text("dear all")
     before = contents(folder)
-    with pytest.raises(ConfigError, match="is a folder with other files in it and no inlay-store.json"):
+    with pytest.raises(ConfigError, match="is a folder with other files in it, such as letter.txt, and no inlay-store"):
         opened()
     assert contents(folder) == before
     assert sorted(path.name for path in folder.iterdir()) == ["letter.txt", "photos"]
@@ -509,14 +513,75 @@ def test_a_file_is_no_store(opened: Opened, folder: Path) -> None:
     assert folder.read_text() == "dear all"
 
 
-@pytest.mark.parametrize("marker", ['{"form": "store/9"}', "{}", "[]", '"store/1"', "no json", ""])
+@pytest.mark.parametrize("marker", ['{"form": "store/9"}', "{}", "[]", '"store/1"', "no json"])
 @pytest.mark.parametrize("mode", ["read-write", "read-only"])
 def test_a_store_of_another_form_is_refused(opened: Opened, folder: Path, marker: str, mode: str) -> None:
     folder.mkdir()
     (folder / "inlay-store.json").write_text(marker)
-    with pytest.raises(ConfigError, match=f"store {folder} (is in format version|cannot be opened)"):
+    with pytest.raises(ConfigError, match=f"store {folder} (is in format version|has a damaged inlay-store.json)"):
         opened(store_mode=mode)
     assert contents(folder) == {"inlay-store.json": marker.encode()}
+
+
+@pytest.mark.parametrize("lost", ["empty", "cut", "gone"])
+def test_a_marker_that_was_lost_is_written_again(
+    opened: Opened, folder: Path, no_model: Callable[[], None], lost: str
+) -> None:
+    answers = ask(opened(), "ai_classify(a, ['bug', 'praise'])")
+    marker = folder / "inlay-store.json"
+    whole = marker.read_bytes()
+    marker.unlink()
+    if lost != "gone":
+        marker.write_bytes(whole[:7] if lost == "cut" else b"")
+    no_model()
+    assert ask(opened(store_mode="read-only"), "ai_classify(a, ['bug', 'praise'])") == answers
+    assert not marker.exists() or marker.read_bytes() != whole
+    assert ask(opened(), "ai_classify(a, ['bug', 'praise'])") == answers
+    assert marker.read_bytes() == whole
+
+
+@pytest.mark.parametrize("name", [".tmp-0123", ".DS_Store", "lost+found/", ".snapshot/", "inlay-store.json"])
+def test_what_a_file_system_puts_into_a_folder_is_no_other_file(opened: Opened, folder: Path, name: str) -> None:
+    folder.mkdir()
+    (folder / name).mkdir() if name.endswith("/") else (folder / name).write_bytes(b"")
+    assert len(ask(opened(), "ai_classify(a, ['bug', 'praise'])")) == len(TEXTS)
+    assert parts_in(folder)
+
+
+def test_results_of_something_else_are_other_files(opened: Opened, folder: Path) -> None:
+    (folder / "results").mkdir(parents=True)
+    (folder / "results" / "2026.csv").write_text("a,b")
+    with pytest.raises(
+        ConfigError, match="is a folder with other files in it, such as results, and no inlay-store.json"
+    ):
+        opened()
+
+
+def test_a_new_store_opens_for_all_who_open_it_at_once(tmp_path: Path) -> None:
+    for round_ in range(50):
+        folder = tmp_path / str(round_)
+        begin = threading.Barrier(8)
+
+        def open_and_use(number: int, folder: Path = folder, begin: threading.Barrier = begin) -> None:
+            begin.wait()
+            store = Store(str(folder))
+            store.folder.publish(f"calls/{number}.json", b"{}")
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(open_and_use, range(8)))
+        assert (folder / "inlay-store.json").read_bytes() == MARKER_CONTENT
+
+
+@pytest.mark.skipif(os.name != "posix", reason="rights of POSIX")
+def test_failed_inputs_are_for_their_owner_alone(opened: Opened, folder: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        ask(opened(), "ai_classify(a, ['bug', 'praise'])", [f"mine {FAIL}", "good"])
+    finally:
+        os.umask(before)
+    rights = {path.relative_to(folder).parts[0]: path.stat().st_mode & 0o777 for path in folder.rglob("*.parquet")}
+    assert rights["errors"] == 0o600
+    assert rights["results"] == rights["ledger"] == 0o644
 
 
 def test_the_message_for_another_form_says_both_and_what_to_do(opened: Opened, folder: Path) -> None:

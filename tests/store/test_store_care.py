@@ -30,7 +30,9 @@ from inlay.store.care.exchange import Sent, read_store, read_tar, take_in
 from inlay.store.care.gc import Criteria, delete, plan_gc
 from inlay.store.care.survey import Wanted, look_at, survey
 from inlay.store.care.verify import verify_store
+from inlay.store.codecs import BYTES, TEXT
 from inlay.store.folder import Folder, open_folder
+from inlay.store.inputs import inputs_of, with_inputs
 from inlay.store.keys import input_keys, key_bytes, key_column, signature
 from inlay.store.part_writer import PartWriter, write_part
 from inlay.store.parts import KEY, part_name, part_names
@@ -256,6 +258,21 @@ def test_stored_inputs_give_the_keys_again_and_rows_may_be_there_twice(tmp_path:
     report = next(iter(verify_store(open_folder(str(tmp_path)))))
     assert not report.findings
     assert (report.parts, report.rows, report.twice, report.derived) == (3, 20, 5, 2)
+
+
+def test_stored_inputs_that_are_no_texts_give_their_keys_again(tmp_path: Path) -> None:
+    result_set = new_result_set(tmp_path)
+    images = pa.array([b"\x00\xff", b"\x89PNG", b""], pa.binary())
+    inputs = inputs_of([images, pa.array(["a", "b", "c"])], (BYTES, TEXT))
+    result_set.publish(inputs.keys, with_inputs(answers(0, 3), inputs))
+    (report,) = [report for report in verify_store(open_folder(str(tmp_path)), quarantine=True) if report.rows]
+    assert not report.findings and not report.set_aside
+    assert (report.rows, report.derived) == (3, 3)
+    items = list(read_store(open_folder(str(tmp_path)), Sent()))
+    assert take_in(open_folder(str(tmp_path / "other")), items).rows == 3
+    wrong = inputs_of([pa.array([b"other"], pa.binary())], (BYTES,))
+    result_set.publish(input_keys([[b"one"]]), with_inputs(answers(0, 1), wrong))
+    assert ["the inputs of a row do not give its key" in reason for _, reason in findings(tmp_path)] == [True]
 
 
 # compact
@@ -772,6 +789,27 @@ def test_files_that_are_no_export_are_refused(tmp_path: Path) -> None:
     ):
         with pytest.raises(ConfigError, match=said):
             take_in(Store(str(tmp_path / "there")).folder, read_tar(partial(file.open, "rb"), file.name))
+
+
+@pytest.mark.parametrize("place", ["inside a header", "between members", "inside a member", "a header of zeros"])
+def test_a_tar_that_was_cut_is_refused_whole(tmp_path: Path, place: str) -> None:
+    file = tar_of(tmp_path / "x.tar", exported(tmp_path))
+    raw = file.read_bytes()
+    with tarfile.open(file) as tar:
+        last = tar.getmembers()[-1]
+    if place == "a header of zeros":
+        raw = raw[: last.offset] + bytes(tarfile.BLOCKSIZE) + raw[last.offset + tarfile.BLOCKSIZE :]
+    else:
+        at = {
+            "inside a header": last.offset + 200,
+            "between members": last.offset,
+            "inside a member": last.offset + 999,
+        }
+        raw = raw[: at[place]]
+    file.write_bytes(raw)
+    with pytest.raises(ConfigError, match="cannot be read as a tar file"):
+        take_in(Store(str(tmp_path / "there")).folder, read_tar(partial(file.open, "rb"), file.name))
+    assert not list((tmp_path / "there").rglob("*.parquet"))
 
 
 def test_a_tar_of_the_folder_itself_is_read(tmp_path: Path) -> None:

@@ -29,11 +29,12 @@ from inlay.client.connection import Connection
 from inlay.errors import ConfigError
 from inlay.execution.queries import GATHER_ROWS
 from inlay.functions.classify import EMBED_TEMPLATES
-from inlay.store import open_parts
+from inlay.store import open_parts, part_writer
+from inlay.store.care.verify import check_part
 from inlay.store.folder import open_folder
-from inlay.store.keys import input_keys
+from inlay.store.keys import input_keys, key_column
 from inlay.store.part_writer import write_part
-from inlay.store.parts import DamagedPart
+from inlay.store.parts import KEY, DamagedPart
 from inlay.store.result_set import QUARANTINE, ResultSet
 
 TEXTS = [f"text {i}" for i in range(300)]
@@ -294,6 +295,44 @@ def test_a_part_that_goes_after_it_was_found_is_unknown(
         assert all(texts[i] == value for i, value in values.items())
         assert not lost & set(values.values())
     assert len(values) == 40
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        pa.array(["x" * 150_000] * 4_096),  # 600 MB out of a dictionary of one value
+        pa.array([f"{i:05}" * 20_000 for i in range(4_096)]),  # 400 MB out of pages of 80 KB
+        pa.array([[True] * 1_000_000] * 64, pa.list_(pa.bool_())),  # 64 million values out of runs
+    ],
+    ids=["dictionary", "pages", "runs"],
+)
+def test_a_small_part_cannot_become_large_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, values: pa.Array
+) -> None:
+    monkeypatch.setattr(part_writer, "_GROUP_BYTES", 10**12)
+    folder = open_folder(str(tmp_path))
+    keys = key_column(input_keys([[str(i) for i in range(len(values))]]))
+    table = pa.table([keys, values], schema=pa.schema([KEY, ("value", values.type)]))
+    name = write_part(folder, table, "0" * 64)
+    assert folder.info(name).size < 500_000
+    result_set = ResultSet(folder, "0" * 64, {}, {})
+    with pytest.raises(DamagedPart, match="very large unpacked"), folder.open(name) as source:
+        check_part(source, name, f"ai_complete-{'0' * 32}", None)
+    result_set.refresh()
+    assert result_set.find(input_keys([["0"]]))[1] is None
+    assert "very large unpacked" in result_set.damaged[name]
+
+
+def test_long_texts_that_are_alike_are_read(tmp_path: Path) -> None:
+    """What is packed well but is no more than a writer puts into a row group."""
+    folder = open_folder(str(tmp_path))
+    values = pa.array(["x" * 20_000] * 2_000 + ["y" * 200_000] * 300)
+    keys = input_keys([[str(i) for i in range(len(values))]])
+    write_part(folder, pa.table([key_column(keys), values], schema=pa.schema([KEY, ("value", pa.string())])), "0" * 64)
+    result_set = ResultSet(folder, "0" * 64, {}, {})
+    result_set.refresh()
+    _, table = result_set.find(keys)
+    assert table is not None and table["value"].combine_chunks().equals(values)
 
 
 def test_many_damaged_parts_cost_their_own_rows_alone(tmp_path: Path) -> None:
@@ -559,6 +598,31 @@ def test_a_killed_run_loses_no_more_than_was_in_flight(tmp_path: Path) -> None:
         assert status in (0, -signal.SIGKILL), moment
     midway = [killed for killed, _, status in results if status and 0 < killed < distinct]
     assert len(midway) > KILLS // 2  # or the test has tested nothing
+
+
+TRANSACTION = """
+import time
+con = inlay.connect(sys.argv[1], model="fake", store=sys.argv[2])
+rows = "(select 'text ' || i as s from range(?) r(i))"
+con.execute(f"create table t as select s, ai_classify(s, ['bug', 'praise']) as kind from {rows}", [1_000])
+con.execute("begin")
+con.execute(f"insert into t select s, ai_classify(s, ['bug', 'praise']) from {rows}", [5_000])
+print("inside", flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_process_killed_inside_a_transaction_leaves_what_was_committed(tmp_path: Path) -> None:
+    database, store = tmp_path / "t.duckdb", tmp_path / "store"
+    process = start(TRANSACTION, database, store)
+    assert process.stdout is not None and process.stdout.readline() == "inside\n"
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=60)
+    with inlay.connect(database, model="fake", store=store) as con:
+        assert con.execute("select count(*), count(kind) from t").fetchall() == [(1_000, 1_000)]
+        CALLS.clear()
+        known = "select count(ai_classify('text ' || i, ['bug', 'praise'])) from range(5000) r(i)"
+        assert con.execute(known).fetchall() == [(5_000,)] and CALLS["rows"] == 0
 
 
 def test_a_part_that_could_not_be_read_for_a_moment_is_not_quarantined(

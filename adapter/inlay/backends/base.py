@@ -26,10 +26,10 @@ class Tokens:
 
     ids: all tokens, int32. offsets: int64 of length n + 1; text i is ids[offsets[i]:offsets[i + 1]].
     types: token type ids, one per token, or None when the model takes none or all are 0.
-    lengths_before: number of tokens in each text before any cut. prompt_tokens: leading tokens of each text that belong
-    to the prompt and are left out of pooling (0 for most models). choices: the question to a language model about these
-    texts. alike: one number per row; rows with equal numbers contain the same text and are best read together. None
-    where all texts differ.
+    lengths_before: number of tokens in each text before any cut, or a lower bound of it. prompt_tokens: leading tokens
+    of each text that belong to the prompt and are left out of pooling (0 for most models). choices: the question to a
+    language model about these texts. alike: one number per row; rows with equal numbers contain the same text and are
+    best read together. None where all texts differ.
     """
 
     ids: npt.NDArray[np.int32]

@@ -32,7 +32,7 @@ def load_tokenizer(ref: ModelRef) -> Callable[[list[str], list[str] | None, str]
         ref = replace(ref, folder=ref.tokenizer)
     with _needs_extra("torch", ref):
         from inlay.backends.tokenizer import TextTokenizer
-    return TextTokenizer(ref, with_types=False)
+    return TextTokenizer(ref, with_types=False, whole=True)
 
 
 def needs_torch(ref: ModelRef) -> bool:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inlay.errors import DigestError, ModelError
+from inlay.models.model_folder import ModelFolder
 from inlay.models.ref import ModelRef
 
 if TYPE_CHECKING:
@@ -26,10 +26,22 @@ def check_digests(ref: ModelRef) -> None:
             )
 
 
+def damaged_weights(ref: ModelRef) -> str:
+    """Which of the weight files is not whole, and why; '' for none."""
+    from safetensors import SafetensorError, safe_open
+
+    for name, _ in ref.weights:
+        try:
+            with safe_open(ref.folder / name, "np"):
+                pass
+        except (OSError, SafetensorError) as error:
+            return f"{ref.folder / name} is damaged: {error}. Fetch the model again."
+    return ""
+
+
 def read_config(ref: ModelRef, file: str = "config.json") -> dict[str, Any]:
-    """The content of a JSON file in the model's folder; {} where there is no such file."""
-    path = ref.folder / file
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    """The content of a JSON file in the model's folder; {} where there is no such file. Raises ModelError."""
+    content: dict[str, Any] = ModelFolder(ref.name, ref.folder).read(file)
     return content
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from inlay.backends.model_files import damaged_weights
 from inlay.errors import ModelError
 from inlay.models.ref import ModelRef
 
@@ -34,7 +35,8 @@ def load_pretrained(
                 **options,
             )
     except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
-        raise ModelError(f"model {ref.name!r}: {ref.folder} cannot be loaded: {error}") from error
+        reason = damaged_weights(ref) or f"{ref.folder} cannot be loaded: {error}"
+        raise ModelError(f"model {ref.name!r}: {reason}") from error
     missing = sorted(key for key in loaded["missing_keys"] if not may_lack(key))
     if missing:
         raise ModelError(

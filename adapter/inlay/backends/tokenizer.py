@@ -11,23 +11,30 @@ from tokenizers import Tokenizer, normalizers
 from inlay.arrays import offsets_of
 from inlay.backends.base import Tokens
 from inlay.backends.model_files import read_config
+from inlay.errors import ModelError
 from inlay.models.ref import ModelRef
+
+# Characters for each token that a model reads, from which on a text is not read to its end to be cut.
+_FAR = 16
 
 
 class TextTokenizer:
-    """Callable from several threads at once; the Rust side releases the interpreter lock."""
+    """Callable from several threads at once; the Rust side releases the interpreter lock.
 
-    def __init__(self, ref: ModelRef, *, with_types: bool) -> None:
+    whole: count the tokens of every text to its end. Otherwise a very long text is read no further than what is kept of
+    it, and the number of its tokens is a lower bound, larger than what the model reads.
+    """
+
+    def __init__(self, ref: ModelRef, *, with_types: bool, whole: bool = False) -> None:
         self._tokenizer = _load(ref)
         self._tokenizer.no_padding()
         self._tokenizer.no_truncation()
         if ref.lowercase:
             _lowercase(self._tokenizer)
         self._cutting = Tokenizer.from_str(self._tokenizer.to_str())
-        self._cutting.enable_truncation(
-            ref.max_tokens,
-            direction="left" if read_config(ref, "tokenizer_config.json").get("truncation_side") == "left" else "right",
-        )
+        self._keeps_end = read_config(ref, "tokenizer_config.json").get("truncation_side") == "left"
+        self._cutting.enable_truncation(ref.max_tokens, direction="left" if self._keeps_end else "right")
+        self._whole = whole
         self._max_tokens = ref.max_tokens
         self._prompt_in_pooling = ref.include_prompt
         self._with_types = with_types
@@ -36,6 +43,10 @@ class TextTokenizer:
     def __call__(self, texts: list[str], pairs: list[str] | None, prompt: str) -> Tokens:
         if prompt:
             texts = [prompt + text for text in texts]
+        if not self._whole and pairs is None:
+            texts = [self._near(text) for text in texts]
+        elif not self._whole and pairs is not None:
+            texts, pairs = self._near_pairs(texts, pairs)
         if pairs is None:
             encodings = self._tokenizer.encode_batch_fast(texts)
         else:
@@ -52,6 +63,26 @@ class TextTokenizer:
         prompt_tokens = 0 if self._prompt_in_pooling or not prompt else self._prompt_length(prompt)
         return Tokens(ids, offsets, types, before, prompt_tokens)
 
+    def _near(self, text: str) -> str:
+        """The part of a text that has all tokens that are kept of it. It ends where a word does, if the text has words,
+        and has some tokens more than are kept, since the last ones may differ from those of the whole text."""
+        size = _FAR * self._max_tokens
+        while size < len(text):
+            part = _last_words(text, size) if self._keeps_end else _first_words(text, size)
+            if len(self._tokenizer.encode(part)) > self._max_tokens + self._max_tokens // 4 + 8:
+                return part
+            size *= 4
+        return text
+
+    def _near_pairs(self, texts: list[str], pairs: list[str]) -> tuple[list[str], list[str]]:
+        """Of two long texts one keeps a token more, that which is longer as a whole: these are read to their ends."""
+        far = _FAR * self._max_tokens
+        both = [len(text) > far < len(pair) for text, pair in zip(texts, pairs, strict=True)]
+        return (
+            [text if as_it_is else self._near(text) for text, as_it_is in zip(texts, both, strict=True)],
+            [pair if as_it_is else self._near(pair) for pair, as_it_is in zip(pairs, both, strict=True)],
+        )
+
     def _cut(self, text: str, pair: str | None) -> Any:
         """A copy of the tokenizer cuts long texts: it knows which special tokens to keep at which end, and the original
         must keep counting whole texts."""
@@ -66,6 +97,17 @@ class TextTokenizer:
         return bool(mask and mask[-1])
 
 
+def _first_words(text: str, size: int) -> str:
+    end = max(text.rfind(" ", size // 2, size), text.rfind("\n", size // 2, size))
+    return text[: size if end < 0 else end]
+
+
+def _last_words(text: str, size: int) -> str:
+    start = len(text) - size
+    places = [place for place in (text.find(blank, start, start + size // 2) for blank in " \n") if place >= 0]
+    return text[min(places, default=start) :]
+
+
 def _lowercase(tokenizer: Tokenizer) -> None:
     """Before all other normalising, as sentence-transformers does it: special tokens spelt in a text keep their case,
     and Rust's rules apply, which differ from Python's (a final Σ)."""
@@ -76,7 +118,10 @@ def _lowercase(tokenizer: Tokenizer) -> None:
 def _load(ref: ModelRef) -> Tokenizer:
     path = ref.folder / "tokenizer.json"
     if path.is_file():
-        return Tokenizer.from_file(str(path))
+        try:
+            return Tokenizer.from_file(str(path))
+        except Exception as error:  # which is all that the Rust side raises
+            raise ModelError(f"model {ref.name!r}: {path} is no tokenizer: {error}. Fetch the model again.") from error
     # Older folders hold only a vocabulary; transformers knows how to turn each kind into a fast tokenizer.
     from inlay.backends.pretrained import load_tokenizer
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from inlay.arrays import column_of
 from inlay.engine import signals
 from inlay.errors import ConfigError
 from inlay.execution.session import Session
@@ -90,12 +94,15 @@ def _is_constant(array: pa.Array) -> bool:
 
 
 def _values(name: str, argument: Argument, array: pa.Array) -> pa.Array:
-    """As the argument's codec holds them. NULL stays NULL; as texts, numbers and dates read as DuckDB writes them."""
+    """As the argument's codec holds them. NULL stays NULL; as texts, numbers and dates read as DuckDB writes them, and
+    a row of a table, or any other STRUCT, as JSON with its fields' names."""
     codec, kind = codec_of(argument.type), array.type
     if kind == codec.arrow:
         return array
     if pa.types.is_null(kind):
         return pa.nulls(len(array), codec.arrow)
+    if codec is TEXT and pa.types.is_struct(kind):
+        return row_texts(array)
     is_other = pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
     if is_other if codec is TEXT else pa.types.is_string(kind):
         raise _wrong_type(name, argument, kind)
@@ -103,6 +110,18 @@ def _values(name: str, argument: Argument, array: pa.Array) -> pa.Array:
         return pc.cast(array, codec.arrow)
     except pa.ArrowException as error:
         raise _wrong_type(name, argument, kind) from error
+
+
+def row_texts(rows: pa.StructArray) -> pa.Array:
+    """As to_json() of DuckDB's writes them: of the types that JSON has not, the text."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, Decimal):
+            return float(value)
+        return value.hex() if isinstance(value, bytes) else str(value)
+
+    write = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=plain).encode
+    return column_of([None if row is None else write(row) for row in rows.to_pylist()], pa.string())
 
 
 def _wrong_type(name: str, argument: Argument, kind: pa.DataType) -> ConfigError:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 import pyarrow as pa
 
-from inlay.arrays import Floats, Ints, numbers_array, vector_array, vector_rows
+from inlay.arrays import Floats, Ints, column_of, empty_table, numbers_array, rows_taken, vector_array, vector_rows
 from inlay.engine.result_cache import empty_rows
 from inlay.thoughts import begins_with_thoughts
 
@@ -108,7 +108,7 @@ class Texts:
         }
 
     def to_table(self, rows: list[str]) -> pa.Table:
-        return pa.table({"value": pa.array(rows, type=pa.string())})
+        return pa.table({"value": column_of(rows, pa.string())})
 
     def from_table(self, table: pa.Table) -> list[str]:
         texts: list[str] = table["value"].to_pylist()
@@ -127,14 +127,14 @@ class _Tables:
     @property
     def rows(self) -> pa.Table:
         places = np.concatenate([np.zeros(0, dtype=np.int64), *(places for places, _ in self._parts)])
-        joined = pa.concat_tables([table for _, table in self._parts] or [self._schema.empty_table()])
+        joined = pa.concat_tables([table for _, table in self._parts] or [empty_table(self._schema)])
         if len(places) == self._n and (np.diff(places) == 1).all():
             return joined
         order = np.full(self._n, -1, dtype=np.int64)
         order[places] = np.arange(len(places))
         if len(places) == self._n:
             return joined.take(numbers_array(order))
-        return joined.take(pa.array(order, mask=order < 0))
+        return rows_taken(joined, order)
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ class AnswerTable:
         }
         made[VALUE] = pa.chunked_array(
             [pa.StructArray.from_arrays([value], ["v"]) for value in self.values]
-            or [pa.array([], type=pa.struct([("v", self.kind)]))]
+            or [pa.nulls(0, pa.struct([("v", self.kind)]))]
         )
         table = pa.table(made)
         if keys or not self.columns:

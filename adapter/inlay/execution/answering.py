@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from inlay.arrays import Bools, Ints, array_numbers, numbers_array, true_places
+from inlay.arrays import Bools, Ints, array_numbers, column_of, empty_table, numbers_array, true_places
 from inlay.engine.answers import Table
 from inlay.engine.question import Question
 from inlay.engine.resolve import Finished, Work, resolve
@@ -74,8 +74,9 @@ class Answered:
         is_returned = self.returned.is_valid()
         fields = {kind.name: details.field(kind.name) for kind in details.type}
         fields["value"] = pc.coalesce(fields["value"], self.returned)
-        fields["model"] = pc.if_else(is_returned, self.call.model.name, fields["model"])
-        fields["cached"] = pc.if_else(is_returned, pa.scalar(True), fields["cached"])
+        names = column_of([self.call.model.name] * len(is_returned), pa.string())
+        fields["model"] = pc.if_else(is_returned, names, fields["model"])
+        fields["cached"] = pc.or_(is_returned, fields["cached"])
         is_null = pc.invert(pc.or_(is_returned, details.is_valid()))
         return pa.StructArray.from_arrays(list(fields.values()), names=list(fields), mask=is_null)
 
@@ -107,11 +108,12 @@ def answer(context: Context, call: BoundCall, rows: Rows, *, detail: bool) -> An
             n_blank = blank.true_count if rows.counts is None else pc.sum(rows.counts.filter(blank)).as_py()
             context.ledger.blank(entry, n_blank)
             valid = pc.and_not(valid, blank)
-            returned = pc.if_else(blank, rows.columns[0], None) if call.blank == "same" else None
+            text = rows.columns[0]
+            returned = pc.if_else(blank, text, pa.nulls(len(text), text.type)) if call.blank == "same" else None
         columns = rows.columns if valid.true_count == len(valid) else [c.filter(valid) for c in rows.columns]
         inputs = distinct_inputs(columns, call.codecs, are_distinct=rows.n_rows is not None)
         answered = Answered(
-            call, inputs, valid, schema.empty_table(), {}, np.zeros(0, dtype=np.bool_), np.zeros(0, dtype=np.bool_),
+            call, inputs, valid, empty_table(schema), {}, np.zeros(0, dtype=np.bool_), np.zeros(0, dtype=np.bool_),
             returned=returned,
         )  # fmt: skip
         if (
@@ -257,7 +259,7 @@ def _within_targets(context: Context, answered: Answered, entry: Entry, schema: 
         gathered.put(places, part.table)
         known[places] = part.known
         errors.update({int(places[i]): reason for i, reason in part.errors.items()})
-    names = pa.array([proxy.name, call.model.name]).take(numbers_array(routed.asked.astype(np.int64)))
+    names = column_of([proxy.name, call.model.name], pa.string()).take(numbers_array(routed.asked.astype(np.int64)))
     pending = np.zeros(len(inputs), dtype=np.bool_)
     return replace(answered, table=gathered.rows, errors=errors, known=known, pending=pending, models=names)
 

@@ -155,17 +155,19 @@ def speeds_here(session: Session) -> dict[str, Speed]:
 
 
 def measured_speed(needed: Needed, context: Context) -> Speed:
-    """Runs a sample of what was counted for this model. The results are kept: nothing is computed for the estimate
-    alone."""
+    """Runs a sample of what was counted for this model. The results are kept, so that nothing is computed for the
+    estimate alone; numbers only where the settings store numbers."""
     loading = _loading_seconds(needed.model)
     usage, seconds, written, n_replies, n_inputs = Usage(), 0.0, 0, 0, 0
     for question, inputs in needed.sample:
+        replies = isinstance(question.asked, Instruction)
+        work = context.work()
         began = time.perf_counter()
-        found = resolve(question, inputs, context.work())
+        found = resolve(question, inputs, work, keep=replies or work.keep_numbers)
         seconds += time.perf_counter() - began
         usage.add(found.usage)
         n_inputs += len(inputs)
-        if isinstance(question.asked, Instruction):
+        if replies:
             written += found.usage.output_tokens
             n_replies += len(inputs)
     tokens = usage.tokens + usage.output_tokens

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pyarrow as pa
 
-from inlay.arrays import Bools, vector_array
+from inlay.arrays import Bools, Numbers, column_of, flags_array, numbers_array, offsets_of, vector_array
 from inlay.functions.arrow_types import arrow_type
 from inlay.functions.contract import Answers
 from inlay.functions.spec import FunctionSpec
@@ -24,7 +24,7 @@ def answer_schema(spec: FunctionSpec) -> pa.Schema:
 def answer_table(answers: Answers, spec: FunctionSpec) -> pa.Table:
     """One row per answered input, NULL where it failed, in the columns of answer_schema()."""
     n = len(answers.values)
-    columns = [_values(answers, spec.returns), pa.array(answers.confidence or [None] * n, type=pa.float64())]
+    columns = [_values(answers, spec.returns), column_of(answers.confidence or [None] * n, pa.float64())]
     if spec.scores:
         columns.append(_scores(answers, n))
     return pa.table(columns, schema=answer_schema(spec))
@@ -42,10 +42,10 @@ def detail_array(table: pa.Table, errors: Mapping[int, str], model: str | pa.Arr
     n = len(table)
     fields = {
         "value": value_array(table),
-        "error": pa.array([errors.get(i) for i in range(n)], type=pa.string()),
+        "error": column_of([errors.get(i) for i in range(n)], pa.string()),
         **{name: _joined(table[name]) for name in table.column_names if name != "value"},
-        "model": pa.array([model] * n, type=pa.string()) if isinstance(model, str) else model,
-        "cached": pa.array(known),
+        "model": column_of([model] * n, pa.string()) if isinstance(model, str) else model,
+        "cached": flags_array(known),
     }
     return pa.StructArray.from_arrays(list(fields.values()), names=list(fields))
 
@@ -56,7 +56,7 @@ def _joined(column: pa.ChunkedArray) -> pa.Array:
 
 def _values(answers: Answers, returns: str) -> pa.Array:
     if not isinstance(answers.values, np.ndarray):
-        return pa.array(answers.values, type=arrow_type(returns))
+        return column_of(answers.values, arrow_type(returns))
     mask = np.zeros(len(answers.values), dtype=np.bool_)
     mask[list(answers.errors)] = True
     return vector_array(answers.values, mask)
@@ -66,13 +66,13 @@ def _scores(answers: Answers, n: int) -> pa.Array:
     k = len(answers.labels)
     if answers.scores is None or not k:
         return pa.nulls(n, _SCORES)
-    # A row that failed holds no entries: from_arrays() gives those of a NULL offset to the row before it.
-    failed = np.zeros(n + 1, dtype=np.bool_)
-    failed[list(answers.errors)] = True
-    good = ~failed[:n]
-    offsets = np.concatenate([[0], np.cumsum(good * k)]).astype(np.int32)
-    return pa.MapArray.from_arrays(
-        pa.array(offsets, mask=failed),
-        pa.array(answers.labels, type=pa.string()).take(pa.array(np.tile(np.arange(k), int(good.sum())))),
-        pa.array(answers.scores[good].reshape(-1).astype(np.float64)),
-    )
+    good = np.ones(n, dtype=np.bool_)
+    good[list(answers.errors)] = False
+    numbers: Numbers = np.ascontiguousarray(answers.scores[good], dtype=np.float64).reshape(-1)
+    names = column_of(answers.labels, pa.string()).take(numbers_array(np.tile(np.arange(k), int(good.sum()))))
+    scores = pa.Array.from_buffers(pa.float64(), len(numbers), [None, pa.py_buffer(numbers)])
+    # A row that failed holds no entries.
+    ends = pa.py_buffer(offsets_of(good * k).astype(np.int32))
+    entries = pa.StructArray.from_arrays([names, scores], fields=[_SCORES.key_field, _SCORES.item_field])
+    mask = None if good.all() else flags_array(good).buffers()[1]
+    return pa.Array.from_buffers(_SCORES, n, [mask, ends], children=[entries])

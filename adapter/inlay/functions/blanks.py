@@ -10,11 +10,10 @@ import json
 from collections.abc import Sequence
 from functools import reduce
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from inlay.arrays import Ints
+from inlay.arrays import Ints, column_of, true_places
 from inlay.functions.spec import FunctionSpec
 from inlay.types import Blank
 
@@ -35,7 +34,8 @@ def blank_rows(spec: FunctionSpec, blank: Blank, columns: Sequence[pa.Array]) ->
     if not found:
         return None
     # NULL or anything is NULL, and NULL no blank.
-    rows = pc.fill_null(reduce(pc.or_, found), False)
+    blank_or_null = reduce(pc.or_, found)
+    rows = pc.and_kleene(blank_or_null, blank_or_null.is_valid())
     return rows if rows.true_count else None
 
 
@@ -47,9 +47,9 @@ def blank_texts(texts: pa.Array, *, are_lists: bool = False) -> pa.Array:
     if not maybe.true_count:
         return maybe
     lists = zip(maybe.to_pylist(), texts.to_pylist(), strict=True)
-    return pa.array([at and not any(text.strip() for text in json.loads(each)) for at, each in lists], type=pa.bool_())
+    return column_of([at and not any(text.strip() for text in json.loads(each)) for at, each in lists], pa.bool_())
 
 
 def asked_places(texts: pa.Array) -> Ints:
     """Of those that are not blank."""
-    return np.flatnonzero(~np.array(blank_texts(texts), dtype=np.bool_))
+    return true_places(pc.invert(blank_texts(texts)))

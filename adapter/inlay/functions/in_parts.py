@@ -29,6 +29,9 @@ _LEAST_ROOM = 64
 # Where the tokenizer is not available: an upper estimate of tokens per byte; English has about 0.25.
 _TOKENS_PER_BYTE = 0.5
 
+# Letters that are counted at once for each token that there is room for, to learn how many tokens a text has.
+_HEAD_CHARS = 8
+
 _SEPARATOR = "\n\n---\n\n"
 _BORDERS = (re.compile(r"\n\s*\n"), re.compile(r"[.!?。！？]\s+|\n"), re.compile(r"\s+"))
 
@@ -155,21 +158,35 @@ def count_tokens(texts: Sequence[str], ask: Ask) -> list[int]:
 def split_text(text: str, room: int, ask: Ask) -> list[str]:
     """The text in pieces of at most `room` tokens, none of it lost.
 
-    Pieces joined give the text again. One letter that alone is larger stays whole.
+    Pieces joined give the text again. One letter that alone is larger stays whole. Each part of the text is counted
+    once or twice, however long the text is.
     """
-    size = count_tokens([text], ask)[0]
-    if size <= room or len(text) < 2:
+    head = text[: room * _HEAD_CHARS]
+    size = count_tokens([head], ask)[0]
+    if len(head) == len(text) and size <= room:
         return [text]
-    n_pieces = -(-size // max(1, int(room * 0.9)))
-    cut = _border_near(text, max(1, len(text) // n_pieces))
-    return [*split_text(text[:cut], room, ask), *split_text(text[cut:], room, ask)]
+    pieces: list[str] = []
+    start, per_letter = 0, size / len(head)
+    while start < len(text):
+        rest = len(text) - start
+        n_pieces = -(-int(rest * per_letter + 1) // max(1, int(room * 0.9)))
+        end = len(text) if n_pieces < 2 else _border_near(text, start, start + max(1, rest // n_pieces))
+        piece, size = text[start:end], count_tokens([text[start:end]], ask)[0]
+        while size > room and len(piece) > 1:
+            per_letter = max(per_letter, size / len(piece))
+            end = _border_near(text, start, start + max(1, min(len(piece) // 2, int(room * 0.9 / per_letter))))
+            piece, size = text[start:end], count_tokens([text[start:end]], ask)[0]
+        per_letter = size / len(piece)
+        pieces.append(piece)
+        start = end
+    return pieces
 
 
-def _border_near(text: str, place: int) -> int:
-    """The last end of a paragraph, else of a sentence, else of a word, in the second half of what comes before a place;
-    the place itself where there is none."""
+def _border_near(text: str, start: int, place: int) -> int:
+    """The last end of a paragraph, else of a sentence, else of a word, in the second half of what is between two
+    places; the second place itself where there is none."""
     for border in _BORDERS:
-        ends = [match.end() for match in border.finditer(text, place // 2, place)]
+        ends = [match.end() for match in border.finditer(text, start + (place - start) // 2, place)]
         if ends and ends[-1] < len(text):
             return ends[-1]
     return place

@@ -10,6 +10,7 @@ from typing import Any
 
 from inlay.errors import ConfigError
 from inlay.functions.contract import Answers, Ask, Bound, Call, by_left_row
+from inlay.functions.instruction import language_model
 from inlay.functions.judged import Judge
 from inlay.functions.prompt_files import prompt_file
 from inlay.functions.sentiment import SENTIMENTS
@@ -19,8 +20,7 @@ ANSWERS = (*SENTIMENTS, "unknown")
 
 
 def bind(call: Call) -> Bound:
-    if not call.model.can("replies"):
-        raise call.cannot("a language model", "Name one with model := '…'.")
+    language_model(call)
     aspects = read_aspects(call.function, call.labels)
     judge = Judge(prompt_file("ai_sentiment_by_aspect"), ANSWERS)
 

@@ -14,8 +14,9 @@ def macro_text(spec: FunctionSpec) -> str:
     values = [argument.name for argument in spec.args]
     if spec.kind == "aggregate":
         # DuckDB has no aggregates in Python: a group's texts are one text, a JSON list that no order of rows changes.
+        # coalesce() because DuckDB refuses ORDER BY of a constant.
         texts = values[0]
-        values[0] = f"to_json(list({texts} ORDER BY {texts}) FILTER (WHERE {texts} IS NOT NULL))::VARCHAR"
+        values[0] = f"to_json(list({texts} ORDER BY coalesce({texts})) FILTER (WHERE {texts} IS NOT NULL))::VARCHAR"
     options = [f"'{option.name}': {option.name}" for option in spec.options]
     struct = ", ".join([*options, "'statement': hash(txid_current(), current_query())"])
     return f"{head}\n    system.main.{spec.name}({', '.join(values)}, {{{struct}}})"

@@ -22,11 +22,20 @@ def bind_summarize(call: Call) -> Bound:
 
 
 def bind_summarize_agg(call: Call) -> Bound:
-    return _bind(call, json.loads, length=_length(call))
+    return _bind(call, _group_texts, length=_length(call))
 
 
 def bind_agg(call: Call) -> Bound:
-    return _bind(call, json.loads)
+    return _bind(call, _group_texts)
+
+
+def _group_texts(group: str) -> list[str]:
+    """What the macro hands over is a JSON list of the values: texts, and anything else as its JSON."""
+    values = json.loads(group)
+    return [
+        value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        for value in values
+    ]
 
 
 def _bind(call: Call, texts_of: Callable[[str], list[str]], **values: str) -> Bound:

@@ -159,8 +159,8 @@ def _labels(config: dict[str, Any]) -> tuple[str, ...]:
 def _transformer_settings(folder: ModelFolder) -> dict[str, Any]:
     for kind in ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet"):
         if (folder.path / f"sentence_{kind}_config.json").is_file():
-            saved = folder.read(f"sentence_{kind}_config.json")
-            return saved if isinstance(saved, dict) else {}
+            saved: dict[str, Any] = folder.read(f"sentence_{kind}_config.json")
+            return saved
     return {}
 
 

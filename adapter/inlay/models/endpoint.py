@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import ipaddress
 import json
 import re
+import socket
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -30,7 +32,17 @@ _NOT_OF_VECTORS = {"structured": "", "batch": "", "max_output_tokens": "", "reas
 
 # Settings of endpoints that a model in this process does not read.
 ONLY_SENT = dict.fromkeys(
-    ("base_url", "api_key_env", "api_key_header", "headers", "extra_body", "reasoning_effort", "structured", "batch"),
+    (
+        "base_url",
+        "api_key_env",
+        "api_key_header",
+        "headers",
+        "extra_body",
+        "reasoning_effort",
+        "structured",
+        "batch",
+        "link_local",
+    ),
     "",
 )
 
@@ -62,6 +74,11 @@ def describe_endpoint(settings: ModelSettings) -> ModelRef:
         )
     if settings.base_url is None:
         raise ConfigError(f"{where}: base_url is missing. Set, for example, base_url = 'http://localhost:11434/v1'.")
+    if not settings.link_local and is_link_local(settings.base_url):
+        raise ConfigError(
+            f"{where}: base_url is {settings.base_url!r}, a link-local address, where clouds keep the credentials of "
+            "the machine. If a model is really there, set link_local = true."
+        )
     if task not in ("generate", "embed"):
         raise ConfigError(f"{where}: task is {task!r}; behind an endpoint it is 'generate' or 'embed'.")
     if task == "embed" and settings.width is None:
@@ -147,6 +164,16 @@ def _headers(settings: ModelSettings) -> tuple[tuple[str, str], ...]:
         if not (re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", name) and value.isascii() and value.isprintable()):
             raise ConfigError(f"[models.{settings.name}]: headers holds {name!r}, which is no header of HTTP.")
     return settings.headers
+
+
+def is_link_local(address: str) -> bool:
+    """Of the addresses that name a host by its number, in any of the ways in which one can be written."""
+    host = (urlsplit(address).hostname or "").partition("%")[0]
+    try:
+        number = ipaddress.ip_address(socket.inet_aton(host) if ":" not in host else host)
+        return (getattr(number, "ipv4_mapped", None) or number).is_link_local
+    except (OSError, ValueError):
+        return host.rstrip(".") == "metadata.google.internal"
 
 
 def _tokenizer_folder(settings: ModelSettings) -> Path:

@@ -16,6 +16,8 @@ from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import Any
 
+from inlay.models.model_folder import read_json
+
 FORM = "model/1"
 
 # Written by the library that saved the model; none of them affects an answer.
@@ -92,7 +94,7 @@ def _json_digest(path: Path, without: Set[str]) -> str:
 @functools.cache
 def _json_digest_at(path: Path, size_bytes: int, changed_ns: int, without: frozenset[str]) -> str:
     """Each state of a file is read once a process: a tokenizer has half a megabyte, and sessions come and go."""
-    content = {key: value for key, value in json.loads(path.read_text(encoding="utf-8")).items() if key not in without}
+    content = {key: value for key, value in read_json(path, dict).items() if key not in without}
     return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 

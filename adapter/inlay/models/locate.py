@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 from inlay.errors import MissingExtraError, ModelNotFoundError
@@ -24,7 +25,7 @@ def local_folder(settings: ModelSettings, needs: str = "config.json") -> Path | 
         kind, _, rest = source.partition(":")
         if kind == "package":
             package, _, inside = rest.partition("/")
-            spec = importlib.util.find_spec(package)
+            spec = _package(package)
             if spec and spec.submodule_search_locations:
                 folder = Path(next(iter(spec.submodule_search_locations))) / inside
                 if (folder / needs).is_file():
@@ -33,9 +34,16 @@ def local_folder(settings: ModelSettings, needs: str = "config.json") -> Path | 
             folder_in_cache = _hub(rest, offline=True, needs=needs)
             if folder_in_cache:
                 return folder_in_cache
-        elif Path(source).is_dir():
+        elif source.strip() and Path(source).is_dir():
             return Path(source)
     return None
+
+
+def _package(name: str) -> ModuleSpec | None:
+    try:
+        return importlib.util.find_spec(name)
+    except (ModuleNotFoundError, ValueError):  # inside a package that is not there; no name at all
+        return None
 
 
 def find_folder(settings: ModelSettings, needs: str = "config.json") -> Path:

@@ -10,6 +10,20 @@ from typing import Any
 from inlay.errors import CannotServeError, ModelError, ModelNotFoundError
 
 
+def read_json(path: Path, kind: type, whose: str = "") -> Any:
+    """The content of a JSON file, an object or a list. whose: begins the message. Raises ModelError."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(f"{whose}{path} is not valid JSON: {error}. Fetch the model again.") from error
+    if not isinstance(content, kind):
+        words = "an object" if kind is dict else "a list"
+        raise ModelError(
+            f"{whose}{path} holds {type(content).__name__} where {words} is expected. Fetch the model again."
+        )
+    return content
+
+
 @dataclass(frozen=True)
 class ModelFolder:
     """name: the name of the model in the settings, for messages."""
@@ -20,14 +34,8 @@ class ModelFolder:
     def read(self, file: str | Path, absent: Any = None) -> Any:
         """The content of a JSON file; `absent`, by default {}, where there is no such file. Raises ModelError."""
         path = self.path / file
-        if not path.is_file():
-            return {} if absent is None else absent
-        try:
-            return json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise ModelError(
-                f"model {self.name!r}: {path} is not valid JSON: {error}. Fetch the model again."
-            ) from error
+        absent = {} if absent is None else absent
+        return read_json(path, type(absent), f"model {self.name!r}: ") if path.is_file() else absent
 
     def cannot_serve(self, reason: str) -> CannotServeError:
         """reason: continues "model 'name' …"."""

@@ -102,6 +102,9 @@ class ModelSettings:
     tokenizer: Annotated[
         str | None, Doc("a folder or `hub:…` for exact token counts of an endpoint's model", "counts are estimated")
     ] = None
+    link_local: Annotated[
+        bool, Doc("whether `base_url` may be a link-local address, where clouds keep the machine's own credentials")
+    ] = False
     base_url: Annotated[
         str | None,
         Matches(r"https?://[^/\s@]+(/[^\s@]*)?", "an address such as https://api.openai.com/v1"),
@@ -113,7 +116,13 @@ class ModelSettings:
         Doc("the address of an endpoint", "required where `source` is `openai:…`"),
     ] = None
     api_key_env: Annotated[
-        str | None, Doc("the name of the environment variable that holds an endpoint's key", "no key is sent")
+        str | None,
+        Hidden(
+            r"\W|^\d|^(?=.*[a-z])(?=.*\d)\w{20,}$|^\w{65,}$",
+            "is no name of an environment variable. If it is the key itself, put that into a variable and name it: "
+            "api_key_env = 'MY_KEY'.",
+        ),
+        Doc("the name of the environment variable that holds an endpoint's key", "no key is sent"),
     ] = None
     concurrency: Annotated[
         int | None, Range(min=1), Doc("an endpoint's requests under way at once, of the whole process", "32")

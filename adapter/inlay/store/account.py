@@ -4,7 +4,8 @@
     errors/<run>-<n>.parquet  one row per failed input, with all that is needed to try it again
     certificates/<run>.parquet  one row per question that a cascade answered: what it promised, and by which sample
 
-A run is one process's use of a store. Unlike results, errors hold the failed inputs themselves.
+A run is one process's use of a store. Unlike results, errors hold the failed inputs themselves: on a local file system
+only their owner can read them.
 """
 
 from __future__ import annotations
@@ -21,9 +22,10 @@ import pyarrow as pa
 import pyarrow.json as pa_json
 import pyarrow.parquet as pq
 
+from inlay.arrays import empty_table
 from inlay.locks import new_lock
 from inlay.store.folder import Folder
-from inlay.store.parts import READ_ERRORS
+from inlay.store.parts import READ_ERRORS, part_names
 from inlay.store.results import Store
 
 LEDGER, ERRORS, CERTIFICATES = "ledger", "errors", "certificates"
@@ -106,7 +108,7 @@ class Account:
             self._errors += 1
             number = self._errors
         rows = [{"failed_at": now_text(), **vars(failure)} for failure in failures]
-        self._publish(f"{ERRORS}/{self.run}-{number:04d}.parquet", self._table(rows, ERRORS_SCHEMA))
+        self._publish(f"{ERRORS}/{self.run}-{number:04d}.parquet", self._table(rows, ERRORS_SCHEMA), private=True)
 
     def certified(self, rows: Callable[[], Sequence[Mapping[str, Any]]]) -> None:
         """Stores the run's certificates as they are now."""
@@ -118,19 +120,19 @@ class Account:
     def _table(self, rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
         return table_of_rows([{"run": self.run, "invocation": self.invocation, **row} for row in rows], schema)
 
-    def _publish(self, name: str, table: pa.Table) -> None:
+    def _publish(self, name: str, table: pa.Table, *, private: bool = False) -> None:
         sink = pa.BufferOutputStream()
         pq.write_table(table, sink, compression="ZSTD")
         try:
-            self._store.folder.publish(name, sink.getvalue())
+            self._store.folder.publish(name, sink.getvalue(), private=private)
         except (OSError, pa.ArrowException) as error:
             self._store.failed(error, 0)
 
 
 def table_of_rows(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
-    """Through JSON, because pa.array() imports pandas where it is installed: see numbers_array()."""
+    """Through JSON, in which half of a surrogate pair becomes a question mark."""
     if not rows:
-        return schema.empty_table()
+        return empty_table(schema)
     texts = (json.dumps({name: row[name] for name in schema.names}, ensure_ascii=False) for row in rows)
     lines = "\n".join(texts).encode("utf-8", "replace")
     options = pa_json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="error")
@@ -159,7 +161,7 @@ def read_certificates(folder: Folder) -> pa.Table:
 
 
 def error_files(folder: Folder) -> list[str]:
-    return [name for name in folder.names(ERRORS) if name.endswith(".parquet") and not name.startswith(".")]
+    return part_names(folder.inside(ERRORS))
 
 
 def forget_errors(folder: Folder, names: Sequence[str]) -> None:
@@ -170,11 +172,10 @@ def forget_errors(folder: Folder, names: Sequence[str]) -> None:
 def _read(folder: Folder, name: str, schema: pa.Schema) -> pa.Table:
     """Files that cannot be read are skipped: they are no reason to stop a statement."""
     tables = []
-    for file in folder.names(name):
-        if file.endswith(".parquet") and not file.startswith("."):
-            try:
-                # Columns that an older version did not have become NULL.
-                tables.append(pq.read_table(pa.BufferReader(folder.read(f"{name}/{file}")), schema=schema))
-            except READ_ERRORS:
-                continue
-    return pa.concat_tables(tables) if tables else schema.empty_table()
+    for file in part_names(folder.inside(name)):
+        try:
+            # Columns that an older version did not have become NULL.
+            tables.append(pq.read_table(pa.BufferReader(folder.read(f"{name}/{file}")), schema=schema))
+        except READ_ERRORS:
+            continue
+    return pa.concat_tables(tables) if tables else empty_table(schema)

@@ -102,9 +102,12 @@ class Folder:
         with self.open(name) as file:
             return bytes(file.read())
 
-    def publish(self, name: str, content: bytes | pa.Buffer) -> None:
-        """Writes a whole file; whoever looks for it sees all of it or nothing."""
+    def publish(self, name: str, content: bytes | pa.Buffer, *, private: bool = False) -> None:
+        """Writes a whole file; whoever looks for it sees all of it or nothing. private: on a local file system only its
+        owner can read it."""
         with self.draft(name.rpartition("/")[0]) as draft:
+            if private:
+                draft.make_private()
             draft.write(content)
             draft.publish(name)
 
@@ -118,6 +121,11 @@ class Folder:
         except FileNotFoundError:
             self._system.create_dir(self._path(name.rpartition("/")[0]), recursive=True)
             return self._system.open_output_stream(self._path(name))
+
+    def make_private(self, name: str) -> None:
+        """On a local file system; an object store has rights of its own."""
+        if isinstance(self._system, fs.LocalFileSystem):
+            Path(self._path(name)).chmod(0o600)
 
     def move(self, name: str, to: str) -> None:
         parent = to.rpartition("/")[0]
@@ -162,6 +170,9 @@ class Draft:
 
     def flush(self) -> None:
         self._stream.flush()
+
+    def make_private(self) -> None:
+        self._folder.make_private(self._name)
 
     def publish(self, name: str) -> None:
         """name: relative to the folder, like the draft's own."""

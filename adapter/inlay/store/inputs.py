@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from inlay.arrays import Ints, array_numbers, numbers_array
+from inlay.arrays import Ints, array_numbers, column_of, numbers_array
 from inlay.store.codecs import TEXT, Codec
 from inlay.store.keys import Keys, combined_keys, digests_of
 
@@ -115,7 +115,7 @@ def inputs_of(columns: Sequence[pa.Array], codecs: Sequence[Codec]) -> Inputs:
 
 def text_inputs(*columns: Sequence[str]) -> Inputs:
     """Texts that come from no column of DuckDB's: labels, criteria, pieces of longer texts."""
-    arrays = [pa.array(column, type=pa.string()) for column in columns]
+    arrays = [column_of(column, pa.string()) for column in columns]
     return inputs_of(arrays, (TEXT,) * len(arrays))
 
 

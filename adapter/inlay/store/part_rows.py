@@ -16,21 +16,56 @@ import pyarrow.parquet as pq
 
 from inlay.store.folder import Folder
 from inlay.store.keys import Keys, key_bytes
-from inlay.store.parts import READ_ERRORS, DamagedPart, checksums, open_part, reading
+from inlay.store.parts import KEY, READ_ERRORS, DamagedPart, checksums, open_part, reading
 
 T = TypeVar("T")
 
+# A row group takes no more memory than this and so many times what it takes in the file. A writer makes groups of some
+# megabytes, and text is packed to a tenth; a file made for it can be packed to a hundred-thousandth.
+_UNPACKED_BYTES, _UNPACKED_TIMES = 64_000_000, 50
+
 
 def read_columns(file: pq.ParquetFile, where: str, columns: list[str], group: int) -> pa.Table:
-    """One row group. Raises DamagedPart."""
+    """One row group. Raises DamagedPart, also where it would take far more memory than what any writer of parts packs
+    into it: parts come from elsewhere, too."""
     with reading(where):
-        return file.read_row_group(group, columns=columns)
+        n_rows, most = _rows_at_once(file, where, columns, group)
+        if n_rows is None:
+            return file.read_row_group(group, columns=columns, use_threads=False)
+        batches, size = [], 0
+        for batch in file.iter_batches(n_rows, row_groups=[group], columns=columns, use_threads=False):
+            size += batch.nbytes
+            if size > most:
+                raise _too_large(where, group)
+            batches.append(batch)
+        return pa.Table.from_batches(batches)
+
+
+def _rows_at_once(file: pq.ParquetFile, where: str, columns: list[str], group: int) -> tuple[int | None, int]:
+    """(how many rows of a row group may be unpacked at once, None for all; bytes that they may take)."""
+    described = file.metadata.row_group(group)
+    leaves = [described.column(leaf) for leaf in range(described.num_columns)]
+    leaves = [leaf for leaf in leaves if leaf.path_in_schema.partition(".")[0] in columns]
+    most = _UNPACKED_BYTES + _UNPACKED_TIMES * sum(leaf.total_compressed_size for leaf in leaves)
+    unpacked = sum(leaf.total_uncompressed_size for leaf in leaves)
+    if unpacked > most or 4 * max((leaf.num_values for leaf in leaves), default=0) > most:
+        raise _too_large(where, group)
+    # A value in a dictionary takes its bytes once in the file, and once for each of its rows in memory.
+    shared = [leaf for leaf in leaves if leaf.has_dictionary_page]
+    if unpacked + sum(leaf.num_values * leaf.total_uncompressed_size for leaf in shared) <= most:
+        return None, most
+    return max(1, most // unpacked), most
+
+
+def _too_large(where: str, group: int) -> DamagedPart:
+    return DamagedPart(f"{where}: row group {group} is small in the file and very large unpacked; it is not read.")
 
 
 def read_keys(file: pq.ParquetFile, where: str) -> Keys:
     """All keys, not checked. Raises DamagedPart."""
+    groups = [read_columns(file, where, ["key"], group) for group in range(file.num_row_groups)]
     with reading(where):
-        return key_bytes(file.read(columns=["key"])["key"])
+        return key_bytes(pa.chunked_array([chunk for table in groups for chunk in table["key"].chunks], KEY.type))
 
 
 def half_keys(file: pq.ParquetFile, where: str) -> frozenset[bytes]:
@@ -99,7 +134,7 @@ def read_groups(
                 for start, stop in _column_bytes(file, group, columns):
                     content[start:stop] = np.frombuffer(stored, np.uint8, stop - start, start - begin)
         alone = pq.ParquetFile(pa.BufferReader(pa.py_buffer(content)), metadata=file.metadata)
-        tables = [alone.read_row_group(group, columns=columns, use_threads=False) for group in groups]
+        tables = [read_columns(alone, where, columns, group) for group in groups]
         return [table.select(columns).combine_chunks().to_batches()[0] for table in tables]
 
 

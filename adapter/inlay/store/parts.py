@@ -30,7 +30,8 @@ from inlay.errors import InlayError
 from inlay.store.folder import Folder
 
 FORMAT_VERSION = "part/1"
-KEY = pa.field("key", pa.binary(32), nullable=False)
+KEY_BYTES = 32
+KEY = pa.field("key", pa.binary(KEY_BYTES), nullable=False)
 SUFFIX = ".parquet"
 
 _CHECKSUMS = b"inlay.sums"
@@ -42,6 +43,10 @@ READ_ERRORS = (OSError, pa.ArrowException, ValueError, KeyError)
 
 class DamagedPart(InlayError):
     """A file of the store whose content is not what its name, its checksums or its metadata say."""
+
+
+class ForeignPart(DamagedPart):
+    """A part that is whole, but whose rows cannot be answers to its result set's question."""
 
 
 @contextlib.contextmanager
@@ -140,6 +145,10 @@ def part_from(source: pa.NativeFile, where: str) -> pq.ParquetFile:
         or file.schema_arrow.names[:2] != ["key", "value"]
     ):
         raise DamagedPart(f"{where} is not a part in format version {FORMAT_VERSION}.")
+    if not 0 <= file.metadata.num_rows * KEY_BYTES <= source.size():  # digests cannot be packed
+        raise DamagedPart(
+            f"{where} says that it has {file.metadata.num_rows:,} rows, whose keys are longer than the file."
+        )
     return file
 
 

@@ -20,6 +20,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from inlay.arrays import empty_table
 from inlay.locks import new_reentrant_lock
 from inlay.store.folder import Folder
 from inlay.store.index import I64
@@ -135,7 +136,7 @@ class ResultSet:
         """Sees to it that SQL finds a file to read, if only one without rows. Raises OSError."""
         if not part_names(self.folder):
             self._write_manifest(schema)
-            write_part(self.folder, pa.schema([KEY, *schema]).empty_table(), self.signature)
+            write_part(self.folder, empty_table(pa.schema([KEY, *schema])), self.signature)
 
     def _write_manifest(self, schema: pa.Schema) -> None:
         if not self.folder.exists(MANIFEST):

@@ -28,6 +28,7 @@ MARKER = "inlay-store.json"
 FORMAT_VERSION = "store/1"
 RESULTS = "results"
 MARKER_CONTENT = json.dumps({"form": FORMAT_VERSION}).encode()
+RESULT_SET_NAME = re.compile(r"([a-z0-9_]+)-([0-9a-f]{32})")
 
 
 class Store:
@@ -50,21 +51,33 @@ class Store:
 
     def _check(self, address: str) -> None:
         try:
-            if self.folder.exists(MARKER):
-                return check_marker(self.folder.read(MARKER), f"store {address}")
-            if not self.writable:
-                return  # nothing is known, as in an empty store
-            if self.folder.names() or self.folder.names(folders=True):
-                raise ConfigError(
-                    f"store {address} is a folder with other files in it and no {MARKER}. Name an empty or a new one."
-                )
-            self.folder.create()
-            self.folder.publish(MARKER, MARKER_CONTENT)
+            if not self._is_marked(address) and self.writable:
+                self._mark(address)
         except (OSError, pa.ArrowException) as error:
             raise ConfigError(
                 f"store {address} cannot be opened for {self.mode.replace('-', ' and ')}: {error}. "
                 "Name a folder that you may write to, or set store_mode = 'read-only' or 'off'."
             ) from error
+
+    def _is_marked(self, address: str) -> bool:
+        """False for a marker that was cut while it was written. Raises ConfigError for any other that is not ours."""
+        return self.folder.exists(MARKER) and check_marker(self.folder.read(MARKER), f"store {address}")
+
+    def _mark(self, address: str) -> None:
+        names = [*self.folder.names(), *self.folder.names(folders=True)]
+        others = [name for name in names if not name.startswith(".") and name not in (MARKER, "lost+found")]
+        # Looked for again: what is there may be what another process has just made of a new folder.
+        if others and self._is_marked(address):
+            return
+        if others and not any(map(RESULT_SET_NAME.fullmatch, self.folder.names(RESULTS, folders=True))):
+            raise ConfigError(
+                f"store {address} is a folder with other files in it, such as {others[0]}, and no {MARKER}. "
+                "Name an empty or a new one."
+            )
+        self.folder.create()
+        self.folder.publish(MARKER, MARKER_CONTENT)
+        if others:
+            _log.warning("inlay: %s had results and no whole %s, which was written again.", address, MARKER)
 
     def result_set(self, name: str, signed: str, parts: Mapping[str, Any], about: Mapping[str, Any]) -> ResultSet:
         """The result set of a question. name: the function, for people who read the folder. signed: the question's
@@ -104,17 +117,24 @@ class Store:
             )
 
 
-def check_marker(content: bytes, where: str) -> None:
-    """Raises ConfigError for the marker of a store in another format version. where: the store, in the message."""
+def check_marker(content: bytes, where: str) -> bool:
+    """Whether a store's marker is whole: False for one that is empty or was cut. Raises ConfigError for that of a store
+    in another format version, and for what is no marker. where: the store, in the message."""
+    if MARKER_CONTENT.startswith(content):
+        return content == MARKER_CONTENT
     try:
-        version = json.loads(content).get("form")
-    except (ValueError, AttributeError):
-        version = None
+        version = json.loads(content)["form"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise ConfigError(
+            f"{where} has a damaged {MARKER}: it begins with {content[:40]!r}. It must hold "
+            f"{MARKER_CONTENT.decode()}; if the folder is a result store, write that into it."
+        ) from None
     if version != FORMAT_VERSION:
         raise ConfigError(
             f"{where} is in format version {version!r}; this version of inlay reads {FORMAT_VERSION!r}. "
             "Use the version that wrote it, or another store."
         )
+    return True
 
 
 def result_set_name(name: str, signed: str) -> str:

@@ -135,7 +135,7 @@ class _Submitting:
             for i in np.flatnonzero(tokens.lengths_before > model.max_tokens):
                 good[i] = False
                 self.refused[int(places[i])] = (
-                    f"the text has {tokens.lengths_before[i]:,} tokens; model {model.name!r} reads "
+                    f"the text has at least {tokens.lengths_before[i]:,} tokens; model {model.name!r} reads "
                     f"{model.max_tokens:,} and too_long = 'error' is set"
                 )
         if not good.all():

@@ -89,15 +89,12 @@ def compact_result_set(
 
 def _delete_replaced(result_set: ResultSetFiles, grace: timedelta, done: Compacted) -> None:
     until = datetime.now(UTC) - grace if grace else datetime.max.replace(tzinfo=UTC)
-    newer = result_set.superseded()
-    for part, kept in replaced_parts(result_set, until):
-        if not kept:
-            result_set.folder.delete(part.name)
-            done.deleted += 1
-        elif newer[part.name].changed_at > until:
-            done.waiting += 1
-        else:
-            done.left.append((part.name, f"not deleted: {kept}"))
+    replaced = replaced_parts(result_set, until)
+    for part in replaced.over:
+        result_set.folder.delete(part.name)
+    done.deleted += len(replaced.over)
+    done.waiting += replaced.waiting
+    done.left += [(name, f"not deleted: {reason}") for name, reason in replaced.kept.items()]
 
 
 def _damaged(result_set: ResultSetFiles, parts: list[PartFile], done: Compacted) -> set[str]:

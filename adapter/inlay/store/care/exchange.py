@@ -25,7 +25,6 @@ from inlay.errors import ConfigError
 from inlay.store.calls import CALLS
 from inlay.store.care.survey import (
     PART_NAME,
-    RESULT_SET_NAME,
     ResultSetFiles,
     Wanted,
     check_store,
@@ -46,7 +45,7 @@ from inlay.store.parts import (
     part_names,
 )
 from inlay.store.result_set import MANIFEST
-from inlay.store.results import MARKER, MARKER_CONTENT, RESULTS, check_marker
+from inlay.store.results import MARKER, MARKER_CONTENT, RESULT_SET_NAME, RESULTS, check_marker
 
 _CALL_NAME = re.compile(r"[0-9a-f]{32}\.json")
 _FOLDERS = re.compile(rf"\.?/?(?:{RESULTS}(?:/{RESULT_SET_NAME.pattern})?|{CALLS})?/?")
@@ -163,6 +162,11 @@ def read_tar(open_it: Callable[[], Any], where: str) -> Iterator[Item]:
     try:
         with open_it() as source, tarfile.open(fileobj=source, mode="r:") as tar:
             known = [(member, *_recognised(member, where)) for member in tar.getmembers()]
+            # tarfile takes a header that is cut, or any damage in its place, for the end of the file.
+            source.seek(tar.offset)
+            end = source.read(tarfile.RECORDSIZE)
+            if len(end) < tarfile.BLOCKSIZE or end.strip(tarfile.NUL):
+                raise tarfile.ReadError("it was cut short or damaged")
             if not any(name == MARKER for _, _, name in known):
                 raise ConfigError(
                     f"{where} is no exported store: it has no {MARKER}. Make one with `inlay store export FILE.tar`."
@@ -173,7 +177,8 @@ def read_tar(open_it: Callable[[], Any], where: str) -> Iterator[Item]:
                     yield Item(result_set, name, content.read(), datetime.fromtimestamp(member.mtime, UTC))
     except tarfile.TarError as error:
         raise ConfigError(
-            f"{where} cannot be read as a tar file: {error}. Only a plain .tar is read; unpack .tar.gz first."
+            f"{where} cannot be read as a tar file: {error}. Nothing was taken in. Only a plain .tar is read; unpack "
+            ".tar.gz first."
         ) from error
 
 

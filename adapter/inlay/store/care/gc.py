@@ -149,47 +149,58 @@ def _all_files(result_set: ResultSetFiles) -> list[_Candidate]:
 
 
 def _superseded(result_set: ResultSetFiles, criteria: Criteria, now: datetime, plan: Plan) -> list[_Candidate]:
-    candidates = []
-    until = now - criteria.grace
-    newer = result_set.superseded()
-    for part, kept in replaced_parts(result_set, until):
-        if kept and newer[part.name].changed_at > until:
-            plan.waiting += 1
-        elif kept:
-            plan.kept[result_set.name, part.name] = kept
-        else:
-            goner = Goner(result_set.name, part.name, part.bytes, 0, "superseded")
-            candidates.append(_Candidate(result_set, (goner,), part.rows_at, 0))
-    return candidates
+    replaced = replaced_parts(result_set, now - criteria.grace)
+    plan.waiting += replaced.waiting
+    plan.kept.update({(result_set.name, name): reason for name, reason in replaced.kept.items()})
+    return [
+        _Candidate(result_set, (Goner(result_set.name, part.name, part.bytes, 0, "superseded"),), part.rows_at, 0)
+        for part in replaced.over
+    ]
 
 
-def replaced_parts(result_set: ResultSetFiles, until: datetime) -> list[tuple[PartFile, str]]:
-    """(part, '') for each part that may be deleted because the part that replaces it existed at `until`, is undamaged
-    and has all of its keys; otherwise (part, why it is kept)."""
-    reasons: list[tuple[PartFile, str]] = []
-    keys: dict[str, frozenset[bytes] | str] = {}
+@dataclass
+class Replaced:
+    """Parts that another one replaces. over: those that may be deleted. waiting: how many were replaced a moment ago.
+    kept: name → why it stays all the same."""
+
+    over: list[PartFile] = field(default_factory=list)
+    waiting: int = 0
+    kept: dict[str, str] = field(default_factory=dict)
+
+
+def replaced_parts(result_set: ResultSetFiles, until: datetime) -> Replaced:
+    """A part may be deleted where the one that replaces it existed at `until`, is undamaged and has all of its keys."""
+    replaced = Replaced()
     by_name = {part.name: part for part in result_set.parts}
-    for name, newer in sorted(result_set.superseded().items(), key=lambda pair: (pair[1].name, pair[0])):
-        if newer.changed_at > until:
-            reasons.append((by_name[name], f"{newer.name} has replaced it only since {newer.changed_at:%H:%M:%S} UTC"))
+    behind: dict[str, list[str]] = {}
+    for name, newer in sorted(result_set.superseded().items()):
+        behind.setdefault(newer.name, []).append(name)
+    for newer_name, names in sorted(behind.items()):
+        if by_name[newer_name].changed_at > until:
+            replaced.waiting += len(names)
             continue
-        if newer.name not in keys:
-            keys.clear()  # of one part at a time
-            keys[newer.name] = _whole_keys(result_set, newer.name)
-        has = keys[newer.name]
-        try:
-            if isinstance(has, str):
-                reason = f"{newer.name}, which replaces it, {has}"
-            elif not _keys(result_set, name) <= has:
-                reason = f"{newer.name} says that it replaces it, but lacks some of its rows"
+        keys = _whole_keys(result_set, newer_name)
+        for name in names:
+            try:
+                reason = _why_kept(result_set, name, newer_name, keys)
+            except FileNotFoundError:
+                continue
+            if reason:
+                replaced.kept[name] = reason
             else:
-                reason = ""
-        except FileNotFoundError:
-            continue
-        except DamagedPart:
-            reason = ""  # a damaged part that another replaces
-        reasons.append((by_name[name], reason))
-    return reasons
+                replaced.over.append(by_name[name])
+    return replaced
+
+
+def _why_kept(result_set: ResultSetFiles, name: str, newer: str, keys: frozenset[bytes] | str) -> str:
+    """'' for a part that may be deleted. keys: those of the part that replaces it, or why they cannot be read."""
+    if isinstance(keys, str):
+        return f"{newer}, which replaces it, {keys}"
+    try:
+        lacks = not _keys(result_set, name) <= keys
+    except DamagedPart:
+        return ""  # and another part has its rows
+    return f"{newer} says that it replaces it, but lacks some of its rows" if lacks else ""
 
 
 def _whole_keys(result_set: ResultSetFiles, name: str) -> frozenset[bytes] | str:

@@ -23,7 +23,6 @@ from inlay.store.result_set import FORMAT_VERSION as MANIFEST_VERSION
 from inlay.store.result_set import MANIFEST, QUARANTINE
 from inlay.store.results import MARKER, RESULTS, check_marker, result_set_folder, result_set_name
 
-RESULT_SET_NAME = re.compile(r"([a-z0-9_]+)-([0-9a-f]{32})")
 PART_NAME = re.compile(r"[0-9a-f]{32}" + re.escape(SUFFIX))
 
 

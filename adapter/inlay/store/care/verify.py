@@ -20,16 +20,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from inlay.store.calls import CALLS, call_file
-from inlay.store.care.survey import RESULT_SET_NAME, ResultSetFiles, Wanted, survey, why_damaged
+from inlay.store.care.survey import ResultSetFiles, Wanted, survey, why_damaged
 from inlay.store.folder import TEMPORARY, Folder
 from inlay.store.index import U64, halves
 from inlay.store.keys import input_keys, key_bytes
 from inlay.store.part_rows import check_sums, read_columns
 from inlay.store.parts import KEY, READ_ERRORS, DamagedPart, Part, describe_part, part_from
+from inlay.store.results import RESULT_SET_NAME
 from inlay.thoughts import begins_with_thoughts
 
 # A column that some parts of a result set have and others do not.
 INPUTS = "inputs"
+
+# As with_inputs() writes them: texts, or the bytes that are hashed.
+_INPUTS = ("list<string>", "list<binary>")
 
 _COLUMN = re.compile(r"[a-z][a-z0-9_]*")
 
@@ -188,8 +192,8 @@ def _check_columns(schema: pa.Schema, columns: Mapping[str, str]) -> None:
     expected = {name: _shape(str(kind)) for name, kind in columns.items() if name != INPUTS}
     if has != expected:
         raise DamagedPart(f"it has the columns {has}, but the manifest says {expected}")
-    if INPUTS in schema.names and _shape(str(schema.field(INPUTS).type)) != "list<string>":
-        raise DamagedPart(f"its inputs are {schema.field(INPUTS).type}, not a list of texts")
+    if INPUTS in schema.names and _shape(str(schema.field(INPUTS).type)) not in _INPUTS:
+        raise DamagedPart(f"its inputs are {schema.field(INPUTS).type}, not a list of texts or of their bytes")
 
 
 def _shape(kind: str) -> str:
@@ -198,7 +202,7 @@ def _shape(kind: str) -> str:
     return re.sub(r"\w+: | \('\w+'\)| not null", "", kind)
 
 
-def _derive(keys: np.ndarray[Any, np.dtype[np.uint8]], inputs: list[list[str] | None]) -> int:
+def _derive(keys: np.ndarray[Any, np.dtype[np.uint8]], inputs: list[list[str | bytes] | None]) -> int:
     """Number of rows whose inputs give their key; rows without inputs are passed over. Raises DamagedPart."""
     kept = [i for i, row in enumerate(inputs) if row and None not in row]
     by_width: dict[int, list[int]] = {}
