@@ -65,7 +65,10 @@ class Folder:
         behind = self._fsspec
         if behind is not None:
             behind.invalidate_cache()  # many of its file systems remember a listing, and would miss others' parts
-        return list(self._system.get_file_info(fs.FileSelector(self._path(name), allow_not_found=True)))
+        try:
+            return list(self._system.get_file_info(fs.FileSelector(self._path(name), allow_not_found=True)))
+        except FileNotFoundError:  # made or deleted by another between pyarrow's look and its listing
+            return []
 
     @property
     def _fsspec(self) -> Any:
