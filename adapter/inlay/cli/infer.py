@@ -18,7 +18,6 @@ import click
 
 from inlay.cli import options, output
 from inlay.cli.sql import account, opened
-from inlay.cli.statements import run_queries
 from inlay.errors import ConfigError, InlayError
 
 if TYPE_CHECKING:
@@ -177,6 +176,8 @@ class _Work:
             run_query(self.con, query)
 
         if self.task.file:
+            from inlay.cli.statements import run_queries
+
             return run_queries(self.task.file, self.session.called, run, done)
         self._run_project(on_node)
         return []
