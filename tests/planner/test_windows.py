@@ -38,6 +38,7 @@ def con() -> Iterator[Any]:
         "select i, rank() over (order by {near}, i) as r from x where i < 9",
         "select i, lag(i) over (partition by k, {of_n} order by {near} desc nulls last, i) as r from x",
         "select i from x qualify row_number() over (partition by {mood} order by i) = 1",
+        "select rank() over (order by {mood}, i) as r from x qualify lag(i) over (partition by k order by i) > 9 and {near} > -2",
         "select x.i, count(*) over (partition by {mood}) as c from x join y on x.i = y.i order by x.i limit 3",
         "select i, {mood} as m, count(*) over (partition by {mood}) as c from x",
     ],

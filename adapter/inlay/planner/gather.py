@@ -41,7 +41,8 @@ def gathers(statement: Statement, number: int, staged: Collection[int]) -> Itera
         raise Unplannable(reasons.UNREAD)
     of_groups = any(is_of_a_group(argument) for argument in arguments_of(node, statement, number))
     narrows = clause in ("expressions", "having", "qualify", "order") or (clause == "where" and _is_plain(select))
-    if narrows and not _above(node, exp.AggFunc):
+    # A window reads the rows that QUALIFY, DISTINCT and LIMIT drop after it.
+    if narrows and not _above(node, exp.AggFunc) and not _above(node, exp.Window):
         try:
             yield _narrow(statement, number, staged)
         except Unplannable:
