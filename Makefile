@@ -9,11 +9,12 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c co
 export HF_HUB_OFFLINE ?= 1
 export DBT_SEND_ANONYMOUS_USAGE_STATS ?= false
 
-.PHONY: help demo test kills test-oldest test-ibis fuzz lint types docs bench wheel clean
+.PHONY: help demo test test-statements kills test-oldest test-ibis fuzz lint types docs bench wheel clean
 
 help:
 	@echo "make demo         build the example project and show what it made"
 	@echo "make test         lint, types and every test"
+	@echo "make test-statements  thousands of statements with calls in every clause, planned and plain"
 	@echo "make kills        50 kills each of inlay infer, dbt build and a script, at any moment (half an hour)"
 	@echo "make test-oldest  the tests on the oldest supported duckdb and dbt-duckdb"
 	@echo "make fuzz         ten thousand calls with any arguments, ten thousand damaged parts"
@@ -58,6 +59,10 @@ kills: $(VENV)/test
 
 test-oldest: .venv-oldest/test
 	.venv-oldest/bin/python -m pytest
+
+# Thousands of statements with calls in every clause, planned and plain; INLAY_SEED=name draws others.
+test-statements: $(VENV)/test
+	INLAY_N_STATEMENTS=5010 $(BIN)/python -m pytest -n $(WORKERS) tests/planner/test_everyday_statements.py
 
 # ibis 12 does not run on duckdb 2.0, so it has an environment of its own beside the newest duckdb that it runs on.
 .venv-ibis/test: pyproject.toml

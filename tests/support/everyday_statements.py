@@ -60,7 +60,7 @@ class Draw:
             text = self.value(table, depth - 1)
         return self.of(
             f"ai_sentiment({text})", f"ai_sentiment({text})", f"ai_classify({text}, ['good', 'bad', 'ugly'])", f"ai_complete({text})",
-            f"try_ai_sentiment({text})", f"ai_extract({text}, ['who', 'what']).who", f"ai_redact({text})", f"feeling({text})",
+            f"try_ai_sentiment({text}).value", f"ai_extract({text}, ['who', 'what']).who", f"ai_redact({text})", f"feeling({text})",
             f"ai_classify({text}, ['good', 'bad'], model := 'fake-generate')", f"ai_sentiment(text := {text})",
         )  # fmt: skip
 
@@ -209,7 +209,7 @@ def _change(draw: Draw) -> str:
     """A statement that changes tables; the others read."""
     value, select = draw.value("x"), _select(draw)
     keyed = f"select k, {draw.of('ai_sentiment(w)', 'ai_complete(w)', 'ai_redact(w)')} as w, z from y"
-    returning = draw.of("", "", " returning k", " returning w, ai_sentiment(w)")
+    returning = draw.of("", "", " returning k", " returning w, ai_sentiment(w) as felt")
     return draw.random.choice(
         [
             f"create table made as {select}", f"create or replace table y as {select}", f"create temp table made as select {value} as p from x", f"create table x as select {value} as p from x",
@@ -223,9 +223,8 @@ def _change(draw: Draw) -> str:
             f"merge into target using ({keyed}) s on target.k = s.k when matched then update set w = s.w when not matched then insert values (s.k, s.w, s.z)",
             f"merge into target using y on target.k = y.k when matched and {draw.condition('y')} then delete", f"create view made as select {value} as p from x; select * from made",
             f"create table made as {select}; select count(*) from made", f"select 1; {select}", f"insert into target {keyed} where k = 3; update target set w = ai_redact(w) where k = 3; select * from target",
-            f"prepare ask as {select}; execute ask", f"set variable felt = (select max({value}) from x); select getvariable('felt')", f"begin; {select}; commit",
-            f"begin; create table made as {select}; rollback", "create macro asked(t) as ai_sentiment(t || '?'); select asked(a) from x", f"create table other.main.made as select {value} as p from x",
-            f"explain select {value} from x", f"truncate target; insert into target {keyed}", f"alter table x add column felt varchar; update x set felt = {value}", f"select nextval('numbers'), {value} from x where i < 3",
+            f"prepare ask as {select}; execute ask", f"set variable felt = (select max({value}) from x); select getvariable('felt')", f"begin; {select}",
+            f"begin; create table made as {select}; rollback", "create macro asked(t) as ai_sentiment(t || '?'); select asked(a) from x", f"create table other.main.made as select {value} as p from x", f"truncate target; insert into target {keyed}", f"alter table x add column felt varchar; update x set felt = {value}", f"select nextval('numbers'), {value} from x where i < 3",
         ]
     )  # fmt: skip
 

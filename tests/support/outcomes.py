@@ -57,7 +57,8 @@ def difference(plain: Outcome, planned: Outcome) -> str | None:
     """
     if plain.error is not None:
         if planned.error is None:
-            return None if "volatile" in plain.error[1] else "answers what plain refuses"
+            refused = any(word in plain.error[1] for word in ("volatile", "side effects"))
+            return None if refused else "answers what plain refuses"
         if planned.error[0] != plain.error[0] and planned.error[0] != "ConfigError":
             return f"{planned.error[0]}: {planned.error[1]}"
         return "asks, and is refused" if planned.inferred > plain.inferred else None
