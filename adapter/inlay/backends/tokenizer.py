@@ -75,13 +75,16 @@ class TextTokenizer:
         return text
 
     def _near_pairs(self, texts: list[str], pairs: list[str]) -> tuple[list[str], list[str]]:
-        """Of two long texts one keeps a token more, that which is longer as a whole: these are read to their ends."""
-        far = _FAR * self._max_tokens
-        both = [len(text) > far < len(pair) for text, pair in zip(texts, pairs, strict=True)]
+        """Which of two texts keeps more tokens depends on which has more as a whole. So a long one is cut only beside
+        one that is sure to have fewer than what is left of it."""
         return (
-            [text if as_it_is else self._near(text) for text, as_it_is in zip(texts, both, strict=True)],
-            [pair if as_it_is else self._near(pair) for pair, as_it_is in zip(pairs, both, strict=True)],
+            [self._near(text) if self._is_short(pair) else text for text, pair in zip(texts, pairs, strict=True)],
+            [self._near(pair) if self._is_short(text) else pair for text, pair in zip(texts, pairs, strict=True)],
         )
+
+    def _is_short(self, text: str) -> bool:
+        """A token has a byte at least."""
+        return len(text) <= self._max_tokens and len(text.encode("utf-8", "replace")) <= self._max_tokens
 
     def _cut(self, text: str, pair: str | None) -> Any:
         """A copy of the tokenizer cuts long texts: it knows which special tokens to keep at which end, and the original
