@@ -94,6 +94,8 @@ def test_replies_are_those_of_the_model(folder: Path, base_url: str) -> None:
     for reply, here in zip(got, expected, strict=True):
         if here is None:
             assert f"cut after {MAX_TOKENS} tokens" in str(reply)
+        elif "\0" in here[0]:  # random weights write anything
+            assert "the reply is no text" in str(reply)
         else:
             assert isinstance(reply, Reply)
             assert (reply.text, reply.tokens, reply.output_tokens) == here
