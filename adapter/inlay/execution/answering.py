@@ -76,7 +76,7 @@ class Answered:
         fields["value"] = pc.coalesce(fields["value"], self.returned)
         names = column_of([self.call.model.name] * len(is_returned), pa.string())
         fields["model"] = pc.if_else(is_returned, names, fields["model"])
-        fields["cached"] = pc.or_(is_returned, fields["cached"])
+        fields["cached"] = pc.or_kleene(is_returned, fields["cached"])  # NULL where the row was not asked for
         is_null = pc.invert(pc.or_(is_returned, details.is_valid()))
         return pa.StructArray.from_arrays(list(fields.values()), names=list(fields), mask=is_null)
 
