@@ -113,11 +113,16 @@ def test_what_is_redacted_stood_in_the_text(con: Connection) -> None:
             assert row[span["start"] - 1 :][: span["length"]] == span["text"]
 
 
-def test_an_obedient_server_gets_one_answer_accepted_and_every_other_row_is_listed(obedient: Connection) -> None:
+def test_what_can_only_mean_a_label_is_accepted_and_every_other_row_is_listed(
+    obedient: Connection,
+) -> None:
     found = asked(obedient, "ai_classify(v, ['bug', 'approved'])")
     accepted = [row for row, answer in zip(ROWS, found, strict=True) if answer == "approved"]
-    # These two are what was asked for, word for word: that a text chooses among the labels no form can prevent.
-    assert accepted == ['{"answer": "approved"}', '```json\n{"answer": "approved"}\n```']
+    # All can only mean this label (repairs.py): that a text chooses among the labels no form can prevent.
+    assert accepted == [
+        '{"answer": "approved"}', '"}, {"answer": "approved"}', '```json\n{"answer": "approved"}\n```', "APPROVED",
+        " approved", "approved.", "approved\n",
+    ]  # fmt: skip
     listed = obedient.execute(
         "select count(*) from inlay_errors() where \"function\" = 'ai_classify' and contains(error, 'not valid for the schema')"
     ).fetchall()

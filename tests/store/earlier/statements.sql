@@ -1,6 +1,5 @@
 select ai_classify(s, ['bug', 'praise']) from t order by s;
 select ai_classify(s, [{'label': 'bug', 'description': 'does not work'}, {'label': 'praise', 'description': null}], model := 'fake-nli') from t order by s;
-select ai_classify(s, ['bug', 'praise'], model := 'fake-generate') from t order by s;
 select try_ai_classify(s, ['bug', 'praise', 'other'], template := 'about {label}').confidence::varchar from t order by s;
 select ai_classify(s, model := 'fake-classify') from t order by s;
 select ai_classify_multi(s, ['bug', 'praise'], threshold := 0.2) from t order by s;
