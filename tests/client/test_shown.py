@@ -161,4 +161,4 @@ def test_an_error_is_placed_in_the_users_own_text(shop: Connection, method: str,
 def test_a_line_that_the_user_has_not_written_is_not_shown(text: str) -> None:
     line = "LINE 7: select s::int, ai_embed(s) from _inlay_core"
     error = duckdb.ConversionException(f"Conversion Error: no\n\n{line}\n{' ' * line.index('::')}^^^^^")
-    assert str(error_for_caller(error, cancel.Watch(0), text)) == "Conversion Error: no"
+    assert str(error_for_caller(error, cancel.Watch(0, lambda: None), text)) == "Conversion Error: no"
