@@ -41,7 +41,7 @@ select q.x from (select distinct k, ai_sentiment(w) as x from t) q join small on
 -- what groups say, for those that are joined
 select q.k, q.said from (select k, ai_agg(w, 'what?') as said from t group by k) q join small on q.k = small.i
 -- after
-select q.k, (_inlay_ai_agg(q._inlay_x0, 'what?')) AS "said" from (select k, to_json(list((w) ORDER BY (w)) FILTER (WHERE (w) IS NOT NULL))::VARCHAR AS _inlay_x0 from t group by k) q join small on q.k = small.i
+select q.k, (_inlay_ai_agg(q._inlay_x0, 'what?')) AS "said" from (select k, to_json(list((w) ORDER BY coalesce((w))) FILTER (WHERE (w) IS NOT NULL))::VARCHAR AS _inlay_x0 from t group by k) q join small on q.k = small.i
 
 -- GROUP BY inside needs the answers
 select q.x from (select ai_sentiment(w) as x, max(i) as i from t group by x) q join small on q.i = small.i

@@ -26,7 +26,7 @@ SELECT * RENAME (_inlay_p1 AS "x") FROM (SELECT * EXCLUDE (_inlay_x0) REPLACE (a
 -- of groups: the list of their texts is sorted and cut, not what is said of it
 select k, count(*) as n, ai_agg(w, 'what?', max_tokens := 50) as said from t group by all order by n desc, k limit 2
 -- after
-SELECT * RENAME (_inlay_p2 AS "said") FROM (SELECT * EXCLUDE (_inlay_x0) REPLACE (_inlay_ai_agg(_inlay_x0, 'what?', max_tokens := 50) AS _inlay_p2) FROM (select k, count(*) as n, NULL AS _inlay_p2, to_json(list((w) ORDER BY (w)) FILTER (WHERE (w) IS NOT NULL))::VARCHAR AS _inlay_x0 from t group by all order by n desc, k limit 2) AS _inlay_top) AS _inlay_named
+SELECT * RENAME (_inlay_p2 AS "said") FROM (SELECT * EXCLUDE (_inlay_x0) REPLACE (_inlay_ai_agg(_inlay_x0, 'what?', max_tokens := 50) AS _inlay_p2) FROM (select k, count(*) as n, NULL AS _inlay_p2, to_json(list((w) ORDER BY coalesce((w))) FILTER (WHERE (w) IS NOT NULL))::VARCHAR AS _inlay_x0 from t group by all order by n desc, k limit 2) AS _inlay_top) AS _inlay_named
 
 -- an aggregate beside the call, and one with a FILTER inside
 select k, ai_complete(max(s) filter (where i > 9)) || ' of ' || count(*) as x from t group by k order by k limit 2
@@ -36,7 +36,7 @@ SELECT * RENAME (_inlay_p1 AS "x") FROM (SELECT * EXCLUDE (_inlay_x0, _inlay_x1)
 -- a group that is named after a call, and an aggregate that moves all the same
 select ai_sentiment(w) as mood, ai_summarize_agg(w) as said from t group by mood order by mood limit 1
 -- after
-SELECT * RENAME (_inlay_p1 AS "said") FROM (SELECT * EXCLUDE (_inlay_x0) REPLACE (_inlay_ai_summarize_agg(_inlay_x0) AS _inlay_p1) FROM (select ai_sentiment(w) as mood, NULL AS _inlay_p1, to_json(list((w) ORDER BY (w)) FILTER (WHERE (w) IS NOT NULL))::VARCHAR AS _inlay_x0 from t group by mood order by mood limit 1) AS _inlay_top) AS _inlay_named
+SELECT * RENAME (_inlay_p1 AS "said") FROM (SELECT * EXCLUDE (_inlay_x0) REPLACE (_inlay_ai_summarize_agg(_inlay_x0) AS _inlay_p1) FROM (select ai_sentiment(w) as mood, NULL AS _inlay_p1, to_json(list((w) ORDER BY coalesce((w))) FILTER (WHERE (w) IS NOT NULL))::VARCHAR AS _inlay_x0 from t group by mood order by mood limit 1) AS _inlay_top) AS _inlay_named
 
 -- grouped by all, a call is what it is grouped by
 select w, ai_sentiment(w) as mood, count(*) as n from t group by all order by w limit 1
