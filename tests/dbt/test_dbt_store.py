@@ -590,7 +590,7 @@ def test_a_plan_of_the_project_counts_what_infer_answers(stored: Stored) -> None
     functions = {name for name, _ in LANGUAGE_CALLS.values()}
     assert {function for node, function in lines if node == "language"} == functions
     for function in functions:
-        assert lines["language", function]["to_infer"] >= 4, function
+        assert lines["language", function]["to_infer"] >= 3, function  # one text is blank, and mostly not asked about
     for function in ("ai_agg", "ai_summarize_agg"):
         line = lines["asked", function]
         assert (line["model"], line["known"]) == ("fake-generate", 0)
