@@ -121,6 +121,8 @@ with inlay.connect(model="fake", language_model="fake-generate", store=sys.argv[
         for call in sys.argv[2:]:
             cursor.execute(f"select {call}, try_{call} from {rows}").fetchall()
             assert "pandas" not in sys.modules, call
+    con.cursor().execute("select ai_embed(concat('text ', i)) from range(5_000) r(i)").fetchall()
+    assert "pandas" not in sys.modules, "a cursor"
 print("done")
 """
 CALLS = (

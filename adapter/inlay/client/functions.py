@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
+from inlay.arrays import numbers_array
 from inlay.client.arguments import answer_call
 from inlay.client.macros import has_function
 from inlay.client.original_errors import remember
@@ -77,7 +79,9 @@ def functions_of(session: Session) -> Iterator[ArrowFunction]:
     for name, text in _TEXT_FUNCTIONS.items():
         yield ArrowFunction(name, _texts(number, name, text), "VARCHAR")
     yield ArrowFunction(TWIN, lambda *args: pa.nulls(len(args[0]), pa.string()), "VARCHAR")
-    yield ArrowFunction(IDENTITY, lambda *args: pa.array([number] * len(args[0]), type=pa.int32()), "INTEGER")
+    yield ArrowFunction(
+        IDENTITY, lambda *args: numbers_array(np.full(len(args[0]), number)).cast(pa.int32()), "INTEGER"
+    )
 
 
 def _answers(number: int, spec: FunctionSpec, *, detail: bool) -> Callable[..., pa.Array]:
