@@ -1,4 +1,4 @@
-"""Arrays of numbers: their types in numpy, and as Arrow and back; and columns of Python values.
+"""Arrays of numbers: their types in numpy, and as Arrow and back; columns of Python values; the rows of a relation.
 
 pa.array() and pa.scalar() would do for most of this, but import pandas, where it is installed, to look whether they
 were given something of its own: a third of a second at the first call of a process.
@@ -105,6 +105,17 @@ def offsets_of(lengths: Sequence[int] | Ints) -> Ints:
     offsets = np.zeros(len(lengths) + 1, dtype=np.int64)
     np.cumsum(lengths, out=offsets[1:])
     return offsets
+
+
+def relation_table(relation: Any) -> pa.Table:
+    """The rows of a relation of DuckDB, whose method had another name in earlier versions."""
+    return (relation.to_arrow_table if hasattr(relation, "to_arrow_table") else relation.fetch_arrow_table)()
+
+
+def relation_reader(relation: Any, n_rows: int) -> pa.RecordBatchReader:
+    """The same in batches of n_rows."""
+    read = relation.to_arrow_reader if hasattr(relation, "to_arrow_reader") else relation.fetch_arrow_reader
+    return read(n_rows)
 
 
 def vector_array(rows: Floats, mask: Bools | None = None) -> pa.Array:

@@ -46,12 +46,12 @@ def _of_schema(instruction: Instruction, prompt: str, reply: Reply) -> Reply:
         text, reason = validated(instruction.schema, given)
     if text is None and not given.strip():
         raise NotWhole("the reply is empty", "empty")
-    mended = repaired(instruction.schema, given) if text is None else text
+    whole = repaired(instruction.schema, given) if text is None else text
     # A number that nobody has ended may go on.
-    if reply.ended is False or (mended is not None and reply.ended is None and mended[-1].isdigit()):
+    if reply.ended is False or (whole is not None and reply.ended is None and whole[-1].isdigit()):
         raise _cut(instruction, reply)
-    if mended is not None:
-        return replace(reply, text=mended, repaired=reply.repaired or text is None)
+    if whole is not None:
+        return replace(reply, text=whole, repaired=reply.repaired or text is None)
     if reply.output_tokens >= instruction.max_tokens and not is_json(given):
         raise _cut(instruction, reply)
     raise NotWhole(f"the reply is not valid for the schema: {reason}", "not valid" if is_json(given) else "not JSON")

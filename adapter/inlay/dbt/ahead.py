@@ -15,6 +15,7 @@ from typing import Any
 
 import duckdb
 
+from inlay.arrays import relation_reader
 from inlay.client.connection import Connection
 from inlay.client.opening import not_opened
 from inlay.client.sessions import set_node
@@ -44,8 +45,7 @@ def run_query(con: Connection, sql: str) -> None:
 
 def _batches(relation: Any) -> Iterator[Any]:
     """Rows in pieces, so that a large result is never held."""
-    read = relation.to_arrow_reader if hasattr(relation, "to_arrow_reader") else relation.fetch_arrow_reader
-    yield from read(65_536)
+    yield from relation_reader(relation, 65_536)
 
 
 def run_project(con: Connection, project: Project, functions: Sequence[str], folder: Path, on_node: OnNode) -> None:

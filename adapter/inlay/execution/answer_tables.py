@@ -100,12 +100,13 @@ class HeldAnswers(dict[int, AnswerTable]):
 
     def table_of(self, call: Call) -> AnswerTable:
         """The table that the call shares, or a new one."""
-        shared = self._shared.get(question_of(call))
+        question = question_of(call)
+        shared = self._shared.get(question)
         if shared is not None:
             return shared
-        settings = self._settings.get(question_of(call))
+        settings = self._settings.get(question)
         if settings is None:
-            settings = self._settings[question_of(call)] = self._queries.settings(call)
+            settings = self._settings[question] = self._queries.settings(call)
         codecs = [codec_of(argument.type) for argument in call.spec.args if not argument.is_setting]
         return AnswerTable(*settings, codecs, arrow_type(call.spec.try_returns if call.detail else call.spec.returns))
 

@@ -17,7 +17,7 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from inlay.arrays import Bools, Floats, Ints, numbers_array
+from inlay.arrays import Bools, Floats, Ints, numbers_array, relation_table
 from inlay.engine import cancel, signals
 from inlay.engine.near_pairs import TooManyPairs, near_pairs
 from inlay.execution.answering import Rows, answer
@@ -136,8 +136,7 @@ def distinct_values(asks: Asks, join: JoinByCall) -> tuple[JoinByCall, tuple[pa.
 
 
 def _column(relation: Any) -> pa.Array:
-    table = relation.to_arrow_table() if hasattr(relation, "to_arrow_table") else relation.fetch_arrow_table()
-    column = table.column(0).combine_chunks()
+    column = relation_table(relation).column(0).combine_chunks()
     found = column if isinstance(column, pa.Array) else pa.concat_arrays(column.chunks)
     if not pa.types.is_string(found.type):
         raise Unplannable(reasons.of_other_type(found.type, "VARCHAR"))
@@ -259,7 +258,7 @@ def pairs_by_answers(asks: Asks, join: JoinByCall, values: tuple[pa.Array, pa.Ar
     answer = f"({ANSWER}).v"
     condition = answer if join.compared is None else f"{answer} {join.compared[0]} ({join.compared[1]})"
     relation = asks.query(f"SELECT {KEY}0, {KEY}1 FROM {asks.held[join.number].name} WHERE {condition}")
-    found = relation.to_arrow_table() if hasattr(relation, "to_arrow_table") else relation.fetch_arrow_table()
+    found = relation_table(relation)
     at = []
     for i, side in enumerate(values):
         places = {text: place for place, text in enumerate(side.to_pylist())}

@@ -10,6 +10,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from inlay.arrays import relation_reader, relation_table
 from inlay.execution.acceptance import refusal
 from inlay.execution.replacement_scan import with_tables
 from inlay.functions.spec import READ_AS_TEXT, named_options
@@ -114,8 +115,7 @@ class Queries:
                 continue
             if expect is not None:
                 _tell_rows(relation, expect)
-            read = relation.to_arrow_reader if hasattr(relation, "to_arrow_reader") else relation.fetch_arrow_reader
-            return read(GATHER_ROWS)
+            return relation_reader(relation, GATHER_ROWS)
         raise Unplannable(reasons.inputs_not_selected(first_line(reason)))
 
     def _as_texts(self, relation: Any, sql: str, call: Call) -> Any:
@@ -156,8 +156,7 @@ class Queries:
             relation = self.run(f"SELECT {', '.join(columns)}")
         except UNBOUND as error:
             raise Unplannable(reasons.settings_not_read(first_line(error))) from None
-        table = relation.to_arrow_table() if hasattr(relation, "to_arrow_table") else relation.fetch_arrow_table()
-        options = table.to_pylist()[0]
+        options = relation_table(relation).to_pylist()[0]
         connection, node = options.pop("_inlay_connection"), options.pop("_inlay_node")
         labels = options.pop(call.spec.setting, None) if call.spec.setting else None
         return labels, {**named_options(call.spec, options), "node": node}, connection
@@ -172,8 +171,7 @@ class Queries:
         columns = "".join(f"{name}, " for name in table.column_names if name.startswith(KEY))
         sql = f"SELECT {columns}{{'v': from_json({VALUE}.v::VARCHAR, '{structure}')}} AS {VALUE} FROM _inlay_untyped"
         relation = with_tables(self.con, sql, {"_inlay_untyped": table}, None)
-        read = relation.to_arrow_table if hasattr(relation, "to_arrow_table") else relation.fetch_arrow_table
-        made = read()
+        made = relation_table(relation)
         _STRUCTS[structure] = made.schema.field(VALUE).type
         return made
 

@@ -60,6 +60,13 @@ def node_of(tree: exp.Expr, number: int) -> exp.Expr:
     return found
 
 
+def part_of(select: exp.Expr, node: exp.Expr) -> exp.Expr:
+    """The part of a SELECT, a column or a clause, that a node inside of it is in."""
+    while node.parent is not None and node.parent is not select:
+        node = node.parent
+    return node
+
+
 def calls_in(tree: exp.Expr) -> list[int]:
     """Numbers of the calls inside, in no order."""
     nodes = tree.find_all(exp.Anonymous, exp.AnonymousAggFunc)

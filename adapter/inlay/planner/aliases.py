@@ -15,7 +15,7 @@ from sqlglot import exp
 from inlay.parsing.blocks import block_at
 from inlay.parsing.edits import Edit
 from inlay.parsing.marks import unmarked
-from inlay.parsing.reading import calls_in
+from inlay.parsing.reading import calls_in, part_of
 from inlay.parsing.statement import Statement
 from inlay.planner.rules.moving import own_end, position, quoted
 
@@ -60,7 +60,7 @@ def written_out(statement: Statement, alias: str, column_name: Callable[[str], s
     for column in select.find_all(exp.Column):
         if column.table or column.name.lower() != alias.lower() or column.find_ancestor(exp.Select) is not select:
             continue
-        clause = _part_of(column, select)
+        clause = part_of(select, column)
         if clause is item or clause.arg_key in ("group", "having", "order"):
             continue
         where = position(statement, column)
@@ -76,9 +76,3 @@ def written_out(statement: Statement, alias: str, column_name: Callable[[str], s
         else:
             edits.append(Edit(*where, text, column))
     return statement.edited(edits) if edits else None
-
-
-def _part_of(node: exp.Expr, select: exp.Select) -> exp.Expr:
-    while node.parent is not None and node.parent is not select:
-        node = node.parent
-    return node

@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlglot import exp
 
+from inlay.parsing.reading import part_of
 from inlay.parsing.statement import Statement
 from inlay.planner.known import TEXT, block_of, without_value
 from inlay.planner.reads import is_unread_item, reader_of
@@ -48,9 +49,7 @@ def _left_out(statement: Statement, node: exp.Expr, select: exp.Select) -> list[
     group = select.args.get("group")
     if select.args.get("distinct") or (group is not None and group.args.get("all")):
         return []
-    own = node
-    while own.parent is not None and own.parent is not select:
-        own = own.parent
+    own = part_of(select, node)
     return [item for item in select.expressions if item is not own and is_unread_item(item, select, statement)]
 
 

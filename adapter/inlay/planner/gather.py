@@ -7,6 +7,7 @@ what was not foreseen, and where one cannot be bound, the call runs on the plain
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
+from types import UnionType
 
 from sqlglot import exp
 
@@ -42,7 +43,7 @@ def gathers(statement: Statement, number: int, staged: Collection[int]) -> Itera
     of_groups = any(is_of_a_group(argument) for argument in arguments_of(node, statement, number))
     narrows = clause in ("expressions", "having", "qualify", "order") or (clause == "where" and _is_plain(select))
     # A window reads the rows that QUALIFY, DISTINCT and LIMIT drop after it.
-    if narrows and not _above(node, exp.AggFunc) and not _above(node, exp.Window):
+    if narrows and not _above(node, exp.AggFunc | exp.Window):
         try:
             yield _narrow(statement, number, staged)
         except Unplannable:
@@ -75,7 +76,7 @@ def is_asked_by(statement: Statement, number: int, others: Iterable[int]) -> boo
     return False
 
 
-def _above(node: exp.Expr, kind: type[exp.Expr]) -> bool:
+def _above(node: exp.Expr, kind: type[exp.Expr] | UnionType) -> bool:
     parent = node.parent
     while parent is not None and not isinstance(parent, exp.Select):
         if isinstance(parent, kind):

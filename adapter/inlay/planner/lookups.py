@@ -11,7 +11,7 @@ from sqlglot import exp
 from inlay.parsing.blocks import block_at
 from inlay.parsing.edits import Edit
 from inlay.parsing.marks import replaced, unmarked
-from inlay.parsing.reading import call_at, calls_in
+from inlay.parsing.reading import call_at, calls_in, part_of
 from inlay.parsing.statement import Call, Statement
 from inlay.parsing.unplannable import Unplannable
 from inlay.planner import reasons
@@ -147,9 +147,7 @@ def _stays_a_call(node: exp.Expr) -> Kept:
     # In a grouped SELECT it takes a bare name inside a subquery for the column of that name that the SELECT makes, and
     # not for the one it groups by: it would not bind.
     names = {column.name.lower() for column in node.find_all(exp.Column) if not column.table}
-    item = node
-    while item.parent is not None and item.parent is not select:
-        item = item.parent
+    item = part_of(select, node)
     grouped = select.args.get("group") is not None
     return "call" if grouped and isinstance(item, exp.Alias) and item.alias.lower() in names else ""
 

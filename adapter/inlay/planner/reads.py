@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 
 from sqlglot import exp
 
-from inlay.parsing.reading import calls_in
+from inlay.parsing.reading import calls_in, part_of
 from inlay.parsing.statement import Statement
 from inlay.planner.known import block_of
 from inlay.planner.set_operations import side_of
@@ -118,9 +118,7 @@ def is_read(node: exp.Expr, statement: Statement) -> bool:
         return True
     if group is not None and group.args.get("all"):
         return True
-    item = node
-    while item.parent is not select and item.parent is not None:
-        item = item.parent
+    item = part_of(select, node)
     if not is_unread_item(item, select, statement):
         return True
     return _is_read_outside(select, {item.alias.lower()}, statement)
