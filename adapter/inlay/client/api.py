@@ -30,14 +30,22 @@ def connect(database: str = ":memory:", read_only: bool = False, config: Any = N
         # The caller's variables are two frames up from the one that DuckDB looks in.
         con.execute("SET python_scan_all_frames = true")
         if "enable_progress_bar_print" not in duckdb_config:
-            # DuckDB's own bar goes to standard output, among the results; inlay shows its own on standard error.
-            con.execute("SET enable_progress_bar_print = false")
+            _hide_progress_bar(con)
         session = attach(con, config=None if isinstance(config, dict) else config, **options)
         views_that_call(session, con)
     except BaseException:
         con.close()
         raise
     return Connection(con, session)
+
+
+def _hide_progress_bar(con: duckdb.DuckDBPyConnection) -> None:
+    """DuckDB's own goes to standard output, among the results; inlay shows its own on standard error."""
+    try:
+        con.execute("SET enable_progress_bar_print = false")
+    except duckdb.InvalidInputException as error:
+        if "ipywidgets" not in str(error):  # without which DuckDB draws none in a notebook, and says so
+            raise
 
 
 def sql(con: Any, query: str, *, alias: str = "", params: Any = None) -> Any:
