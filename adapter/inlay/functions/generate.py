@@ -7,6 +7,7 @@ what it writes.
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from inlay.functions.dbt_macros import macro_file, option_kinds_file
@@ -20,6 +21,9 @@ def generated_files(repository: Path) -> dict[Path, str]:
     specs = read_folder(repository / "udfs")
     called = [(spec, name) for spec in specs if not spec.is_table for name in (spec.name, spec.try_name)]
     by_hand = {path.stem: header_docs(path) for path in sorted((repository / "macros").glob("*.sql"))}
+    for path in sorted((repository / "macros" / "tests").glob("*.sql")):
+        test = replace(header_docs(path), name=f"test_{path.stem}")  # dbt's name of the macro that a test is
+        by_hand[test.name] = test
     macros = {name: macro_file(spec, name) for spec, name in called if name not in by_hand}
     macros["_option_kinds"] = option_kinds_file(spec for spec in specs if not spec.is_table)
     docs = [function_docs(spec, name) for spec, name in called]

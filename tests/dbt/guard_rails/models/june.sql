@@ -1,0 +1,1 @@
+select topic as earlier from {{ ref('months') }} where month = 'june'
