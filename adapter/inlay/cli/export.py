@@ -6,6 +6,7 @@ import contextlib
 import re
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -65,16 +66,21 @@ def _opened(file: Path | None) -> Any:
 
 
 def _copy(con: Any, relation: Any, form: str, file: Path) -> None:
-    import duckdb
-
     _inlay_rows = relation.answered()
     if form == "csv":  # which has no lists and structs: they are written as JSON
         names = zip(_inlay_rows.columns, _inlay_rows.types, strict=True)
         columns = ", ".join(_as_text(name, kind) for name, kind in names)
         _inlay_rows = _inlay_rows.project(columns)
+    copy_to(lambda sql: con._call(con.duckdb.execute, sql), "(FROM _inlay_rows)", form, file)
+
+
+def copy_to(run: Callable[[str], object], source: str, form: str, file: Path) -> None:
+    """Has DuckDB write rows to a file. source: a table or a query in parentheses, as SQL."""
+    import duckdb
+
     path = str(file).replace("'", "''")
     try:
-        con._call(con.duckdb.execute, f"COPY (FROM _inlay_rows) TO '{path}' ({_OPTIONS[form]})")
+        run(f"COPY {source} TO '{path}' ({_OPTIONS[form]})")
     except duckdb.IOException as error:
         raise _not_written(file, str(error)) from error
 

@@ -16,6 +16,7 @@ from click.shell_completion import shell_complete
 from inlay import __version__
 from inlay.cli import output
 from inlay.cli.doctor import doctor
+from inlay.cli.flips import flips
 from inlay.cli.functions import dbt_path, functions, show_prompt
 from inlay.cli.group import Group
 from inlay.cli.infer import infer, plan, retry
@@ -39,7 +40,7 @@ def inlay(verbose: bool) -> None:
         show_info()
 
 
-for command in (sql, models, functions, settings, show_prompt, doctor, dbt_path, store, infer, plan, retry):
+for command in (sql, models, functions, settings, show_prompt, doctor, dbt_path, store, infer, plan, retry, flips):
     inlay.add_command(command)
 
 
