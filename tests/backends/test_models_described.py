@@ -29,6 +29,7 @@ from inlay.models.ref import ModelRef
 from inlay.settings.read import BUILT_IN_MODELS, read_settings
 from inlay.settings.schema import ModelSettings
 from inlay.types import Capability
+from support.real_language_model import needs_smollm2
 from support.tiny_models import TinyModels, write_json
 
 pytest_plugins = ("support.tiny_models",)
@@ -570,12 +571,12 @@ CAPABILITIES: dict[str, set[Capability]] = {
     "fake-generate": {"likelihoods", "replies", "token_counts"},
     "rules": {"rules"},
     "minilm": {"vectors", "token_counts"},
+    "smollm2": {"likelihoods", "replies", "token_counts"},
 }
+NEEDS = {"minilm": pytest.mark.weights, "smollm2": needs_smollm2}
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.weights if name == "minilm" else ()) for name in BUILT_IN_MODELS]
-)
+@pytest.mark.parametrize("name", [pytest.param(name, marks=NEEDS.get(name, ())) for name in BUILT_IN_MODELS])
 def test_what_each_built_in_model_can_do(name: str) -> None:
     assert describe(read_settings({}).models[name]).capabilities == CAPABILITIES[name]
 

@@ -432,7 +432,7 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TinyModels
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patched:
         # inlay remembers digests of weight files in the user's cache folder; those of tests stay out of it.
-        patched.setattr("inlay.models.fingerprint._cache_folder", lambda: root / "digests")
+        patched.setattr("inlay.models.fingerprint.cache_folder", lambda *parts: root.joinpath(*parts))
         # inlay gives each core a batch of its own; it sees two cores here, on whatever machine.
         patched.setattr(torch, "get_num_threads", lambda: 2)
         yield TinyModels(root)

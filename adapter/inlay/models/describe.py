@@ -15,6 +15,7 @@ from inlay.models.capabilities import capabilities_of
 from inlay.models.declared import declared
 from inlay.models.endpoint import ONLY_SENT, PREFIX, describe_endpoint, refuse_unused
 from inlay.models.fingerprint import model_fingerprint, weight_digests
+from inlay.models.gguf import Conversion, read_conversion
 from inlay.models.locate import find_folder
 from inlay.models.model_folder import ModelFolder
 from inlay.models.ref import ModelRef
@@ -50,7 +51,8 @@ def describe(settings: ModelSettings, *, device: str = "auto", dtype: str = "aut
         )
     folder = ModelFolder(settings.name, path)
     config = folder.read("config.json")
-    weights = _weights(settings, folder)
+    conversion = read_conversion(path)
+    weights = _weights(settings, folder, conversion)
     modules = folder.read("modules.json", [])
     tokenizer = folder.read("tokenizer_config.json")
     transformer = _transformer_settings(folder) if modules else {}
@@ -96,7 +98,9 @@ def describe(settings: ModelSettings, *, device: str = "auto", dtype: str = "aut
         max_tokens=limit,
         # A text that is cut still has a vector; a prompt that is cut is another question.
         too_long=settings.too_long or ("error" if task == "generate" else "truncate"),
-        fingerprint=model_fingerprint(path, weights, config, pipeline),
+        fingerprint=model_fingerprint(
+            path, weights, config, pipeline, None if conversion is None else conversion.identity
+        ),
         device=settings.device or device,
         dtype=settings.dtype or dtype,
         weights=weights,
@@ -104,12 +108,21 @@ def describe(settings: ModelSettings, *, device: str = "auto", dtype: str = "aut
     )
 
 
-def _weights(settings: ModelSettings, folder: ModelFolder) -> tuple[tuple[str, str], ...]:
+def _weights(
+    settings: ModelSettings, folder: ModelFolder, conversion: Conversion | None
+) -> tuple[tuple[str, str], ...]:
     """(path inside the folder, SHA-256) of each weight file."""
     files = sorted(folder.path.glob("*.safetensors")) + sorted(folder.path.glob("*/*.safetensors"))
     if not any(file.parent == folder.path for file in files):
         raise folder.no_safetensors()
     weights = weight_digests(folder.path, files)
+    if conversion is not None:
+        if weights != conversion.weights:
+            raise DigestError(
+                f"model {settings.name!r}: the weights in {folder.path} are not those that were converted from the "
+                "GGUF file. Delete the folder; they are then converted again."
+            )
+        return weights  # sha256 is that of the GGUF file, which the folder was found by
     if settings.sha256 and settings.sha256 not in {digest for _, digest in weights}:
         actual = next(digest for name, digest in weights if "/" not in name)
         raise DigestError(

@@ -10,12 +10,12 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-import os
 import tempfile
 from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import Any
 
+from inlay.models.cache_folder import cache_folder
 from inlay.models.model_folder import read_json
 
 FORM = "model/1"
@@ -29,16 +29,20 @@ _NOT_IDENTITY = {
 
 
 def model_fingerprint(
-    folder: Path, weights: tuple[tuple[str, str], ...], configuration: Mapping[str, Any], pipeline: Mapping[str, Any]
+    folder: Path,
+    weights: tuple[tuple[str, str], ...],
+    configuration: Mapping[str, Any],
+    pipeline: Mapping[str, Any],
+    converted: str | None = None,
 ) -> str:
-    """Hex digest. pipeline: what inlay read or the settings set: pooling, head, token limit."""
-    form = {
-        "form": FORM,
+    """Hex digest. pipeline: what inlay read or the settings set: pooling, head, token limit. converted: the identity of
+    what the folder was converted from, which then stands for all files in it (models/gguf.py)."""
+    files = {
         "weights": sorted(digest for _, digest in weights),
         "tokenizer": _tokenizer_digest(folder),
         "config": {key: value for key, value in configuration.items() if key not in _NOT_IDENTITY},
-        "pipeline": pipeline,
     }
+    form = {"form": FORM, "pipeline": pipeline, **(files if converted is None else {"converted": converted})}
     return hashlib.sha256(json.dumps(form, sort_keys=True, ensure_ascii=False, default=str).encode()).hexdigest()
 
 
@@ -52,7 +56,7 @@ def file_digest(path: Path) -> str:
     the bytes that a backend really loads are digested again there."""
     stat = path.stat()
     stamp = f"{path.resolve()}|{stat.st_size}|{stat.st_mtime_ns}"
-    remembered = _cache_folder() / hashlib.sha256(stamp.encode()).hexdigest()
+    remembered = cache_folder("digests") / hashlib.sha256(stamp.encode()).hexdigest()
     try:
         digest = remembered.read_text()
         if len(digest) == 64:
@@ -96,8 +100,3 @@ def _json_digest_at(path: Path, size_bytes: int, changed_ns: int, without: froze
     """Each state of a file is read once a process: a tokenizer has half a megabyte, and sessions come and go."""
     content = {key: value for key, value in read_json(path, dict).items() if key not in without}
     return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
-
-
-def _cache_folder() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "inlay" / "digests"

