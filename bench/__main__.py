@@ -53,17 +53,22 @@ def main() -> int:
             parser.error(f"{program} has no part {part!r}; it has {', '.join(module.PARTS)}")
         print(f"\n== {program}: {module.__doc__.strip()}")
         for each in (part,) if part else parts:
-            started = time.perf_counter()
+            wall, cpu = time.perf_counter(), _cpu_s()
             print(f"\n-- {program}.{each}\n")
             try:
                 module.PARTS[each](given.short)
             except Exception:
                 traceback.print_exc()
                 failed.append(f"{program}.{each}")
-            print(f"\n({time.perf_counter() - started:.0f} s)", flush=True)
+            print(f"\n({time.perf_counter() - wall:.0f} s, {_cpu_s() - cpu:.0f} s of CPU)", flush=True)
     if failed:
         print(f"\nfailed: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0
+
+
+def _cpu_s() -> float:
+    """Of this process and of those that it has waited for."""
+    return sum(os.times()[:4])
 
 
 if __name__ == "__main__":

@@ -50,7 +50,9 @@ arguments = [
     {%- endfor -%}
     {%- set named = [] -%}
     {%- for option, value in options.items() if value is not none -%}
-        {%- do named.append(option ~ ' := ' ~ inlay._sql_option(name, option, value)) -%}
+        {#- DuckDB before 2.0 reads precision as a keyword unless it is quoted. -#}
+        {%- set option_name = '"precision"' if option == 'precision' else option -%}
+        {%- do named.append(option_name ~ ' := ' ~ inlay._sql_option(name, option, value)) -%}
     {%- endfor -%}
     {%- if form == 'stored' -%}
         {{ return(inlay._stored(name, texts, options, setting, is_aggregate, blank)) }}

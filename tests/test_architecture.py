@@ -161,12 +161,12 @@ def test_import_loads_nothing_heavy() -> None:
     assert run_python(f"import sys, inlay; print(sorted({heavy} & set(sys.modules)))").strip() == "[]"
 
 
-def test_a_connection_that_calls_nothing_has_no_parser() -> None:
+def test_a_connection_that_calls_nothing_has_no_parser_no_arrow_and_no_engine() -> None:
     code = (
         "import sys, duckdb, inlay\n"
         "con = duckdb.connect(); inlay.attach(con, model='fake'); con.sql('select 1').fetchall()\n"
         "with inlay.connect(model='fake') as other: other.sql('select 1').fetchall()\n"
-        "print(sorted({'sqlglot', 'jsonschema', 'rich', 'torch', 'pandas'} & set(sys.modules)))"
+        "print(sorted({'sqlglot', 'jsonschema', 'rich', 'torch', 'pandas', 'pyarrow', 'inlay.engine.resolve'} & set(sys.modules)))"
     )
     assert run_python(code).strip() == "[]"
 

@@ -20,8 +20,7 @@ import duckdb
 from inlay.client import sessions
 from inlay.client.functions import ArrowFunction, functions_of
 from inlay.client.macros import create_macros, create_qualified_macros, drop_macros
-from inlay.engine import signals
-from inlay.engine.lane import stop_at_exit
+from inlay.engine import cancel, signals
 from inlay.errors import ConfigError, NameTakenError
 from inlay.execution.acceptance import in_transaction
 from inlay.execution.session import Session
@@ -151,5 +150,5 @@ def _taken(con: duckdb.DuckDBPyConnection, names: list[str]) -> set[str]:
 def _close_at_exit() -> None:
     """duckdb 2.0 prints some forty lines about leaks when the interpreter ends with an open connection that has
     Python functions."""
-    stop_at_exit()
+    cancel.stop_at_exit()
     sessions.close_all()

@@ -1,19 +1,16 @@
 """The Python functions that DuckDB calls: answers, tables, and what the macros ask for.
 
 None of them holds its session. DuckDB may call a function of a database that was detached or closed (see attach.py).
+What answers is imported when DuckDB calls. DuckDB evaluates annotations of functions that it is given, so Arrow is not
+named there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pyarrow as pa
-
-from inlay.arrays import numbers_array
-from inlay.client.arguments import answer_call
 from inlay.client.macros import has_function
 from inlay.client.original_errors import remember
 from inlay.client.sessions import IDENTITY, attached_session, owner_of
@@ -24,11 +21,20 @@ from inlay.execution.session import Session
 from inlay.explanation.call_digests import built_with, calls_digest, scalar_specs
 from inlay.explanation.lineage import column_comments
 from inlay.functions.spec import FunctionSpec
-from inlay.json_schema import read_schema
 from inlay.parsing.calls import guarded
 from inlay.parsing.twins import TWIN
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 _STRUCTURE = "_inlay_structure"
+
+
+def _structure(session: Session, schema: str) -> str | None:
+    """From the schema of a call of ai_extract to what from_json() makes of its answer."""
+    from inlay.json_schema import read_schema
+
+    return read_schema("ai_extract", schema).structure
 
 
 def _plan(session: Session, nodes: list[dict[str, Any]]) -> str:
@@ -43,8 +49,7 @@ def _plan(session: Session, nodes: list[dict[str, Any]]) -> str:
 
 # What the macros ask for; not for people. Values of one row → text.
 _TEXT_FUNCTIONS: dict[str, Callable[..., str | None]] = {
-    # From the schema of a call of ai_extract to what from_json() makes of its answer.
-    _STRUCTURE: lambda session, schema: read_schema("ai_extract", schema).structure,
+    _STRUCTURE: _structure,
     "_inlay_calls": calls_digest,
     "_inlay_built_with": built_with,
     "_inlay_column_comments": column_comments,
@@ -78,16 +83,25 @@ def functions_of(session: Session) -> Iterator[ArrowFunction]:
         yield ArrowFunction(table.function, table.of_session(number), table.returns)
     for name, text in _TEXT_FUNCTIONS.items():
         yield ArrowFunction(name, _texts(number, name, text), "VARCHAR")
-    yield ArrowFunction(TWIN, lambda *args: pa.nulls(len(args[0]), pa.string()), "VARCHAR")
-    yield ArrowFunction(
-        IDENTITY, lambda *args: numbers_array(np.full(len(args[0]), number)).cast(pa.int32()), "INTEGER"
-    )
+    yield ArrowFunction(TWIN, lambda *args: _same(None, args, "string"), "VARCHAR")
+    yield ArrowFunction(IDENTITY, lambda *args: _same(number, args, "int32"), "INTEGER")
+
+
+def _same(value: int | None, args: tuple[pa.ChunkedArray, ...], kind: str) -> pa.Array:
+    """One value for every row."""
+    import pyarrow as pa
+
+    from inlay.arrays import column_of
+
+    return column_of([value] * len(args[0]), pa.type_for_alias(kind))
 
 
 def _answers(number: int, spec: FunctionSpec, *, detail: bool) -> Callable[..., pa.Array]:
     name = spec.try_name if detail else spec.name
 
-    def answers(*args: pa.ChunkedArray) -> pa.Array:
+    def answers(*args: Any) -> Any:
+        from inlay.client.arguments import answer_call
+
         try:
             return answer_call(attached_session(number, name), spec, name, args, detail)
         except KeyboardInterrupt:
@@ -102,7 +116,9 @@ def _answers(number: int, spec: FunctionSpec, *, detail: bool) -> Callable[..., 
 
 
 def _texts(number: int, name: str, text: Callable[..., str | None]) -> Callable[..., pa.Array]:
-    def texts(*args: pa.ChunkedArray) -> pa.Array:
+    def texts(*args: Any) -> Any:
+        import pyarrow as pa
+
         rows = zip(*(arg.to_pylist() for arg in args), strict=True)
         return pa.array([text(attached_session(number, name), *row) for row in rows], type=pa.string())
 

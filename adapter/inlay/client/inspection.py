@@ -1,24 +1,27 @@
 """What the tables of a session hold: its models and functions, what its calls did, and what the store keeps of other
-runs. A row is a dict, and may have more columns than the table that is shown of it."""
+runs. A row is a dict, and may have more columns than the table that is shown of it.
+
+Engine and store are imported when a table is read: this module is, when a connection is attached.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from inlay.engine.pool import loaded_models
 from inlay.errors import InlayError
-from inlay.execution.ledger import EXCERPT
+from inlay.execution.records import EXCERPT
 from inlay.execution.session import Session
 from inlay.functions.reference import signature_text
-from inlay.models.locate import local_folder
 from inlay.settings.read import WITHOUT_FILES
-from inlay.store.account import read_certificates, read_errors, read_ledger
 
 Rows = list[dict[str, Any]]
 
 
 def models(session: Session) -> Rows:
     """One row per registered model; a model that is not on this machine is listed with the reason."""
+    from inlay.engine.pool import loaded_models
+    from inlay.models.locate import local_folder
+
     rows = []
     for name, entry in sorted(session.settings.models.items()):
         row = {
@@ -62,6 +65,8 @@ def history(session: Session) -> Rows:
     """The ledger of every run in the store, this one included."""
     if session.store is None:
         return []
+    from inlay.store.account import read_ledger
+
     session.close_account()
     rows: Rows = read_ledger(session.store.folder).to_pylist()
     return rows
@@ -71,6 +76,8 @@ def failures(session: Session) -> Rows:
     """Every input that got no answer, in every run in the store."""
     if session.store is None:
         return []
+    from inlay.store.account import read_errors
+
     rows = read_errors(session.store.folder).to_pylist()
     return [{**row, "input": " | ".join(row["inputs"])[:EXCERPT]} for row in rows]
 
@@ -79,5 +86,9 @@ def certificates(session: Session) -> Rows:
     """What cascades promised: in this session, and before it in every run in the store."""
     own = session.ledger.certificate_rows()
     run = None if session.account is None else session.account.run
-    earlier = [] if session.store is None else read_certificates(session.store.folder).to_pylist()
+    earlier: Rows = []
+    if session.store is not None:
+        from inlay.store.account import read_certificates
+
+        earlier = read_certificates(session.store.folder).to_pylist()
     return [row for row in earlier if row["run"] != run] + [{"run": run, **row} for row in own]

@@ -89,7 +89,7 @@ def forget_results_of_closed_databases() -> None:
     connections to it still get answers, computed again."""
     for number, session in _sessions.items():
         if number not in _owners:
-            session.cache.clear()
+            session.forget_results()
 
 
 def find_session(con: duckdb.DuckDBPyConnection) -> Session | None:

@@ -7,8 +7,6 @@ from typing import Any
 
 import duckdb
 
-from inlay.arrays import relation_table
-
 SHOWN_ROWS = 20
 """As many as DuckDB's box has where it is not told otherwise."""
 
@@ -28,6 +26,8 @@ def _cell(value: Any) -> str:
 
 def computed(con: duckdb.DuckDBPyConnection, relation: Any) -> Any:
     """A relation that has its rows, so that reading it again asks no model."""
+    from inlay.arrays import relation_table  # and Arrow, which a relation that calls no model does without
+
     held = con.from_arrow(relation_table(relation))
     # Arrow has no HUGEINT, the type of sum(), and lacks some others: such a relation computes again, by known answers.
     return held if list(map(str, held.types)) == list(map(str, relation.types)) else relation

@@ -1,7 +1,7 @@
 """The tables inlay_models(), inlay_ledger() and others, as functions that DuckDB calls.
 
 A column is declared once. Tables over what a run keeps have the columns of the store's account, or of the ledger's
-rows; from each Arrow schema the SQL type is written.
+rows.
 """
 
 from __future__ import annotations
@@ -9,21 +9,16 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pyarrow as pa
-
-from inlay.arrays import numbers_array
 from inlay.client import inspection
 from inlay.client.sessions import attached_session
 from inlay.execution.records import LedgerRow
 from inlay.execution.session import Session
-from inlay.store.account import CERTIFICATES_SCHEMA, ERRORS_SCHEMA, LEDGER_SCHEMA, table_of_rows
+from inlay.store.account_columns import CERTIFICATES_COLUMNS, ERRORS_COLUMNS, LEDGER_COLUMNS, Columns, texts
 
-_SQL_TYPES = {
-    pa.string(): "VARCHAR", pa.int32(): "INTEGER", pa.int64(): "BIGINT", pa.float64(): "DOUBLE", pa.bool_(): "BOOLEAN",
-}  # fmt: skip
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @dataclass(frozen=True)
@@ -31,7 +26,7 @@ class Table:
     """A table of one session. Its macro calls the function, which returns all rows as one list of structs."""
 
     name: str
-    schema: pa.Schema
+    columns: Columns
     rows: Callable[[Session], list[dict[str, Any]]]
 
     @property
@@ -40,15 +35,21 @@ class Table:
 
     @property
     def returns(self) -> str:
-        columns = ", ".join(f'"{field.name}" {_SQL_TYPES[field.type]}' for field in self.schema)
+        columns = ", ".join(f'"{name}" {sql_type}' for name, sql_type in self.columns.items())
         return f"STRUCT({columns})[]"
 
     def of_session(self, number: int) -> Callable[..., pa.Array]:
         """What DuckDB calls: the same list for every row of its argument."""
 
-        def table(*args: pa.ChunkedArray) -> pa.Array:
+        def table(*args: Any) -> Any:
+            import numpy as np
+            import pyarrow as pa
+
+            from inlay.arrays import numbers_array
+            from inlay.store.account import table_of_rows
+
             rows = self.rows(attached_session(number, self.name))
-            structs = table_of_rows(rows, self.schema).to_struct_array().combine_chunks()
+            structs = table_of_rows(rows, self.columns).to_struct_array().combine_chunks()
             n_lists = len(args[0])
             ends = np.arange(n_lists + 1, dtype=np.int64) * len(structs)
             return pa.ListArray.from_arrays(numbers_array(ends).cast(pa.int32()), pa.concat_arrays([structs] * n_lists))
@@ -56,26 +57,23 @@ class Table:
         return table
 
 
-def _texts(names: str) -> pa.Schema:
-    return pa.schema([(name, pa.string()) for name in names.split()])
-
-
-_MODELS = pa.schema(
-    [
-        *_texts("model task source backend"), ("width", pa.int32()), ("max_tokens", pa.int32()),
-        *_texts("fingerprint device status"), ("is_default", pa.bool_()),
-    ]
-)  # fmt: skip
-_LEDGER = pa.schema([LEDGER_SCHEMA.field(column.name) for column in dataclasses.fields(LedgerRow)])
-_FAILURES = [ERRORS_SCHEMA.field(name) for name in ("run", "failed_at", "node", "function", "model")]
-_CERTIFICATES = pa.schema([column for column in CERTIFICATES_SCHEMA if column.name != "invocation"])
+_MODELS = {
+    **texts("model task source backend"),
+    "width": "INTEGER",
+    "max_tokens": "INTEGER",
+    **texts("fingerprint device status"),
+    "is_default": "BOOLEAN",
+}
+_LEDGER = {column.name: LEDGER_COLUMNS[column.name] for column in dataclasses.fields(LedgerRow)}
+_FAILURES = {name: ERRORS_COLUMNS[name] for name in ("run", "failed_at", "node", "function", "model")}
+_CERTIFICATES = {name: kind for name, kind in CERTIFICATES_COLUMNS.items() if name != "invocation"}
 
 TABLES = (
     Table("inlay_models", _MODELS, inspection.models),
-    Table("inlay_functions", _texts("name signature returns summary nulls cost example"), inspection.functions),
-    Table("inlay_errors", _texts("function model input error"), inspection.errors),
+    Table("inlay_functions", texts("name signature returns summary nulls cost example"), inspection.functions),
+    Table("inlay_errors", texts("function model input error"), inspection.errors),
     Table("inlay_ledger", _LEDGER, inspection.ledger),
-    Table("inlay_history", LEDGER_SCHEMA, inspection.history),
-    Table("inlay_failures", pa.schema([*_FAILURES, *_texts("input error")]), inspection.failures),
+    Table("inlay_history", LEDGER_COLUMNS, inspection.history),
+    Table("inlay_failures", {**_FAILURES, **texts("input error")}, inspection.failures),
     Table("inlay_certificates", _CERTIFICATES, inspection.certificates),
 )

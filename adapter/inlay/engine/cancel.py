@@ -9,13 +9,22 @@ from __future__ import annotations
 import _thread
 import threading
 import time
+import weakref
 from collections.abc import Callable, Hashable
-from typing import Any
+from typing import Any, Protocol
 
 from inlay.errors import InterruptedQueryError
 
 STATEMENTS_KEPT = 1_000
 STOP_AGAIN_S = 0.05
+EXIT_WAIT_S = 5.0
+
+
+class Works(Protocol):
+    """What runs batches in threads of its own."""
+
+    def wait_until_idle(self, timeout_s: float) -> bool: ...
+
 
 _of_process = 0
 _of_connection: dict[int, int] = {}
@@ -25,6 +34,7 @@ _watches: dict[int, Watch] = {}
 _this_thread = threading.local()
 _running: set[int] = set()
 """Threads that are inside a function."""
+_workers: weakref.WeakSet[Works] = weakref.WeakSet()
 
 
 def interrupt(connection: int | None = None) -> None:
@@ -44,8 +54,22 @@ def is_watched(connection: int) -> bool:
     return any(watch.connection == connection for watch in list(_watches.values()))
 
 
-def calls_running() -> int:
-    return len(_running)
+def wait_at_exit(worker: Works) -> None:
+    """From here on stop_at_exit() waits for what it runs."""
+    _workers.add(worker)
+
+
+def stop_at_exit() -> None:
+    """Cancels all work and waits for the batches that are running. The interpreter ends a daemon thread at the next
+    touch of Python's lock, and one that comes back from a model's C++ code then takes the whole process down."""
+    interrupt()
+    deadline = time.monotonic() + EXIT_WAIT_S
+    for worker in list(_workers):
+        worker.wait_until_idle(max(0.0, deadline - time.monotonic()))
+    if _running:
+        while _running and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(0.1)  # for DuckDB to hand the error to whoever asked
 
 
 def check() -> None:

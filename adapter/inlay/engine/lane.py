@@ -7,34 +7,18 @@ rows start at once. So there is no waiting time to tune, and nothing to wait for
 from __future__ import annotations
 
 import threading
-import time
 import weakref
 from collections import deque
 from typing import cast
 
 from inlay.backends.base import Backend, LanguageModel
-from inlay.engine.cancel import calls_running, interrupt
+from inlay.engine import cancel
 from inlay.engine.jobs import Helpers, Job
 from inlay.engine.number_jobs import NumbersJob, NumbersWindow
 from inlay.engine.reply_jobs import RepliesWindow, ReplyJob
 from inlay.engine.token_budget import TokenBudget
 
-EXIT_WAIT_S = 5.0
-
 _lanes: weakref.WeakSet[Lane] = weakref.WeakSet()
-
-
-def stop_at_exit() -> None:
-    """Cancels all work and waits for the batches that are running. The interpreter ends a daemon thread at the next
-    touch of Python's lock, and one that comes back from a model's C++ code then takes the whole process down."""
-    interrupt()
-    deadline = time.monotonic() + EXIT_WAIT_S
-    for lane in list(_lanes):
-        lane.wait_until_idle(max(0.0, deadline - time.monotonic()))
-    if calls_running():
-        while calls_running() and time.monotonic() < deadline:
-            time.sleep(0.01)
-        time.sleep(0.1)  # for DuckDB to hand the error to whoever asked
 
 
 class Lane:
@@ -46,6 +30,7 @@ class Lane:
         self._reply_budget = TokenBudget(backend.max_batch_tokens)
         self.begin(backend.workers)
         _lanes.add(self)
+        cancel.wait_at_exit(self)
 
     def begin(self, n_workers: int) -> None:
         """With no thread and no job yet."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pyarrow as pa
 
 from inlay.engine.cancel import Token
+from inlay.engine.executors.models import Models
 from inlay.engine.limits import Limits
 from inlay.engine.pool import loaded_models
 from inlay.engine.resolve import Executor, OnProgress, Work
@@ -18,6 +19,7 @@ from inlay.engine.result_cache import ResultCache
 from inlay.execution.ledger import Entry, Ledger
 from inlay.execution.progress import Progress
 from inlay.models.ref import ModelRef
+from inlay.settings.schema import Settings
 from inlay.store.account import Account
 from inlay.store.results import Store
 
@@ -54,6 +56,21 @@ class Context:
     keep_numbers: bool = True
     keep_inputs: bool = False
     guesses: Guesses | None = None
+
+    @classmethod
+    def of_session(cls, settings: Settings, store: Store | None, account: Account | None) -> Context:
+        """Where models answer, and nothing was spent yet."""
+        fresh = cls(Models(), Ledger(), Limits(), Progress("off"), ResultCache(0), store, account)
+        return fresh.under(settings, store, account)
+
+    def under(self, settings: Settings, store: Store | None, account: Account | None) -> Context:
+        """The same under other settings: what is in memory and in the ledger stays, and so does what was spent."""
+        self.cache.budget_bytes = settings.memory_mb * 1_000_000
+        self.limits.limit(settings)
+        return replace(
+            self, progress=Progress(settings.progress), store=store, account=account,
+            keep_numbers=settings.store_vectors, keep_inputs=settings.store_inputs,
+        )  # fmt: skip
 
     @property
     def is_dry(self) -> bool:

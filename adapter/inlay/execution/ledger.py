@@ -15,7 +15,7 @@ import numpy as np
 from inlay.arrays import Bools
 from inlay.engine.distinct import DistinctCounter
 from inlay.engine.resolve import Usage
-from inlay.execution.records import LedgerRow, RowError
+from inlay.execution.records import EXCERPT, LedgerRow, RowError
 from inlay.functions.cascade.guarantee import Certificate
 from inlay.locks import new_lock
 from inlay.models.ref import ModelRef
@@ -24,7 +24,6 @@ from inlay.store.keys import Keys
 
 ERRORS_KEPT = 10_000
 STATEMENTS_KEPT = 10_000
-EXCERPT = 200
 
 # A plain call through a cursor without macros cannot say which statement it belongs to; calls this close together
 # are taken for one.

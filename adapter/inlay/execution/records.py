@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+EXCERPT = 200
+"""Characters of an input that are shown."""
+
 
 @dataclass(frozen=True)
 class RowError:
-    """One input that got no answer. `input` is an excerpt of at most 200 characters."""
+    """One input that got no answer. `input` is an excerpt of it."""
 
     function: str
     model: str

@@ -1,4 +1,8 @@
-"""The composition root: one Session per DuckDB database instance, holding what its functions need."""
+"""The composition root: one Session per DuckDB database instance, holding what its functions need.
+
+What answers calls is imported with the first call: a connection that is attached and calls nothing does without arrow,
+engine and store.
+"""
 
 from __future__ import annotations
 
@@ -7,27 +11,26 @@ import itertools
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-
-from inlay.engine.executors.models import Models
-from inlay.engine.limits import Limits
-from inlay.engine.result_cache import ResultCache
 from inlay.errors import NotAttachedError
-from inlay.execution.answering import Answered, Rows, answer
-from inlay.execution.binding import Binding, BoundCall
-from inlay.execution.context import Context
-from inlay.execution.ledger import Ledger
 from inlay.execution.mentions import Mentions
-from inlay.execution.progress import Progress
 from inlay.functions.configured import configured_definitions
 from inlay.functions.spec import FunctionSpec
-from inlay.models.ref import ModelRef
+from inlay.locks import new_reentrant_lock
 from inlay.settings.schema import Settings
-from inlay.store.account import Account
-from inlay.store.results import Store
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from inlay.engine.limits import Limits
+    from inlay.engine.result_cache import ResultCache
+    from inlay.execution.answering import Answered, Rows
+    from inlay.execution.binding import Binding, BoundCall
+    from inlay.execution.context import Context
+    from inlay.execution.ledger import Ledger
+    from inlay.models.ref import ModelRef
     from inlay.parsing.statement import Specs
+    from inlay.store.account import Account
+    from inlay.store.results import Store
 
 _numbers = itertools.count(1)
 
@@ -40,18 +43,15 @@ class Session:
     called: Specs
     """Scalar functions and aggregates, and their try_ twins."""
     mentions: Mentions
-    binding: Binding
-    context: Context
-    """Of statements for which nobody has said otherwise; see within()."""
+    store: Store | None = None
+    account: Account | None = None
 
     def __init__(self, settings: Settings) -> None:
         self.number = next(_numbers)
         self.attached = True
-        self.ledger = Ledger()
-        self.limits = Limits()
-        self.cache = ResultCache(settings.memory_mb * 1_000_000)
-        self.store: Store | None = None
-        self.account: Account | None = None
+        self._lock = new_reentrant_lock()
+        self._binding: Binding | None = None
+        self._context: Context | None = None
         self._opened: tuple[str | None, str] = (None, "")
         self.contexts: dict[int, Context] = {}  # of connections that have one of their own
         self._recorded: set[str] = set()
@@ -63,8 +63,7 @@ class Session:
         specs = configured_definitions(settings)
         where = (settings.store, settings.store_mode)
         if where != self._opened:  # with the same store, its index and this run's account go on
-            self.store = open_store(settings)
-            self.account = None if self.store is None else Account(self.store)
+            self.store, self.account = open_store(settings)
             self._opened = where
         self.settings, self.specs = settings, specs
         self.called = {
@@ -74,14 +73,42 @@ class Session:
             for name in (spec.name, spec.try_name)
         }
         self.mentions = Mentions(specs.values(), settings.prefix).with_views_of(getattr(self, "mentions", None))
-        self.binding = Binding(settings, specs)
         self._recorded.clear()  # another default model answers the same words
-        self.cache.budget_bytes = settings.memory_mb * 1_000_000
-        self.limits.limit(settings)
-        self.context = Context(
-            Models(), self.ledger, self.limits, Progress(settings.progress), self.cache, self.store, self.account,
-            keep_numbers=settings.store_vectors, keep_inputs=settings.store_inputs,
-        )  # fmt: skip
+        with self._lock:
+            self._binding = None
+            if self._context is not None:
+                self._context = self._context.under(settings, self.store, self.account)
+
+    @property
+    def binding(self) -> Binding:
+        with self._lock:
+            if self._binding is None:
+                from inlay.execution.binding import Binding
+
+                self._binding = Binding(self.settings, self.specs)
+            return self._binding
+
+    @property
+    def context(self) -> Context:
+        """Of statements for which nobody has said otherwise; see within()."""
+        with self._lock:
+            if self._context is None:
+                from inlay.execution.context import Context
+
+                self._context = Context.of_session(self.settings, self.store, self.account)
+            return self._context
+
+    @property
+    def ledger(self) -> Ledger:
+        return self.context.ledger
+
+    @property
+    def limits(self) -> Limits:
+        return self.context.limits
+
+    @property
+    def cache(self) -> ResultCache:
+        return self.context.cache
 
     def context_of(self, connection: int | None) -> Context:
         return self.context if connection is None else self.contexts.get(connection, self.context)
@@ -122,6 +149,8 @@ class Session:
             raise NotAttachedError(
                 f"{function}: inlay was detached from this database. Attach again: inlay.attach(con)"
             )
+        from inlay.execution.answering import answer
+
         return answer(context, self.bound(function, labels, options, context), rows, detail=detail)
 
     def answer(
@@ -137,21 +166,35 @@ class Session:
     ) -> pa.Array:
         """One value per row of `columns`, which are of equal length; NULL where any of them is NULL. detail: the struct
         of try_ai_*. Raises as answered()."""
+        from inlay.execution.answering import Rows
+
         rows = Rows(columns, statement, str(options.get("node") or ""))
         found = self.answered(function, labels, options, rows, self.context_of(connection), detail=detail)
         return found.details() if detail else found.values()
 
+    def forget_results(self) -> None:
+        if self._context is not None:
+            self._context.cache.clear()
+
     def begin_anew(self) -> None:
         """In a forked child: the account of the parent's work is the parent's."""
-        self.ledger.clear()
+        if self._context is not None:
+            self._context.ledger.clear()
         if self.account is not None:
             self.account.begin_run()
 
     def close_account(self) -> None:
         """Writes the ledger as it is now."""
-        if self.account is not None:
-            self.account.write(self.ledger.account_rows, now=True)
+        if self.account is not None and self._context is not None:
+            self.account.write(self._context.ledger.account_rows, now=True)
 
 
-def open_store(settings: Settings) -> Store | None:
-    return Store(settings.store, settings.store_mode) if settings.store and settings.store_mode != "off" else None
+def open_store(settings: Settings) -> tuple[Store | None, Account | None]:
+    """The store of the settings and this run's account in it; none where there is none."""
+    if not settings.store or settings.store_mode == "off":
+        return None, None
+    from inlay.store.account import Account
+    from inlay.store.results import Store
+
+    store = Store(settings.store, settings.store_mode)
+    return store, Account(store)

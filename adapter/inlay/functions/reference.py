@@ -15,7 +15,7 @@ _BLANKS = {
 
 def signature_text(spec: FunctionSpec) -> str:
     """ai_classify(text, labels := NULL, model := NULL, …)"""
-    parts = [a.name if a.default is None else f"{a.name} := {a.default}" for a in (*spec.args, *spec.options)]
+    parts = [a.in_sql if a.default is None else f"{a.in_sql} := {a.default}" for a in (*spec.args, *spec.options)]
     return f"{spec.name}({', '.join(parts)})"
 
 

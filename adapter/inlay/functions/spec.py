@@ -44,6 +44,11 @@ class Argument:
     def is_setting(self) -> bool:
         return self.name in SETTINGS
 
+    @property
+    def in_sql(self) -> str:
+        """The name as SQL has it: DuckDB before 2.0 reads `precision` as a keyword unless it is quoted."""
+        return f'"{self.name}"' if self.name == "precision" else self.name
+
     def exactly(self, text: str) -> str:
         """SQL that is equal to another value only where a model sees the same: by the collation of a column, texts that
         differ may be equal."""

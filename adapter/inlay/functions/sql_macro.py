@@ -17,6 +17,6 @@ def macro_text(spec: FunctionSpec) -> str:
         # coalesce() because DuckDB refuses ORDER BY of a constant.
         texts = values[0]
         values[0] = f"to_json(list({texts} ORDER BY coalesce({texts})) FILTER (WHERE {texts} IS NOT NULL))::VARCHAR"
-    options = [f"'{option.name}': {option.name}" for option in spec.options]
+    options = [f"'{option.name}': {option.in_sql}" for option in spec.options]
     struct = ", ".join([*options, "'statement': hash(txid_current(), current_query())"])
     return f"{head}\n    system.main.{spec.name}({', '.join(values)}, {{{struct}}})"

@@ -24,6 +24,7 @@ import pyarrow.parquet as pq
 
 from inlay.arrays import empty_table
 from inlay.locks import new_lock
+from inlay.store.account_columns import CERTIFICATES_COLUMNS, ERRORS_COLUMNS, LEDGER_COLUMNS, Columns
 from inlay.store.folder import Folder
 from inlay.store.parts import READ_ERRORS, part_names
 from inlay.store.results import Store
@@ -33,35 +34,10 @@ LEDGER, ERRORS, CERTIFICATES = "ledger", "errors", "certificates"
 # While a run goes on its ledger is written again at most this often; a killed process loses no more of it.
 WRITE_EVERY_S = 5.0
 
-LEDGER_SCHEMA = pa.schema(
-    [
-        ("run", pa.string()), ("invocation", pa.string()), ("node", pa.string()), ("started_at", pa.string()),
-        ("statement", pa.int32()), ("function", pa.string()), ("model", pa.string()), ("fingerprint", pa.string()),
-        ("rows", pa.int64()), ("distinct_inputs", pa.int64()), ("known", pa.int64()), ("inferred", pa.int64()),
-        ("failed", pa.int64()), ("truncated", pa.int64()), ("blank", pa.int64()), ("repaired", pa.int64()),
-        ("tokens", pa.int64()), ("output_tokens", pa.int64()),
-        ("seconds", pa.float64()), ("loading_seconds", pa.float64()), ("cost", pa.float64()),
-        ("device", pa.string()), ("host", pa.string()),
-    ]
-)  # fmt: skip
-ERRORS_SCHEMA = pa.schema(
-    [
-        ("run", pa.string()), ("invocation", pa.string()), ("node", pa.string()), ("failed_at", pa.string()),
-        ("function", pa.string()), ("model", pa.string()), ("call", pa.string()), ("inputs", pa.list_(pa.string())),
-        ("error", pa.string()),
-    ]
-)  # fmt: skip
-CERTIFICATES_SCHEMA = pa.schema(
-    [
-        ("run", pa.string()), ("invocation", pa.string()), ("statement", pa.int32()), ("decided_at", pa.string()),
-        ("node", pa.string()), ("function", pa.string()), ("question", pa.string()), ("model", pa.string()),
-        ("proxy", pa.string()), ("recall", pa.float64()), ("precision", pa.float64()), ("agreement", pa.float64()),
-        ("probability", pa.float64()), ("rows", pa.int64()), ("inputs", pa.int64()), ("asked", pa.int64()),
-        ("trained", pa.int64()), ("drawn_rows", pa.int64()), ("seed", pa.int64()), ("lower", pa.float64()),
-        ("upper", pa.float64()), ("lower_rows", pa.int64()), ("lower_drawn", pa.int64()), ("lower_wrong", pa.int64()),
-        ("upper_rows", pa.int64()), ("upper_drawn", pa.int64()), ("upper_wrong", pa.int64()), ("method", pa.string()),
-    ]
-)  # fmt: skip
+_ARROW = {
+    "VARCHAR": pa.string(), "INTEGER": pa.int32(), "BIGINT": pa.int64(), "DOUBLE": pa.float64(), "BOOLEAN": pa.bool_(),
+    "VARCHAR[]": pa.list_(pa.string()),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -98,7 +74,7 @@ class Account:
             if not now and time.monotonic() - self._written < WRITE_EVERY_S:
                 return
             self._written = time.monotonic()
-            if table := self._table(rows(), LEDGER_SCHEMA):
+            if table := self._table(rows(), LEDGER_COLUMNS):
                 self._publish(f"{LEDGER}/{self.run}.parquet", table)
 
     def failed(self, failures: Sequence[Failure]) -> None:
@@ -108,17 +84,17 @@ class Account:
             self._errors += 1
             number = self._errors
         rows = [{"failed_at": now_text(), **vars(failure)} for failure in failures]
-        self._publish(f"{ERRORS}/{self.run}-{number:04d}.parquet", self._table(rows, ERRORS_SCHEMA), private=True)
+        self._publish(f"{ERRORS}/{self.run}-{number:04d}.parquet", self._table(rows, ERRORS_COLUMNS), private=True)
 
     def certified(self, rows: Callable[[], Sequence[Mapping[str, Any]]]) -> None:
         """Stores the run's certificates as they are now."""
         if not self._store.writable:
             return
         with self._lock:
-            self._publish(f"{CERTIFICATES}/{self.run}.parquet", self._table(rows(), CERTIFICATES_SCHEMA))
+            self._publish(f"{CERTIFICATES}/{self.run}.parquet", self._table(rows(), CERTIFICATES_COLUMNS))
 
-    def _table(self, rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
-        return table_of_rows([{"run": self.run, "invocation": self.invocation, **row} for row in rows], schema)
+    def _table(self, rows: Sequence[Mapping[str, Any]], columns: Columns) -> pa.Table:
+        return table_of_rows([{"run": self.run, "invocation": self.invocation, **row} for row in rows], columns)
 
     def _publish(self, name: str, table: pa.Table, *, private: bool = False) -> None:
         sink = pa.BufferOutputStream()
@@ -129,8 +105,13 @@ class Account:
             self._store.failed(error, 0)
 
 
-def table_of_rows(rows: Sequence[Mapping[str, Any]], schema: pa.Schema) -> pa.Table:
+def _schema_of(columns: Columns) -> pa.Schema:
+    return pa.schema([(name, _ARROW[sql_type]) for name, sql_type in columns.items()])
+
+
+def table_of_rows(rows: Sequence[Mapping[str, Any]], columns: Columns) -> pa.Table:
     """Through JSON, in which half of a surrogate pair becomes a question mark."""
+    schema = _schema_of(columns)
     if not rows:
         return empty_table(schema)
     texts = (json.dumps({name: row[name] for name in schema.names}, ensure_ascii=False) for row in rows)
@@ -147,17 +128,17 @@ def now_text() -> str:
 
 def read_ledger(folder: Folder) -> pa.Table:
     """Every run's ledger, oldest first."""
-    return _read(folder, LEDGER, LEDGER_SCHEMA)
+    return _read(folder, LEDGER, LEDGER_COLUMNS)
 
 
 def read_errors(folder: Folder) -> pa.Table:
     """Every failure of every run, oldest first; an input that failed twice is there twice."""
-    return _read(folder, ERRORS, ERRORS_SCHEMA)
+    return _read(folder, ERRORS, ERRORS_COLUMNS)
 
 
 def read_certificates(folder: Folder) -> pa.Table:
     """Every run's certificates, oldest first."""
-    return _read(folder, CERTIFICATES, CERTIFICATES_SCHEMA)
+    return _read(folder, CERTIFICATES, CERTIFICATES_COLUMNS)
 
 
 def error_files(folder: Folder) -> list[str]:
@@ -169,9 +150,9 @@ def forget_errors(folder: Folder, names: Sequence[str]) -> None:
         folder.delete(f"{ERRORS}/{name}")
 
 
-def _read(folder: Folder, name: str, schema: pa.Schema) -> pa.Table:
+def _read(folder: Folder, name: str, columns: Columns) -> pa.Table:
     """Files that cannot be read are skipped: they are no reason to stop a statement."""
-    tables = []
+    schema, tables = _schema_of(columns), []
     for file in part_names(folder.inside(name)):
         try:
             # Columns that an older version did not have become NULL.
