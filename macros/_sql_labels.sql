@@ -8,9 +8,6 @@ arguments = [
 {#- labels: a list of texts, or of {'label': …, 'description': …}; a string is a SQL expression and stays as it is.
     One description makes all of them STRUCT(label, description), because a SQL list has one type. -#}
 {% macro _sql_labels(name, labels) -%}
-    {%- if not execute -%}
-        {{ return('') }}
-    {%- endif -%}
     {%- if labels is string -%}
         {{ return(labels) }}
     {%- endif -%}

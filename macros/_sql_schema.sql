@@ -10,9 +10,6 @@ arguments = [
     which becomes its text, because no SQL struct holds lists of mixed values; or text, a SQL type or JSON Schema. Text
     is quoted: a SQL expression could not be told from a type. -#}
 {% macro _sql_schema(name, schema) -%}
-    {%- if not execute -%}
-        {{ return('') }}
-    {%- endif -%}
     {%- if schema is string and schema | trim -%}
         {{ return(inlay._sql_string(schema)) }}
     {%- endif -%}

@@ -7,9 +7,6 @@ arguments = [
 ]
 -#}
 {% macro _sql_texts(name, option, texts) -%}
-    {%- if not execute -%}
-        {{ return('') }}
-    {%- endif -%}
     {%- if texts is string or texts is mapping or texts is not iterable -%}
         {%- do exceptions.raise_compiler_error(
             "inlay." ~ name ~ ": " ~ option ~ " is '" ~ texts ~ "'; it must be a list of texts, e.g. " ~ option

@@ -40,17 +40,14 @@ arguments = [
         {%- endif -%}
     {%- endfor -%}
     {%- for node in found -%}
-        {%- set file = target_path ~ '/compiled/' ~ node.package_name ~ '/' ~ node.original_file_path -%}
-        {%- set compiled = run_query("select content from read_text(" ~ inlay._sql_string(file) ~ ")").rows
-            if run_query("select count(*) from glob(" ~ inlay._sql_string(file) ~ ")").rows[0][0] else [] -%}
-        {%- if not compiled -%}
+        {%- set sql = inlay._compiled_sql(node, target_path) -%}
+        {%- if sql is none -%}
             {%- do exceptions.raise_compiler_error(
                 "inlay.explain: there is no compiled SQL of " ~ node.name ~ " in " ~ target_path
                 ~ "/compiled. Type first: dbt compile"
             ) -%}
         {%- endif -%}
-        {%- set said = run_query("explain " ~ compiled[0][0]).rows -%}
-        {%- do print(node.unique_id ~ '\n\n' ~ said[0][1] ~ '\n') -%}
+        {%- do print(node.unique_id ~ '\n\n' ~ run_query("explain " ~ sql).rows[0][1] ~ '\n') -%}
     {%- endfor -%}
     {{ return('') }}
 {%- endmacro %}

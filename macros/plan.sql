@@ -19,10 +19,8 @@ arguments = [["target_path", "string", "dbt's target folder; 'target' where none
     {%- set call = '(?i)\\b' ~ var('inlay_prefix', '') ~ '(try_)?ai_[a-z_]+ *[(]' -%}
     {%- set compiled = [] -%}
     {%- for node in graph.nodes.values() if node.resource_type == 'model' and node.language == 'sql' -%}
-        {%- set file = target_path ~ '/compiled/' ~ node.package_name ~ '/' ~ node.original_file_path -%}
-        {%- set found = run_query("select content from read_text(" ~ inlay._sql_string(file) ~ ")").rows
-            if run_query("select count(*) from glob(" ~ inlay._sql_string(file) ~ ")").rows[0][0] else [] -%}
-        {%- if found -%}{%- do compiled.append((node.unique_id, found[0][0])) -%}{%- endif -%}
+        {%- set sql = inlay._compiled_sql(node, target_path) -%}
+        {%- if sql is not none -%}{%- do compiled.append((node.unique_id, sql)) -%}{%- endif -%}
     {%- endfor -%}
     {%- if not compiled -%}
         {%- do exceptions.raise_compiler_error(

@@ -7,7 +7,7 @@ has just computed it.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Protocol
@@ -203,8 +203,7 @@ class _Resolving:
             return places
         rows = self.question.answers.from_table(table)
         if faults := self.question.answers.faults(rows):  # of a version that did not look
-            good = np.setdiff1d(np.arange(len(at)), list(faults), assume_unique=True)
-            at, rows = at[good], _taken(rows, good)
+            at, rows = _without(faults, at, rows)
         self.gathered.put(places[at], rows)
         unknown = np.ones(len(places), dtype=np.bool_)
         unknown[at] = False
@@ -233,8 +232,7 @@ class _Resolving:
         faults = self.question.answers.faults(finished.rows) if len(finished.places) else {}
         if faults:
             finished.errors.update({int(finished.places[i]): reason for i, reason in faults.items()})
-            good = np.setdiff1d(np.arange(len(finished.places)), list(faults), assume_unique=True)
-            finished.places, finished.rows = finished.places[good], _taken(finished.rows, good)
+            finished.places, finished.rows = _without(faults, finished.places, finished.rows)
 
     def publish(self, asked: Inputs, places: Ints, finished: Finished) -> None:
         """To memory and to the store."""
@@ -252,6 +250,12 @@ class _Resolving:
 
 def _taken(rows: Rows, places: Ints) -> Rows:
     return rows[places] if isinstance(rows, np.ndarray) else [rows[place] for place in places.tolist()]
+
+
+def _without(faults: Iterable[int], places: Ints, rows: Rows) -> tuple[Ints, Rows]:
+    """Places and their rows but those with a fault. faults: by place among these."""
+    good = np.setdiff1d(np.arange(len(places)), list(faults), assume_unique=True)
+    return places[good], _taken(rows, good)
 
 
 def _await(event: threading.Event, cancel: Token) -> None:

@@ -42,22 +42,13 @@ def call_at(node: exp.Expr) -> int | None:
     return number_of(node.name) if isinstance(node, exp.Anonymous | exp.AnonymousAggFunc) else None
 
 
-def call_nodes(tree: exp.Expr) -> dict[int, exp.Expr]:
-    """The calls inside by number; of one that is written twice the outermost, then the first."""
-    found: dict[int, exp.Expr] = {}
-    for node in tree.find_all(exp.Anonymous, exp.AnonymousAggFunc):
-        number = call_at(node)
-        if number is not None:
-            found.setdefault(number, node)
-    return found
-
-
 def node_of(tree: exp.Expr, number: int) -> exp.Expr:
-    """A call in a copy of a statement's tree, or in a part of one."""
-    found = call_nodes(tree).get(number)
-    if found is None:
-        raise Unplannable(READ_OTHERWISE)
-    return found
+    """A call in a copy of a statement's tree, or in a part of one; of one that is written twice the outermost, then the
+    first."""
+    for node in tree.find_all(exp.Anonymous, exp.AnonymousAggFunc):
+        if call_at(node) == number:
+            return node
+    raise Unplannable(READ_OTHERWISE)
 
 
 def part_of(select: exp.Expr, node: exp.Expr) -> exp.Expr:

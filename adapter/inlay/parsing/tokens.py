@@ -189,15 +189,15 @@ def closing(found: list[Word], i: int) -> int:
     return len(found)
 
 
-def split(found: list[Word], separator: str = ",") -> list[tuple[int, int]]:
-    """(first, one past the last) word of each part between separators outside brackets; no part where no word is."""
+def split(found: list[Word]) -> list[tuple[int, int]]:
+    """(first, one past the last) word of each part between commas outside brackets; no part where no word is."""
     cuts, depth = [-1], 0
     for i, word in enumerate(found):
         if word.text in _OPEN:
             depth += 1
         elif word.text in _CLOSE:
             depth -= 1
-        elif depth == 0 and word.lower == separator:
+        elif depth == 0 and word.text == ",":
             cuts.append(i)
     if not found:
         return []

@@ -39,7 +39,7 @@ def _replies(
 ) -> Iterator[Finished]:
     model = remote_model(question.model, work.store)
     prompts = prompts_of(inputs)
-    # Told apart for ever: as idempotency keys, and as names in a batch at the provider.
+    # One for each input of a question, whichever run asks: idempotency keys, and names in a batch at the provider.
     keys = [f"{question.signature}{key.tobytes().hex()}" for key in inputs.keys]
 
     def ask(put: Callable[[FinishedReply], None]) -> None:

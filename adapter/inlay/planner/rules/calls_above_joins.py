@@ -37,11 +37,11 @@ def _one(statement: Statement) -> Statement | None:
             select, clause = block_of(statement.node(number))
         except Unplannable:
             continue
-        if clause != "expressions" or select.args.get("distinct") or not movable(select):
+        if clause != "expressions" or select.args.get("distinct") or not (moves := movable(select)):
             continue
         read = reader_of(select, statement)
         if read is not None and reduces(read[0]):
-            changed = _moved(statement, number, select, *read)
+            changed = _moved(statement, number, select, moves, *read)
             if changed is not None:
                 return changed
     return None
@@ -59,7 +59,9 @@ def reduces(reader: exp.Select) -> bool:
     return any((join.args.get("on") and not calls_in(join.args["on"])) or join.args.get("using") for join in joins)
 
 
-def _moved(statement: Statement, number: int, select: exp.Select, reader: exp.Select, name: str) -> Statement | None:
+def _moved(
+    statement: Statement, number: int, select: exp.Select, moves: list[exp.Expr], reader: exp.Select, name: str
+) -> Statement | None:
     words = statement.words
     at = statement.place(number)
     block = block_at(statement.text, at)
@@ -68,7 +70,6 @@ def _moved(statement: Statement, number: int, select: exp.Select, reader: exp.Se
     edits: list[Edit] = []
     inputs, calls = Inputs(), Moved()
     outside: dict[str, str] = {}
-    moves = movable(select)
     for span, item in zip(block.columns, select.expressions, strict=True):
         if item in moves:
             expression = moved(statement, select, item, words[span[0]].start, inputs, calls)

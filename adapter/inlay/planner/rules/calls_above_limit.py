@@ -30,23 +30,22 @@ def _one(statement: Statement) -> Statement | None:
         except Unplannable:
             continue
         cuts = select.args.get("limit") and select.args.get("order") and not select.args.get("distinct")
-        if clause != "expressions" or not cuts or not movable(select):
+        if clause != "expressions" or not cuts or not (moves := movable(select)):
             continue
         at = statement.place(number)
         block = block_at(statement.text, at)
         if block is not None and len(block.columns) == len(select.expressions):
-            changed = _wrapped(statement, block, select)
+            changed = _wrapped(statement, block, select, moves)
             if changed is not None:
                 return changed
     return None
 
 
-def _wrapped(statement: Statement, block: Block, select: exp.Select) -> Statement | None:
+def _wrapped(statement: Statement, block: Block, select: exp.Select, moves: list[exp.Expr]) -> Statement | None:
     words = block.words
     edits: list[Edit] = []
     inputs, calls = Inputs(), Moved()
     columns: list[tuple[str, str, str]] = []  # name inside, expression outside, name of the result
-    moves = movable(select)
     for place, (span, item) in enumerate(zip(block.columns, select.expressions, strict=True)):
         if item not in moves:
             continue

@@ -315,9 +315,12 @@ def apply(run: Run) -> None:
 
 
 def _apply(run: Run, number: int) -> None:
-    join_by_call(run.statement, number, set(run.answers), run.binds)
+    join = join_by_call(run.statement, number, set(run.answers), run.binds)
+    n_answered = len(run.answers)
     for other in calls_before(run.statement, number):
         if other in run.stages and other not in run.answers:
             with contextlib.suppress(Unplannable):
                 run.stage(other)
-    run.join(join_by_call(run.statement, number, set(run.answers), run.binds))
+    if len(run.answers) > n_answered:  # more of the conditions may be asked alone now
+        join = join_by_call(run.statement, number, set(run.answers), run.binds)
+    run.join(join)
