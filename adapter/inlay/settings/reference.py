@@ -31,8 +31,24 @@ export INLAY_FUNCTIONS='{ai_filter = {threshold = 0.3}}'
 
 An empty variable counts as not set. `INLAY_CONFIG` names the settings file.
 
-**Editors.** `inlay settings --schema > inlay.schema.json` writes a JSON Schema. With `#:schema ./inlay.schema.json` as
-the first line of `inlay.toml`, editors that use taplo (Even Better TOML for VS Code) complete keys and mark errors.
+## In an editor
+
+A JSON Schema of `inlay.toml` tells an editor which keys there are, what each means and what it may be:
+
+```sh
+inlay settings --schema > inlay.schema.json    # beside inlay.toml; again after an upgrade
+```
+
+The first line of the file names it:
+
+```toml
+#:schema ./inlay.schema.json
+model = "minilm"
+```
+
+In VS Code the extension *Even Better TOML* (`tamasfe.even-better-toml`) reads that line: it completes keys, shows their
+description and underlines `memory_mb = -5` or a key that does not exist. On the command line `taplo check inlay.toml`
+(`pip install taplo`) says the same. `inlay settings` checks the file without either.
 """
 
 
