@@ -77,6 +77,30 @@ def test_modules_of_our_own_are_imported_by_string_in_the_registry_alone() -> No
                 assert called not in ("import_module", "__import__"), path
 
 
+def modules_imported(path: Path, names: dict[str, Path]) -> set[str]:
+    """Of our own, inside functions too; not those that only annotate."""
+    found: set[str] = set()
+    left: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
+    while left:
+        node = left.pop()
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            continue
+        if isinstance(node, ast.ImportFrom) and node.module:
+            found |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module}
+        left += ast.iter_child_nodes(node)
+    return found & set(names)
+
+
+def test_no_module_imports_itself_through_others() -> None:
+    names = {".".join(("inlay", *path.relative_to(PACKAGE).with_suffix("").parts)): path for path in MODULES}
+    imports = {name: modules_imported(path, names) for name, path in names.items()}
+    # What imports nothing that is left is taken away; a circle stays.
+    while free := [name for name, others in imports.items() if not others & set(imports)]:
+        for name in free:
+            del imports[name]
+    assert not imports
+
+
 def test_files_and_classes_are_short() -> None:
     too_long = []
     for path in MODULES:

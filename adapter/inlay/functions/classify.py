@@ -20,18 +20,16 @@ from inlay.arrays import Bools, Floats
 from inlay.errors import CannotServeError, ConfigError
 from inlay.functions.adapted import digest, moved
 from inlay.functions.cascade.cascade import label_cascade
-from inlay.functions.contract import Answers, Ask, Bound, Call, sigmoid, softmax, unit_rows
+from inlay.functions.contract import Answers, Ask, Bound, Call, sigmoid, softmax
 from inlay.functions.entailment import entailment_columns, logits_by_statement
 from inlay.functions.judged import Judge, Judged
+from inlay.functions.label_vectors import EMBED_TEMPLATES, label_vectors
 from inlay.functions.labels import Labels, are_read_anew, check_template, read_labels, spelled_out
 from inlay.functions.prompt_files import prompt_file
 from inlay.models.ref import ModelRef
 from inlay.store.inputs import Inputs
 
-# Around a label's name, where neither the call nor the model's settings give a template. For embedding models the
-# mean over several neutral sentences stands for the name (prompt ensembling, Radford et al. 2021, section 3.1.4):
-# no single one is best on every data set, and the mean is near the best on each (bench/zero_shot.py).
-EMBED_TEMPLATES = ("{label}", "{label}?", "About {label}", "regarding {label}", "category: {label}")
+# Around a label's name, where neither the call nor the model's settings give a template.
 NLI_TEMPLATE = "This example is {label}."  # transformers' default, with its {} named
 
 # Cosines of one text to several labels differ by some hundredths; this factor spreads them before the softmax that
@@ -171,20 +169,6 @@ def label_basis(model: ModelRef, labels: Labels, template: str | None) -> dict[s
     around = model.first({"vectors": template or list(EMBED_TEMPLATES), "entailment": template or NLI_TEMPLATE})
     basis = {"labels": [list(pair) for pair in zip(labels.names, labels.descriptions, strict=True)], "template": around}
     return basis | {"spelled": 2} if around and are_read_anew(labels.names) else basis
-
-
-def label_vectors(labels: Labels, template: str | None, ask: Ask) -> Floats:
-    """A unit vector for each label: its name in the template, or in each of EMBED_TEMPLATES, averaged, and where it
-    has a description the mean of that and the description's vector. No other share of the two is better over many
-    sets (bench/zero_shot.py)."""
-    templates = (template,) if template else EMBED_TEMPLATES
-    names = [spelled_out(name) for name in labels.names]
-    descriptions = [text for text in labels.descriptions if text]
-    rows = ask.fixed([each.replace("{label}", name) for each in templates for name in names] + descriptions)
-    vectors = unit_rows(rows[: len(templates) * len(names)].reshape(len(templates), len(names), -1).sum(axis=0))
-    described = [i for i, text in enumerate(labels.descriptions) if text]
-    vectors[described] = unit_rows(vectors[described] + rows[len(templates) * len(names) :])
-    return vectors
 
 
 class LabelScorer:

@@ -19,6 +19,7 @@ from inlay.functions.cascade.guarantee import Decided, classified, filtered
 from inlay.functions.cascade.proxy_head import Head, fit_head
 from inlay.functions.cascade.search import FAILED, AskExact, mixed
 from inlay.functions.contract import Ask, AskInputs, Call, Cascade, Routed, softmax
+from inlay.functions.label_vectors import label_vectors
 from inlay.functions.labels import Labels
 from inlay.models.ref import ModelRef
 from inlay.store.inputs import Inputs
@@ -241,8 +242,6 @@ class _LabelCascade:
     labels: Labels
 
     def __call__(self, inputs: Inputs, ask: Ask, exact: AskInputs, *, ids: Ids, counts: Ints, seed: int) -> Routed:
-        from inlay.functions.classify import label_vectors
-
         codes = {name: code for code, name in enumerate(self.labels.names)}
 
         def answers(some: Ints) -> Ints:
