@@ -54,8 +54,8 @@ def rows_taken(rows: pa.Table, places: Ints) -> pa.Table:
 
 
 def empty_table(schema: pa.Schema) -> pa.Table:
-    """Schema.empty_table() imports pandas too."""
-    return pa.Table.from_batches([], schema)
+    """One chunk without rows. Schema.empty_table() imports pandas too."""
+    return pa.Table.from_arrays([pa.nulls(0, kind) for kind in schema.types], schema=schema)
 
 
 def column_of(values: Sequence[Any], kind: pa.DataType) -> pa.Array:

@@ -49,7 +49,10 @@ class Table:
             from inlay.store.account import table_of_rows
 
             rows = self.rows(attached_session(number, self.name))
-            structs = table_of_rows(rows, self.columns).to_struct_array().combine_chunks()
+            held = table_of_rows(rows, self.columns)
+            # Table.to_struct_array() of pyarrow 19 takes no table without rows.
+            columns = [column.combine_chunks() for column in held.columns]
+            structs = pa.StructArray.from_arrays(columns, fields=list(held.schema))
             n_lists = len(args[0])
             ends = np.arange(n_lists + 1, dtype=np.int64) * len(structs)
             return pa.ListArray.from_arrays(numbers_array(ends).cast(pa.int32()), pa.concat_arrays([structs] * n_lists))
