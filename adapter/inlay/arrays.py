@@ -7,7 +7,8 @@ were given something of its own: a third of a second at the first call of a proc
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -61,43 +62,73 @@ def empty_table(schema: pa.Schema) -> pa.Table:
 def column_of(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
     """Python values as Arrow, None for NULL. Values are those that pa.array() takes, which is asked where they are of
     another Python type than the column's, and for types that are rare. Raises what it raises."""
-    valid = np.fromiter((value is not None for value in values), dtype=np.bool_, count=len(values))
-    mask = None if valid.all() else _bits(valid)
-    if pa.types.is_string(kind):
-        encoded = [b"" if value is None else str.encode(value) for value in values]
-        ends = offsets_of([len(text) for text in encoded])
-        if ends[-1] < 2**31:
-            return pa.Array.from_buffers(
-                kind, len(values), [mask, pa.py_buffer(ends.astype(np.int32)), pa.py_buffer(b"".join(encoded))]
-            )
-    if pa.types.is_floating(kind) and all(value is None or type(value) is float for value in values):
-        floats = np.array([0.0 if value is None else value for value in values], dtype=np.float64)
-        return pa.Array.from_buffers(pa.float64(), len(values), [mask, pa.py_buffer(floats)]).cast(kind)
-    if pa.types.is_signed_integer(kind) and all(value is None or type(value) is int for value in values):
-        whole = np.array([0 if value is None else value for value in values], dtype=np.int64)
-        return pa.Array.from_buffers(pa.int64(), len(values), [mask, pa.py_buffer(whole)]).cast(kind)
-    if pa.types.is_boolean(kind) and all(value is None or type(value) is bool for value in values):
-        return pa.Array.from_buffers(kind, len(values), [mask, _bits(np.array(values, dtype=np.bool_))])
-    if pa.types.is_list(kind) and all(value is None or isinstance(value, list) for value in values):
-        return _lists(values, kind, mask, kind.value_type)
-    if pa.types.is_map(kind) and all(value is None or isinstance(value, list) for value in values):
-        entries = [None if value is None else [{"key": key, "value": item} for key, item in value] for value in values]
-        return _lists(entries, kind, mask, pa.struct([kind.key_field, kind.item_field]))
-    if pa.types.is_struct(kind) and all(value is None or isinstance(value, dict) for value in values):
-        fields = [
-            column_of([None if value is None else value.get(field.name) for value in values], field.type)
-            for field in kind
-        ]
-        return pa.Array.from_buffers(kind, len(values), [mask], children=fields)
+    types = set(map(type, values))
+    valid = None
+    if NoneType in types:
+        types.remove(NoneType)
+        valid = _bits(np.fromiter((value is not None for value in values), dtype=np.bool_, count=len(values)))
+    for is_kind, python_type, make in _MAKERS:
+        if is_kind(kind) and types <= {python_type}:
+            column = make(values, kind, valid)
+            if column is not None:
+                return column
     return pa.array(values, type=kind)
 
 
+def _texts(values: Sequence[str | None], kind: pa.DataType, valid: pa.Buffer | None) -> pa.Array | None:
+    """None where they are more than a column holds."""
+    encoded = [b"" if value is None else value.encode() for value in values]
+    ends = offsets_of([len(text) for text in encoded])
+    if ends[-1] >= 2**31:
+        return None
+    content = pa.py_buffer(b"".join(encoded))
+    return pa.Array.from_buffers(kind, len(values), [valid, pa.py_buffer(ends.astype(np.int32)), content])
+
+
+def _floats(values: Sequence[float | None], kind: pa.DataType, valid: pa.Buffer | None) -> pa.Array:
+    floats = np.array([0.0 if value is None else value for value in values], dtype=np.float64)
+    return pa.Array.from_buffers(pa.float64(), len(values), [valid, pa.py_buffer(floats)]).cast(kind)
+
+
+def _integers(values: Sequence[int | None], kind: pa.DataType, valid: pa.Buffer | None) -> pa.Array:
+    whole = np.array([0 if value is None else value for value in values], dtype=np.int64)
+    return pa.Array.from_buffers(pa.int64(), len(values), [valid, pa.py_buffer(whole)]).cast(kind)
+
+
+def _booleans(values: Sequence[bool | None], kind: pa.DataType, valid: pa.Buffer | None) -> pa.Array:
+    return pa.Array.from_buffers(kind, len(values), [valid, _bits(np.array(values, dtype=np.bool_))])
+
+
 def _lists(
-    values: Sequence[list[Any] | None], kind: pa.DataType, mask: pa.Buffer | None, item: pa.DataType
+    values: Sequence[list[Any] | None], kind: pa.DataType, valid: pa.Buffer | None, item: pa.DataType | None = None
 ) -> pa.Array:
+    """item: the type of what is in them; the list's own where none is given."""
     ends = offsets_of([0 if value is None else len(value) for value in values]).astype(np.int32)
-    items = list(itertools.chain.from_iterable(value or () for value in values))
-    return pa.Array.from_buffers(kind, len(values), [mask, pa.py_buffer(ends)], children=[column_of(items, item)])
+    items = column_of(list(itertools.chain.from_iterable(value or () for value in values)), item or kind.value_type)
+    return pa.Array.from_buffers(kind, len(values), [valid, pa.py_buffer(ends)], children=[items])
+
+
+def _maps(values: Sequence[list[tuple[Any, Any]] | None], kind: pa.DataType, valid: pa.Buffer | None) -> pa.Array:
+    entries = [None if value is None else [{"key": key, "value": item} for key, item in value] for value in values]
+    return _lists(entries, kind, valid, pa.struct([kind.key_field, kind.item_field]))
+
+
+def _structs(values: Sequence[dict[str, Any] | None], kind: pa.DataType, valid: pa.Buffer | None) -> pa.Array:
+    fields = [
+        column_of([None if value is None else value.get(field.name) for value in values], field.type) for field in kind
+    ]
+    return pa.Array.from_buffers(kind, len(values), [valid], children=fields)
+
+
+_MAKERS: tuple[tuple[Callable[[pa.DataType], bool], type, Callable[..., pa.Array | None]], ...] = (
+    (pa.types.is_string, str, _texts),
+    (pa.types.is_floating, float, _floats),
+    (pa.types.is_signed_integer, int, _integers),
+    (pa.types.is_boolean, bool, _booleans),
+    (pa.types.is_list, list, _lists),
+    (pa.types.is_map, list, _maps),
+    (pa.types.is_struct, dict, _structs),
+)
 
 
 def offsets_of(lengths: Sequence[int] | Ints) -> Ints:

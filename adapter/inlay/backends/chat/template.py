@@ -70,7 +70,6 @@ class ChatPrompts:
         self._has_template = bool(template)
         source = template if isinstance(template, str) else "\n".join((template or {}).values())
         self._guarded = GuardedTokenizer(tokenizer, source)
-        tokenizer.chat_control_tokens = list(self._guarded.control_texts)
         # A base model's prompt has no closing token: the reply continues the prompt.
         self._leaves_out = len(self._guarded.closing) if not (self._has_template or encoder_decoder) else 0
         self._takes_system = self._has_template and self._renders_system()
