@@ -31,6 +31,9 @@ import numpy as np
 import numpy.typing as npt
 from aiohttp import web
 
+from support import embedding_behaviours
+from support.embedding_behaviours import Embedding
+from support.raw_responses import Raw
 from support.server_behaviours import Asked, Behaviour
 
 MODEL = "tiny"
@@ -74,8 +77,10 @@ class FaultServer:
         delay_s: float = 0.0,
         width: int = WIDTH,
         behaviour: Behaviour | None = None,
+        embedding: Embedding | None = None,
+        raw: Raw | None = None,
     ) -> None:
-        self.behaviour = behaviour
+        self.behaviour, self.embedding, self.raw = behaviour, embedding, raw
         self.key, self.per_s, self.burst, self.retry_after = key, per_s, burst, retry_after
         self.chance, self.seed, self.rejects, self.width = chance, seed, rejects, width
         self.ignores_response_format, self.most_inputs = ignores_response_format, most_inputs
@@ -201,7 +206,8 @@ class FaultServer:
             asked = Asked(body, 0)
             self.attempts[asked.content] += 1
             asked.attempt = self.attempts[asked.content]
-            return self.behaviour(asked)
+            made = self.behaviour(asked)
+            return made if self.raw is None else await _sent_raw(request, self.raw(_body_of(made)))
         self._check_form(body)
         said = [message["content"] for message in body["messages"] if message["role"] == "user"]
         name = await self._fail(request, said[0], said[0])
@@ -240,6 +246,9 @@ class FaultServer:
 
     async def embeddings(self, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
         texts = body["input"]
+        if self.embedding is not None or self.raw is not None:
+            made = (self.embedding or embedding_behaviours.RIGHT["plain"])(body, np.stack([vector(t) for t in texts]))
+            return made if self.raw is None else await _sent_raw(request, self.raw(_body_of(made)))
         encoding = body.get("encoding_format")
         if encoding in self.rejects:
             told = "base64 encoding is not currently supported"  # with no name of the parameter, as some do
@@ -331,6 +340,11 @@ class FaultServer:
             said = request["body"]["messages"][-1]["content"]
             self.attempts[said] += 1
             answer: dict[str, Any] = {"custom_id": request["custom_id"], "error": None}
+            if self.behaviour is not None:
+                response = self.behaviour(Asked(request["body"], 1))
+                answer["response"] = {"status_code": response.status, "body": _json_in(response)}
+                good.append(answer)
+                continue
             if "<<lost>>" in said:
                 continue
             if "<<expired>>" in said:
@@ -351,6 +365,27 @@ class FaultServer:
             if lines:
                 batch[name] = f"file-{len(self.files)}"
                 self.files[batch[name]] = "\n".join(json.dumps(line) for line in lines).encode()
+
+
+async def _sent_raw(request: web.Request, content: bytes) -> web.StreamResponse:
+    assert request.transport is not None
+    request.transport.write(content)
+    request.transport.close()
+    raise error(500, "nobody hears this")
+
+
+def _json_in(response: web.Response) -> Any:
+    """The body as a provider writes it into the file of a batch: what is no JSON is a text there."""
+    body = _body_of(response) if response.body is not None else b""
+    try:
+        return json.loads(body)
+    except ValueError:
+        return body.decode("utf-8", "replace")
+
+
+def _body_of(response: web.Response) -> bytes:
+    assert isinstance(response.body, bytes)
+    return response.body
 
 
 Fault = Callable[[FaultServer, web.Request], Awaitable[None]]

@@ -81,13 +81,13 @@ def ends(ending: Any, **usage: Any) -> Behaviour:
     return lambda asked: web.json_response(answer(asked, ending=ending, usage=usage))
 
 
-def first(status: int, body: Any, *, of_json: bool = False) -> Behaviour:
+def first(status: int, body: Any, *, of_json: bool = False, **headers: str) -> Behaviour:
     """This at the first attempt with a text, then the plain reply. of_json: only where JSON was asked for."""
 
     def behave(asked: Asked) -> web.Response:
         if asked.attempt > 1 or (of_json and asked.schema is None):
             return web.json_response(answer(asked))
-        return web.json_response(body, status=status)
+        return web.json_response(body, status=status, headers=headers)
 
     return behave
 
@@ -132,6 +132,27 @@ def streamed(*, done: bool, ending: str | None = "stop", error: bool = False) ->
             chunks.append({"choices": [{"index": 0, "delta": {}, "finish_reason": ending}]})
         lines = [f"data: {json.dumps(chunk)}\n\n" for chunk in chunks] + (["data: [DONE]\n\n"] if done else [])
         return web.Response(text=": hello\n\n" + "".join(lines), content_type="text/event-stream")
+
+    return behave
+
+
+def streamed_beside_another(asked: Asked) -> web.Response:
+    """Pieces of two choices by turns."""
+    pieces = [asked.text[i : i + 5] for i in range(0, len(asked.text), 5)]
+    deltas = [(i, piece) for piece in pieces for i in (0, 1)]
+    chunks = [{"choices": [{"index": i, "delta": {"content": piece}}]} for i, piece in deltas]
+    ends = [{"choices": [{"index": i, "delta": {}, "finish_reason": "stop"}]} for i in (1, 0)]
+    lines = [f"data: {json.dumps(chunk)}\n\n" for chunk in [*chunks, *ends]]
+    return web.Response(text="".join(lines) + "data: [DONE]\n\n", content_type="text/event-stream")
+
+
+def streamed_in_one(change: Callable[[dict[str, Any]], Any]) -> Behaviour:
+    """A stream of one event, which is not escaped: a character may be one that ends a line elsewhere."""
+
+    def behave(asked: Asked) -> web.Response:
+        event = change(answer(asked))
+        text = f"\ufeffdata: {json.dumps(event, ensure_ascii=False)}\r\n\r\ndata: [DONE]\r\n\r\n"
+        return web.Response(body=text.encode(), content_type="text/event-stream")
 
     return behave
 
@@ -181,6 +202,22 @@ RIGHT: dict[str, Behaviour] = {
     "a stream": streamed(done=True),
     "a stream without [DONE]": streamed(done=False),
     "a stream without an ending": streamed(done=True, ending=None),
+    "a stream of two choices": streamed_beside_another,
+    "a stream with what elsewhere ends a line": streamed_in_one(lambda made: made | {"note": "a\u2028b\x85c"}),
+    "usage of nothing": ends("stop", prompt_tokens=0, completion_tokens=0),
+    "usage below nothing": ends("stop", prompt_tokens=-1, completion_tokens=-1),
+    "usage beyond anything": ends("stop", prompt_tokens=10**400, completion_tokens=10**30),
+    "usage in words": ends("stop", prompt_tokens="12", completion_tokens=[3]),
+    "usage is a list": lambda asked: web.json_response({**answer(asked), "usage": [1, 2]}),
+    "by another model's name": lambda asked: web.json_response({**answer(asked), "model": "other"}),
+    "two choices": lambda asked: web.json_response(
+        {**answer(asked), "choices": [*answer(asked)["choices"], *answer(asked, "another")["choices"]]}
+    ),
+    "a refusal that is none": says(str, refusal=None, tool_calls=[], function_call=None, annotations=[], audio=None),
+    "a pause until a date at first": first(429, {"error": "slow down"}, **{"Retry-After": "Thu, 01 Jan 2026 00:00:00 GMT"}),
+    "a pause that is none at first": first(429, {"error": "slow down"}, **{"Retry-After": "soon"}),
+    **{f"{status} at first": first(status, {"message": "later"}) for status in (408, 409, 425, 500, 502, 504, 520, 529)},
+    "nothing at first": first(204, None),
     "a list of errors at first": first(503, [{"error": {"code": 503, "message": "overloaded", "status": "UNAVAILABLE"}}]),
     "null and an error at first": first(200, {"choices": None, "error": {"code": 500, "message": "provider broke"}}),
     "a code that is a text at first": first(200, {"choices": [], "error": {"code": "502", "message": "broke"}}),
@@ -267,6 +304,25 @@ FAILS: dict[str, tuple[Behaviour, str]] = {
         lambda _: web.json_response({"choices": None, "error": {"code": 500, "message": "provider broke"}}),
         r"500: provider broke \(4 attempts\)",
     ),
+    "a stream of something else": (streamed_in_one(lambda _: {"choices": ["a", "b"]}), "not an answer"),
+    "a stream of choices by name": (streamed_in_one(lambda _: {"choices": {"0": {"delta": "a"}}}), "not an answer"),
+    "a tool's call for an answer": (
+        says(lambda _: [], tool_calls=[{"function": {"name": "answer", "arguments": '{"answer": "bug"}'}}]),
+        "no text",
+    ),
+    "parts without text": (says(lambda _: [{"type": "image_url", "image_url": {"url": "x"}}, "text", 3]), "no text"),
+    "an object for a text": (says(lambda text: {"text": text}), "no text"),
+    "a number for a text": (says(lambda _: 42), "no text"),
+    "an old completion": (lambda asked: web.json_response({"choices": [{"text": asked.text}]}), "no message"),
+    "a piece of a stream": (
+        lambda asked: web.json_response({"choices": [{"delta": {"content": asked.text}, "finish_reason": "stop"}]}),
+        "no message",
+    ),
+    "choices by name": (lambda asked: web.json_response({"choices": {"0": answer(asked)["choices"][0]}}), "no message"),
+    "half an escape": (bytes_of(lambda body: body.replace(b'"content": "', b'"content": "\\u12 ')), "not an answer"),
+    "NaN for an ending": (ends(float("nan")), "no complete reply has"),
+    "a page": (lambda _: web.Response(text="<html>down</html>", content_type="text/html"), "not an answer"),
+    "no body": (lambda _: web.Response(), "not an answer"),
     "a list of errors": (
         lambda _: web.json_response([{"error": {"code": 400, "message": "the context is full"}}], status=400),
         "400: the context is full",

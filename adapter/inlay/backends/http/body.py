@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import codecs
 import json
+import re
 from typing import Any
 
 Answer = dict[str, Any]
+
+_BOM = codecs.BOM_UTF8
+# Other characters that end a line to Python may be in a text.
+_LINE_ENDS = re.compile(r"\r\n|\n|\r")
 
 
 def parsed(content: bytes) -> Any:
     """The JSON of a body, or the answer that a stream of events adds up to; None where it is neither."""
     try:
-        if content.lstrip()[:6].startswith((b"data:", b"event:", b":")):
+        if content.removeprefix(_BOM).lstrip()[:6].startswith((b"data:", b"event:", b":")):
             return _of_events(content.decode())
         return json.loads(content)
     except (ValueError, RecursionError):
@@ -44,9 +50,11 @@ def _error_of_choice(answer: Answer) -> Any:
 
 
 def _of_events(text: str) -> Answer | None:
-    """The chunks of a chat completion put together. None for a stream that breaks off: its end says [DONE], or how the
-    reply ended. Raises ValueError."""
-    events = [line[5:].strip() for line in text.splitlines() if line.startswith("data:")]
+    """The chunks of a chat completion put together: of its first choice, where there are several. None for a stream
+    that breaks off, whose end says neither [DONE] nor how the reply ended, and for chunks of another form. Raises
+    ValueError."""
+    lines = _LINE_ENDS.split(text.removeprefix("\ufeff"))
+    events = [line[5:].strip() for line in lines if line.startswith("data:")]
     is_done = "[DONE]" in events
     answer: Answer = {}
     message: dict[str, Any] = {"role": "assistant", "content": ""}
@@ -61,7 +69,11 @@ def _of_events(text: str) -> Answer | None:
             return chunk
         answer |= {name: value for name, value in chunk.items() if name != "choices" and value is not None}
         for choice in chunk.get("choices") or ():
-            said = choice.get("delta") or choice.get("message") or {}
+            said = choice.get("delta") or choice.get("message") or {} if isinstance(choice, dict) else None
+            if not isinstance(said, dict):
+                return None
+            if choice.get("index"):
+                continue
             for name in ("content", "refusal", "reasoning_content"):
                 if isinstance(said.get(name), str):
                     message[name] = message.get(name, "") + said[name]

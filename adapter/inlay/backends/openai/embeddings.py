@@ -1,8 +1,9 @@
 """An embedding model behind an endpoint that speaks OpenAI's HTTP interface: Embedder of base.py.
 
 A request contains many texts, so its answer is checked before a vector becomes a row's: their number, each index once,
-the width in the settings, finite numbers. A pack whose answer has a wrong count or order, or that the
-server refuses (400, 413, 422), or keeps failing at, is halved until the failing row is isolated; no other row fails.
+the width in the settings, finite numbers that are not all 0. A pack whose answer has a wrong count or order, or that
+the server refuses (400, 413, 422), or keeps failing at, is halved until the failing row is isolated; no other row
+fails.
 Where both halves succeed, the pack was only too large for this server, and later packs are no larger.
 
 spend() is called once for a pack, not again for its halves. spend() and done() run on the loop's thread, as in
@@ -185,7 +186,11 @@ class Packs:
 
     def _deliver(self, pack: range, vectors: Vectors, tokens: Sequence[int]) -> bool:
         width = self._embedder.ref.width
-        whole = isinstance(vectors, np.ndarray) and vectors.shape[1] == width and bool(np.isfinite(vectors).all())
+        whole = (
+            isinstance(vectors, np.ndarray)
+            and vectors.shape[1] == width
+            and bool(np.isfinite(vectors).all() and vectors.any(axis=1).all())
+        )
         well = True
         for position, vector, n_tokens in zip(pack, vectors, tokens, strict=True):
             wrong = None if whole else wrong_with(vector, width)
@@ -208,7 +213,7 @@ def vectors_by_index(answer: Answer, n_rows: int) -> Vectors:
         raise ValueError(f"the server returned {count:,} vectors for {n_rows:,} text{'s' if n_rows != 1 else ''}")
     order = [item.get("index") for item in data]
     if order != list(range(n_rows)) and order != [None] * n_rows:  # a server that leaves them out keeps the order
-        placed = {index: item for index, item in zip(order, data, strict=True) if isinstance(index, int)}
+        placed = {index: item for index, item in zip(order, data, strict=True) if type(index) is int}
         if set(placed) != set(range(n_rows)):
             raise ValueError(
                 "the server's answer does not say which vector belongs to which text: its indices are wrong"
@@ -234,7 +239,9 @@ def wrong_with(vector: Floats | None, width: int) -> str | None:
         return "the server's answer contains no vector of numbers for this text"
     if len(vector) != width:
         return f"the server's vector has {len(vector):,} numbers, not {width:,}"
-    return None if np.isfinite(vector).all() else "the server's vector contains numbers that are not finite"
+    if not np.isfinite(vector).all():
+        return "the server's vector contains numbers that are not finite"
+    return None if vector.any() else "the server's vector contains nothing but zeros, which is near to nothing"
 
 
 def _about_encoding(complaint: str) -> bool:
@@ -245,8 +252,7 @@ def _vectors(given: list[Any]) -> Vectors:
     """All at once where all are alike, which is five times quicker than one by one."""
     if all(isinstance(each, list) for each in given):
         try:
-            with np.errstate(over="ignore"):
-                rows = np.array(given, dtype=np.float32)
+            rows = _numbers(given)
         except (ValueError, TypeError, OverflowError):
             return [_vector(each) for each in given]
         if rows.ndim == 2:
@@ -254,13 +260,21 @@ def _vectors(given: list[Any]) -> Vectors:
     return [_vector(each) for each in given]
 
 
+def _numbers(given: Any) -> Floats:
+    """Raises ValueError for lists of unequal length, and TypeError for anything but numbers."""
+    rows = np.array(given)
+    if rows.dtype.kind not in "fiu":  # numpy reads "1" and true as numbers too
+        raise TypeError
+    with np.errstate(over="ignore"):
+        return rows.astype(np.float32)
+
+
 def _vector(given: Any) -> Floats | None:
     """A list of numbers, or the bytes of little-endian float32 in base64."""
     try:
         if isinstance(given, str):
             return np.frombuffer(base64.b64decode(given, validate=True), dtype="<f4").astype(np.float32)
-        with np.errstate(over="ignore"):
-            row = np.array(given, dtype=np.float32)
+        row = _numbers(given)
     except (binascii.Error, ValueError, TypeError, OverflowError):
         return None
     return row if row.ndim == 1 else None

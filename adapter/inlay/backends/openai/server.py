@@ -55,6 +55,9 @@ _KEEP_ALIVE_S = 4.0
 # The longest sleep at the gate: tokens that other requests return may open it earlier.
 _GATE_LOOK_S = 0.1
 
+# More tokens than any request has.
+_NO_COUNT = 2**40
+
 Body = bytes | Callable[[], aiohttp.FormData]
 
 
@@ -344,14 +347,14 @@ async def _read(response: aiohttp.ClientResponse, most_bytes: int) -> bytes:
 
 
 def usage_of(answer: Answer) -> tuple[int | None, int | None]:
-    """Tokens read and written, as far as the server says."""
+    """Tokens read and written, as far as the server says: some write 0 where they do not count."""
     usage = answer.get("usage")
     if not isinstance(usage, dict):
         return None, None
     counts = [usage.get(name) for name in ("prompt_tokens", "completion_tokens")]
     # Where a gateway counts what it has read before by itself, as Anthropic does.
     counts[0] = _sum(counts[0], *(usage.get(f"cache_{each}_input_tokens") for each in ("read", "creation")))
-    read, written = (count if isinstance(count, int) and count >= 0 else None for count in counts)
+    read, written = (count if isinstance(count, int) and 0 < count < _NO_COUNT else None for count in counts)
     return read, written
 
 
