@@ -44,6 +44,28 @@ def flags_array(flags: Bools) -> pa.Array:
     return pa.Array.from_buffers(pa.bool_(), len(flags), [None, _bits(flags)])
 
 
+def array_flags(flags: pa.Array | pa.ChunkedArray) -> Bools:
+    """Booleans out of Arrow, False for NULL."""
+    whole = joined(flags)
+    if not len(whole):
+        return np.zeros(0, dtype=np.bool_)
+    bits = np.frombuffer(whole.buffers()[1], dtype=np.uint8)
+    unpacked = np.unpackbits(bits, bitorder="little")[whole.offset : whole.offset + len(whole)].astype(np.bool_)
+    return unpacked & array_flags(whole.is_valid()) if whole.null_count else unpacked
+
+
+def array_floats(numbers: pa.Array | pa.ChunkedArray) -> Numbers:
+    """Numbers out of Arrow, any for NULL."""
+    whole = joined(numbers).cast(pa.float64())
+    return np.frombuffer(whole.buffers()[1] or b"", dtype=np.float64, count=len(whole), offset=8 * whole.offset)
+
+
+def joined(column: pa.Array | pa.ChunkedArray) -> pa.Array:
+    if not isinstance(column, pa.ChunkedArray):
+        return column
+    return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks or [pa.nulls(0, column.type)])
+
+
 def _bits(flags: Bools) -> pa.Buffer:
     return pa.py_buffer(np.packbits(flags, bitorder="little"))
 
@@ -160,8 +182,10 @@ def vector_array(rows: Floats, mask: Bools | None = None) -> pa.Array:
 
 
 def vector_rows(column: pa.ChunkedArray) -> Floats:
-    """Lists of equal length, none of them NULL, as a matrix."""
-    joined = column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)
-    flat = joined.flatten().cast(pa.float32())
+    """Lists of equal length, none of them NULL, as a matrix; NaN for a NULL among their numbers."""
+    whole = joined(column)
+    flat = whole.flatten().cast(pa.float32())
+    if flat.null_count:
+        flat = pc.fill_null(flat, float("nan"))
     numbers = np.frombuffer(flat.buffers()[1] or b"", dtype=np.float32, count=len(flat), offset=4 * flat.offset)
-    return numbers.reshape(len(joined), -1)
+    return numbers.reshape(len(whole), len(flat) // max(len(whole), 1))

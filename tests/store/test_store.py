@@ -145,6 +145,9 @@ SQL_TEXT = st.one_of(
     ),
 )
 
+STRINGS = pa.schema([("value", pa.string())])
+NUMBERS = pa.schema([("value", pa.int64())])
+
 
 @pytest.fixture(scope="module")
 def plain() -> Iterator[duckdb.DuckDBPyConnection]:
@@ -696,12 +699,12 @@ def test_a_result_set_finds_what_a_dictionary_finds(
             asked = [*truth, *unknown, *list(truth)[:9]]
             rng.shuffle(asked)
             asked = asked[: int(rng.integers(1, len(asked)))]
-            positions, table = reader.find(asked)
+            positions, table = reader.find(asked, NUMBERS)
             assert len(set(positions.tolist())) == len(positions)
             found = dict(zip(positions.tolist(), [] if table is None else table["value"].to_pylist(), strict=True))
             assert found == {i: truth[key] for i, key in enumerate(asked) if key in truth}
-    assert reader.find([])[1] is None
-    assert reader.find(unknown)[1] is None
+    assert reader.find([], NUMBERS)[1] is None
+    assert reader.find(unknown, NUMBERS)[1] is None
 
 
 def test_a_large_result_set_is_looked_through_once_before_its_keys_are_kept(
@@ -716,7 +719,7 @@ def test_a_large_result_set_is_looked_through_once_before_its_keys_are_kept(
     reader = make_result_set(folder)
     reader.refresh()
     for kept in (0, 1_000):
-        positions, table = reader.find([*keys[5:700:50], b"?" * 32, keys[5]])
+        positions, table = reader.find([*keys[5:700:50], b"?" * 32, keys[5]], STRINGS)
         assert table is not None
         found = dict(zip(positions.tolist(), table["value"].to_pylist(), strict=True))
         assert [found.get(i) for i in range(16)] == [*texts[5:700:50], None, texts[5]]
@@ -738,7 +741,7 @@ def test_keys_are_read_from_files_that_lay_them_out_in_another_way(folder: Path)
         writer.publish(input_keys([texts]), pa.table({"value": texts}), known_here=False)
     reader = make_result_set(folder)
     reader.refresh()
-    positions, table = reader.find(input_keys([texts[::7]]))
+    positions, table = reader.find(input_keys([texts[::7]]), STRINGS)
     assert table is not None and not reader.damaged
     assert [texts[::7][i] for i in positions] == table["value"].to_pylist()
 
@@ -750,7 +753,7 @@ def test_reading_many_parts_keeps_no_file_open(folder: Path) -> None:
     before = len(list(Path("/proc/self/fd").iterdir()))
     reader = make_result_set(folder)
     reader.refresh()
-    assert len(reader.find(input_keys([[f"text {i}" for i in range(20)]]))[0]) == 20
+    assert len(reader.find(input_keys([[f"text {i}" for i in range(20)]]), NUMBERS)[0]) == 20
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
@@ -758,17 +761,17 @@ def test_keys_that_begin_alike_are_told_apart(folder: Path) -> None:
     result_set = make_result_set(folder)
     one, other, third = (b"same 8 b" + digit * 24 for digit in (b"1", b"2", b"3"))
     result_set.publish([one], pa.table({"value": ["one"]}))
-    assert result_set.find([other])[1] is None
+    assert result_set.find([other], STRINGS)[1] is None
     result_set.publish([other], pa.table({"value": ["other"]}))
     for reader in (result_set, make_result_set(folder)):
         reader.refresh()
         # Of keys with the same first 8 bytes one may hide another, which is then inferred again; none stands for it.
         for asked in ([one], [other], [third], [third, one, other], [other, one]):
-            positions, table = reader.find(asked)
+            positions, table = reader.find(asked, STRINGS)
             found = [] if table is None else table["value"].to_pylist()
             for position, value in zip(positions.tolist(), found, strict=True):
                 assert {"one": one, "other": other}[value] == asked[position]
-        assert any(reader.find([key])[1] is not None for key in (one, other))
+        assert any(reader.find([key], STRINGS)[1] is not None for key in (one, other))
 
 
 def test_parts_are_named_by_their_bytes_and_appear_whole(opened: Opened, folder: Path) -> None:

@@ -25,6 +25,7 @@ import pytest
 import inlay
 from inlay.cli.main import main
 from inlay.errors import ConfigError
+from inlay.functions.possible_answers import are_answers
 from inlay.store.care.compact import compact_result_set, compact_store
 from inlay.store.care.exchange import Sent, read_store, read_tar, take_in
 from inlay.store.care.gc import Criteria, delete, plan_gc
@@ -79,7 +80,7 @@ def known(address: Path | str, start: int, end: int) -> pa.Table:
     """What a process that opens the store now finds for these texts, in their order."""
     result_set = new_result_set(address)
     result_set.refresh()
-    positions, table = result_set.find(input_keys([texts(start, end)]), answers(0, 1).column_names)
+    positions, table = result_set.find(input_keys([texts(start, end)]), answers(0, 1).schema)
     assert table is not None
     return table.append_column("text", pa.array(positions)).sort_by("text")
 
@@ -100,7 +101,7 @@ def ask(store: Path | str, n: int = 40) -> list[tuple[object, ...]]:
 
 
 def findings(store: Path | str) -> list[tuple[str, str]]:
-    return [found for report in verify_store(open_folder(str(store))) for found in report.findings]
+    return [found for report in verify_store(open_folder(str(store)), are_answers) for found in report.findings]
 
 
 # verify
@@ -205,7 +206,7 @@ def test_set_aside_rows_are_inferred_again(tmp_path: Path, calls: dict[str, int]
     for path in parts_of(tmp_path):
         if path.parent.name.startswith(("ai_classify", "vectors")) and path.stat().st_size > 2000:
             path.write_bytes(path.read_bytes()[:-9])
-    list(verify_store(open_folder(str(tmp_path)), quarantine=True))
+    list(verify_store(open_folder(str(tmp_path)), are_answers, quarantine=True))
     calls.clear()
     assert ask(tmp_path) == first
     assert calls["rows"] > 0
@@ -255,7 +256,7 @@ def test_stored_inputs_give_the_keys_again_and_rows_may_be_there_twice(tmp_path:
     pairs = [["a", "bc"], ["ab", "c"], None]
     keys = [*input_keys([["a", "ab"], ["bc", "c"]]), input_keys([["unknown"]])[0]]
     result_set.publish(keys, answers(0, 3).append_column("inputs", pa.array(pairs, pa.list_(pa.string()))))
-    report = next(iter(verify_store(open_folder(str(tmp_path)))))
+    report = next(iter(verify_store(open_folder(str(tmp_path)), are_answers)))
     assert not report.findings
     assert (report.parts, report.rows, report.twice, report.derived) == (3, 20, 5, 2)
 
@@ -265,11 +266,13 @@ def test_stored_inputs_that_are_no_texts_give_their_keys_again(tmp_path: Path) -
     images = pa.array([b"\x00\xff", b"\x89PNG", b""], pa.binary())
     inputs = inputs_of([images, pa.array(["a", "b", "c"])], (BYTES, TEXT))
     result_set.publish(inputs.keys, with_inputs(answers(0, 3), inputs))
-    (report,) = [report for report in verify_store(open_folder(str(tmp_path)), quarantine=True) if report.rows]
+    (report,) = [
+        report for report in verify_store(open_folder(str(tmp_path)), are_answers, quarantine=True) if report.rows
+    ]
     assert not report.findings and not report.set_aside
     assert (report.rows, report.derived) == (3, 3)
     items = list(read_store(open_folder(str(tmp_path)), Sent()))
-    assert take_in(open_folder(str(tmp_path / "other")), items).rows == 3
+    assert take_in(open_folder(str(tmp_path / "other")), items, are_answers).rows == 3
     wrong = inputs_of([pa.array([b"other"], pa.binary())], (BYTES,))
     result_set.publish(input_keys([[b"one"]]), with_inputs(answers(0, 1), wrong))
     assert ["the inputs of a row do not give its key" in reason for _, reason in findings(tmp_path)] == [True]
@@ -321,7 +324,7 @@ def test_a_reader_in_the_old_parts_goes_on(tmp_path: Path) -> None:
     reader.refresh(1)
     list(compact_store(open_folder(str(tmp_path)), now=True))
     reader.refresh(2)
-    positions, _ = reader.find(input_keys([texts(0, 140)]))
+    positions, _ = reader.find(input_keys([texts(0, 140)]), SCORES)
     assert sorted(positions) == list(range(133))
 
 
@@ -669,12 +672,16 @@ def test_import_changes_nothing_that_is_here(tmp_path: Path) -> None:
     manifest.write_text(manifest.read_text().replace('"fake"', '"mine"'))
     before = manifest.read_text()
     sent = Sent()
-    taken = take_in(open_folder(str(tmp_path / "into")), read_store(open_folder(str(tmp_path / "from")), sent))
+    taken = take_in(
+        open_folder(str(tmp_path / "into")), read_store(open_folder(str(tmp_path / "from")), sent), are_answers
+    )
     assert (taken.parts, taken.rows, taken.new_result_sets, taken.here, taken.refused) == (2, 80, 0, 0, [])
     assert manifest.read_text() == before
     assert known(tmp_path / "into", 0, 90)["text"].to_pylist() == list(range(90))
     list(compact_store(open_folder(str(tmp_path / "into")), now=True))
-    again = take_in(open_folder(str(tmp_path / "into")), read_store(open_folder(str(tmp_path / "from")), Sent()))
+    again = take_in(
+        open_folder(str(tmp_path / "into")), read_store(open_folder(str(tmp_path / "from")), Sent()), are_answers
+    )
     assert (again.parts, again.here) == (0, 2), "a compacted part stands for them"
 
 
@@ -788,7 +795,7 @@ def test_files_that_are_no_export_are_refused(tmp_path: Path) -> None:
         ),
     ):
         with pytest.raises(ConfigError, match=said):
-            take_in(Store(str(tmp_path / "there")).folder, read_tar(partial(file.open, "rb"), file.name))
+            take_in(Store(str(tmp_path / "there")).folder, read_tar(partial(file.open, "rb"), file.name), are_answers)
 
 
 @pytest.mark.parametrize("place", ["inside a header", "between members", "inside a member", "a header of zeros"])
@@ -808,7 +815,7 @@ def test_a_tar_that_was_cut_is_refused_whole(tmp_path: Path, place: str) -> None
         raw = raw[: at[place]]
     file.write_bytes(raw)
     with pytest.raises(ConfigError, match="cannot be read as a tar file"):
-        take_in(Store(str(tmp_path / "there")).folder, read_tar(partial(file.open, "rb"), file.name))
+        take_in(Store(str(tmp_path / "there")).folder, read_tar(partial(file.open, "rb"), file.name), are_answers)
     assert not list((tmp_path / "there").rglob("*.parquet"))
 
 
@@ -863,7 +870,7 @@ def test_a_call_that_would_become_sql_is_refused(tmp_path: Path) -> None:
             said["columns"] = ["value from (select 1)); drop table t; --"]
             item = type(item)("", item.name, json.dumps(said).encode(), item.changed_at)
         bad.append(item)
-    taken = take_in(Store(str(tmp_path / "there")).folder, bad)
+    taken = take_in(Store(str(tmp_path / "there")).folder, bad, are_answers)
     assert len(taken.refused) == 3 and taken.calls == 0 and not (tmp_path / "there/calls").exists()
 
 
@@ -874,7 +881,9 @@ def test_a_part_from_elsewhere_cannot_push_out_what_is_here(tmp_path: Path) -> N
     fill(other, (50, 51))
     table = answers(0, 10).add_column(0, KEY, key_column(input_keys([texts(0, 10)])))
     liar = write_part(other.folder, table, other.signature, replaces=[mine.name])
-    taken = take_in(open_folder(str(tmp_path / "into")), read_store(open_folder(str(tmp_path / "from")), Sent()))
+    taken = take_in(
+        open_folder(str(tmp_path / "into")), read_store(open_folder(str(tmp_path / "from")), Sent()), are_answers
+    )
     assert [name.rpartition("/")[2] for name, _ in taken.refused] == [liar] and "lacks 30 of its rows" in taken.refused[
         0
     ][1]
@@ -896,7 +905,7 @@ def test_a_store_in_memory_through_fsspec(calls: dict[str, int]) -> None:
     assert len(result_set.parts) > 1 and all(
         datetime.now(UTC) - part.changed_at < timedelta(minutes=5) for part in result_set.parts
     )
-    assert not any(report.findings for report in verify_store(folder))
+    assert not any(report.findings for report in verify_store(folder, are_answers))
     done = list(compact_store(folder))
     assert [len(report.published) for report in done] == [1, 1, 1] and sum(report.waiting for report in done)
     assert ask(address) == first and not calls.get("rows")
@@ -904,7 +913,7 @@ def test_a_store_in_memory_through_fsspec(calls: dict[str, int]) -> None:
     delete(folder, plan_gc(folder, Criteria(superseded=True), now=later))
     assert [len(part_names(result_set.folder)) for result_set in survey(folder)] == [1, 1, 1]
     assert ask(address) == first and not calls.get("rows")
-    taken = take_in(Store(address + "-copy").folder, read_store(folder, Sent()))
+    taken = take_in(Store(address + "-copy").folder, read_store(folder, Sent()), are_answers)
     assert taken.parts == 3 and not any(report.findings for report in verify_store(open_folder(address + "-copy")))
     delete(folder, plan_gc(folder, Criteria(Wanted("vectors"))))
     assert [result_set.function for result_set in survey(folder)] == ["ai_classify", "ai_sentiment"]

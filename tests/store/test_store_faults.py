@@ -29,6 +29,7 @@ from inlay.client.connection import Connection
 from inlay.errors import ConfigError
 from inlay.execution.queries import GATHER_ROWS
 from inlay.functions.classify import EMBED_TEMPLATES
+from inlay.functions.possible_answers import are_answers
 from inlay.store import open_parts, part_writer
 from inlay.store.care.verify import check_part
 from inlay.store.folder import open_folder
@@ -36,6 +37,9 @@ from inlay.store.keys import input_keys, key_column
 from inlay.store.part_writer import write_part
 from inlay.store.parts import KEY, DamagedPart
 from inlay.store.result_set import QUARANTINE, ResultSet
+
+VALUES = pa.schema([("value", pa.string())])
+
 
 TEXTS = [f"text {i}" for i in range(300)]
 CALL = "{'kind': try_ai_classify(a, ['bug', 'praise']), 'vector': ai_embed(a)}"
@@ -192,7 +196,7 @@ def test_no_flip_of_any_byte_of_a_part_gives_a_wrong_row(
         part.write_bytes(whole[:at] + bytes([whole[at] ^ flip]) + whole[at + 1 :])
         reader = ResultSet(folder, "5" * 64, {}, {})
         reader.refresh()
-        positions, known = reader.find(keys, table.column_names)
+        positions, known = reader.find(keys, table.schema)
         if known is not None:
             found += 1
             assert known.to_pylist() == [rows[i] for i in positions], f"byte {at} of {len(whole)}"
@@ -289,7 +293,7 @@ def test_a_part_that_goes_after_it_was_found_is_unknown(
     first.unlink()
     for statement in (1, 1, 2):
         reader.refresh(statement)
-        positions, table = reader.find(keys)
+        positions, table = reader.find(keys, VALUES)
         assert table is not None
         values = dict(zip(positions.tolist(), table["value"].to_pylist(), strict=True))
         assert all(texts[i] == value for i, value in values.items())
@@ -317,9 +321,9 @@ def test_a_small_part_cannot_become_large_in_memory(
     assert folder.info(name).size < 500_000
     result_set = ResultSet(folder, "0" * 64, {}, {})
     with pytest.raises(DamagedPart, match="very large unpacked"), folder.open(name) as source:
-        check_part(source, name, f"ai_complete-{'0' * 32}", None)
+        check_part(source, name, f"ai_complete-{'0' * 32}", None, are_answers)
     result_set.refresh()
-    assert result_set.find(input_keys([["0"]]))[1] is None
+    assert result_set.find(input_keys([["0"]]), pa.schema([("value", values.type)]))[1] is None
     assert "very large unpacked" in result_set.damaged[name]
 
 
@@ -331,7 +335,7 @@ def test_long_texts_that_are_alike_are_read(tmp_path: Path) -> None:
     write_part(folder, pa.table([key_column(keys), values], schema=pa.schema([KEY, ("value", pa.string())])), "0" * 64)
     result_set = ResultSet(folder, "0" * 64, {}, {})
     result_set.refresh()
-    _, table = result_set.find(keys)
+    _, table = result_set.find(keys, VALUES)
     assert table is not None and table["value"].combine_chunks().equals(values)
 
 
@@ -349,7 +353,7 @@ def test_many_damaged_parts_cost_their_own_rows_alone(tmp_path: Path) -> None:
         content = bytearray(path.read_bytes())
         content[400] ^= 1
         path.write_bytes(content)
-    positions, table = writer.find(keys)
+    positions, table = writer.find(keys, VALUES)
     assert table is not None
     found = dict(zip(positions.tolist(), table["value"].to_pylist(), strict=True))
     assert found == {i: text for i, text in enumerate(texts) if text not in lost}
@@ -376,10 +380,10 @@ def test_rows_that_moved_into_another_part_are_found_there(
     write_part(folder, table, "5" * 64, replaces=[path.name for path in old])
     for path in old:
         path.unlink()
-    reader.find(keys)  # comes upon a part that is gone, and reads the folder anew
+    reader.find(keys, VALUES)  # comes upon a part that is gone, and reads the folder anew
     for each in (reader, ResultSet(folder, "5" * 64, {}, {})):
         each.refresh(2)
-        positions, found = each.find(keys)
+        positions, found = each.find(keys, VALUES)
         assert found is not None
         assert {int(i): value for i, value in zip(positions, found["value"].to_pylist(), strict=True)} == dict(
             enumerate(texts)
@@ -639,8 +643,8 @@ def test_a_part_that_could_not_be_read_for_a_moment_is_not_quarantined(
     reader.refresh()
     with monkeypatch.context() as patched:
         patched.setattr("inlay.store.open_parts.read_groups", read_group)
-        assert reader.find([b"k" * 32])[1] is None
+        assert reader.find([b"k" * 32], VALUES)[1] is None
     assert len(list(tmp_path.glob("*.parquet"))) == 1 and not (tmp_path / "quarantine").exists()
     later = ResultSet(open_folder(str(tmp_path)), "s" * 64, {}, {}, writable=True)
     later.refresh()
-    assert later.find([b"k" * 32])[1]["value"].to_pylist() == ["a"]
+    assert later.find([b"k" * 32], VALUES)[1]["value"].to_pylist() == ["a"]

@@ -125,13 +125,14 @@ def list_store(address: _Address) -> None:
 @_address_options
 def verify(address: _Address, quarantine: bool) -> int:
     """Compute signatures, digests, checksums and keys again; exit status 1 if any differs."""
+    from inlay.functions.possible_answers import are_answers
     from inlay.store.calls import CALLS
     from inlay.store.care.verify import verify_store
 
     folder = address.folder(writing=quarantine)
     reports = []
     with _telling():
-        for report in verify_store(folder, address.wanted(), quarantine=quarantine):
+        for report in verify_store(folder, are_answers, address.wanted(), quarantine=quarantine):
             title = f"{report.name}: {_n(report.parts, 'part')}, {report.rows:,} rows{_remarks(report)}"
             if report.name == CALLS:
                 title = f"{CALLS}: {_n(report.parts, 'file')}"
@@ -272,6 +273,7 @@ def export(address: _Address, target: str) -> int:
 
     FILE.tar is a new .tar file, or a store's folder or address.
     """
+    from inlay.functions.possible_answers import are_answers
     from inlay.store.care.exchange import Sent, read_store, take_in, write_tar
     from inlay.store.results import Store
 
@@ -287,7 +289,7 @@ def export(address: _Address, target: str) -> int:
                 draft.publish(name)
         else:
             _refuse_same(folder, target)
-            output.sentence(_taken_line(take_in(Store(target).folder, items)))
+            output.sentence(_taken_line(take_in(Store(target).folder, items, are_answers)))
     for name, why in sent.left:
         output.sentence(f"left out: {name}: {why}")
     output.sentence(
@@ -305,6 +307,7 @@ def import_store(address: _Address, source: str) -> int:
 
     FILE.tar is a .tar file made by export, or a store's folder or address.
     """
+    from inlay.functions.possible_answers import are_answers
     from inlay.store.care.exchange import Sent, read_store, read_tar, take_in
     from inlay.store.folder import open_folder
 
@@ -320,7 +323,7 @@ def import_store(address: _Address, source: str) -> int:
         into = address.folder(writing=True, new=True)
         if not source.endswith(".tar"):
             _refuse_same(into, source)
-        taken = take_in(into, items, wanted)
+        taken = take_in(into, items, are_answers, wanted)
     for name, why in sent.left:
         output.sentence(f"left out: {name}: {why}")
     for name, why in taken.refused:

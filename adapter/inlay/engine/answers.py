@@ -4,14 +4,29 @@ gathered, how it is stored as Arrow, and which rows are no answers.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from inlay.arrays import Floats, Ints, column_of, empty_table, numbers_array, rows_taken, vector_array, vector_rows
+from inlay.arrays import (
+    Bools,
+    Floats,
+    Ints,
+    array_flags,
+    array_floats,
+    column_of,
+    empty_table,
+    numbers_array,
+    rows_taken,
+    vector_array,
+    vector_rows,
+)
 from inlay.engine.result_cache import empty_rows
+from inlay.json_schema import is_stored_reply
 from inlay.thoughts import begins_with_thoughts
 
 Rows = Any
@@ -38,17 +53,20 @@ class AnswerCodec(Protocol):
     @property
     def cached(self) -> bool: ...
     @property
-    def columns(self) -> list[str]:
-        """Of the stored table, those that are read."""
+    def schema(self) -> pa.Schema:
+        """Of the stored table, the columns that are read."""
         ...
 
     def gather(self, n: int) -> Gathered: ...
     def faults(self, rows: Rows) -> dict[int, str]:
-        """By position, why a row is no answer, whoever gave it: a model, or the store."""
+        """By position, why what a model gave is no answer."""
         ...
 
     def to_table(self, rows: Rows) -> pa.Table: ...
-    def from_table(self, table: pa.Table) -> Rows: ...
+    def from_table(self, table: pa.Table) -> tuple[Ints, Rows]:
+        """Which rows of a stored table are answers, and these: what wrote it may have been another version, or somebody
+        who makes answers up."""
+        ...
 
 
 @dataclass
@@ -61,13 +79,15 @@ class _Filled:
 
 @dataclass(frozen=True)
 class Numbers:
-    """A row of float32 for each input."""
+    """A row of float32 for each input. width: None where a stored table is read without its model; all of its rows then
+    have the width of the first."""
 
-    width: int
+    width: int | None
     cached = True
-    columns = ["value"]  # noqa: RUF012
+    schema = pa.schema([("value", pa.list_(pa.float32()))])
 
     def gather(self, n: int) -> Gathered:
+        assert self.width is not None
         return _Filled(empty_rows(n, self.width))
 
     def faults(self, rows: Floats) -> dict[int, str]:
@@ -79,8 +99,17 @@ class Numbers:
     def to_table(self, rows: Floats) -> pa.Table:
         return pa.table({"value": vector_array(rows)})
 
-    def from_table(self, table: pa.Table) -> Floats:
-        return vector_rows(table["value"])
+    def from_table(self, table: pa.Table) -> tuple[Ints, Floats]:
+        widths = np.where(
+            array_flags(table["value"].is_valid()), array_floats(pc.list_value_length(table["value"])), -1
+        )
+        width = self.width if self.width is not None else widths.max(initial=1)
+        places = np.flatnonzero(widths == width)
+        rows = vector_rows(_rows_at(table, places)["value"])
+        if not (faults := self.faults(rows)):
+            return places, rows
+        good = np.setdiff1d(np.arange(len(rows)), list(faults), assume_unique=True)
+        return places[good], rows[good]
 
 
 class _Texts:
@@ -94,25 +123,34 @@ class _Texts:
 
 @dataclass(frozen=True)
 class Texts:
-    """A text for each input."""
+    """A text for each input. reply_schema: of the JSON that it is, where it is any."""
 
+    reply_schema: str | None = None
     cached = True
-    columns = ["value"]  # noqa: RUF012
+    schema = pa.schema([("value", pa.string())])
 
     def gather(self, n: int) -> Gathered:
         return _Texts(n)
 
     def faults(self, rows: list[str]) -> dict[int, str]:
-        return {
-            i: NO_ANSWER for i, text in enumerate(rows) if not (text and text.strip()) or begins_with_thoughts(text)
-        }
+        return {i: NO_ANSWER for i, text in enumerate(rows) if not is_reply(text)}
 
     def to_table(self, rows: list[str]) -> pa.Table:
         return pa.table({"value": column_of(rows, pa.string())})
 
-    def from_table(self, table: pa.Table) -> list[str]:
-        texts: list[str] = table["value"].to_pylist()
-        return texts
+    def from_table(self, table: pa.Table) -> tuple[Ints, list[str]]:
+        texts = table["value"].to_pylist()
+        good = [i for i, text in enumerate(texts) if self._is_answer(text)]
+        return np.array(good, dtype=np.int64), [texts[i] for i in good]
+
+    def _is_answer(self, text: str | None) -> bool:
+        if self.reply_schema is None or text is None:
+            return is_reply(text)
+        return is_stored_reply(self.reply_schema, text)
+
+
+def is_reply(text: str | None) -> bool:
+    return text is not None and bool(text.strip()) and "\0" not in text and not begins_with_thoughts(text)
 
 
 class _Tables:
@@ -139,14 +177,12 @@ class _Tables:
 
 @dataclass(frozen=True)
 class Table:
-    """Columns of a table for each input. schema: of those that the caller wants, `value` first."""
+    """Columns of a table for each input. schema: of those that the caller wants, `value` first. possible: of each row
+    of a stored table whether it may be an answer."""
 
     schema: pa.Schema
+    possible: Callable[[pa.Table], Bools]
     cached = False
-
-    @property
-    def columns(self) -> list[str]:
-        return list(self.schema.names)
 
     def gather(self, n: int) -> Gathered:
         return _Tables(self.schema, n)
@@ -157,5 +193,10 @@ class Table:
     def to_table(self, rows: pa.Table) -> pa.Table:
         return rows
 
-    def from_table(self, table: pa.Table) -> pa.Table:
-        return table.cast(self.schema)
+    def from_table(self, table: pa.Table) -> tuple[Ints, pa.Table]:
+        places = np.flatnonzero(self.possible(table))
+        return places, _rows_at(table, places).cast(self.schema)
+
+
+def _rows_at(table: pa.Table, places: Ints) -> pa.Table:
+    return table if len(places) == len(table) else table.take(numbers_array(places))

@@ -50,7 +50,8 @@ class Question:
     def about(self) -> dict[str, Any]:
         """What a manifest says beside the question, for people."""
         model = {"name": self.model.name, "source": self.model.source, "task": self.model.task}
-        return {"model": model, "created_by": f"inlay {__version__}"}
+        width = {"width": self.answers.width} if isinstance(self.answers, Numbers) else {}
+        return {"model": model, "created_by": f"inlay {__version__}", **width}
 
 
 def numbers_question(model: ModelRef, prompt: str | Choices = "", *, pair: bool = False) -> Question:
@@ -79,4 +80,4 @@ def replies_question(model: ModelRef, instruction: Instruction) -> Question:
         "max_tokens_read": model.max_tokens,
         "instruction": asdict(instruction),
     }
-    return Question("completions", model, parts, Texts(), instruction)
+    return Question("completions", model, parts, Texts(instruction.schema), instruction)

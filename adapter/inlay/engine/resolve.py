@@ -198,12 +198,11 @@ class _Resolving:
         if self.result_set is None or not len(places):
             return places
         self.result_set.refresh(self.work.owner)
-        at, table = self.result_set.find(self.inputs.keys[places], self.question.answers.columns)
+        at, table = self.result_set.find(self.inputs.keys[places], self.question.answers.schema)
         if table is None:
             return places
-        rows = self.question.answers.from_table(table)
-        if faults := self.question.answers.faults(rows):  # of a version that did not look
-            at, rows = _without(faults, at, rows)
+        good, rows = self.question.answers.from_table(table)
+        at = at[good]
         self.gathered.put(places[at], rows)
         unknown = np.ones(len(places), dtype=np.bool_)
         unknown[at] = False

@@ -11,7 +11,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from inlay.arrays import Bools, Ints, array_numbers, column_of, empty_table, numbers_array, true_places
-from inlay.engine.answers import Table
 from inlay.engine.question import Question
 from inlay.engine.resolve import Finished, Work, resolve
 from inlay.errors import RowsFailedError
@@ -177,7 +176,7 @@ def _resolved(
             pending = np.zeros(len(inputs), dtype=np.bool_)
             pending[finished.pending] = True
         else:
-            question = replace(call.question, answers=Table(schema))
+            question = replace(call.question, answers=call.codec(schema))
             # Of a dry run nothing is kept, though some functions need no model to answer.
             work = replace(function.ask.work, executor=function)
             found = resolve(question, inputs, work, keep=not context.is_dry)
@@ -251,7 +250,7 @@ def _within_targets(context: Context, answered: Answered, entry: Entry, schema: 
         context.account.certified(context.ledger.certificate_rows)
     rest = np.flatnonzero(~routed.asked)
     guessed = Answers([routed.values[i] for i in rest], {}, routed.known[rest])
-    gathered = Table(schema).gather(len(inputs))
+    gathered = call.codec(schema).gather(len(inputs))
     gathered.put(rest, answer_table(guessed, call.spec))
     known = routed.known.copy()
     errors: dict[int, str] = {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, get_args
 
 import pyarrow as pa
@@ -15,6 +15,7 @@ from inlay.errors import ConfigError, UnknownModelError
 from inlay.functions.arrow import answer_schema
 from inlay.functions.cascade.cascade import has_targets
 from inlay.functions.contract import Bound, Call
+from inlay.functions.possible_answers import are_possible
 from inlay.functions.registry import bind_of
 from inlay.functions.spec import FunctionSpec
 from inlay.json_schema import read_schema
@@ -58,7 +59,12 @@ class BoundCall:
         the answer."""
         if self.bound.basis is None:
             return numbers_question(self.model, self.bound.prompt)
-        parts = {
+        return Question(self.spec.name, self.model, self._parts, self.codec(answer_schema(self.spec)))
+
+    @cached_property
+    def _parts(self) -> Mapping[str, Any]:
+        assert self.bound.basis is not None
+        return {
             "function": self.spec.name,
             "model": self.model.fingerprint,
             "dtype": self.model.dtype,
@@ -66,7 +72,10 @@ class BoundCall:
             "prompts": dict(self.model.prompts),
             **self.bound.basis,
         }
-        return Question(self.spec.name, self.model, parts, Table(answer_schema(self.spec)))
+
+    def codec(self, schema: pa.Schema) -> Table:
+        """Of the function's own answers. schema: the columns of them that are wanted."""
+        return Table(schema, partial(are_possible, self._parts))
 
     def record(self, store: Store) -> None:
         """Says in the store which result set answers this call, so that it can be looked up without Python. As it is

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pyarrow as pa
 
-from inlay.arrays import Bools, Numbers, column_of, flags_array, numbers_array, offsets_of, vector_array
+from inlay.arrays import Bools, Numbers, column_of, flags_array, joined, numbers_array, offsets_of, vector_array
 from inlay.functions.arrow_types import arrow_type
 from inlay.functions.contract import Answers
 from inlay.functions.spec import FunctionSpec
@@ -31,7 +31,7 @@ def answer_table(answers: Answers, spec: FunctionSpec) -> pa.Table:
 
 
 def value_array(table: pa.Table) -> pa.Array:
-    return _joined(table["value"])
+    return joined(table["value"])
 
 
 def detail_array(table: pa.Table, errors: Mapping[int, str], model: str | pa.Array, known: Bools) -> pa.Array:
@@ -43,15 +43,11 @@ def detail_array(table: pa.Table, errors: Mapping[int, str], model: str | pa.Arr
     fields = {
         "value": value_array(table),
         "error": column_of([errors.get(i) for i in range(n)], pa.string()),
-        **{name: _joined(table[name]) for name in table.column_names if name != "value"},
+        **{name: joined(table[name]) for name in table.column_names if name != "value"},
         "model": column_of([model] * n, pa.string()) if isinstance(model, str) else model,
         "cached": flags_array(known),
     }
     return pa.StructArray.from_arrays(list(fields.values()), names=list(fields))
-
-
-def _joined(column: pa.ChunkedArray) -> pa.Array:
-    return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks or [pa.nulls(0, column.type)])
 
 
 def _values(answers: Answers, returns: str) -> pa.Array:

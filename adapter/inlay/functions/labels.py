@@ -25,14 +25,15 @@ class Labels:
         ]
 
     def listed(self) -> str:
-        """One line a label, for a prompt. A line break inside would look like another label."""
+        """One line a label, for a prompt."""
         return "\n".join(
-            f"- {_one_line(name)}" + (f": {_one_line(description)}" if description else "")
+            f"- {one_line(name)}" + (f": {one_line(description)}" if description else "")
             for name, description in zip(self.names, self.descriptions, strict=True)
         )
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
+    """A line break inside a list of labels would look like another label."""
     return " ".join(text.split())
 
 

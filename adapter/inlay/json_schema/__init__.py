@@ -14,5 +14,6 @@ from inlay.json_schema.given import read_schema
 from inlay.json_schema.reading import ReplySchema
 from inlay.json_schema.repairs import repaired
 from inlay.json_schema.replies import is_json, validated
+from inlay.json_schema.stored import is_stored_reply
 
-__all__ = ["FORMATS", "ReplySchema", "is_json", "read_schema", "repaired", "validated"]
+__all__ = ["FORMATS", "ReplySchema", "is_json", "is_stored_reply", "read_schema", "repaired", "validated"]

@@ -6,7 +6,7 @@ import json
 import math
 import re
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 from inlay.json_schema.formats import FORMATS
@@ -49,13 +49,17 @@ def loads(text: str) -> Any:
     """The value of a JSON text. Raises ValueError for what JSON's grammar leaves open and DuckDB does not take."""
     if _SURROGATE.search(text):
         raise ValueError("it contains half of a surrogate pair")
-    return json.loads(text, object_pairs_hook=_fields, parse_constant=_no_constant, parse_float=_finite)
+    return _decoder().decode(text)
 
 
 def loads_at(text: str, start: int) -> tuple[Any, int]:
     """The value that begins at this place of a text, and where it ends. Raises as loads()."""
-    decoder = json.JSONDecoder(object_pairs_hook=_fields, parse_constant=_no_constant, parse_float=_finite)
-    return decoder.raw_decode(text, start)
+    return _decoder().raw_decode(text, start)
+
+
+@cache
+def _decoder() -> json.JSONDecoder:
+    return json.JSONDecoder(object_pairs_hook=_fields, parse_constant=_no_constant, parse_float=_finite)
 
 
 def is_json(text: str) -> bool:
@@ -74,7 +78,7 @@ def _problem(schema_text: str, value: Any) -> str | None:
     if error is not None:
         place = f" at {error.json_path}" if error.absolute_path else ""
         return f"the reply does not fit the schema{place}: {_shorter(error.message)}"
-    return "the reply contains half of a surrogate pair, or NUL" if _has_no_text(value) else None
+    return "the reply contains half of a surrogate pair, or NUL" if has_no_text(value) else None
 
 
 def error_in(schema_text: str, value: Any) -> Any:
@@ -93,7 +97,7 @@ def _validator(schema_text: str) -> Any:
     # A checker of our own: jsonschema's passes every date-time, time and uri unless further packages are installed.
     checker = FormatChecker(formats=())
     for name, pattern in FORMATS.items():
-        checker.checks(name)(_matcher(pattern))
+        checker.checks(name)(matcher(pattern))
     kind = extend(Draft202012Validator, {"pattern": _pattern})
     # The registry is of its own, which fetches nothing from elsewhere.
     return kind(json.loads(schema_text), format_checker=checker, registry=Registry())
@@ -106,17 +110,17 @@ def _pattern(validator: Any, pattern: str, value: Any, schema: Any) -> Iterator[
         yield ValidationError(f"{value!r} does not match {pattern!r}")
 
 
-def _matcher(pattern: str) -> Any:
+def matcher(pattern: str) -> Any:
     expression = re.compile(pattern)
     return lambda value: not isinstance(value, str) or expression.fullmatch(value) is not None
 
 
 def _fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    fields: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in fields:
-            raise ValueError(f"the field {_shown(name)} occurs twice in one object")
-        fields[name] = value
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for i, name in enumerate(names) if name in names[:i])
+        raise ValueError(f"the field {_shown(twice)} occurs twice in one object")
     return fields
 
 
@@ -131,13 +135,13 @@ def _finite(text: str) -> float:
     return number
 
 
-def _has_no_text(value: Any) -> bool:
+def has_no_text(value: Any) -> bool:
     """Whether a text in it is none to DuckDB."""
     if isinstance(value, str):
         return "\0" in value or _SURROGATE.search(value) is not None
     if isinstance(value, dict):
-        return any(_has_no_text(each) for pair in value.items() for each in pair)
-    return isinstance(value, list) and any(_has_no_text(each) for each in value)
+        return any(has_no_text(each) for pair in value.items() for each in pair)
+    return isinstance(value, list) and any(has_no_text(each) for each in value)
 
 
 def _shown(text: str) -> str:

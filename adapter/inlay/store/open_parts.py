@@ -15,7 +15,7 @@ from inlay.store.folder import Folder
 from inlay.store.index import FEW, I64, Index, Wanted, halves
 from inlay.store.keys import Keys
 from inlay.store.part_rows import read_groups, scan_keys
-from inlay.store.parts import DamagedPart, describe_part, open_part, rows_of_groups
+from inlay.store.parts import DamagedPart, ForeignPart, check_types, describe_part, open_part, rows_of_groups
 
 _THREADS = min(8, os.cpu_count() or 1)
 
@@ -161,8 +161,9 @@ class OpenParts:
             rows[missing] = self._index.find(keys[missing])
         return gone, rows
 
-    def find(self, keys: Keys, columns: list[str]) -> tuple[bool, I64, pa.Table | None]:
+    def find(self, keys: Keys, schema: pa.Schema) -> tuple[bool, I64, pa.Table | None]:
         """Whether a part was lost, and what ResultSet.find() returns for the others."""
+        columns = list(schema.names)
         gone, rows = self._rows(keys)
         positions = np.flatnonzero(rows >= 0)
         wanted = rows[positions]
@@ -170,7 +171,7 @@ class OpenParts:
             order = np.argsort(wanted, kind="stable")
             positions, wanted = positions[order], wanted[order]
         groups = np.searchsorted(self._starts, wanted, side="right") - 1
-        lost = self._fetch(groups[np.flatnonzero(np.diff(groups, prepend=-1))].tolist(), columns)
+        lost = self._fetch(groups[np.flatnonzero(np.diff(groups, prepend=-1))].tolist(), schema)
         if lost:
             kept = ~np.isin(wanted >> 32, lost)
             positions, wanted, groups = positions[kept], wanted[kept], groups[kept]
@@ -178,8 +179,9 @@ class OpenParts:
         self._decoded.trim()
         return gone or bool(lost), positions, table
 
-    def _fetch(self, groups: list[int], columns: list[str]) -> list[int]:
+    def _fetch(self, groups: list[int], schema: pa.Schema) -> list[int]:
         """Sees to it that these row groups are decoded; returns the parts that are damaged or gone."""
+        columns = list(schema.names)
         missing: dict[int, list[int]] = {}
         for group in self._decoded.absent(groups, columns):
             missing.setdefault(int(self._starts[group] >> 32), []).append(group)
@@ -188,6 +190,7 @@ class OpenParts:
             first = np.searchsorted(self._starts, number << 32)
             places = [int(group - first) for group in absent]
             try:
+                check_types(self._files[number].schema_arrow, schema)
                 batches = read_groups(self.folder, self._parts[number], self._files[number], places, columns)
             except (DamagedPart, FileNotFoundError) as error:
                 return number, absent, error
@@ -198,7 +201,7 @@ class OpenParts:
             if isinstance(batches, Exception):
                 lost.append(number)
                 if isinstance(batches, DamagedPart):
-                    self._set_aside(self._parts[number], str(batches))
+                    self._set_aside(self._parts[number], str(batches), foreign=isinstance(batches, ForeignPart))
                 continue
             for group, batch in zip(absent, batches, strict=True):
                 self._decoded.put(group, batch)

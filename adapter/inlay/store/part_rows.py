@@ -135,6 +135,8 @@ def read_groups(
                     content[start:stop] = np.frombuffer(stored, np.uint8, stop - start, start - begin)
         alone = pq.ParquetFile(pa.BufferReader(pa.py_buffer(content)), metadata=file.metadata)
         tables = [read_columns(alone, where, columns, group) for group in groups]
+        for table in tables:
+            table.validate(full=True)  # a part from elsewhere may hold bytes that are no text
         return [table.select(columns).combine_chunks().to_batches()[0] for table in tables]
 
 

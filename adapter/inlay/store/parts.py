@@ -16,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -150,6 +151,21 @@ def part_from(source: pa.NativeFile, where: str) -> pq.ParquetFile:
             f"{where} says that it has {file.metadata.num_rows:,} rows, whose keys are longer than the file."
         )
     return file
+
+
+def check_types(has: pa.Schema, wanted: pa.Schema) -> None:
+    """Raises ForeignPart where a column is missing or has another type."""
+    for column in wanted:
+        kind = has.field(column.name).type if column.name in has.names else None
+        if kind is None or shape(str(kind)) != shape(str(column.type)):
+            found = f"is {kind}" if kind else "is missing"
+            raise ForeignPart(f"its column {column.name} {found}, and its answers are {column.type}.")
+
+
+def shape(kind: str) -> str:
+    """A type without the names of its inner fields: what is list<item: float> in memory is list<element: float> when
+    it is read from Parquet."""
+    return re.sub(r"\w+: | \('\w+'\)| not null", "", kind)
 
 
 def describe_part(name: str, file: pq.ParquetFile) -> Part:

@@ -73,12 +73,13 @@ class ResultSet:
             self._statements.append(statement)
             self._open.load(part_names(self.folder))
 
-    def find(self, keys: Sequence[bytes] | Keys, columns: Sequence[str] = ("value",)) -> tuple[I64, pa.Table | None]:
-        """(positions among `keys` that are known, these columns of their rows in the same order), None for no row."""
+    def find(self, keys: Sequence[bytes] | Keys, wanted: pa.Schema) -> tuple[I64, pa.Table | None]:
+        """(positions among `keys` that are known, these columns of their rows in the same order), None for no row. A
+        part whose columns have other types counts as damaged."""
         matrix = key_matrix(keys)
         with self._lock:
             for _ in range(_TRIES):
-                lost, positions, table = self._open.find(matrix, list(columns))
+                lost, positions, table = self._open.find(matrix, wanted)
                 if not lost:
                     break
                 self._open = OpenParts(self.folder, self.signature, self._set_aside, self._damaged)

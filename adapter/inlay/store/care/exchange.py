@@ -5,8 +5,9 @@ those that another part replaces.
 
 Names in a tar are whatever its author wrote. Before anything is imported, every member must be a plain file with one of
 the five kinds of names that a store has; paths are then built anew from the recognised names. A manifest's signature
-must follow from its question and a part's name from its bytes, and all pages of a part must be readable. None of this
-proves that the answers are right: import results only from people whose models you would trust as well.
+must follow from its question and a part's name from its bytes, all pages of a part must be readable, and each value one
+that the question may have. None of this proves that the answers are right: import results only from people whose models
+you would trust as well.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from inlay.store.care.survey import (
     read_manifest,
     survey,
 )
-from inlay.store.care.verify import check_call, check_part
+from inlay.store.care.verify import AreAnswers, check_call, check_part
 from inlay.store.folder import TEMPORARY, Draft, Folder
 from inlay.store.part_rows import half_keys
 from inlay.store.parts import (
@@ -211,7 +212,7 @@ def _named(path: str) -> tuple[str, str]:
     return "", ""
 
 
-def take_in(store: Folder, items: Iterable[Item], wanted: Wanted | None = None) -> Taken:
+def take_in(store: Folder, items: Iterable[Item], are_answers: AreAnswers, wanted: Wanted | None = None) -> Taken:
     """Stores what the store lacks. No file is overwritten, and importing twice changes nothing more. A damaged file is
     refused, and the others are taken. Raises OSError where the store cannot be written to, and ConfigError for items of
     a store in another format version."""
@@ -238,7 +239,7 @@ def take_in(store: Folder, items: Iterable[Item], wanted: Wanted | None = None) 
             )
             taken.refused.append((item.path, reason))
         else:
-            _take_part(store, item, manifests[item.result_set], fresh, known, taken)
+            _take_part(store, item, manifests[item.result_set], are_answers, fresh, known, taken)
     taken.result_sets = len(known)
     return taken
 
@@ -266,6 +267,7 @@ def _take_part(
     store: Folder,
     item: Item,
     manifest: Mapping[str, Any] | None,
+    are_answers: AreAnswers,
     fresh: dict[str, bytes],
     known: dict[str, set[str]],
     taken: Taken,
@@ -280,7 +282,7 @@ def _take_part(
     try:
         if part_name(item.content) != item.name:
             raise DamagedPart("its bytes do not match its name")
-        checked = check_part(pa.BufferReader(item.content), item.name, item.result_set, manifest)
+        checked = check_part(pa.BufferReader(item.content), item.name, item.result_set, manifest, are_answers)
         _check_replaced(result_set, item, checked.part)
     except DamagedPart as error:
         taken.refused.append((item.path, str(error)))

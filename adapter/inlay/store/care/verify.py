@@ -3,31 +3,30 @@
 Checked, from the outside in: the question in a manifest has the result set's signature and its folder's name; the
 bytes of every part match its name, and its pages their checksums; its metadata has the result set's signature, and it
 has the manifest's columns; keys are 32 bytes; where the inputs are stored with their keys, their digests are the keys;
-and no value is what earlier versions took for an answer: numbers that are not finite, an empty reply, thoughts.
-Nothing here can find out whether a model's answer is right.
+and each value is one that the question may have, which the caller tests: one of its labels, finite numbers, JSON that
+is valid for its schema, a reply that is neither empty nor thoughts. Nothing here can find out whether it is right.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from inlay.arrays import Bools
 from inlay.store.calls import CALLS, call_file
 from inlay.store.care.survey import ResultSetFiles, Wanted, survey, why_damaged
 from inlay.store.folder import TEMPORARY, Folder
 from inlay.store.index import U64, halves
 from inlay.store.keys import input_keys, key_bytes
 from inlay.store.part_rows import check_sums, read_columns
-from inlay.store.parts import KEY, READ_ERRORS, DamagedPart, Part, describe_part, part_from
+from inlay.store.parts import KEY, READ_ERRORS, DamagedPart, Part, describe_part, part_from, shape
 from inlay.store.results import RESULT_SET_NAME
-from inlay.thoughts import begins_with_thoughts
 
 # A column that some parts of a result set have and others do not.
 INPUTS = "inputs"
@@ -36,6 +35,10 @@ INPUTS = "inputs"
 _INPUTS = ("list<string>", "list<binary>")
 
 _COLUMN = re.compile(r"[a-z][a-z0-9_]*")
+
+
+AreAnswers = Callable[[Mapping[str, Any], pa.Table], Bools]
+"""Of each row of a result set whether it may be an answer to the question in the manifest."""
 
 
 @dataclass(frozen=True)
@@ -65,16 +68,18 @@ class ResultSetReport:
     set_aside: list[str] = field(default_factory=list)
 
 
-def verify_store(store: Folder, wanted: Wanted | None = None, *, quarantine: bool = False) -> Iterator[ResultSetReport]:
+def verify_store(
+    store: Folder, are_answers: AreAnswers, wanted: Wanted | None = None, *, quarantine: bool = False
+) -> Iterator[ResultSetReport]:
     """One report per result set, and one more named 'calls' about the files there. quarantine: move damaged parts
     away, so that their rows are inferred again. Raises OSError for a store that does not answer."""
     for result_set in survey(store, wanted):
-        yield _verify_result_set(result_set, quarantine)
+        yield _verify_result_set(result_set, are_answers, quarantine)
     if not wanted:
         yield _verify_calls(store)
 
 
-def _verify_result_set(result_set: ResultSetFiles, quarantine: bool) -> ResultSetReport:
+def _verify_result_set(result_set: ResultSetFiles, are_answers: AreAnswers, quarantine: bool) -> ResultSetReport:
     report = ResultSetReport(result_set.name, quarantined=len(result_set.quarantined))
     if result_set.manifest is None and (
         result_set.parts or result_set.damaged or "there is no" not in result_set.manifest_error
@@ -88,7 +93,7 @@ def _verify_result_set(result_set: ResultSetFiles, quarantine: bool) -> ResultSe
     keys: list[U64] = []
     for file in result_set.parts:
         report.bytes += file.bytes
-        checked = _checked(result_set, file.name, report)
+        checked = _checked(result_set, file.name, are_answers, report)
         if checked is None:
             continue
         report.parts += 1
@@ -107,13 +112,13 @@ def _verify_result_set(result_set: ResultSetFiles, quarantine: bool) -> ResultSe
     return report
 
 
-def _checked(result_set: ResultSetFiles, name: str, report: ResultSetReport) -> Checked | None:
+def _checked(result_set: ResultSetFiles, name: str, are_answers: AreAnswers, report: ResultSetReport) -> Checked | None:
     """None where the part is gone, damaged or cannot be read; the last two are among the findings then."""
     try:
         if why := why_damaged(result_set.folder, name):
             raise DamagedPart(why)
         with result_set.folder.open(name) as source:
-            return check_part(source, name, result_set.name, result_set.manifest)
+            return check_part(source, name, result_set.name, result_set.manifest, are_answers)
     except FileNotFoundError:
         pass  # compacted away meanwhile
     except OSError as error:
@@ -140,7 +145,9 @@ def _check_unreadable(result_set: ResultSetFiles, name: str, reason: str, report
         report.findings.append((name, f"did not read at first and does now: {reason}"))
 
 
-def check_part(source: pa.NativeFile, name: str, result_set: str, manifest: Mapping[str, Any] | None) -> Checked:
+def check_part(
+    source: pa.NativeFile, name: str, result_set: str, manifest: Mapping[str, Any] | None, are_answers: AreAnswers
+) -> Checked:
     """Reads all of a part, a row group at a time. Its name is the caller's to check. Raises DamagedPart."""
     file = part_from(source, name)
     part = describe_part(name, file)
@@ -164,42 +171,30 @@ def check_part(source: pa.NativeFile, name: str, result_set: str, manifest: Mapp
             raise DamagedPart(f"{table['key'].null_count} of its rows have no key")
         group_keys = key_bytes(table["key"])
         keys.append(halves(group_keys)[0])
-        if why := _no_answers(table, manifest):
-            raise DamagedPart(why)
+        if manifest and (n := _count_no_answers(table, manifest, are_answers)):
+            raise DamagedPart(f"{n:,} of its {len(table):,} rows hold what is no answer to its question")
         if INPUTS in schema.names:
             derived += _derive(group_keys, table[INPUTS].to_pylist())
     return Checked(part, np.concatenate(keys) if keys else np.zeros(0, dtype=np.uint64), derived)
 
 
-def _no_answers(table: pa.Table, manifest: Mapping[str, Any] | None) -> str | None:
-    """What of a table's values is no answer."""
-    if "value" not in table.column_names:
-        return None
-    values = table["value"]
-    if pa.types.is_list(values.type) and pa.types.is_floating(values.type.value_type):
-        bad = pc.invert(pc.is_finite(pc.list_flatten(values))).combine_chunks()
-        return f"{bad.true_count:,} of its numbers are not finite" if bad.true_count else None
-    # Of a text without personal data that is left alone, ai_redact gives what it was given.
-    if not pa.types.is_string(values.type) or "rules" in (manifest or {}).get("question", {}):
-        return None
-    texts = (text for text in values.to_pylist() if text is not None)
-    n = sum(not text.strip() or begins_with_thoughts(text) for text in texts)
-    return f"{n:,} of its answers are empty, or a model's thoughts" if n else None
+def _count_no_answers(rows: pa.Table, manifest: Mapping[str, Any], are_answers: AreAnswers) -> int:
+    """Raises DamagedPart for a question that says something else than questions do."""
+    try:
+        return len(rows) - int(are_answers(manifest, rows).sum())
+    except (KeyError, TypeError, ValueError, AttributeError) as error:  # what the question of a manifest may lack
+        raise DamagedPart(
+            f"its manifest does not say what its answers may be: {type(error).__name__}: {error}"
+        ) from error
 
 
 def _check_columns(schema: pa.Schema, columns: Mapping[str, str]) -> None:
-    has = {field.name: _shape(str(field.type)) for field in schema if field.name not in ("key", INPUTS)}
-    expected = {name: _shape(str(kind)) for name, kind in columns.items() if name != INPUTS}
+    has = {field.name: shape(str(field.type)) for field in schema if field.name not in ("key", INPUTS)}
+    expected = {name: shape(str(kind)) for name, kind in columns.items() if name != INPUTS}
     if has != expected:
         raise DamagedPart(f"it has the columns {has}, but the manifest says {expected}")
-    if INPUTS in schema.names and _shape(str(schema.field(INPUTS).type)) not in _INPUTS:
+    if INPUTS in schema.names and shape(str(schema.field(INPUTS).type)) not in _INPUTS:
         raise DamagedPart(f"its inputs are {schema.field(INPUTS).type}, not a list of texts or of their bytes")
-
-
-def _shape(kind: str) -> str:
-    """A type without the names of its inner fields: what is list<item: float> in memory is list<element: float> when
-    it is read from Parquet."""
-    return re.sub(r"\w+: | \('\w+'\)| not null", "", kind)
 
 
 def _derive(keys: np.ndarray[Any, np.dtype[np.uint8]], inputs: list[list[str | bytes] | None]) -> int:
