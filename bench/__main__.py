@@ -25,7 +25,6 @@ PROGRAMS = (
     "memory",
     "store",
     "planner",
-    "dbt_project",
     "semantic_join",
     "cascade",
     "zero_shot",

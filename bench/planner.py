@@ -247,6 +247,12 @@ def _deep(depth: int) -> str:
     return text
 
 
+def _joined(n: int, conditions: str = "") -> str:
+    """CTEs with a call each, side by side."""
+    ctes = ", ".join(f"c{i} as (select k, ai_complete(a || '{i}') as r{i} from few{conditions})" for i in range(n))
+    return f"with {ctes} select * from c0 " + " ".join(f"positional join c{i}" for i in range(1, n))
+
+
 _CHAIN = ", ".join(
     f"c{i} as (select *, ai_complete(a || '{i}') as r{i} from {f'c{i - 1}' if i else 'few'})" for i in range(15)
 )
@@ -263,6 +269,17 @@ SHAPES = {
     **{f"{n} calls in each other": f"select {_deep(n)} as r from few" for n in (2, 4, 5, 6)},
     "100 sides of UNION ALL": " union all ".join(f"select k, {call} as r from few" for call in _many(100)),
     "15 CTEs in a chain": f"with {_CHAIN} select * from c14",
+    "40 CTEs side by side": _joined(40),
+    "40 scalar subqueries": f"select {_listed([f'(select max({call}) from few)' for call in _many(40)])}",
+    "40 different conditions": "select k from few where " + " and ".join(f"{call} <> 'x'" for call in _many(40)),
+    "40 branches of CASE": "select case "
+    + " ".join(f"when {call} = 'x' then k" for call in _many(40))
+    + " end from few",
+    "30 subqueries in each other": f"select ai_complete(a) as r from {'(select * from ' * 30}few{')' * 30}",
+    "19 joins": "select ai_complete(t.a) as r from few t "
+    + " ".join(f"join (select k, max(id) as m from few group by k) t{i} on t{i}.k = t.k" for i in range(19)),
+    "2,000 values in IN": f"select ai_complete(a) as r from few where id in ({', '.join(map(str, range(2_000)))})",
+    "a call beside 300 columns": f"select {_listed([f'id + {i}' for i in range(300)])}, ai_complete(a) as r from few",
 }
 
 

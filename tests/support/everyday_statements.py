@@ -3,7 +3,11 @@ and the corners of it. Not every one binds; both ways of running it then have to
 
 from __future__ import annotations
 
+import itertools
 from random import Random
+
+import inlay
+from support.outcomes import Pair
 
 TABLES = """
 create type mood as enum ('calm', 'cross', 'glad');
@@ -26,6 +30,31 @@ create sequence numbers;
 attach ':memory:' as other;
 create table other.main.x2 as select i, 'o' || i % 4 as a from range(6) r(i);
 """
+
+_databases = itertools.count(1)
+
+
+def connections() -> Pair:
+    """Two with the same tables."""
+    pair = tuple(inlay.connect(model="fake", language_model="fake-generate", progress="off") for _ in range(2))
+    begin_anew(pair)
+    return pair
+
+
+def begin_anew(pair: Pair) -> None:
+    """The tables as they were, in a new database; nothing is left of what statements have made."""
+    name = f"data_{next(_databases)}"
+    for con in pair:
+        run = con.duckdb.execute
+        run("use memory.main; set variable felt = null; detach database if exists other")
+        for (old,) in run("select database_name from duckdb_databases() where database_name like 'data%'").fetchall():
+            run(f"detach {old}")
+        for (table,) in run("select table_name from duckdb_tables() where temporary").fetchall():
+            run(f"drop table temp.{table}")
+        for (prepared,) in run("select name from duckdb_prepared_statements()").fetchall():
+            run(f"deallocate prepare {prepared}")
+        con.execute(f"attach ':memory:' as {name}; use {name}; {TABLES}")
+
 
 _TEXTS = (
     "{t}.a", "{t}.a", "{t}.a", "{t}.n", "{t}.n", "upper({t}.a)", "{t}.a.upper()", "({t}.a).upper().lower()", "{t}.a || {t}.n",

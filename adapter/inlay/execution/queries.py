@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,12 +14,14 @@ import pyarrow as pa
 from inlay.arrays import relation_reader, relation_table
 from inlay.execution.acceptance import refusal
 from inlay.execution.replacement_scan import with_tables
+from inlay.execution.surroundings import Surroundings
 from inlay.functions.spec import READ_AS_TEXT, named_options
 from inlay.json_schema import read_schema
 from inlay.parsing.query_inside import query_inside
 from inlay.parsing.statement import Call
 from inlay.parsing.unplannable import Unplannable
 from inlay.planner import reasons
+from inlay.planner.evaluation import is_literal
 from inlay.planner.gather import KEY, ROWS
 from inlay.planner.lookups import VALUE, same_keys
 
@@ -32,22 +35,35 @@ GATHER_ROWS = 8_192
 _STRUCTS: dict[str, pa.DataType] = {}
 """What DuckDB has made of the structures of typed calls, for tables without rows."""
 
+_LITERALS: dict[str, dict[str, Any]] = {}
+"""The values of settings that are written as literals, by their text."""
+
 
 @dataclass(frozen=True)
 class Queries:
     """tables: variables that a query may name as tables; answers are added to them. parameters: of the statement, by
-    name. in_transaction: whether what does not bind would end a transaction of the user's."""
+    name. around: what the connection says of itself."""
 
     con: duckdb.DuckDBPyConnection
     tables: dict[str, Any]
     parameters: Any
-    in_transaction: bool
+    around: Surroundings
 
-    def run(self, sql: str) -> Any:
+    @property
+    def in_transaction(self) -> bool:
+        """Whether what does not bind would end a transaction of the user's."""
+        return self.around.in_transaction
+
+    def run(self, sql: str, method: str = "sql") -> Any:
         """Raises BinderException, with the transaction alive, for a query that does not bind."""
         if self.in_transaction and (reason := self.refusal(sql)) is not None:
             raise duckdb.BinderException(reason)
-        return with_tables(self.con, sql, self.tables, self.parameters)
+        return with_tables(self.con, sql, self.tables, self.parameters, method)
+
+    def row(self, sql: str) -> tuple[Any, ...]:
+        """The first row of a query, which is bound once for it and not twice as a relation is."""
+        found: tuple[Any, ...] = self.run(sql, "execute").fetchall()[0]
+        return found
 
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """Of a query that always binds."""
@@ -140,7 +156,7 @@ class Queries:
         """What gathered() gave, batch by batch or in one. Raises what DuckDB says while rows come; Arrow hands on its
         text alone."""
         try:
-            yield from inputs.read_all().combine_chunks().to_batches() if whole else inputs
+            yield from inputs.read_all().combine_chunks().to_batches() if whole else _filled(inputs)
         except OSError as error:
             if type(error) is not OSError:  # a TimeoutError of a signal's handler
                 raise
@@ -150,16 +166,25 @@ class Queries:
     def settings(self, call: Call) -> tuple[Any, dict[str, Any], int | None]:
         """Labels, options by name, and the connection's number, as the function would be told."""
         given = call.settings
-        columns = [f"{text} AS {_identifier(name)}" for name, text in given.items()]
-        columns += ["getvariable('inlay_connection') AS _inlay_connection", "getvariable('inlay_node') AS _inlay_node"]
+        options = self._values(given) if given else {}
+        labels = options.pop(call.spec.setting, None) if call.spec.setting else None
+        return labels, {**named_options(call.spec, options), "node": self.around.node}, self.around.connection
+
+    def _values(self, given: Mapping[str, str]) -> dict[str, Any]:
+        """Of expressions that are the same for every row, by name; literals are so for every statement."""
+        columns = ", ".join(f"{text} AS {_identifier(name)}" for name, text in given.items())
+        if columns in _LITERALS:
+            return copy.deepcopy(_LITERALS[columns])
         try:
-            relation = self.run(f"SELECT {', '.join(columns)}")
+            relation = self.run(f"SELECT {columns}")
         except UNBOUND as error:
             raise Unplannable(reasons.settings_not_read(first_line(error))) from None
-        options = relation_table(relation).to_pylist()[0]
-        connection, node = options.pop("_inlay_connection"), options.pop("_inlay_node")
-        labels = options.pop(call.spec.setting, None) if call.spec.setting else None
-        return labels, {**named_options(call.spec, options), "node": node}, connection
+        values: dict[str, Any] = relation_table(relation).to_pylist()[0]
+        if all(map(is_literal, given.values())):
+            if len(_LITERALS) >= 1_000:
+                _LITERALS.clear()
+            _LITERALS[columns] = copy.deepcopy(values)
+        return values
 
     def typed(self, call: Call, labels: Any, table: pa.Table) -> pa.Table:
         """Answers as the call gives them: JSON as the STRUCT that its macro makes of it."""
@@ -174,6 +199,25 @@ class Queries:
         made = relation_table(relation)
         _STRUCTS[structure] = made.schema.field(VALUE).type
         return made
+
+
+def _filled(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The same rows in as few batches of GATHER_ROWS as that takes: DuckDB gives those of each of its threads alone,
+    and every batch costs as much to answer as a few hundred rows."""
+    waiting: list[pa.RecordBatch] = []
+    for batch in batches:
+        if waiting and sum(map(len, waiting)) + len(batch) > GATHER_ROWS:
+            yield from _one(waiting)
+            waiting = []
+        waiting.append(batch)
+    yield from _one(waiting)
+
+
+def _one(batches: list[pa.RecordBatch]) -> list[pa.RecordBatch]:
+    if len(batches) < 2:
+        return batches
+    joined: list[pa.RecordBatch] = pa.Table.from_batches(batches).combine_chunks().to_batches()
+    return joined
 
 
 def _tell_rows(gathered: Any, expect: Callable[[int], None]) -> None:

@@ -21,6 +21,7 @@ from inlay.execution.answer_tables import AnswerTable, HeldAnswers
 from inlay.execution.answering import Rows
 from inlay.execution.context import Context
 from inlay.execution.join import joined
+from inlay.execution.kept_calls import made_by_queries, not_overtaking
 from inlay.execution.many_calls import ManyCalls
 from inlay.execution.queries import Queries, first_line
 from inlay.execution.session import Session
@@ -32,7 +33,7 @@ from inlay.parsing.marks import numbers_in
 from inlay.parsing.statement import Call, Statement
 from inlay.parsing.unplannable import Unplannable
 from inlay.planner import reasons
-from inlay.planner.gather import KEY, ROWS, gathers
+from inlay.planner.gather import KEY, ROWS, gathers, made_before
 from inlay.planner.lookups import Answers, answers_of, key_places, with_lookups
 from inlay.planner.pair_join import JoinByCall
 from inlay.planner.plan import Plan
@@ -67,13 +68,7 @@ class Runner:
     """
 
     def __init__(
-        self,
-        session: Session,
-        queries: Queries,
-        plan: Plan,
-        context: Context,
-        *,
-        streams: bool = True,
+        self, session: Session, queries: Queries, plan: Plan, context: Context, *, streams: bool = True
     ) -> None:
         self.session = session
         self.plan = plan
@@ -189,7 +184,8 @@ class Runner:
     def prepared(self) -> Prepared:
         """Raises Unplannable where DuckDB does not bind what the answers have made of the statement."""
         # Where nothing was answered ahead, the rules' text may still ask for less.
-        sql = self.statement.plain if not self.answers else with_lookups(self.statement.text, self.answers, self.names)
+        found = self._not_overtaking() if self.answers else {}
+        sql = with_lookups(self.statement.text, found, self.names) if found else self.statement.plain
         if self.is_changed and not self.queries.accepts(sql):
             raise Unplannable(reasons.NOT_REHEARSED)
         staged = {number: stage for number, stage in self.staged.items() if number in self.answers}
@@ -203,7 +199,8 @@ class Runner:
     def looked_up(self, text: str) -> str:
         """A query of the planner's own as SQL. Raises Unforeseen where it would have a model run in a dry run."""
         if not self.context.is_dry:
-            ahead = {number: replace(a, kept="") if a.kept == "where" else a for number, a in self.answers.items()}
+            answers = self.answers if self.reasons.keys().isdisjoint(numbers_in(text)) else self._not_overtaking()
+            ahead = {number: replace(a, kept="") if a.kept == "where" else a for number, a in answers.items()}
             return with_lookups(text, ahead, self.names)
         for number in numbers_in(text):
             found = self.answers.get(number)
@@ -238,6 +235,9 @@ class Runner:
         """Whether no row asks a constant: DuckDB would make a lookup that stands in no row, and the call behind it."""
         return not key_places(call) and not self.tables[self.table(call.number)].num_rows and not self.context.is_dry
 
+    def _not_overtaking(self) -> dict[int, Answers]:
+        return not_overtaking(self.statement, self.answers, made_by_queries(self.reasons, self.context))
+
     def may_stream(self, number: int, held: AnswerTable) -> bool:
         """Whether the call may be left to the statement itself. With a store known answers are asked for in bulk;
         targets need all inputs together."""
@@ -251,7 +251,8 @@ class Runner:
         if every and self.may_stream(number, held):
             refuse_to_hold(self.queries, self.statement, number, self.context.progress.expect)
         if texts is None:
-            texts = self.all_pairs.get(number) or gathers(self.statement, number, self.looked_up_ahead)
+            made = made_before(self.statement, number, made_by_queries(self.reasons, self.context))
+            texts = self.all_pairs.get(number) or gathers(self.statement, number, self.looked_up_ahead, made)
         looked_up = (self.looked_up(text) for text in self.staged[number].noted(texts))
         expect = self.context.progress.expect if self.context.progress.shown else None  # to count them takes a query
         inputs = self.queries.gathered(looked_up, call, key_places(call), held.name, held.gathered, expect)

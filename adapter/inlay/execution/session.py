@@ -54,6 +54,7 @@ class Session:
         self._context: Context | None = None
         self._opened: tuple[str | None, str] = (None, "")
         self.contexts: dict[int, Context] = {}  # of connections that have one of their own
+        self.views: frozenset[str] = frozenset()  # those of the database that the latest planned statement saw
         self._recorded: set[str] = set()
         self.configure(settings)
 

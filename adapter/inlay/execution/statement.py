@@ -10,15 +10,16 @@ from typing import Any
 
 import duckdb
 
-from inlay.execution.acceptance import in_transaction, is_aborted
+from inlay.execution.acceptance import is_aborted
 from inlay.execution.context import Context
 from inlay.execution.queries import UNBOUND, Queries, first_line
 from inlay.execution.rehearsal import not_looked_up
 from inlay.execution.replacement_scan import variables, with_named_parameters, with_tables
 from inlay.execution.runner import Prepared, Runner
 from inlay.execution.session import Session
+from inlay.execution.surroundings import surroundings
 from inlay.execution.targets import fails_at_once
-from inlay.execution.views import views_that_call
+from inlay.execution.views import views_of
 from inlay.parsing.kinds import is_query
 from inlay.parsing.statement import Statement
 from inlay.parsing.tokens import Text
@@ -74,16 +75,16 @@ def runner_of(
     may name as tables; those of the callers where none are given. context: the connection's own where none is given."""
     if not session.attached:
         raise Unplannable(reasons.DETACHED)
-    specs = session.called
+    specs, around = session.called, surroundings(con)
     if context is None:
-        context = session.context_of(known_connection(con) if session.contexts else None)
+        context = session.context_of(around.connection)
     tables = variables(sql) if tables is None else dict(tables)
     text, parameters = with_named_parameters(Text.of(sql), parameters)
-    queries = Queries(con, tables, parameters, in_transaction(con))
+    queries = Queries(con, tables, parameters, around)
     written = Statement.read(text, specs)
     if (filtered := with_filters_inside(written)) is not None:
         written = Statement.read(filtered, specs)
-    statement = expanded(written, views_that_call(session, con), specs)
+    statement = expanded(written, views_of(session, con, text, around), specs)
     if not statement.calls:
         raise Unplannable(reasons.NO_CALL)
     statement = _with_aliases(statement, queries)
@@ -110,12 +111,6 @@ def _with_aliases(statement: Statement, queries: Queries) -> Statement:
             break
         statement = changed
     return statement
-
-
-def known_connection(con: duckdb.DuckDBPyConnection) -> int | None:
-    """The number that a connection was given when it was attached."""
-    number: int | None = con.execute("SELECT getvariable('inlay_connection')").fetchall()[0][0]
-    return number
 
 
 def _same_shape(queries: Queries, changed: str, sql: str) -> bool:

@@ -8,7 +8,7 @@ from inlay.execution.queries import UNBOUND, Queries
 from inlay.parsing.statement import Statement
 from inlay.parsing.unplannable import Unplannable
 from inlay.planner import reasons
-from inlay.planner.gather import KEY, inputs_query
+from inlay.planner.gather import KEY, inputs_query, table_of
 
 STREAM_ROWS = 500_000
 STREAM_BYTES = 128_000_000
@@ -24,15 +24,20 @@ def refuse_to_hold(
     """Raises Unplannable where so many inputs reach the only call of a statement, nearly all of them different; expect
     is then told how many rows they are."""
     try:
+        table = table_of(statement, number)
+        # Most tables are smaller, and this is what their statements wait for.
+        (n_rows,) = queries.row(f"SELECT count(*) FROM (SELECT 1 FROM {table} LIMIT {STREAM_ROWS})")
+        if n_rows < STREAM_ROWS:
+            return
         rows = inputs_query(statement, number)
-        (n_rows,) = queries.run(f"SELECT count(*) FROM ({rows})").fetchall()[0]
+        (n_rows,) = queries.row(f"SELECT count(*) FROM ({rows})")
         if n_rows < STREAM_ROWS:
             return
         keys = [f"{KEY}{i}" for i in range(len(statement.calls[number].texts))]
         n_bytes = " + ".join(f"coalesce(strlen({key}), 0)" for key in keys)
-        n_bytes, n_distinct = queries.run(
+        n_bytes, n_distinct = queries.row(
             f"SELECT sum({n_bytes})::BIGINT, approx_count_distinct(hash({', '.join(keys)})) FROM ({rows})"
-        ).fetchall()[0]
+        )
     except (Unplannable, *UNBOUND):
         return
     if n_distinct > 0.8 * n_rows and n_bytes + _ANSWER_BYTES * n_rows > STREAM_BYTES:

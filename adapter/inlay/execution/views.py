@@ -5,7 +5,8 @@ from __future__ import annotations
 import duckdb
 
 from inlay.execution.session import Session
-from inlay.parsing.tokens import words
+from inlay.execution.surroundings import Surroundings
+from inlay.parsing.tokens import Text, words
 
 
 def views_that_call(session: Session, con: duckdb.DuckDBPyConnection) -> dict[str, str]:
@@ -26,3 +27,12 @@ def views_that_call(session: Session, con: duckdb.DuckDBPyConnection) -> dict[st
         found |= more
     session.mentions.know_views(found)
     return found
+
+
+def views_of(session: Session, con: duckdb.DuckDBPyConnection, text: Text, around: Surroundings) -> dict[str, str]:
+    """The same, for a statement: no view's definition is read where it names none of them, and none is new."""
+    are_new = around.views != session.views
+    session.views = around.views
+    if are_new or any(word.lower.strip('"') in around.views for word in text.words):
+        return views_that_call(session, con)
+    return {}

@@ -19,7 +19,8 @@ from inlay.execution.records import CallWork
 from inlay.execution.replacement_scan import variables, with_tables
 from inlay.execution.runner import Runner
 from inlay.execution.session import Session
-from inlay.execution.statement import known_connection, runner_of
+from inlay.execution.statement import runner_of
+from inlay.execution.surroundings import surroundings
 from inlay.explanation.analyze import analyzed
 from inlay.explanation.cardinality import expected_rows
 from inlay.explanation.cost import Costs, costs
@@ -50,7 +51,7 @@ def explain(
     sql = as_json_where_varying(_single(con, sql), session.called)
     tables = variables(sql) if tables is None else tables
     counting, guesses = Counting(), DrawnGuesses()
-    number = known_connection(con)
+    number = surroundings(con).connection
     # DuckDB evaluates the arguments of a table function for EXPLAIN, too.
     with nullcontext() if number is None else session.within(number, session.context.dry(counting)):
         explanation = _explained(session, con, sql, parameters, tables, counting, guesses)

@@ -66,6 +66,15 @@ def is_given(text: str) -> bool:
 
 
 @lru_cache(4096)
+def is_literal(text: str) -> bool:
+    """Whether an expression is written as a literal, or a list or struct of literals."""
+    literals = (
+        exp.Literal, exp.Null, exp.Boolean, exp.Neg, exp.Array, exp.Struct, exp.PropertyEQ, exp.Identifier, exp.Paren,
+    )  # fmt: skip
+    return all(isinstance(node, literals) for node in parsed(text).walk())
+
+
+@lru_cache(4096)
 def is_constant_text(text: str) -> bool:
     """The same of an expression as it is written."""
     return is_constant(parsed(text))

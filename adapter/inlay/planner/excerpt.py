@@ -79,7 +79,7 @@ def _readers(statement: Statement, select: exp.Select) -> list[exp.Select]:
     found: list[exp.Select] = []
     while True:
         side = side_of(select)
-        reader = reader_of(select if side is None else side.top, statement)
+        reader = reader_of(select if side is None else side.top, statement, by_other_names=side is None)
         if reader is None or any(reader[0] is each for each in found):
             return found
         select = reader[0]

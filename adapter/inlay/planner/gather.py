@@ -6,22 +6,26 @@ what was not foreseen, and where one cannot be bound, the call runs on the plain
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Collection, Iterable, Iterator
 from types import UnionType
 
 from sqlglot import exp
 
-from inlay.parsing.reading import calls_in, parsed, written
+from inlay.parsing.marks import numbers_in
+from inlay.parsing.reading import calls_in, parsed, part_of, written
 from inlay.parsing.statement import Statement
 from inlay.parsing.unplannable import Unplannable
 from inlay.planner import reasons
 from inlay.planner.aggregates import told
-from inlay.planner.evaluation import conjuncts, is_of_a_group
+from inlay.planner.alone import joins_unknown, leave_alone
+from inlay.planner.crowds import MOST_LOOKUPS
+from inlay.planner.evaluation import conjuncts, is_of_a_group, is_volatile
 from inlay.planner.excerpt import excerpt
 from inlay.planner.guards import guards_of
 from inlay.planner.known import Known, block_of, with_ctes
-from inlay.planner.reads import is_read
-from inlay.planner.set_operations import side_of
+from inlay.planner.reads import is_read, renamed
+from inlay.planner.set_operations import side_of, under_other_names
 from inlay.planner.unread import leave_out_unread
 
 KEY = "_inlay_k"
@@ -33,9 +37,10 @@ ROWS = "_inlay_n"
 _CORE, _PASSED = "_inlay_core", "_inlay_passed"
 
 
-def gathers(statement: Statement, number: int, staged: Collection[int]) -> Iterator[str]:
+def gathers(statement: Statement, number: int, staged: Collection[int], made: Collection[int] = ()) -> Iterator[str]:
     """Marked SELECTs of the distinct inputs of a call, the narrowest first; a later one is for where DuckDB does not
-    bind those before. `staged` are calls whose answers may be looked up meanwhile."""
+    bind those before. `staged` are calls whose answers may be looked up meanwhile, and `made` others that may be made,
+    where their condition comes first: without it more inputs would be asked for than DuckDB asks for by itself."""
     node = statement.node(number)
     select, clause = block_of(node)
     if not is_read(node, statement):
@@ -43,18 +48,59 @@ def gathers(statement: Statement, number: int, staged: Collection[int]) -> Itera
     of_groups = any(is_of_a_group(argument) for argument in arguments_of(node, statement, number))
     narrows = clause in ("expressions", "having", "qualify", "order") or (clause == "where" and _is_plain(select))
     # A window reads the rows that QUALIFY, DISTINCT and LIMIT drop after it.
+    asked = {*staged, *made}
     if narrows and not _above(node, exp.AggFunc | exp.Window):
         try:
-            yield _narrow(statement, number, staged)
+            narrow = _narrow(statement, number, asked)
+            if of_groups or not _looks_up_more(narrow, statement, number, asked):
+                yield narrow
         except Unplannable:
             if of_groups:
                 raise
     if not of_groups:  # whose values are of all rows, where nothing is left of the groups
-        yield rows_query(statement, number, staged)
+        yield rows_query(statement, number, asked)
+
+
+def _looks_up_more(narrow: str, statement: Statement, number: int, asked: Collection[int]) -> bool:
+    """Whether what stands around a SELECT has so much looked up that to plan it takes longer than it spares."""
+    n_lookups = len(numbers_in(narrow))
+    return n_lookups > MOST_LOOKUPS and len(numbers_in(rows_query(statement, number, asked))) < n_lookups
 
 
 _CLAUSES = ("where", "group", "having", "qualify", "expressions", "order")
 """In the order in which rows go through them."""
+
+
+def made_before(statement: Statement, number: int, plain: Collection[int]) -> set[int]:
+    """Of calls that stay calls, those in the conditions of the same SELECT that DuckDB looks at before this call."""
+    node = statement.node(number)
+    select, clause = block_of(node)
+    found = set[int]()
+    if clause not in _CLAUSES:
+        return found
+    for name in _CONDITIONS[: bisect([_CLAUSES.index(name) for name in _CONDITIONS], _CLAUSES.index(clause))]:
+        for condition in conjuncts(select.args[name].this) if select.args.get(name) else ():
+            inside = set(calls_in(condition))
+            if number in inside:
+                return found
+            if not is_volatile(condition):
+                found |= inside & set(plain)
+    return found
+
+
+def beside(statement: Statement, plain: Collection[int]) -> set[int]:
+    """Of the other calls, those in conditions of one clause with calls that stay calls. DuckDB would look at the latter
+    first, of rows that the others drop, were the others looked up."""
+    found = set[int]()
+    for node in map(statement.node, plain):
+        select = node.find_ancestor(exp.Select)
+        part = None if select is None else part_of(select, node)
+        if part is not None and part.arg_key in _CONDITIONS:
+            found |= set(calls_in(part))
+    return found - set(plain)
+
+
+_CONDITIONS = ("where", "having", "qualify")
 
 
 def asks_every_row(statement: Statement, number: int, staged: Collection[int]) -> bool:
@@ -112,11 +158,10 @@ def rows_query(statement: Statement, number: int, staged: Collection[int]) -> st
     return _distinct(made, select, len(statement.calls[number].texts))
 
 
-def inputs_query(statement: Statement, number: int) -> str:
-    """SELECT of the inputs of a call, row by row, where DuckDB itself asks the call of no other rows than the statement
-    needs: a column over one table. Raises Unplannable elsewhere."""
-    part = excerpt(statement, number)
-    node, select, clause = part.node, part.select, part.clause
+def table_of(statement: Statement, number: int) -> str:
+    """The table of whose rows DuckDB itself asks a call, and of no others than the statement needs: that of a column
+    over one table. Raises Unplannable elsewhere."""
+    select, clause = block_of(statement.node(number))
     reduces = ("with_", "joins", "laterals", "having", "qualify", "limit", "offset", "distinct", "windows", "pivots")
     is_whole = select.parent is None or isinstance(select.parent, exp.Create | exp.Insert)
     from_ = select.args.get("from_")
@@ -129,7 +174,15 @@ def inputs_query(statement: Statement, number: int) -> str:
         or select.find(exp.Window)
     ):
         raise Unplannable(reasons.ROWS_LEFT_OUT)
-    block = Known(select, statement, ())
+    return written(from_.this)
+
+
+def inputs_query(statement: Statement, number: int) -> str:
+    """SELECT of the inputs of a call, row by row. Raises Unplannable where table_of() does."""
+    table_of(statement, number)
+    part = excerpt(statement, number)
+    node = part.node
+    block = Known(part.select, statement, ())
     return written(block.core(_keys(arguments_of(node, statement, number)), None, guards_of(node, block.is_known)))
 
 
@@ -172,9 +225,13 @@ def _narrow(statement: Statement, number: int, staged: Collection[int]) -> str:
     for above in part.readers:
         if not climb or above.args.get("distinct") or above.args.get("sample"):
             break
+        of_all_rows = of_all_rows and side is None
+        if side is None and (names := renamed(select)):
+            side = under_other_names(select, names)
         if side is not None:
-            of_all_rows = False
             select, hidden, chain = side.alone(select), side.renamed(hidden), []
+            if alias := select.parent.args.get("alias") if select.parent is not None else None:
+                alias.set("columns", None)
         side = side_of(above)
         if not of_all_rows:  # which rows come first, and what stands beside them, is for all sides to say
             for name in ("qualify", "order", "limit", "offset"):
@@ -186,6 +243,9 @@ def _narrow(statement: Statement, number: int, staged: Collection[int]) -> str:
             above.set("expressions", [])
             climb = False
         block = Known(above, statement, staged, hidden)
+        if joins_unknown(above, block):
+            leave_alone(above, select, block)
+            climb = False
         block.keep_what_is_known([exp.column(f"{KEY}{i}") for i in range(len(keys))], [])
         hidden = block.gives_hidden
         select = above

@@ -16,11 +16,13 @@ from inlay.planner import reasons
 from inlay.planner.evaluation import is_constant, is_constant_text, is_volatile
 from inlay.planner.known import block_of
 from inlay.planner.lookups import joins_by_calls, named_columns
+from inlay.planner.named_values import by_place
 from inlay.planner.random_rows import has_random_rows, is_random
 from inlay.planner.rules import RULES, AnswerRule, Applied, TextRule
 
 # In the order in which a SELECT is evaluated.
 _CLAUSES = ("from_", "joins", "laterals", "where", "group", "having", "qualify", "expressions", "order")
+_CONDITIONS = ("where", "having", "qualify")
 
 
 @dataclass
@@ -47,7 +49,7 @@ def make_plan(
         raise Unplannable(reasons.writes_inside(written))
     for call in statement.calls.values():
         statement.node(call.number)
-    statement = named_columns(statement, column_name)
+    statement = by_place(named_columns(statement, column_name))
     applied: list[Applied] = []
     for rule in rules:
         changed = rule.apply(statement) if isinstance(rule, TextRule) else None
@@ -157,5 +159,15 @@ def _visited(tree: exp.Expr, around: Collection[int]) -> Iterator[exp.Expr]:
         value = args[name]
         for child in value if isinstance(value, list) else [value]:
             if isinstance(child, exp.Expr) and id(child) in around:
+                if name in _CONDITIONS:  # DuckDB has the subqueries of a condition answered before it looks at a row
+                    for query in _queries_inside(child, around):
+                        yield from _visited(query, around)
                 yield from _visited(child, around)
     yield tree
+
+
+def _queries_inside(tree: exp.Expr, around: Collection[int]) -> Iterator[exp.Query]:
+    """The outermost."""
+    for node in tree.walk(prune=lambda node: isinstance(node, exp.Query)):
+        if isinstance(node, exp.Query) and id(node) in around:
+            yield node

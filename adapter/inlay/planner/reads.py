@@ -14,10 +14,13 @@ from inlay.planner.known import block_of
 from inlay.planner.set_operations import side_of
 
 
-def reader_of(query: exp.Query, statement: Statement) -> tuple[exp.Select, str] | None:
-    """The one SELECT that reads a query, in its FROM or a JOIN, by the names of its columns; and its name for it."""
+def reader_of(query: exp.Query, statement: Statement, *, by_other_names: bool = False) -> tuple[exp.Select, str] | None:
+    """The one SELECT that reads a query, in its FROM or a JOIN, by the names of its columns; and its name for it.
+    by_other_names: by those that the query's alias gives them, q(a, b), too, where it is told which is which."""
     found = readers_of(query, statement)
-    return found[0] if found is not None and len(found) == 1 and not _renamed(query) else None
+    if found is None or len(found) > 1 or (renamed(query) and not (by_other_names and _is_listed(query))):
+        return None
+    return found[0]
 
 
 def readers_of(query: exp.Query, statement: Statement) -> list[tuple[exp.Select, str]] | None:
@@ -43,7 +46,12 @@ def readers_of(query: exp.Query, statement: Statement) -> list[tuple[exp.Select,
     return found or None
 
 
-def _renamed(query: exp.Query) -> list[str]:
+def _is_listed(query: exp.Query) -> bool:
+    """Whether the columns of a query can be told one by one."""
+    return isinstance(query, exp.Select) and not any(item.find(exp.Star, exp.Columns) for item in query.expressions)
+
+
+def renamed(query: exp.Query) -> list[str]:
     """Names for the first columns of a query, of its alias: q(a, b)."""
     alias = query.parent.args.get("alias") if query.parent is not None else None
     columns = alias.args.get("columns") if isinstance(alias, exp.TableAlias) else None
@@ -134,7 +142,7 @@ def _is_read_outside(
     if readers is None or (side is not None and not side.keeps_all) or any(each is select for each in inside):
         return True
     names = names if side is None else side.renamed(names)
-    if given := _renamed(select if side is None else side.top):
+    if given := renamed(select if side is None else side.top):
         own = [item.alias_or_name.lower() for item in select.expressions]
         if side is not None or any(item.find(exp.Star, exp.Columns) for item in select.expressions[: len(given)]):
             return True

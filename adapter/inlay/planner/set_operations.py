@@ -11,11 +11,12 @@ from sqlglot import exp
 
 @dataclass(frozen=True)
 class Side:
-    """A SELECT that a set operation reads. top: the outermost one. own, columns: the SELECT's names for its columns and
+    """A SELECT that a set operation reads, or that is read by other names. top: the outermost set operation, or the
+    SELECT itself. own, columns: the SELECT's names for its columns and
     the whole's, '' where DuckDB makes one; columns is None where they are the same. keeps_all: UNION ALL all the way
     up, which reads no column that nothing reads."""
 
-    top: exp.SetOperation
+    top: exp.Query
     own: list[str]
     columns: list[str] | None
     keeps_all: bool
@@ -32,7 +33,7 @@ class Side:
         names = [exp.to_identifier(name or f"_inlay_c{i}", quoted=True) for i, name in enumerate(self.columns or [])]
         alias = exp.TableAlias(this=exp.to_identifier("_inlay_side"), columns=names)
         made = exp.Select(expressions=[exp.Star()])
-        with_ = self.top.args.get("with_")
+        with_ = self.top.args.pop("with_", None)
         self.top.replace(made)
         made.set("from_", exp.From(this=exp.Subquery(this=select, alias=alias)))
         made.set("with_", with_)
@@ -72,6 +73,12 @@ def side_of(select: exp.Select) -> Side | None:
     if any(not isinstance(star.parent, exp.Count) for star in stars):
         return None  # their columns cannot be told one by one
     return Side(top, own, [_name(item) for item in first.expressions], keeps_all)
+
+
+def under_other_names(select: exp.Select, names: list[str]) -> Side:
+    """A SELECT whose first columns have these names outside."""
+    own = [_name(item) for item in select.expressions]
+    return Side(select, own, [*names, *own[len(names) :]], keeps_all=True)
 
 
 def _name(item: exp.Expr) -> str:

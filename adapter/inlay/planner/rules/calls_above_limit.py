@@ -9,6 +9,7 @@ from inlay.parsing.edits import Around, Edit
 from inlay.parsing.statement import Statement
 from inlay.parsing.unplannable import Unplannable
 from inlay.planner.known import block_of
+from inlay.planner.reads import is_read
 from inlay.planner.rules.moving import Inputs, Moved, movable, moved, quoted
 
 
@@ -30,7 +31,9 @@ def _one(statement: Statement) -> Statement | None:
         except Unplannable:
             continue
         cuts = select.args.get("limit") and select.args.get("order") and not select.args.get("distinct")
-        if clause != "expressions" or not cuts or not (moves := movable(select)):
+        if clause != "expressions" or not cuts or not is_read(statement.node(number), statement):
+            continue
+        if not (moves := movable(select)):
             continue
         at = statement.place(number)
         block = block_at(statement.text, at)

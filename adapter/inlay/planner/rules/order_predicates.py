@@ -9,7 +9,7 @@ from sqlglot import exp
 
 from inlay.parsing.edits import Edit
 from inlay.parsing.marks import number_of, numbers_in
-from inlay.parsing.reading import parsed, written
+from inlay.parsing.reading import calls_in, node_of, parsed, written
 from inlay.parsing.statement import Statement
 from inlay.parsing.tokens import Text, Word, spliced
 from inlay.parsing.unplannable import Unplannable
@@ -145,7 +145,10 @@ def _moved(statement: Statement, parts: list[Span], joiner: str) -> list[tuple[i
     if len(parts) < 2 or any(left >= right for left, right in parts):
         return []
     texts = [statement.text[tokens[left].start : tokens[right - 1].end] for left, right in parts]
-    calls = [any(number_of(tokens[i].text) is not None for i in range(*part)) for part in parts]
+    calls = [
+        any(number_of(tokens[i].text) is not None for i in range(*part)) and not _asks_no_row(text)
+        for part, text in zip(parts, texts, strict=True)
+    ]
     first = calls.index(True) if True in calls else len(parts)
     cheap, later = [], []
     for i, text in enumerate(texts):
@@ -159,6 +162,25 @@ def _moved(statement: Statement, parts: list[Span], joiner: str) -> list[tuple[i
     ordered = [*texts[:first], *cheap, *later]
     between = f" {tokens[parts[0][1]].text} "
     return [(tokens[parts[0][0]].start, tokens[parts[-1][1] - 1].end, between.join(ordered))]
+
+
+def _asks_no_row(text: str) -> bool:
+    """Whether the calls of a condition are all in subqueries that read none of its rows, which DuckDB runs before."""
+    if "(" not in text or "select" not in text.lower():
+        return False
+    try:
+        tree = parsed(text)
+        return all(_is_in_own_query(node_of(tree, number)) for number in calls_in(tree))
+    except Unplannable:
+        return False
+
+
+def _is_in_own_query(node: exp.Expr) -> bool:
+    query = node.find_ancestor(exp.Select)
+    if query is None:
+        return False
+    names = {table.alias_or_name.lower() for table in query.find_all(exp.Table, exp.Subquery)}
+    return all(not column.table or column.table.lower() in names for column in query.find_all(exp.Column))
 
 
 def _holds_back(text: str) -> bool:

@@ -1,0 +1,29 @@
+"""Calls that stay calls: queries for the inputs of others make them too, and no answered call overtakes them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from inlay.execution.context import Context
+from inlay.parsing.statement import Statement
+from inlay.planner import reasons
+from inlay.planner.gather import beside
+from inlay.planner.lookups import Answers
+
+
+def made_by_queries(why: Mapping[int, str], context: Context) -> list[int]:
+    """Of calls that stay calls, those that queries for inputs may make: where their answers are kept, since the
+    statement will make them again, and where that has no model run in a dry run. why: they stay."""
+    keeps = context.store is not None or context.cache.budget_bytes > 0
+    others = (reasons.RANDOM_ROWS, reasons.UNREAD)
+    return [number for number, reason in why.items() if reason not in others] if keeps and not context.is_dry else []
+
+
+def not_overtaking(statement: Statement, answers: Mapping[int, Answers], plain: list[int]) -> dict[int, Answers]:
+    """The answers, of which those in a condition with calls that stay calls are not looked up."""
+    made = beside(statement, plain)
+    return {
+        number: replace(found, kept="call") if number in made and not found.call.detail else found
+        for number, found in answers.items()
+    }
