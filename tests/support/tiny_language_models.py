@@ -18,6 +18,7 @@ import pytest
 from inlay.models.describe import describe
 from inlay.models.ref import ModelRef
 from inlay.settings.schema import ModelSettings
+from support.installed_versions import TRANSFORMERS, tokenizer_of
 from support.tiny_models import SENTENCES, TinyModels, _byte_bpe, _seeded, _unigram, write_json
 
 WINDOW = 256
@@ -133,30 +134,28 @@ def _gemma_tokenizer() -> Any:
 
 
 def _t5_tokenizer() -> Any:
-    from transformers import T5Tokenizer
-
     # Some pieces are control tokens that the vocabulary itself holds, as in the published models.
     vocab = _unigram("<pad>", "</s>", "<unk>")
-    return T5Tokenizer(vocab=vocab, extra_ids=4, model_max_length=WINDOW)
+    return tokenizer_of("T5Tokenizer", vocab, extra_ids=4, model_max_length=WINDOW)
 
 
 def _bart_tokenizer() -> Any:
-    from transformers import BartTokenizer
-
     vocab, merges, _ = _byte_bpe("<s>", "<pad>", "</s>", "<unk>", "<mask>")
-    return BartTokenizer(vocab=vocab, merges=merges, model_max_length=WINDOW)
+    return tokenizer_of("BartTokenizer", vocab, merges, model_max_length=WINDOW)
 
 
 @dataclass(frozen=True)
 class LanguageFamily:
     """options: of the transformers configuration. chat: the template, None for a base model. spread: of the weights,
-    where the architecture's own initialisation is too narrow for replies that do not repeat one word."""
+    where the architecture's own initialisation is too narrow for replies that do not repeat one word. forced_bos: the
+    token that a reply begins with."""
 
     config: str
     tokenizer: Callable[[], Any]
     options: dict[str, Any] = field(default_factory=dict)
     chat: str | None = None
     spread: float | None = None
+    forced_bos: int | None = None
 
 
 _SMALL = {
@@ -212,8 +211,9 @@ LANGUAGE_FAMILIES: dict[str, LanguageFamily] = {
         _bart_tokenizer,
         {**_SEQ2SEQ, "encoder_layers": 2, "decoder_layers": 2, "encoder_attention_heads": 4,
          "decoder_attention_heads": 4, "encoder_ffn_dim": 64, "decoder_ffn_dim": 64, "init_std": 0.3,
-         "forced_bos_token_id": 0, "forced_eos_token_id": None, "tie_word_embeddings": False},
+         "forced_eos_token_id": None, "tie_word_embeddings": TRANSFORMERS < 5},  # 4 saves no untied copies
         spread=0.5,
+        forced_bos=0,
     ),
 }  # fmt: skip
 
@@ -245,6 +245,7 @@ class TinyLanguageModels:
                         if weights.ndim > 1:
                             torch.nn.init.normal_(weights, 0.0, made.spread)
             model.generation_config.eos_token_id = ends_of(tokenizer)
+            model.generation_config.forced_bos_token_id = made.forced_bos
             model.save_pretrained(folder)
             tokenizer.chat_template = made.chat
             tokenizer.save_pretrained(folder)

@@ -78,6 +78,8 @@ def load_tokenizer(ref: ModelRef) -> Any:
     try:
         with quiet():
             tokenizer = AutoTokenizer.from_pretrained(str(ref.folder), trust_remote_code=False, local_files_only=True)
+    except TypeError as error:  # of transformers 4, for a path that is None
+        raise _no_vocabulary(ref) from error
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise ModelError(f"model {ref.name!r}: the tokenizer in {ref.folder} cannot be loaded: {error}") from error
     if not hasattr(tokenizer, "backend_tokenizer"):
@@ -86,6 +88,9 @@ def load_tokenizer(ref: ModelRef) -> Any:
             "inlay runs only those of the tokenizers library. Choose a model with a tokenizer.json."
         )
     if not tokenizer.backend_tokenizer.encode("a", add_special_tokens=False).ids:
-        # transformers makes an empty one of the model's kind where it finds no files.
-        raise ModelError(f"model {ref.name!r}: the tokenizer in {ref.folder} has no vocabulary. Fetch the model again.")
+        raise _no_vocabulary(ref)  # transformers 5 makes an empty one of the model's kind where it finds no files
     return tokenizer
+
+
+def _no_vocabulary(ref: ModelRef) -> ModelError:
+    return ModelError(f"model {ref.name!r}: the tokenizer in {ref.folder} has no vocabulary. Fetch the model again.")

@@ -11,6 +11,7 @@ empty line, the user message and a line break, or the user message alone.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -28,6 +29,11 @@ from inlay.models.ref import ModelRef
 # From Unicode's private use area; a template has no reason to change them.
 _MARKS = ("\uf1a0", "\uf1a1")
 _AROUND = " \n"
+_TOO_OLD = (
+    "the text has a control token of the model, which this version of transformers cannot keep as text in the model's "
+    "chat template: pip install -U transformers"
+)
+_SANITIZE = "sanitize_control_tokens"  # an option of apply_chat_template in newer versions of transformers 5
 
 # Messages for testing a scaffold: templates are known to change such texts.
 _PROBES = ("x", "\n\n x {{y}} <b>\n", " é  \n\n")
@@ -65,6 +71,7 @@ class ChatPrompts:
         self._tokenizer = tokenizer
         self._encoder_decoder = encoder_decoder
         self._options = {"enable_thinking": False, **dict(ref.chat_template_options)}
+        self._keeps_text = _SANITIZE in inspect.signature(tokenizer.apply_chat_template).parameters
         self._lock = new_lock()
         template = tokenizer.chat_template
         self._has_template = bool(template)
@@ -190,16 +197,20 @@ class ChatPrompts:
         return ids
 
     def _rendered_ids(self, parts: Sequence[str]) -> Ids | str:
-        """By transformers, for templates that are rendered for each prompt."""
+        """By transformers, for templates that are rendered for each prompt. Where it is too old to keep a row's control
+        tokens as text, a prompt that has others than a harmless one is refused."""
         try:
             with self._lock:
-                ids = self._tokenizer.apply_chat_template(
-                    self._messages(parts), add_generation_prompt=True, return_dict=False, sanitize_control_tokens=True,
-                    **self._options,
-                )  # fmt: skip
+                options = {**self._options, **({_SANITIZE: True} if self._keeps_text else {})}
+                ids = _applied(self._tokenizer, self._messages(parts), options)
+                harmless = (
+                    ids if self._keeps_text else _applied(self._tokenizer, self._messages(["x"] * len(parts)), options)
+                )
         except (TemplateError, ValueError, TypeError) as error:
             return f"the model's chat template refuses this prompt: {error}"
-        return np.array(ids, dtype=np.int32)
+        if self._guarded.controls(ids) != self._guarded.controls(harmless):
+            return _TOO_OLD
+        return ids
 
     def _too_long(self, n_tokens: int, reply_tokens: int) -> str:
         window = self._ref.max_tokens
@@ -299,6 +310,11 @@ class ChatPrompts:
             return "", end
         (ids,) = self._guarded.encode([after], special=False)
         return lead, next((number for number in ids.tolist() if number in ends), end)
+
+
+def _applied(tokenizer: Any, messages: list[dict[str, str]], options: dict[str, Any]) -> Ids:
+    ids = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=False, **options)
+    return np.array(ids, dtype=np.int32)
 
 
 def _cut_at_marks(text: str, n_parts: int) -> Scaffold | None:

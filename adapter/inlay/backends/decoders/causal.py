@@ -204,7 +204,7 @@ def _window(config: Any, layers: Sequence[Any]) -> int | None:
     limits: list[Any] = [layer.sliding_window for layer in layers if isinstance(layer, DynamicSlidingWindowLayer)]
     # GPT-Neo and some others have windows in their layers that their cache does not know.
     limits += [value for name, value in settings.items() if "window" in name and "layers" not in name]
-    rope = settings.get("rope_parameters") or {}
+    rope = settings.get("rope_parameters") or settings.get("rope_scaling") or {}  # the name until transformers 5
     # The frequencies of the whole batch change when its longest row passes this length.
     if rope.get("rope_type") == "longrope":
         limits += [settings.get("original_max_position_embeddings"), rope.get("original_max_position_embeddings")]

@@ -94,6 +94,7 @@ class _Layer(CacheLayerMixin):  # type: ignore[no-untyped-call]
 
     def __init__(self, table: RowCache) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self.is_initialized = False  # transformers 4.56 does not set it
         self.table = table
 
     def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
@@ -141,8 +142,11 @@ class _Layer(CacheLayerMixin):  # type: ignore[no-untyped-call]
     def get_seq_length(self) -> int:
         return self.table.start
 
-    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
-        return self.table.start + query_length, 0
+    def get_mask_sizes(self, query: int | torch.Tensor) -> tuple[int, int]:
+        """query: the number of tokens of the pass; transformers 4 gives their positions."""
+        return self.table.start + (query if isinstance(query, int) else len(query)), 0
 
     def get_max_length(self) -> int:
         return -1
+
+    get_max_cache_shape = get_max_length  # the name until transformers 5

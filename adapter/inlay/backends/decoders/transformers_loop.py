@@ -4,6 +4,7 @@ recurrent layers, windows shorter than a row. inlay chooses each token, so sampl
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -50,9 +51,14 @@ class TransformersLoop:
         for row in rows:
             prompts = np.tile(row.astype(np.int64), (len(options), 1))
             ids = torch.from_numpy(np.concatenate([prompts, options], axis=1)).to(self._device)
-            logits = self._model(input_ids=ids, use_cache=False, logits_to_keep=width).logits[:, -width:]
+            logits = self._model(input_ids=ids, use_cache=False, **self._only_last(width)).logits[:, -width:]
             rows_of_sums.append(summed(logits.reshape(1, -1, logits.shape[-1]), steps))
         return torch.cat(rows_of_sums)
+
+    def _only_last(self, width: int) -> dict[str, int]:
+        """Saves the logits of other tokens, in models that know the option: with transformers 4 not all do."""
+        known = "logits_to_keep" in inspect.signature(self._model.forward).parameters
+        return {"logits_to_keep": width} if known else {}
 
 
 def _steps_of(tree: OptionTree) -> OptionTree:

@@ -71,8 +71,14 @@ class TransformersForward:
 
 
 def _can_be_packed(ref: ModelRef) -> bool:
-    """Not a decoder, whose tokens attend only to earlier ones: in packed attention they attend to the whole text."""
-    return ref.model_type in packing.PACKABLE and not read_config(ref).get("is_decoder")
+    """Not a decoder, whose tokens attend only to earlier ones: in packed attention they attend to the whole text. Nor a
+    model whose attention this version of transformers has no place to replace; until 5 that is most encoders."""
+    if ref.model_type not in packing.PACKABLE or read_config(ref).get("is_decoder"):
+        return False
+    from transformers import CONFIG_MAPPING, MODEL_MAPPING
+
+    kind = MODEL_MAPPING[CONFIG_MAPPING[ref.model_type]]
+    return bool(getattr(kind, "_supports_attention_backend", False))
 
 
 def _load_model(ref: ModelRef, dtype: torch.dtype, attention: str | None) -> Any:
