@@ -28,6 +28,7 @@ PROGRAMS = (
     "semantic_join",
     "cascade",
     "zero_shot",
+    "heads",
     "sentiment",
     "language_quality",
     "constrained",

@@ -4,7 +4,7 @@ arguments = [
     ["name", "string", "name of the SQL function"],
     ["texts", "list[string]", "SQL expressions, in order"],
     ["options", "dict[string, any]", "Jinja values by option name"],
-    ["setting", "optional[list[any]]", "'labels', 'schema' or 'aspects', and its value; none where the function has no such argument"],
+    ["setting", "optional[list[any]]", "'labels', 'schema', 'aspects' or 'head', and its value, of a head also ref('…'); none where the function has no such argument"],
     ["is_aggregate", "bool", "whether the first text is one of each row of a group"],
     ["blank", "string", "what a blank text gives: 'null', 'same' or 'ask'"],
 ]
@@ -31,6 +31,9 @@ arguments = [
     {%- endif -%}
     {%- if options.get('adapt') -%}
         {%- do inlay._refuse_adapt(name, form) -%}
+    {%- endif -%}
+    {%- if setting is not none and setting[0] == 'head' and setting[1] is not string -%}
+        {%- set setting = ('head', setting[1].identifier) -%}
     {%- endif -%}
     {%- set parts = [] -%}
     {%- for text in texts -%}

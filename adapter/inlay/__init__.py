@@ -11,10 +11,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["Connection", "Explanation", "InlayError", "attach", "connect", "detach", "explain", "interrupt", "sql"]
+__all__ = [
+    "Connection", "Explanation", "InlayError", "attach", "connect", "detach", "explain", "interrupt", "sql",
+    "train_head",
+]  # fmt: skip
 
 if TYPE_CHECKING:
-    from inlay.client.api import connect, explain, sql
+    from inlay.client.api import connect, explain, sql, train_head
     from inlay.client.attach import attach, detach
     from inlay.client.connection import Connection
     from inlay.client.sessions import interrupt
@@ -26,6 +29,7 @@ _HOMES = {
     "connect": "inlay.client.api",
     "explain": "inlay.client.api",
     "sql": "inlay.client.api",
+    "train_head": "inlay.client.api",
     "Explanation": "inlay.explanation.report",
     "attach": "inlay.client.attach",
     "detach": "inlay.client.attach",

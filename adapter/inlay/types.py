@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-Task = Literal["embed", "classify", "nli", "rerank", "generate", "rules"]
+Task = Literal["embed", "classify", "nli", "rerank", "generate", "rules", "head"]
 """What a model was made for: text → vector, text → its own labels, premise and hypothesis → entailment,
-query and document → relevance, prompt → text (a language model). 'rules' is no model: patterns and checksums."""
+query and document → relevance, prompt → text (a language model). 'rules' is no model: patterns and checksums. A 'head'
+was trained here from labelled rows, over the vectors of an embedding model."""
 
 Capability = Literal[
     "vectors",  # text → vector: Backend.run, or Embedder.embed behind an endpoint
@@ -16,6 +17,7 @@ Capability = Literal[
     "likelihoods",  # prompt and options → log-likelihood of each option: Backend.run on tokens with Choices
     "replies",  # prompt → text, so every language model: LanguageModel.generate, or RemoteModel.complete
     "token_counts",  # text → how many tokens the model reads, counted here: load_tokenizer
+    "prediction",  # a row → what a trained head answers, of the type that its card says: backends/heads.py
     "rules",  # text → personal data by patterns and checksums, without a model: pii.py
 ]
 """What can be asked of a model, and what in backends/ answers it. A function looks for what it needs among these; which

@@ -2,8 +2,8 @@
 {#- _option_kinds(): what kind of value each option takes, by its name; one that is not here is text. -#}
 {% macro _option_kinds() -%}
     {{ return({
-        'adapt': 'flag', 'agreement': 'number', 'aspects': 'texts', 'categories': 'texts', 'labels': 'labels',
-        'levels': 'integer', 'max_tokens': 'integer', 'max_words': 'integer', 'precision': 'number',
+        'accuracy': 'number', 'adapt': 'flag', 'agreement': 'number', 'aspects': 'texts', 'categories': 'texts',
+        'labels': 'labels', 'levels': 'integer', 'max_tokens': 'integer', 'max_words': 'integer', 'precision': 'number',
         'probability': 'number', 'recall': 'number', 'schema': 'schema', 'seed': 'integer', 'stop': 'texts',
         'temperature': 'number', 'threshold': 'number'
     }) }}

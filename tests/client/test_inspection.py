@@ -20,10 +20,10 @@ COLUMNS = {
     "inlay_models": "model task source backend width max_tokens fingerprint device status is_default",
     "inlay_functions": "name signature returns summary nulls cost example",
     "inlay_errors": "function model input error",
-    "inlay_ledger": "statement function model rows distinct_inputs known inferred failed truncated blank repaired "
+    "inlay_ledger": "statement function model rows distinct_inputs known inferred failed truncated blank unsure repaired "
     "tokens output_tokens seconds device node cost",
     "inlay_history": "run invocation node started_at statement function model fingerprint rows distinct_inputs known "
-    "inferred failed truncated blank repaired tokens output_tokens seconds loading_seconds cost device host",
+    "inferred failed truncated blank unsure repaired tokens output_tokens seconds loading_seconds cost device host",
     "inlay_failures": "run failed_at node function model input error",
     "inlay_certificates": "run statement decided_at node function question model proxy recall precision agreement "
     "probability rows inputs asked trained drawn_rows seed lower upper lower_rows lower_drawn lower_wrong upper_rows "

@@ -40,7 +40,7 @@ def account(output: str) -> dict[str, dict[str, str]]:
     start = next(i for i, line in enumerate(lines) if line.startswith("  function "))
     table = {}
     for line in lines[start + 1 :]:
-        if not line.startswith("  ai_"):
+        if not line.startswith(("  ai_", "  inlay_")):
             break
         cells = re.split(r"\s{2,}", line.strip())
         table[cells[0]] = dict(zip(lines[start].split()[1:], cells[1:], strict=True))
@@ -71,6 +71,7 @@ def test_build_runs_seeds_models_tests_and_a_mocked_unit_test(built: tuple[Proje
     assert run.code == 1, run.output
     assert run.statuses() == {
         "texts": "success",
+        "kinds": "success",
         "every_macro": "success",
         "language_models": "success",
         "per_group": "success",
@@ -96,8 +97,9 @@ def test_the_run_ends_with_an_account(built: tuple[Project, Run]) -> None:
     table = account(run.output)
     assert set(table) == {
         "ai_agg", "ai_classify", "ai_classify_multi", "ai_complete", "ai_count_tokens", "ai_detect_pii", "ai_embed",
-        "ai_extract", "ai_extract_json", "ai_filter", "ai_fix_grammar", "ai_redact", "ai_rerank", "ai_score",
-        "ai_sentiment", "ai_sentiment_by_aspect", "ai_similarity", "ai_summarize", "ai_summarize_agg", "ai_translate",
+        "ai_extract", "ai_extract_json", "ai_filter", "ai_fix_grammar", "ai_predict", "ai_redact", "ai_rerank",
+        "ai_score", "ai_sentiment", "ai_sentiment_by_aspect", "ai_similarity", "ai_summarize", "ai_summarize_agg",
+        "ai_translate", "inlay_train",
     }  # fmt: skip
     # six rows each for ai_embed and try_ai_embed in every_macro and for ai_embed in grown
     embed = table["ai_embed"]

@@ -189,6 +189,8 @@ CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("ai_sentiment", ("body",), {"on_blank": "skip"}),
     ("ai_rerank", ("'parcel'", "body"), {"model": "fake-rerank"}),
     ("ai_count_tokens", ("body",), {}),
+    ("ai_predict", ("body", "kinds"), {}),
+    ("ai_predict", ("body", "kinds"), {"accuracy": 0.3}),
     ("ai_complete", ("body",), {}),
     (
         "ai_complete",
@@ -233,11 +235,14 @@ def databases(
 ) -> Iterator[tuple[Connection, duckdb.DuckDBPyConnection, Path]]:
     """The same rows with inlay and without it, and the store that the former writes and the latter reads."""
     store = tmp_path_factory.mktemp("stored") / "kept"
+    heads = str(store.parent / "heads")
     with (
-        inlay.connect(model="fake", language_model="fake-generate", store=store) as with_inlay,
+        inlay.connect(model="fake", language_model="fake-generate", store=store, heads=heads) as with_inlay,
         duckdb.connect() as plain,
     ):
         with_inlay.execute(ROWS)
+        kinds = "select 'word ' || i as body, i % 2 = 0 as kind from range(40) as r(i)"
+        inlay.train_head(with_inlay, "kinds", kinds, text="body", label="kind", method="centroid")
         plain.execute(ROWS)
         yield with_inlay, plain, store
 

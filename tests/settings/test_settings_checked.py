@@ -40,6 +40,7 @@ FROM_ENVIRONMENT: dict[str, tuple[str, Any]] = {
     "progress": ("lines", "lines"),
     "prefix": ("my_", "my_"),
     "memory_mb": ("64", 64),
+    "heads": ("/heads", "/heads"),
     "store": ("/kept", "/kept"),
     "store_mode": ("read-only", "read-only"),
     "store_vectors": ("false", False),

@@ -17,6 +17,7 @@ from inlay.execution.views import views_that_call
 
 if TYPE_CHECKING:
     from inlay.explanation.report import Explanation
+    from inlay.models.head_card import HeadCard
 
 
 def connect(database: str = ":memory:", read_only: bool = False, config: Any = None, **options: Any) -> Connection:
@@ -67,6 +68,21 @@ def explain(con: Any, query: str, parameters: Any = None, *, analyze: bool = Fal
     DuckDB says of a statement that it would not run.
     """
     return _attached(con, "explain").explain(query, parameters, analyze=analyze)
+
+
+def train_head(con: Any, name: str, relation: Any, *, text: Any, label: str, **options: Any) -> HeadCard:
+    """The card of a head, trained from the labelled rows of a relation; where the current version has learned from the
+    same rows in the same way, that one's.
+
+    name: what calls say, ai_predict(body, 'intents') or model := 'head:intents'. relation: the name of a table, a
+    query, or anything that DuckDB reads as a table. text: the column of the text, or several. label: the column of the
+    label; rows without one are left out. options: as of inlay_train in docs/functions.md. The head is kept in the
+    folder `heads` of the settings. Raises ConfigError for rows that nothing can be learned from.
+    """
+    attached = _attached(con, "train_head")
+    given = {**options, "text": text, "label": label}
+    card: HeadCard = attached._call(load_statements().train, attached._session, attached._held, name, relation, given)
+    return card
 
 
 def _plain_relation(session: Session, con: Any, query: str, params: Any, alias: str) -> Any:

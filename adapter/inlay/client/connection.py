@@ -75,6 +75,9 @@ class Connection(Holder):
             __statement, __analyze = __explained
             __explanation = self._explained(__statement, __params, __analyze)
             return ExplainRelation(self._held, __explanation, __alias, self._number)
+        __head = load_statements().trained(self._session, self._held, __last, __params, "sql", {"alias": __alias})
+        if __head is not None:
+            return __head
         if load_statements().writing_inside(__last):  # DuckDB runs it here and now, once
             __tables = load_statements().variables(__last)
             return load_statements().plain_relation(self._session, self._held, __last, __params, __alias, __tables)

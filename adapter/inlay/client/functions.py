@@ -16,7 +16,7 @@ from inlay.client.original_errors import remember
 from inlay.client.sessions import IDENTITY, attached_session, owner_of
 from inlay.client.table_functions import TABLES
 from inlay.engine import cancel
-from inlay.errors import InlayError, InterruptedQueryError, NotAttachedError
+from inlay.errors import ConfigError, InlayError, InterruptedQueryError, NotAttachedError
 from inlay.execution.session import Session
 from inlay.explanation.call_digests import built_with, calls_digest, scalar_specs
 from inlay.explanation.lineage import column_comments
@@ -28,6 +28,15 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _STRUCTURE = "_inlay_structure"
+_HEAD_STRUCTURE = "_inlay_head_structure"
+
+
+def refuse_training() -> str:
+    """DuckDB holds the connection while it runs a table function, and reading the labelled rows needs it."""
+    raise ConfigError(
+        "inlay_train: heads are trained by planned connections, with CALL inlay_train(…) as a statement of its own. "
+        "Here type in Python: inlay.train_head(con, 'intents', 'labelled_rows', text='body', label='intent')"
+    )
 
 
 def _structure(session: Session, schema: str) -> str | None:
@@ -50,6 +59,10 @@ def _plan(session: Session, nodes: list[dict[str, Any]]) -> str:
 # What the macros ask for; not for people. Values of one row → text.
 _TEXT_FUNCTIONS: dict[str, Callable[..., str | None]] = {
     _STRUCTURE: _structure,
+    # The same of a trained head.
+    _HEAD_STRUCTURE: lambda session, head: session.binding.structure(session.specs["ai_predict"], head),
+    # From a connection that trains no head.
+    "_inlay_train": lambda session, name: refuse_training(),
     "_inlay_calls": calls_digest,
     "_inlay_built_with": built_with,
     "_inlay_column_comments": column_comments,
@@ -69,7 +82,7 @@ class ArrowFunction:
     @property
     def has_side_effects(self) -> bool:
         """DuckDB asks for a type while it binds, which it does of functions without side effects alone."""
-        return self.name not in (_STRUCTURE, TWIN)
+        return self.name not in (_STRUCTURE, _HEAD_STRUCTURE, TWIN)
 
 
 def functions_of(session: Session) -> Iterator[ArrowFunction]:

@@ -6,6 +6,7 @@ Engine and store are imported when a table is read: this module is, when a conne
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from inlay.errors import InlayError
@@ -15,6 +16,9 @@ from inlay.functions.reference import signature_text
 from inlay.settings.read import WITHOUT_FILES
 
 Rows = list[dict[str, Any]]
+
+MEASURES = ("accuracy", "macro_f1", "calibration_error", "answered_at_95", "mean_levels_off", "r2", "mean_error")
+"""What a card may say of a head; each of those of its kind."""
 
 
 def models(session: Session) -> Rows:
@@ -55,6 +59,25 @@ def functions(session: Session) -> Rows:
 
 def errors(session: Session) -> Rows:
     return [vars(error) for error in session.ledger.errors()]
+
+
+def unsure(session: Session) -> Rows:
+    """What was not sure enough for the accuracy of its call, the surest first."""
+    return sorted((vars(each) for each in session.ledger.unsure()), key=lambda row: -(row["confidence"] or 0.0))
+
+
+def heads(session: Session) -> Rows:
+    """The current version of every head, by its card."""
+    from inlay.models.head_card import all_cards
+
+    return [
+        {
+            "head": card.name, "version": card.version, "kind": card.kind, "method": card.method, "base": card.base,
+            "rows": card.rows, "left_out": card.left_out, "classes": len(card.classes), "answer": card.answer,
+            "trained_at": card.trained_at, **{name: card.measures.get(name) for name in MEASURES},
+        }
+        for card in all_cards(Path(session.settings.heads))
+    ]  # fmt: skip
 
 
 def ledger(session: Session) -> Rows:

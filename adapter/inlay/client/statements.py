@@ -5,7 +5,8 @@ What a connection needs for statements that call a model is all here, so that it
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 
@@ -16,17 +17,22 @@ from inlay.execution.statement import execute as execute_one
 from inlay.execution.statement import plain_relation, relation
 from inlay.explanation.explain import explain, explain_rows, explained_statement
 from inlay.parsing.kinds import is_query, writing_inside
-from inlay.parsing.tokens import Text
+from inlay.parsing.tokens import Text, first_word
+
+if TYPE_CHECKING:
+    from inlay.models.head_card import HeadCard
 
 __all__ = [
-    "execute", "explain", "explain_rows", "explained_statement", "first_rows", "is_query", "plain_relation", "relation",
-    "run_all_but_last", "variables", "writing_inside",
+    "execute", "explain", "explain_rows", "explained_statement", "first_rows", "is_query",
+    "plain_relation", "relation", "run_all_but_last", "train", "trained", "variables", "writing_inside",
 ]  # fmt: skip
 
 
 def execute(session: Session, con: duckdb.DuckDBPyConnection, sql: str, parameters: Any = None) -> Any:
     """What con.execute(sql, parameters) gives: the result of the last statement of the text."""
     sql = run_all_but_last(session, con, sql)
+    if (head := trained(session, con, sql, parameters, "execute", {})) is not None:
+        return head
     if (explained := explained_statement(sql)) is not None:
         explanation = explain(session, con, explained[0], parameters, analyze=explained[1])
         return explain_rows(con, explanation, "execute")
@@ -41,3 +47,22 @@ def run_all_but_last(session: Session, con: duckdb.DuckDBPyConnection, sql: str)
     last = Text(statements[-1]) if len(statements) > 1 else Text.of(sql)
     ends = next((word.start for word in last.words if word.text == ";"), None)
     return last if ends is None else last.part(0, ends)
+
+
+def trained(
+    session: Session, con: duckdb.DuckDBPyConnection, sql: str, parameters: Any, method: str, options: Mapping[str, Any]
+) -> Any:
+    """What con.execute() or con.sql() gives for CALL inlay_train(…); None for any other statement."""
+    if first_word(sql) != "call":
+        return None
+    from inlay.client.training import call_training, training_arguments  # most processes train no head
+
+    arguments = training_arguments(session, sql)
+    return None if arguments is None else call_training(session, con, arguments, parameters, method, options)
+
+
+def train(session: Session, con: duckdb.DuckDBPyConnection, name: str, relation: Any, options: Any) -> HeadCard:
+    """The card of a head that has learned from these rows."""
+    from inlay.client.training import train
+
+    return train(session, con, name, relation, options)

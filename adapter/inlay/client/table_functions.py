@@ -15,7 +15,15 @@ from inlay.client import inspection
 from inlay.client.sessions import attached_session
 from inlay.execution.records import LedgerRow
 from inlay.execution.session import Session
-from inlay.store.account_columns import CERTIFICATES_COLUMNS, ERRORS_COLUMNS, LEDGER_COLUMNS, Columns, texts
+from inlay.store.account_columns import (
+    CERTIFICATES_COLUMNS,
+    ERRORS_COLUMNS,
+    LEDGER_COLUMNS,
+    Columns,
+    numbers,
+    texts,
+    whole_numbers,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -67,6 +75,11 @@ _MODELS = {
     **texts("fingerprint device status"),
     "is_default": "BOOLEAN",
 }
+_HEADS = {
+    **texts("head version kind method base answer trained_at"),
+    **whole_numbers("rows left_out classes"),
+    **numbers(" ".join(inspection.MEASURES)),
+}
 _LEDGER = {column.name: LEDGER_COLUMNS[column.name] for column in dataclasses.fields(LedgerRow)}
 _FAILURES = {name: ERRORS_COLUMNS[name] for name in ("run", "failed_at", "node", "function", "model")}
 _CERTIFICATES = {name: kind for name, kind in CERTIFICATES_COLUMNS.items() if name != "invocation"}
@@ -75,6 +88,8 @@ TABLES = (
     Table("inlay_models", _MODELS, inspection.models),
     Table("inlay_functions", texts("name signature returns summary nulls cost example"), inspection.functions),
     Table("inlay_errors", texts("function model input error"), inspection.errors),
+    Table("inlay_unsure", {**texts("function model input answer"), **numbers("confidence")}, inspection.unsure),
+    Table("inlay_heads", _HEADS, inspection.heads),
     Table("inlay_ledger", _LEDGER, inspection.ledger),
     Table("inlay_history", LEDGER_COLUMNS, inspection.history),
     Table("inlay_failures", {**_FAILURES, **texts("input error")}, inspection.failures),

@@ -17,6 +17,7 @@ from inlay.errors import RowsFailedError
 from inlay.execution.binding import BoundCall
 from inlay.execution.context import Context
 from inlay.execution.ledger import Entry
+from inlay.execution.records import EXCERPT, Unsure
 from inlay.functions.arrow import answer_schema, answer_table, detail_array, value_array
 from inlay.functions.blanks import blank_rows
 from inlay.functions.contract import PENDING, Answers, Ask
@@ -99,7 +100,9 @@ def answer(context: Context, call: BoundCall, rows: Rows, *, detail: bool) -> An
     if call.on_error == "raise":
         _stop_at_foreseen(context, call, rows)
     n_rows = len(rows.columns[0]) if rows.n_rows is None else rows.n_rows
-    schema = answer_schema(call.spec) if detail else pa.schema([answer_schema(call.spec).field("value")])
+    # What was not sure enough is listed with its likeliest answer.
+    whole = detail or call.bound.is_silent
+    schema = answer_schema(call.spec) if whole else pa.schema([answer_schema(call.spec).field("value")])
     with context.entry(rows.statement, call.spec.name, call.model, call.text, n_rows, rows.node) as entry:
         valid = _valid_rows(rows.columns)
         returned = None
@@ -181,8 +184,24 @@ def _resolved(
             work = replace(function.ask.work, executor=function)
             found = resolve(question, inputs, work, keep=not context.is_dry)
             table, errors, known, pending = found.rows, found.errors, found.known, found.pending
-    context.ledger.count(entry, inputs.keys, known, errors, function.ask.usage, call.model)
+    unsure = _unsure(call, inputs, table, errors, pending) if call.bound.is_silent else {}
+    context.ledger.count(entry, inputs.keys, known, errors, function.ask.usage, call.model, unsure)
     return replace(answered, table=table.select(schema.names), errors=errors, known=known, pending=pending)
+
+
+def _unsure(
+    call: BoundCall, inputs: Inputs, table: pa.Table, errors: Mapping[int, str], pending: Bools
+) -> dict[int, Unsure]:
+    """By place, what has no answer though nothing failed."""
+    places = [i for i in true_places(table["value"].combine_chunks().is_null()) if i not in errors and not pending[i]]
+    rows = table.select(["confidence", "scores"]).take(numbers_array(np.array(places, dtype=np.int64))).to_pylist()
+    left = {}
+    for place, row in zip(places, rows, strict=True):
+        scores = dict(row["scores"] or ())
+        best = max(scores, key=lambda name: scores[name]) if scores else None
+        text = " | ".join(inputs.excerpts(place))
+        left[int(place)] = Unsure(call.spec.name, call.model.name, text[:EXCERPT], best, row["confidence"])
+    return left
 
 
 class _Function:

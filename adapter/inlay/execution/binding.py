@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
+from pathlib import Path
 from typing import Any, get_args
 
 import pyarrow as pa
@@ -21,7 +23,10 @@ from inlay.functions.spec import FunctionSpec
 from inlay.json_schema import read_schema
 from inlay.locks import new_lock
 from inlay.models.describe import describe
+from inlay.models.head_card import check_name, read_card
+from inlay.models.heads import describe_head
 from inlay.models.ref import ModelRef
+from inlay.settings.read import HEAD
 from inlay.settings.schema import Settings
 from inlay.store.calls import call_text, record_call
 from inlay.store.codecs import Codec, codec_of
@@ -77,16 +82,16 @@ class BoundCall:
         """Of the function's own answers. schema: the columns of them that are wanted."""
         return Table(schema, partial(are_possible, self._parts))
 
-    def record(self, store: Store) -> None:
+    def record(self, store: Store, structure: str | None) -> None:
         """Says in the store which result set answers this call, so that it can be looked up without Python. As it is
-        written: two ways to write one call are two files that lead to one result set."""
+        written: two ways to write one call are two files that lead to one result set. structure: of a typed call, see
+        Binding.structure()."""
         question = self.question
         stored = self.bound.basis is not None
         schema = answer_schema(self.spec) if stored else pa.schema([("value", pa.list_(pa.float32()))])
         result_set = store.result_set(question.name, question.signature, question.parts, question.about)
         try:
             result_set.make_readable(schema)
-            structure = read_schema(self.spec.name, self.call.labels).structure if self.spec.typed else None
             record_call(
                 store.folder, self.text, result_set.name, schema.names, self.model.name, structure,
                 asks_of_blanks=self.blank == "ask",
@@ -106,11 +111,15 @@ class Binding:
         self._calls: dict[str, BoundCall] = {}
 
     def model(self, name: str, function: str | None = None) -> ModelRef:
-        """The described model of a registered name. Raises UnknownModelError, or what describing it raises."""
+        """The described model of a registered name, or the trained head of a name such as head:intents. Raises
+        UnknownModelError, or what describing it raises."""
+        entry = self.settings.models.get(name)
+        source = name if entry is None else entry.source
+        if source.startswith(HEAD):
+            return self._head(name, source.removeprefix(HEAD))
         with self._lock:
             described = self._models.get(name)
         if described is None:
-            entry = self.settings.models.get(name)
             if entry is None:
                 error = UnknownModelError.named(name, self.settings.models)
                 raise UnknownModelError(f"{function}: {error}") if function else error
@@ -119,17 +128,29 @@ class Binding:
                 self._models[name] = described
         return described
 
+    def _head(self, name: str, reference: str) -> ModelRef:
+        """Read anew each time, since it may have been trained anew meanwhile: which version is meant, a file says."""
+        card = read_card(Path(self.settings.heads), reference)
+        with self._lock:
+            described = self._models.get(card.fingerprint)
+        if described is None or described.name != name:
+            described = describe_head(name, card, self.model(card.base), Path(self.settings.heads))
+            with self._lock:
+                self._models[card.fingerprint] = described
+        return described
+
     def bound(self, function: str, labels: Any, options: Mapping[str, Any]) -> BoundCall:
         """The checked call. Raises ConfigError or ModelError."""
         text = call_text(function, labels, options)
         key = f"{text} {options.get('on_error') or ''}"
         with self._lock:
             call = self._calls.get(key)
-        if call is not None:
+        if call is not None and (call.model.base is None or self.model(call.model.name) is call.model):
             return call
         call = self._bind(self.specs[function], labels, options, text)
         with self._lock:
-            return self._calls.setdefault(key, call)
+            self._calls[key] = call
+        return call
 
     def _bind(self, spec: FunctionSpec, labels: Any, options: Mapping[str, Any], text: str) -> BoundCall:
         known = {option.name for option in spec.options} | NOT_OPTIONS
@@ -138,12 +159,18 @@ class Binding:
             if name not in known:
                 raise ConfigError.unknown_option(spec.name, name, known - NOT_OPTIONS)
         on_error = self.on_error(spec.name, options)
-        name = given.get("model") or self.default_model(spec)
+        name = self.model_name(spec, labels, given)
         if not isinstance(name, str):
             raise ConfigError(f"{spec.name}: model is {name!r}; it must be the name of a registered model.")
         proxy = self._proxy(spec, given) if has_targets(given) else None
         call = Call(spec.name, self.model(name, spec.name), given, labels, proxy)
         return BoundCall(spec, call, bind_of(spec)(call), on_error, text, self._blank(spec, given))
+
+    def model_name(self, spec: FunctionSpec, labels: Any, given: Mapping[str, Any]) -> Any:
+        """The name of the model that a call means. given: its options, over those of the configuration."""
+        if spec.setting == "head":
+            return f"{HEAD}{check_name(labels.removeprefix(HEAD).partition('@')[0]) and labels.removeprefix(HEAD)}"
+        return given.get("model") or self.default_model(spec)
 
     def default_model(self, spec: FunctionSpec) -> str:
         """The model of a call that names none."""
@@ -167,6 +194,14 @@ class Binding:
         """Options of a call over those of the configuration."""
         asked = {name: value for name, value in options.items() if value is not None}
         return {**self.settings.functions.get(function, {}), **asked}
+
+    def structure(self, spec: FunctionSpec, setting: Any) -> str:
+        """What from_json() of DuckDB makes of the answers of a typed call."""
+        if spec.setting != "head":
+            return read_schema(spec.name, setting).structure
+        card = self.model(self.model_name(spec, setting, {}), spec.name).card
+        assert card is not None
+        return json.dumps([card.answer.removesuffix("[]")] if card.answer.endswith("[]") else card.answer)
 
     def has_targets(self, function: str, options: Mapping[str, Any]) -> bool:
         """Whether a call is to be answered within targets, which hold over all of its inputs together."""

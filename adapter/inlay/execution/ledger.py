@@ -15,7 +15,7 @@ import numpy as np
 from inlay.arrays import Bools
 from inlay.engine.distinct import DistinctCounter
 from inlay.engine.resolve import Usage
-from inlay.execution.records import EXCERPT, LedgerRow, RowError
+from inlay.execution.records import EXCERPT, LedgerRow, RowError, Unsure
 from inlay.functions.cascade.guarantee import Certificate
 from inlay.locks import new_lock
 from inlay.models.ref import ModelRef
@@ -54,6 +54,7 @@ class Entry:
     failed: int = 0
     truncated: int = 0
     blank: int = 0
+    unsure: int = 0
     repaired: int = 0
     tokens: int = 0
     output_tokens: int = 0
@@ -87,6 +88,7 @@ class Entry:
             failed=self.failed,
             truncated=self.truncated,
             blank=self.blank,
+            unsure=self.unsure,
             repaired=self.repaired,
             tokens=self.tokens,
             output_tokens=self.output_tokens,
@@ -105,6 +107,7 @@ class Ledger:
         self._entries: dict[tuple[int, str, str, str], Entry] = {}
         self._of_statement: dict[int, list[Entry]] = {}
         self._errors: deque[RowError] = deque(maxlen=ERRORS_KEPT)
+        self._unsure: deque[Unsure] = deque(maxlen=ERRORS_KEPT)
         self._certificates: deque[tuple[Entry, dict[str, Any]]] = deque(maxlen=STATEMENTS_KEPT)
         self._unnamed = -1
         self._foreseen: dict[tuple[str, bytes], str] = {}
@@ -138,14 +141,18 @@ class Ledger:
         return entry
 
     def count(
-        self, entry: Entry, keys: Keys, known: Bools, failed: Mapping[int, str], usage: Usage, model: ModelRef
-    ) -> None:
+        self, entry: Entry, keys: Keys, known: Bools, failed: Mapping[int, str], usage: Usage, model: ModelRef,
+        unsure: Mapping[int, Unsure] | None = None,
+    ) -> None:  # fmt: skip
         """Adds the distinct inputs of one chunk; an input that this statement has had before is not counted again.
-        usage: what they took of the model."""
+        usage: what they took of the model. unsure: by place, whose answer was not sure enough."""
         with self._lock:
             new = entry.distinct.add(keys)
             bad = np.zeros(len(new), dtype=np.bool_)
             bad[list(failed)] = True
+            left = [each for place, each in (unsure or {}).items() if new[place]]
+            entry.unsure += len(left)
+            self._unsure.extend(left)
             entry.failed += int(np.count_nonzero(new & bad))
             entry.known += int(np.count_nonzero(new & ~bad & known))
             entry.inferred += int(np.count_nonzero(new & ~bad & ~known))
@@ -172,7 +179,7 @@ class Ledger:
 
     def clear(self) -> None:
         with self._lock:
-            for each in (self._entries, self._of_statement, self._errors, self._certificates):
+            for each in (self._entries, self._of_statement, self._errors, self._unsure, self._certificates):
                 each.clear()
 
     def fail(self, function: str, model: str, text: str, error: str) -> None:
@@ -233,6 +240,10 @@ class Ledger:
             for entry in self._entries.values():
                 numbers.setdefault(entry.statement, len(numbers) + 1)
             return [{"statement": numbers.get(entry.statement), **row} for entry, row in self._certificates]
+
+    def unsure(self) -> list[Unsure]:
+        with self._lock:
+            return list(self._unsure)
 
     def errors(self) -> list[RowError]:
         with self._lock:

@@ -10,7 +10,7 @@ from inlay.functions.spec import FunctionSpec
 
 class Mentions:
     def __init__(self, specs: Collection[FunctionSpec], prefix: str) -> None:
-        called = "|".join(re.escape(spec.name) for spec in specs if not spec.is_table)
+        called = "|".join(re.escape(spec.name) for spec in specs if not spec.is_table or spec.args)
         self._calls = re.compile(rf'{prefix}(?:try_)?(?:{called})"?\s*\(', re.IGNORECASE)
         self._names = re.compile("|".join(re.escape(prefix + spec.name) for spec in specs), re.IGNORECASE)
         self._views: re.Pattern[str] | None = None

@@ -15,8 +15,7 @@ from inlay.arrays import relation_reader, relation_table
 from inlay.execution.acceptance import refusal
 from inlay.execution.replacement_scan import with_tables
 from inlay.execution.surroundings import Surroundings
-from inlay.functions.spec import READ_AS_TEXT, named_options
-from inlay.json_schema import read_schema
+from inlay.functions.spec import READ_AS_TEXT, FunctionSpec, named_options
 from inlay.parsing.query_inside import query_inside
 from inlay.parsing.statement import Call
 from inlay.parsing.unplannable import Unplannable
@@ -42,12 +41,13 @@ _LITERALS: dict[str, dict[str, Any]] = {}
 @dataclass(frozen=True)
 class Queries:
     """tables: variables that a query may name as tables; answers are added to them. parameters: of the statement, by
-    name. around: what the connection says of itself."""
+    name. around: what the connection says of itself. structure: of a typed call, see Binding.structure()."""
 
     con: duckdb.DuckDBPyConnection
     tables: dict[str, Any]
     parameters: Any
     around: Surroundings
+    structure: Callable[[FunctionSpec, Any], str]
 
     @property
     def in_transaction(self) -> bool:
@@ -190,7 +190,7 @@ class Queries:
         """Answers as the call gives them: JSON as the STRUCT that its macro makes of it."""
         if not call.spec.typed or call.detail:
             return table
-        structure = read_schema(call.spec.name, labels).structure.replace("'", "''")
+        structure = self.structure(call.spec, labels).replace("'", "''")
         if not len(table) and structure in _STRUCTS:
             return table.set_column(table.num_columns - 1, VALUE, pa.nulls(0, _STRUCTS[structure]))
         columns = "".join(f"{name}, " for name in table.column_names if name.startswith(KEY))

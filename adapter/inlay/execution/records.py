@@ -20,9 +20,21 @@ class RowError:
 
 
 @dataclass(frozen=True)
+class Unsure:
+    """One input whose answer was not sure enough. answer: the likeliest, and its confidence."""
+
+    function: str
+    model: str
+    input: str
+    answer: str | None
+    confidence: float | None
+
+
+@dataclass(frozen=True)
 class LedgerRow:
     """What one call of one statement did. rows counts every row that reached the function, NULL inputs too. blank: of
-    these, rows that no model was asked about since their text is blank. repaired:
+    these, rows that no model was asked about since their text is blank. unsure: inputs whose answer was not sure enough
+    for the call's accuracy, and is NULL. repaired:
     replies that were not quite what was asked for, and could be read in one way alone.
     tokens: read by the model. output_tokens: written by it."""
 
@@ -36,6 +48,7 @@ class LedgerRow:
     failed: int
     truncated: int
     blank: int
+    unsure: int
     repaired: int
     tokens: int
     output_tokens: int

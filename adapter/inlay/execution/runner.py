@@ -178,8 +178,10 @@ class Runner:
 
     def model_name(self, number: int) -> str:
         """Of the model that a call means."""
-        given = self.held[number].options.get("model") if number in self.held else None
-        return str(given or self.session.binding.default_model(self.statement.calls[number].spec))
+        spec, held = self.statement.calls[number].spec, self.held.get(number)
+        if held is None:
+            return self.session.binding.default_model(spec)
+        return str(self.session.binding.model_name(spec, held.labels, held.options))
 
     def prepared(self) -> Prepared:
         """Raises Unplannable where DuckDB does not bind what the answers have made of the statement."""

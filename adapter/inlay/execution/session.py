@@ -138,7 +138,7 @@ class Session:
         is_fixed = call.bound.adapted is None and not context.is_dry
         if self.store is not None and self.store.writable and is_fixed and call.text not in self._recorded:
             self._recorded.add(call.text)
-            call.record(self.store)
+            call.record(self.store, self.binding.structure(call.spec, labels) if call.spec.typed else None)
         return call
 
     def answered(

@@ -80,7 +80,7 @@ def runner_of(
         context = session.context_of(around.connection)
     tables = variables(sql) if tables is None else dict(tables)
     text, parameters = with_named_parameters(Text.of(sql), parameters)
-    queries = Queries(con, tables, parameters, around)
+    queries = Queries(con, tables, parameters, around, session.binding.structure)
     written = Statement.read(text, specs)
     if (filtered := with_filters_inside(written)) is not None:
         written = Statement.read(filtered, specs)

@@ -19,6 +19,7 @@ import numpy as np
 from inlay.arrays import Bools, Floats
 from inlay.errors import CannotServeError, ConfigError
 from inlay.functions.adapted import digest, moved
+from inlay.functions.assurance import assurance_of, basis_of, surely
 from inlay.functions.cascade.cascade import label_cascade
 from inlay.functions.contract import Answers, Ask, Bound, Call, sigmoid, softmax
 from inlay.functions.entailment import entailment_columns, logits_by_statement
@@ -53,12 +54,16 @@ def _by_scores(call: Call) -> Bound:
     if call.flag("adapt"):
         return _adapting(call, labels, template)
     score = LabelScorer(call.model, labels, template)
+    assurance = assurance_of(call)
+    if assurance is not None and labels.names != call.model.labels:
+        raise ConfigError(f"{call.function}: accuracy holds for all classes of a head together. Leave labels out.")
 
     def answer(inputs: Inputs, ask: Ask) -> Answers:
-        return choose_best(labels.names, *score(inputs, ask), sharpen=call.model.can("vectors"))
+        best = choose_best(labels.names, *score(inputs, ask), sharpen=call.model.can("vectors"))
+        return surely(best, assurance)
 
-    basis = {"version": 1, **label_basis(call.model, labels, template)}
-    return Bound(answer, basis, cascade=label_cascade(call, labels))
+    basis = {"version": 1, **label_basis(call.model, labels, template), **basis_of(assurance)}
+    return Bound(answer, basis, cascade=label_cascade(call, labels), is_silent=assurance is not None)
 
 
 def _adapting(call: Call, labels: Labels, template: str | None) -> Bound:
@@ -96,6 +101,7 @@ def _by_language_model(call: Call) -> Bound:
             f"{call.function}: template is for embedding and NLI models; {call.model.name!r} is a language model. "
             "Leave template out; describe labels with {'label': 'bug', 'description': 'something does not work'}."
         )
+    assurance_of(call)  # which is refused: no labelled rows say how often it is right
     judge = _judge(call.model, labels)
 
     def answer(inputs: Inputs, ask: Ask) -> Answers:

@@ -47,7 +47,7 @@ def function_options(specs: Iterable[FunctionSpec]) -> Entry:
         {
             spec.name: Declaration(Entry({option.name: _declaration(option) for option in spec.options}), spec.summary)
             for spec in specs
-            if spec.options
+            if spec.options and not spec.is_table
         },
         noun="function",
     )

@@ -16,6 +16,7 @@ from inlay.engine.question import Question, numbers_question, replies_question
 from inlay.engine.resolve import Resolved, Usage, Work, resolve
 from inlay.errors import CannotServeError, ConfigError
 from inlay.functions.cascade.guarantee import Certificate
+from inlay.functions.head_rows import numbers_by_head
 from inlay.models.ref import ModelRef
 from inlay.store.inputs import Inputs, text_inputs
 from inlay.types import Capability
@@ -26,6 +27,7 @@ MADE_FOR: Mapping[Capability, str] = {
     "entailment": "an NLI model",
     "relevance": "a cross-encoder",
     "replies": "a language model",
+    "prediction": "a trained head",
     "rules": "no model but a set of rules",
 }
 """What errors call a model that can do this."""
@@ -136,6 +138,8 @@ class Ask:
 
     def logits(self, texts: Inputs) -> Resolved:
         """Of texts, or of pairs in two columns."""
+        if self.model.base is not None:  # a head's numbers are made of the vectors, which alone are kept
+            return numbers_by_head(texts, self, replace(self, model=self.model.base))
         question = numbers_question(self.model, pair=len(texts.columns) > 1)
         return self._resolved(question, texts, self.work.keep_numbers)
 
@@ -244,7 +248,8 @@ class Bound:
     exact answer, as JSON values; a version number represents the code. None where the answer is the model's own numbers
     (ai_embed); those are then stored, for texts with `prompt` before them. closeness: None where the answer is not
     computed from a cosine alone. adapted: of a call whose answers depend on all its inputs together, the call made
-    ready for these inputs and no others; `answer` then refuses.
+    ready for these inputs and no others; `answer` then refuses. is_silent: whether an answer may be None since it is
+    not sure enough.
     """
 
     answer: Answer
@@ -253,6 +258,7 @@ class Bound:
     cascade: Cascade | None = None
     closeness: Closeness | None = None
     adapted: Callable[[Inputs, Ask], Bound] | None = None
+    is_silent: bool = False
 
 
 Bind = Callable[[Call], Bound]

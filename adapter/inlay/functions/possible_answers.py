@@ -50,6 +50,8 @@ def are_possible(question: Question, rows: pa.Table) -> Bools:
     test = _TESTS.get(str(question.get("function")))
     if test is not None:
         good &= test(question, value)
+    if "least_confidence" in question:  # what is not sure enough has no value, and that is its answer
+        good |= array_flags(value.is_null())
     if "confidence" in rows.column_names:
         confidence = rows["confidence"]
         good &= array_flags(confidence.is_null()) | np.isfinite(array_floats(confidence))

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from inlay.types import Blank
 
-SETTINGS = frozenset({"labels", "schema", "aspects"})
+SETTINGS = frozenset({"labels", "schema", "aspects", "head"})
 """Names of positional arguments that say how every row is to be answered. All others are row values."""
 
 READ_AS_TEXT = frozenset(
@@ -46,8 +46,8 @@ class Argument:
 
     @property
     def in_sql(self) -> str:
-        """The name as SQL has it: DuckDB before 2.0 reads `precision` as a keyword unless it is quoted."""
-        return f'"{self.name}"' if self.name == "precision" else self.name
+        """The name as SQL has it: DuckDB reads `group`, and before 2.0 the others, as keywords unless quoted."""
+        return f'"{self.name}"' if self.name in ("group", "numeric", "precision") else self.name
 
     def exactly(self, text: str) -> str:
         """SQL that is equal to another value only where a model sees the same: by the collation of a column, texts that

@@ -16,6 +16,7 @@ _BY_TASK: Mapping[Task, frozenset[Capability]] = {
     "rerank": frozenset({"relevance"}),
     "generate": frozenset({"likelihoods", "replies"}),
     "rules": frozenset({"rules"}),
+    "head": frozenset({"prediction", "own_labels"}),
 }
 
 # These only write replies.

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from inlay.models.head_card import HeadCard
 from inlay.types import Capability, Structured, Task, TooLong
 
 Way = TypeVar("Way")
@@ -60,7 +61,8 @@ class ModelRef:
     length limit of a reply, in tokens. tokenizer: folder of the tokenizer of a model behind an endpoint, if the
     settings name one. cost_per_million_tokens, cost_per_million_output_tokens: money for tokens read and written.
     labels: a classifier's labels, in the order of its logits. multi_label: whether labels are independent (sigmoid).
-    fingerprint: SHA-256 over weights, tokenizer, configuration and pooling; equal fingerprints mean equal answers.
+    base, card: of a trained head, the embedding model whose vectors it reads, and what it is. fingerprint: SHA-256 over
+    weights, tokenizer, configuration and pooling; equal fingerprints mean equal answers.
     """
 
     name: str
@@ -92,6 +94,8 @@ class ModelRef:
     tokenizer: Path | None = None
     weights: tuple[tuple[str, str], ...] = field(default=())
     """(file, SHA-256) of every weight file, checked again when the weights are read."""
+    base: ModelRef | None = None
+    card: HeadCard | None = None
     capabilities: frozenset[Capability] = field(kw_only=True)
 
     def can(self, capability: Capability) -> bool:

@@ -18,7 +18,7 @@ def as_json_where_varying(sql: str, specs: Specs) -> Text:
     """The statement with ai_extract(…) as ai_extract_json(…) where its schema is no constant. Whatever cannot be read
     is left as it is: DuckDB will say what is wrong with it."""
     sql = sql if isinstance(sql, Text) else Text(sql)
-    typed = {name: kind for name, kind in specs.items() if kind[0].typed}
+    typed = {name: kind for name, kind in specs.items() if kind[0].typed and f"{name}{JSON}" in specs}
     if not any(name in sql.lower() for name in typed):
         return sql
     try:

@@ -42,7 +42,10 @@ BUILT_IN_MODELS: dict[str, dict[str, Any]] = {
 TABLES = ("models", "functions")
 """Settings whose entries are merged key by key."""
 
-WITHOUT_FILES = ("fake:", "openai:", "rules:")
+HEAD = "head:"
+"""How the name and the source of a trained head begin; then come its name and perhaps @ and a version."""
+
+WITHOUT_FILES = ("fake:", "openai:", "rules:", HEAD)
 """How the source of a model begins that has no folder on any machine."""
 
 
@@ -120,6 +123,8 @@ def _merge(layers: list[Layer]) -> Settings:
                     places[f"{key}.{name}"] = place
                     merged = tables[key].setdefault(name, {})
                     merged |= _with_whole_paths(entry, base) if key == "models" else entry
+            elif key == "heads":
+                plain[key] = str((base / Path(value).expanduser()).resolve())
             elif key == "functions_folders":
                 folders += [base / Path(folder).expanduser() for folder in value]
             else:

@@ -207,6 +207,11 @@ class Settings:
     progress: Annotated[
         Progress, Doc("how progress is shown; `auto` is a bar on a terminal and in a notebook, else nothing")
     ] = "auto"
+    heads: Annotated[
+        str,
+        Matches(r".+", "a folder"),
+        Doc("the folder where heads are kept that were trained from labelled rows (`inlay_train`)"),
+    ] = "heads"
     prefix: Annotated[
         str,
         Matches(

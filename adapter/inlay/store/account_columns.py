@@ -21,7 +21,7 @@ LEDGER_COLUMNS = {
     **texts("run invocation node started_at"),
     "statement": "INTEGER",
     **texts("function model fingerprint"),
-    **whole_numbers("rows distinct_inputs known inferred failed truncated blank repaired tokens output_tokens"),
+    **whole_numbers("rows distinct_inputs known inferred failed truncated blank unsure repaired tokens output_tokens"),
     **numbers("seconds loading_seconds cost"),
     **texts("device host"),
 }

@@ -19,6 +19,8 @@ select
     {{ inlay.try_ai_sentiment('body') }} as try_sentiment,
     {{ inlay.ai_rerank("'parcel'", 'body') }} as relevance,
     {{ inlay.try_ai_rerank("'parcel'", 'body') }} as try_relevance,
+    {{ inlay.ai_predict('body', ref('kinds')) }} as kind,
+    {{ inlay.try_ai_predict('body', 'kinds') }} as try_kind,
     {{ inlay.ai_count_tokens('body') }} as n_tokens,
     {{ inlay.try_ai_count_tokens('body') }} as try_n_tokens
 from {{ ref('texts') }}

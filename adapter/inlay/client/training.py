@@ -1,0 +1,94 @@
+"""CALL inlay_train(…) on planned connections, and inlay.train_head() in Python."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from inlay.errors import ConfigError
+from inlay.execution.labelled_rows import Training
+from inlay.execution.replacement_scan import with_tables
+from inlay.execution.session import Session
+from inlay.execution.surroundings import surroundings
+from inlay.execution.training import FUNCTION, Outcome, train_head
+from inlay.functions.spec import FunctionSpec
+from inlay.parsing.tokens import Text, closing, first_word, split
+
+if TYPE_CHECKING:
+    from inlay.models.head_card import HeadCard
+
+_SHOWN = ("accuracy", "macro_f1", "calibration_error", "r2", "mean_error")
+
+
+def training_arguments(session: Session, sql: str) -> dict[str, str] | None:
+    """SQL of each argument of CALL inlay_train(…), by name; None for any other statement. Raises ConfigError for
+    arguments that it does not take."""
+    if first_word(sql) != "call":
+        return None
+    text = Text.of(sql)
+    words = text.words
+    bracket = next((i for i, word in enumerate(words) if word.text == "("), 0)
+    name = words[bracket - 1].text.strip('"').lower() if bracket > 1 else ""
+    if name != f"{session.settings.prefix}{FUNCTION}".lower():
+        return None
+    spec = session.specs[FUNCTION]
+    inside = words[bracket + 1 : closing(words, bracket)]
+    positional = [argument.name for argument in (*spec.args, *spec.options)]
+    given: dict[str, str] = {}
+    for place, (first, last) in enumerate(split(inside)):
+        part = inside[first:last]
+        if not part:
+            continue
+        if len(part) > 2 and part[1].text in (":=", "=>"):
+            key, value = part[0].text.strip('"').lower(), text[part[2].start : part[-1].end]
+        elif place < len(positional):
+            key, value = positional[place], text[part[0].start : part[-1].end]
+        else:
+            raise ConfigError(f"{FUNCTION} takes {len(positional)} arguments; there are more.")
+        if key not in positional:
+            raise ConfigError.unknown_option(FUNCTION, key, positional, "argument")
+        given[key] = value
+    _complete(spec, given)
+    return given
+
+
+def _complete(spec: FunctionSpec, given: Mapping[str, Any]) -> None:
+    for argument in spec.args:
+        if given.get(argument.name) is None:
+            raise ConfigError(f"{spec.name}: {argument.name} is missing. Type: {spec.example}")
+
+
+def call_training(
+    session: Session, con: duckdb.DuckDBPyConnection, arguments: Mapping[str, str], parameters: Any, method: str,
+    options: Mapping[str, Any],
+) -> Any:  # fmt: skip
+    """Trains, and gives what con.execute() or con.sql() gives: one row about the head."""
+    selected = ", ".join(f"{value} AS {name}" for name, value in arguments.items())
+    values = with_tables(con, f"SELECT {selected}", {}, parameters, "execute", {}).fetchall()[0]
+    given = dict(zip(arguments, values, strict=True))
+    _complete(session.specs[FUNCTION], given)
+    outcome = _train(session, con, given.pop("name"), given.pop("relation"), given)
+    card = outcome.card
+    numbers = {name: card.measures.get(name) for name in _SHOWN}
+    row = {
+        "head": card.name, "version": card.version, "kind": card.kind, "method": card.method, "rows": card.rows,
+        "classes": len(card.classes), **numbers, "is_new": outcome.is_new,
+    }  # fmt: skip
+    types = {"rows": "BIGINT", "classes": "INTEGER", "is_new": "BOOLEAN"} | dict.fromkeys(_SHOWN, "DOUBLE")
+    columns = ", ".join(f'${name}::{types.get(name, "VARCHAR")} AS "{name}"' for name in row)
+    return with_tables(con, f"SELECT {columns}", {}, row, method, dict(options))
+
+
+def _train(
+    session: Session, con: duckdb.DuckDBPyConnection, name: Any, relation: Any, given: Mapping[str, Any]
+) -> Outcome:
+    around = surroundings(con)
+    context = session.context_of(around.connection)
+    return train_head(session, con, name, relation, Training.read(given), context, around.node or "")
+
+
+def train(session: Session, con: duckdb.DuckDBPyConnection, name: str, relation: Any, options: Any) -> HeadCard:
+    """The card of a head that was trained now, or before from the same rows."""
+    return _train(session, con, name, relation, options).card
