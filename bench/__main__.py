@@ -25,6 +25,7 @@ PROGRAMS = (
     "memory",
     "store",
     "planner",
+    "dbt_project",
     "semantic_join",
     "cascade",
     "zero_shot",

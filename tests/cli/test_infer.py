@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import random
@@ -195,22 +196,114 @@ def test_infer_runs_what_a_manifest_needs_and_changes_no_table(cli: Cli, opened:
     assert "ai_classify (fake): 3 rows" in out
 
 
-def test_infer_names_what_is_not_there_yet(cli: Cli, calls: dict[str, int]) -> None:
+def test_what_cannot_be_run_is_named_and_the_rest_goes_on(cli: Cli, calls: dict[str, int]) -> None:
+    with duckdb.connect("shop.duckdb") as con:
+        con.execute("create table reviews as select 'text' as body")
+        con.execute("create table from_python as select 'python' as body")
+    path = manifest(
+        reviews={"resource_type": "seed"},
+        gone={"resource_type": "seed"},
+        frozen={
+            "resource_type": "snapshot",
+            "compiled_code": "select ai_embed(body) as e from shop.main.reviews",
+            "depends_on": after("seed.shop.reviews"),
+        },
+        from_python={"language": "python", "raw_code": "session.sql('select ai_embed(1)')"},
+        stg={"compiled_code": "from shop.main.gone", "depends_on": after("seed.shop.gone")},
+        fct={"compiled_code": "select ai_embed(body) from shop.main.stg", "depends_on": after("model.shop.stg")},
+        wrong={
+            "compiled_code": "select ai_embed(nothing)\nfrom shop.main.reviews",
+            "depends_on": after("seed.shop.reviews"),
+        },
+        over_wrong={"compiled_code": "select ai_embed('x') from shop.main.wrong", "depends_on": after("model.shop.wrong")},
+        not_compiled={"raw_code": "select {{ inlay.ai_embed('body') }}"},
+        over_frozen={
+            "compiled_code": "select ai_embed(body) from shop.main.frozen",
+            "depends_on": after("snapshot.shop.frozen"),
+        },
+        good={"compiled_code": "select ai_embed(body) from shop.main.from_python", "depends_on": after("model.shop.from_python")},
+    )  # fmt: skip
+    expected = {
+        "from_python is not {done}: it is a Python model, whose calls are known once it runs",
+        "fct is not {done}: it reads gone, which is not in shop.duckdb (type first: dbt seed)",
+        'wrong is not {done}: it cannot be run: Binder Error: Referenced column "nothing" not found',
+        "over_wrong is not {done}: it reads wrong, which cannot be run: Binder Error",
+        "not_compiled is not {done}: it has no compiled SQL",
+        "over_frozen is not {done}: it reads frozen, which is not in shop.duckdb (type first: dbt snapshot)",
+    }
+    plan = planned(cli, "--no-measure", "--manifest", path, "--database", "shop.duckdb")
+    assert sorted(line["node"] for line in plan["calls"]) == ["model.shop.good", "snapshot.shop.frozen"]
+    assert_begins(plan["notes"], {each.format(done="counted") for each in expected})
+    code, out, err = cli("infer", "--manifest", path, "--database", "shop.duckdb")
+    assert code == EXIT_ERROR and calls["rows"] == 2
+    assert_begins(
+        [line for line in err.splitlines() if "is not" in line], {each.format(done="inferred") for each in expected}
+    )
+    assert not any("\n" in note or "LINE" in note for note in plan["notes"])
+    code, out, err = cli("plan", "--manifest", path, "--database", "shop.duckdb")
+    assert (code, "Everything is known" in out) == (0, False)
+
+
+def assert_begins(found: list[str], expected: set[str]) -> None:
+    assert len(found) == len(expected), found
+    for begins in expected:
+        assert any(each.startswith(begins) for each in found), (begins, found)
+
+
+def test_a_project_without_a_file_or_without_compiled_sql(cli: Cli) -> None:
     said = {"compiled_code": "select ai_embed(body) from shop.main.reviews", "depends_on": after("seed.shop.reviews")}
     path = manifest(reviews={"resource_type": "seed"}, topics=said)
     for database in ((), ("--database", "shop.duckdb")):
         code, _, err = cli("infer", "--manifest", path, *database)
         assert code == EXIT_ERROR
-        assert "reviews (shop.main.reviews) is not in" in err
-        assert "Type first: dbt seed, or build it." in err
-        with duckdb.connect("shop.duckdb"):
-            pass  # the file is there the second time, without the table
-    code, _, err = cli("infer", "--manifest", manifest(topics={**said, "compiled_code": None}))
-    assert "holds no compiled SQL for 'topics'. Type first: dbt compile" in err
-    code, _, err = cli("infer", "--manifest", manifest(wrong={"compiled_code": "select ai_embed(nothing)"}))
-    assert code == EXIT_ERROR
-    assert "wrong (model.shop.wrong) cannot be run" in err
-    assert not calls
+        assert "topics is not inferred: it reads reviews, which is not in" in err
+    code, _, err = cli("infer", "--manifest", manifest(topics={"raw_code": "select {{ inlay.ai_embed('body') }}"}))
+    assert (code, "no compiled SQL. Type first: dbt compile" in err) == (EXIT_ERROR, True)
+    Path("shop.duckdb").write_text("this is no database", "utf-8")
+    path = manifest(reviews={"resource_type": "seed"}, topics=said)
+    code, _, err = cli("plan", "--manifest", path, "--database", "shop.duckdb")
+    assert (code, len(err.splitlines())) == (EXIT_ERROR, 1) and "shop.duckdb cannot be opened" in err
+
+
+def test_views_over_views_are_not_bound_again_and_again(cli: Cli) -> None:
+    """Two paths to each of forty views would be a billion of them."""
+    nodes = {"v00": {"compiled_code": "select 'x' as body"}}
+    for i in range(1, 40):
+        before = f"v{i - 1:02}"
+        sql = f"select a.body from shop.main.{before} a join shop.main.{before} b on a.body = b.body"
+        nodes[f"v{i:02}"] = {"compiled_code": sql, "depends_on": after(*[f"model.shop.{before}"] * 2)}
+    nodes["last"] = {"compiled_code": "select ai_embed(body) from shop.main.v39", "depends_on": after("model.shop.v39")}
+    assert planned(cli, "--no-measure", "--manifest", manifest(**nodes))["inputs"] == 1
+
+
+def test_a_manifest_older_than_its_project_is_refused(cli: Cli) -> None:
+    Path("dbt_project.yml").write_text("name: shop", "utf-8")
+    Path("models").mkdir()
+    Path("target").mkdir()
+    Path("macros").mkdir()
+    Path("models/a.sql").write_text("select ai_embed('x')\n", "utf-8")
+    Path("macros/m.sql").write_text("-- ours\n{% macro m() %}1{% endmacro %}\n", "utf-8")
+    digest = hashlib.sha256(b"select ai_embed('x')").hexdigest()
+    entry = {
+        "compiled_code": "select ai_embed('x')", "package_name": "shop", "original_file_path": "models/a.sql",
+        "checksum": {"name": "sha256", "checksum": digest},
+    }  # fmt: skip
+    written = json.loads(manifest(a=entry).read_text("utf-8"))
+    macro = {
+        "package_name": "shop",
+        "original_file_path": "macros/m.sql",
+        "macro_sql": "{% macro m() %}1{% endmacro %}",
+    }
+    path = Path("target/manifest.json")
+    path.write_text(json.dumps({**written, "metadata": {"project_name": "shop"}, "macros": {"m": macro}}), "utf-8")
+    assert cli("plan", "--manifest", path)[0] == 0
+    for file in ("models/a.sql", "macros/m.sql"):
+        before = Path(file).read_text("utf-8")
+        Path(file).write_text(before.replace("x", "y").replace("1", "2"), "utf-8")
+        code, _, err = cli("plan", "--manifest", path)
+        assert (code, len(err.splitlines())) == (EXIT_ERROR, 1)
+        assert f"{file} changed since it was compiled. Type first: dbt compile" in err
+        Path(file).write_text(before, "utf-8")
 
 
 def test_infer_finds_calls_under_a_prefix(cli: Cli, calls: dict[str, int]) -> None:

@@ -13,11 +13,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from inlay.cli import options, output
-from inlay.errors import InlayError
+from inlay.errors import InlayError, UnknownModelError
 
 if TYPE_CHECKING:
     from inlay.models.ref import ModelRef
     from inlay.settings.schema import Settings
+
+
+_SHOWN = 8  # calls whose stored answers are read no more; the rest is summed up
 
 
 @dataclass(frozen=True)
@@ -29,12 +32,17 @@ class Check:
 
 
 @click.command("doctor")
+@options.store
 @options.config
 @options.model
-def doctor(config: Path | None, model: str | None) -> int:
-    """What is installed, which device and precision, what is missing."""
+def doctor(store: str | None, config: Path | None, model: str | None) -> int:
+    """What is installed, which models, devices and precision, what is missing, and what to type.
+
+    In a dbt project's folder the settings are those of its profile. After an upgrade it says which stored answers will
+    be inferred again, and why.
+    """
     worst = 0
-    for check in _checks(options.given(model=model), config):
+    for check in _checks(options.given(model=model, store=store), config):
         output.entry(check.mark, check.name, check.found, check.advice)
         worst = max(worst, check.mark == "✗")
     return worst
@@ -60,15 +68,18 @@ def _checks(given: Mapping[str, Any], config: Path | None) -> Iterator[Check]:
     from inlay.backends.load import needs_torch
     from inlay.settings.read import read_settings
 
+    if (Path.cwd() / "dbt_project.yml").is_file():
+        check, config, given = _dbt_project(config, given)
+        yield check
     try:
         settings = read_settings(given, config=config)
     except InlayError as error:
         yield Check("settings", "✗", str(error))
         return
     yield Check("settings", "✓", f"default model {settings.model!r}, {len(settings.models)} registered")
-    yield _store(settings)
-    if settings.language_model is not None:
-        yield _language_model(settings, settings.language_model)
+    yield from _store(settings)
+    yield _language_model(settings, settings.language_model)
+    yield from _models_of_functions(settings)
     try:
         ref = _described(settings, settings.model)
     except InlayError as error:
@@ -80,16 +91,51 @@ def _checks(given: Mapping[str, Any], config: Path | None) -> Iterator[Check]:
         yield _first_answer(ref.name, given, config)
 
 
+def _dbt_project(config: Path | None, given: Mapping[str, Any]) -> tuple[Check, Path | None, Mapping[str, Any]]:
+    """What the profile says, and the settings with it."""
+    from inlay.cli.tasks import profile_settings
+    from inlay.dbt.project import Request, read_project
+
+    request = Request(Path.cwd())
+    try:
+        project = read_project(request, compiled=False)
+        with_profile = profile_settings(project, request, config, given)
+    except InlayError as error:
+        return Check("dbt project", "✗", str(error)), config, given
+    if project.plugin is None:
+        advice = "plugins: [{module: inlay.dbt_plugin}] in the target of profiles.yml"
+        return Check("dbt project", "✗", "its profile does not name the plugin", advice), *with_profile
+    return Check("dbt project", "✓", f"the plugin, with {_keys(project.plugin)}"), *with_profile
+
+
+def _keys(plugin: Mapping[str, Any]) -> str:
+    return ", ".join(sorted(plugin)) or "no settings of its own"
+
+
 def _described(settings: Settings, name: str) -> ModelRef:
     from inlay.models.describe import describe
 
     entry = settings.models.get(name)
     if entry is None:
-        raise InlayError(f"no model named {name!r} is registered")
+        raise UnknownModelError.named(name, settings.models)
     return describe(entry, device=settings.device, dtype=settings.dtype)
 
 
-def _language_model(settings: Settings, name: str) -> Check:
+def _models_of_functions(settings: Settings) -> Iterator[Check]:
+    """The models that [functions] names, where they cannot be used."""
+    for function, chosen in settings.functions.items():
+        name = chosen.get("model")
+        if isinstance(name, str):
+            try:
+                _described(settings, name)
+            except InlayError as error:
+                yield Check(function, "✗", str(error))
+
+
+def _language_model(settings: Settings, name: str | None) -> Check:
+    if name is None:
+        needing = "ai_complete, ai_extract, ai_summarize and others have no model"
+        return Check("language model", "–", f"none: {needing}", "language_model = '…' in inlay.toml")
     try:
         ref = _described(settings, name)
     except InlayError as error:
@@ -103,20 +149,45 @@ def _language_model(settings: Settings, name: str) -> Check:
     return Check("language model", "✓", found + ("" if key is None else f", key in {key}"))
 
 
-def _store(settings: Settings) -> Check:
+def _store(settings: Settings) -> Iterator[Check]:
     if not settings.store or settings.store_mode == "off":
-        return Check(
-            "store", "–", "none, so what is inferred is forgotten with the process", "store = '.inlay' in inlay.toml"
-        )
+        advice = "store = '.inlay' in inlay.toml"
+        yield Check("store", "–", "none, so what is inferred is forgotten with the process", advice)
+        return
+    from inlay.store.care.survey import check_store
     from inlay.store.results import Store
 
     try:
+        if "://" not in settings.store and not Path(settings.store).exists():
+            yield Check("store", "–", f"{settings.store} is not there yet: the first answers make it")
+            return
         # Looking must not make a folder.
         store = Store(settings.store, "read-only")
+        check_store(store.folder)
         found = f"{len(store.result_sets()):,} kinds of answers"
+        yield Check("store", "✓", f"{settings.store}, {settings.store_mode}, {found}")
+        yield from _stored_answers(settings)
     except (InlayError, OSError) as error:
-        return Check("store", "✗", str(error))
-    return Check("store", "✓", f"{settings.store}, {settings.store_mode}, {found}")
+        yield Check("store", "✗", str(error))
+
+
+def _stored_answers(settings: Settings) -> Iterator[Check]:
+    """Which of them this version and these settings ask for again."""
+    from dataclasses import replace
+
+    from inlay.execution.session import Session
+    from inlay.explanation.upgrade import outdated_calls
+
+    outdated = outdated_calls(Session(replace(settings, store_mode="read-only", progress="off")))
+    if not outdated:
+        yield Check("stored answers", "✓", "every call that the store knows reads them")
+        return
+    for each in outdated[:_SHOWN]:
+        found = f"{each.rows:,} rows of {each.function} ({each.model}) will be inferred again: {each.why}"
+        yield Check("stored answers", "–", found)
+    if more := outdated[_SHOWN:]:
+        rows = sum(each.rows for each in more)
+        yield Check("stored answers", "–", f"{rows:,} rows of {len(more)} other calls will be inferred again")
 
 
 def _package(package: str, extra: str | None, *, optional: bool = False) -> Check:

@@ -58,13 +58,23 @@ def show_prompt(function: str) -> None:
 
     FUNCTION is its name, e.g. ai_classify.
     """
+    from inlay.functions.definitions import all_definitions
     from inlay.functions.prompt_files import prompt_text
 
-    output.line(prompt_text(function))
+    name = function.lower().removeprefix("try_")
+    specs = all_definitions()
+    if name not in specs:
+        raise ConfigError.unknown_option("show-prompt", function, specs, "function")
+    output.line(prompt_text(name))
 
 
 @click.command("dbt-path")
 def dbt_path() -> None:
     """The folder of the dbt package, for packages.yml: - local: …"""
+    output.line(str(macros_folder()))
+
+
+def macros_folder() -> Path:
+    """The dbt package: inside the wheel, or the repository's macros/ in an editable install."""
     packaged = Path(__file__).parents[1] / "_dbt"
-    output.line(str(packaged if packaged.is_dir() else Path(__file__).parents[3] / "macros"))
+    return packaged if packaged.is_dir() else Path(__file__).parents[3] / "macros"

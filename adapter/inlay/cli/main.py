@@ -15,12 +15,14 @@ from click.shell_completion import shell_complete
 
 from inlay import __version__
 from inlay.cli import output
+from inlay.cli.check import check
 from inlay.cli.doctor import doctor
 from inlay.cli.flips import flips
 from inlay.cli.functions import dbt_path, functions, show_prompt
 from inlay.cli.group import Group
-from inlay.cli.infer import infer, plan, retry
+from inlay.cli.infer import infer, plan
 from inlay.cli.models import models
+from inlay.cli.retry import retry
 from inlay.cli.settings import settings
 from inlay.cli.sql import sql
 from inlay.cli.store import store
@@ -40,7 +42,10 @@ def inlay(verbose: bool) -> None:
         show_info()
 
 
-for command in (sql, models, functions, settings, show_prompt, doctor, dbt_path, store, infer, plan, retry, flips):
+COMMANDS = (
+    sql, models, functions, settings, show_prompt, doctor, dbt_path, store, check, plan, infer, retry, flips
+)  # fmt: skip
+for command in COMMANDS:
     inlay.add_command(command)
 
 

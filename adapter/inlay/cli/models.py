@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,6 +11,9 @@ from inlay.cli import options, output
 from inlay.cli.group import Group
 from inlay.errors import UnknownModelError
 from inlay.tables import Table
+
+if TYPE_CHECKING:
+    from inlay.execution.session import Session
 
 
 @click.group("models", cls=Group, invoke_without_command=True)
@@ -42,12 +46,33 @@ def add(name: str, file: Path | None, config: Path | None) -> None:
     click.echo(f"{name} is {'already' if was_here else 'now'} here, in {folder}. Use it: model := '{name}'.")
 
 
-def _list(config: Path | None, model: str | None) -> None:
+@models.command("show")
+@click.argument("name")
+@options.config
+def show(name: str, config: Path | None) -> None:
+    """All about one model: what it was made for, where its files are, its fingerprint."""
     from inlay.client import inspection
+
+    (about,) = (row for row in inspection.models(_session(config, None, name)) if row["model"] == name)
+    rows = [[key.replace("_", " "), value] for key, value in about.items() if value not in (None, False)]
+    output.table(Table(["", ""], rows))
+
+
+def _session(config: Path | None, model: str | None, name: str | None = None) -> Session:
+    """Raises UnknownModelError where the default model, or that of the name, is not registered."""
     from inlay.execution.session import Session
     from inlay.settings.read import read_settings
 
-    session = Session(read_settings(options.given(model=model), config=config))
+    settings = read_settings(options.given(model=model), config=config)
+    for asked in (settings.model, name):
+        if asked is not None and asked not in settings.models:
+            raise UnknownModelError.named(asked, settings.models)
+    return Session(settings)
+
+
+def _list(config: Path | None, model: str | None) -> None:
+    from inlay.client import inspection
+
     rows = [
         [
             f"{row['model']} (default)" if row["is_default"] else row["model"],
@@ -57,6 +82,6 @@ def _list(config: Path | None, model: str | None) -> None:
             row["status"],
             row["source"],
         ]
-        for row in inspection.models(session)
+        for row in inspection.models(_session(config, model))
     ]
     output.table(Table(["model", "task", "width", "max tokens", "status", "source"], rows, numbers=(2, 3)))

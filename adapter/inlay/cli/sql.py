@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Any, get_args
@@ -44,7 +45,10 @@ def sql(
     with opened(database, read_only=read_only, config=config, **options.given(model=model, store=store)) as con:
         try:
             written = 0
-            for title, statement in split_statements(text):
+            statements = split_statements(text)
+            if not statements:
+                raise ConfigError(f"there is no statement in {file or 'what was given'}.")
+            for title, statement in statements:
                 rows = _rows(con, statement)
                 if rows is None:
                     continue
@@ -56,7 +60,7 @@ def sql(
                 else:
                     write(con, rows, as_form, out)
         except duckdb.Error as error:
-            raise InlayError(str(error)) from error
+            raise InlayError(duckdb_message(error)) from error
         finally:
             con._session.context.progress.finish()  # whatever is printed next has the line for itself
         if with_account:
@@ -96,6 +100,17 @@ def statements_of(file: Path) -> str:
         return file.read_text(encoding="utf-8")
     except OSError as error:
         raise InlayError(f"{file} cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise InlayError(f"{file} is no text in UTF-8: {error.reason} at byte {error.start:,}.") from error
+
+
+_VARIABLE = re.compile(r'Python Object "(\w+)" of type .* not suitable for replacement scans', re.DOTALL)
+
+
+def duckdb_message(error: Exception) -> str:
+    """What DuckDB says. Where it takes a name of our own code for the table that is not there, that it is not there."""
+    variable = _VARIABLE.search(str(error))
+    return f"Catalog Error: Table with name {variable[1]} does not exist!" if variable else str(error)
 
 
 def split_statements(text: str) -> list[tuple[str, str]]:

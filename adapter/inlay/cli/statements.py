@@ -7,7 +7,7 @@ from pathlib import Path
 
 import duckdb
 
-from inlay.cli.sql import split_statements, statements_of
+from inlay.cli.sql import duckdb_message, split_statements, statements_of
 from inlay.errors import ConfigError, InlayError
 from inlay.parsing.calls import find_calls
 from inlay.parsing.query_inside import WITH_A_QUERY, Inside, query_inside, statement_kind, table_name, tables_read
@@ -37,7 +37,7 @@ def run_queries(
             try:
                 run(number, inside.query)
             except duckdb.Error as error:
-                raise InlayError(f"{file}, statement {number}: {error}") from error
+                raise InlayError(f"{file}, statement {number}: {duckdb_message(error)}") from error
         if find_calls(inside.rest, functions):
             why = "they are made for rows that are there once the statement has run"
             notes.append(f"calls in RETURNING or ON CONFLICT of statement {number} are not {counted}: {why}.")
@@ -59,4 +59,6 @@ def _read(file: Path) -> list[Inside]:
                 "statement yourself first, with inlay sql, and take it out of the file."
             )
         found.append(inside)
+    if not found:
+        raise ConfigError(f"there is no statement in {file}.")
     return found

@@ -11,7 +11,6 @@ database, so they are registered once; macros with named options belong to a cur
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 import weakref
@@ -30,7 +29,7 @@ from inlay.client.original_errors import original_error
 from inlay.client.sessions import connection_number, set_node
 from inlay.engine import signals
 from inlay.execution.session import Session
-from inlay.settings.read import TABLES, read_settings, variable
+from inlay.settings.read import beneath_the_environment, read_settings
 
 _sessions: weakref.WeakKeyDictionary[DuckDBPyConnection, Session] = weakref.WeakKeyDictionary()
 """The session of each cursor that dbt may run statements on."""
@@ -115,7 +114,7 @@ class Plugin(BasePlugin):
 
     def initialize(self, plugin_config: dict[str, Any]) -> None:
         """Checks the options before anything runs; raises ConfigError naming the key and what is allowed."""
-        self.options = self._beneath_the_environment(self._own(plugin_config))
+        self.options = beneath_the_environment(self._own(plugin_config))
         settings = read_settings(self._given(), config=self.options.get("config"), given_by="config of the dbt plugin")
         # A dbt run is long and mostly watched through a log: where no bar can be drawn, lines tell that it lives.
         if settings.progress == "auto" and not (sys.stderr is not None and sys.stderr.isatty()):
@@ -152,11 +151,6 @@ class Plugin(BasePlugin):
             if (entry.alias or entry.module.split(".")[-1]) == self.name:
                 return dict(entry.config or {})
         return dict(plugin_config)
-
-    @staticmethod
-    def _beneath_the_environment(options: dict[str, Any]) -> dict[str, Any]:
-        """A profile is shared, and a variable is set for one run: it wins, as over dbt's own flags."""
-        return {key: value for key, value in options.items() if key in TABLES or not os.environ.get(variable(key))}
 
     def _given(self) -> dict[str, Any]:
         return {key: value for key, value in self.options.items() if key != "config"}

@@ -109,6 +109,8 @@ def plan_notes(plan: Plan) -> list[str]:
         notes.append(f"to write: about {plan.costs.output_tokens:,} tokens")
     if plan.costs.cost:
         notes.append(f"cost: about {plan.costs.cost:,.4f}")
-    if not plan.to_infer and not plan.notes:
+    if not plan.lines and not plan.notes:
+        notes.append("Nothing calls a model.")
+    elif not plan.to_infer and not plan.notes:
         notes.append("Everything is known: no model would run.")
     return [*notes, *plan.notes]

@@ -16,7 +16,7 @@ from pathlib import Path
 from string import Formatter
 from typing import Any
 
-from inlay.errors import ConfigError, closest
+from inlay.errors import ConfigError
 
 FOLDER = Path(__file__).parent / "prompts"
 
@@ -61,10 +61,7 @@ def prompt_text(function: str) -> str:
     """Every situation of a function as `inlay show-prompt` prints it. Raises ConfigError for a name without a file."""
     names = sorted(path.stem for path in FOLDER.glob("*.toml"))
     if function not in names:
-        raise ConfigError(
-            f"{function} asks a language model nothing of its own.{closest(function, names)} "
-            f"Those that do: {', '.join(names)}."
-        )
+        raise ConfigError(f"{function} asks a language model nothing of its own. Those that do: {', '.join(names)}.")
     return "\n\n".join(
         f"# {file.name}, version {file.version}\n\n[system]\n{file.system}\n\n[user]\n{file.user}"
         for file in prompt_files(function).values()

@@ -69,7 +69,7 @@ def read_settings(
     """
     environment = os.environ if environment is None else environment
     here = Path.cwd()
-    path = _settings_file(config, environment, folder or here)
+    path = settings_file(config, environment, folder or here)
     layers: list[Layer] = [("built-in models", {"models": BUILT_IN_MODELS}, here)]
     if path:
         layers.append((str(path), _read_toml(path), path.parent))
@@ -83,7 +83,37 @@ def variable(key: str) -> str:
     return f"INLAY_{key.upper()}"
 
 
-def _settings_file(config: str | os.PathLike[str] | None, environment: Mapping[str, str], folder: Path) -> Path | None:
+def beneath_the_environment(options: Mapping[str, Any], environment: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """What the dbt plugin's config says where no variable says otherwise: a profile is shared, and a variable is set
+    for one run. Tables of models and functions stay, since they may name what variables do not."""
+    environment = os.environ if environment is None else environment
+    return {key: value for key, value in options.items() if key in TABLES or not environment.get(variable(key))}
+
+
+def with_whole_paths(options: Mapping[str, Any], base: Path) -> dict[str, Any]:
+    """The same settings with every path absolute, for readers in another folder than `base`. What is no path, or is
+    wrong, stays as it is."""
+    whole = dict(options)
+    if isinstance(store := whole.get("store"), str):
+        whole["store"] = _store_address(store, base)
+    if isinstance(config := whole.get("config"), str):
+        whole["config"] = str((base / Path(config).expanduser()).resolve())
+    if isinstance(folders := whole.get("functions_folders"), list | tuple):
+        whole["functions_folders"] = [str(base / Path(folder).expanduser()) for folder in folders]
+    for key in ("model", "language_model"):
+        if isinstance(named := whole.get(key), str) and _looks_like_source(named):
+            whole[key] = _whole_path(named, base)
+    if isinstance(models := whole.get("models"), Mapping):
+        whole["models"] = {
+            name: _with_whole_paths({"source": entry} if isinstance(entry, str) else entry, base)
+            for name, entry in models.items()
+        }
+    return whole
+
+
+def settings_file(config: str | os.PathLike[str] | None, environment: Mapping[str, str], folder: Path) -> Path | None:
+    """The file that is named, or the nearest inlay.toml from `folder` upwards. Raises ConfigError for one that is not
+    there."""
     named = config or environment.get("INLAY_CONFIG")
     if named:
         path = Path(named).expanduser()
