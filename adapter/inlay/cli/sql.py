@@ -36,35 +36,45 @@ def sql(
 ) -> None:  # fmt: skip
     """Run SQL with the ai_ functions and print the result.
 
-    QUERY is one or more statements; - or nothing reads standard input.
+    QUERY is one or more statements; - or nothing reads standard input. On a terminal nothing opens a prompt.
     """
     as_form = form_of(form, out)
-    text = statements_of(file) if file else sys.stdin.read() if query in (None, "-") else str(query)
-    import duckdb
-
+    asks = query is None and file is None and sys.stdin.isatty() and sys.stdout.isatty()
+    text = "" if asks else statements_of(file) if file else sys.stdin.read() if query in (None, "-") else str(query)
     with opened(database, read_only=read_only, config=config, **options.given(model=model, store=store)) as con:
-        try:
-            written = 0
-            statements = split_statements(text)
-            if not statements:
+        if asks:
+            from inlay.cli.prompt import run_prompt
+
+            run_prompt(con, lambda typed: _run(con, typed, as_form, out), lambda: account(con))
+        else:
+            if not split_statements(text):
                 raise ConfigError(f"there is no statement in {file or 'what was given'}.")
-            for title, statement in statements:
-                rows = _rows(con, statement)
-                if rows is None:
-                    continue
-                written += 1
-                if out is not None and written > 1:
-                    raise ConfigError(f"{out} takes the rows of one statement; more than one gives rows.")
-                if as_form == "box":
-                    _print(con, title, rows)
-                else:
-                    write(con, rows, as_form, out)
-        except duckdb.Error as error:
-            raise InlayError(duckdb_message(error)) from error
-        finally:
-            con._session.context.progress.finish()  # whatever is printed next has the line for itself
+            _run(con, text, as_form, out)
         if with_account:
             output.note(account(con))
+
+
+def _run(con: Any, text: str, form: Form, out: Path | None) -> None:
+    """Runs statements and prints, or writes, the rows that they give."""
+    import duckdb
+
+    try:
+        written = 0
+        for title, statement in split_statements(text):
+            rows = _rows(con, statement)
+            if rows is None:
+                continue
+            written += 1
+            if out is not None and written > 1:
+                raise ConfigError(f"{out} takes the rows of one statement; more than one gives rows.")
+            if form == "box":
+                _print(con, title, rows)
+            else:
+                write(con, rows, form, out)
+    except duckdb.Error as error:
+        raise InlayError(duckdb_message(error)) from error
+    finally:
+        con._session.context.progress.finish()  # whatever is printed next has the line for itself
 
 
 def opened(database: str, **options: Any) -> Any:
