@@ -15,19 +15,5 @@ arguments = []
     {%- if not execute or var('inlay_form', 'call') != 'call' -%}
         {{ return('') }}
     {%- endif -%}
-    {%- set found = run_query(
-        "select system.main._inlay_column_comments(" ~ inlay._sql_string(model.compiled_code) ~ ")"
-    ).rows[0][0] -%}
-    {%- set described = {} -%}
-    {%- for name, column in model.columns.items() if column.description -%}
-        {%- do described.update({name | lower: column.description ~ '\n'}) -%}
-    {%- endfor -%}
-    {%- set statements = [] -%}
-    {%- for column, comment in fromjson(found).items() -%}
-        {%- do statements.append(
-            'comment on column ' ~ this ~ '.' ~ adapter.quote(column) ~ ' is '
-            ~ inlay._sql_string(described.get(column | lower, '') ~ comment)
-        ) -%}
-    {%- endfor -%}
-    {{ return(statements | join('; ')) }}
+    {{ return(inlay._column_comments(model, this) | join('; ')) }}
 {%- endmacro %}

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import click
 
-from inlay.cli import output
-from inlay.cli.dbt_options import DbtCommand
+from inlay.cli import options, output
+from inlay.cli.dbt_options import DbtCommand, dbt_options
 from inlay.cli.sql import account
 from inlay.cli.tasks import Task, Work, planned, task_options
 from inlay.errors import ConfigError, InlayError
+from inlay.settings.read import read_settings, with_whole_paths
+
+if TYPE_CHECKING:
+    from inlay.dbt.project import Request
 
 
 @click.command("infer", cls=DbtCommand)
@@ -18,8 +25,8 @@ def infer(task: Task) -> int:
     return _infer(task.read())
 
 
-def _infer(task: Task) -> int:
-    """The exit status: 1 where a node could not be run."""
+def _infer(task: Task, done: str = "inferred") -> int:
+    """The exit status: 1 where a node could not be run. done: what is said of nodes, as a participle."""
     with Work(task) as work:
         session = work.session
         if session.store is None or not session.store.writable:
@@ -31,7 +38,7 @@ def _infer(task: Task) -> int:
             # Only a limit of time needs to know how fast a model is.
             plan, limits = planned(work.task, may_measure=session.settings.max_seconds is not None)
             plan.costs.hold_against(limits)
-        for note in work.infer(lambda name: output.note(f"inferring {name}")):
+        for note in work.infer(lambda name: output.note(f"inferring {name}"), done):
             output.note(note)
         session.context.progress.finish()
         output.line(account(work.con))
@@ -42,6 +49,30 @@ def _infer(task: Task) -> int:
                 "Make room or make it writable, and run the same again: what was stored is known."
             )
         return 1 if work.failures else 0
+
+
+@click.command("build", cls=DbtCommand)
+@click.option("--full-refresh", is_flag=True, help="As of dbt build.")
+@dbt_options
+@options.store
+@options.config
+@options.model
+def build(
+    request: Request, project_named: bool, full_refresh: bool, store: str | None, config: Path | None, model: str | None
+) -> int:
+    """Infer what is missing in a dbt project, then build it with the installed dbt: one exit status.
+
+    What cannot be inferred ahead, since it reads what the build makes, dbt infers. Takes dbt's own flags.
+    """
+    given = with_whole_paths(options.given(model=model, store=store), Path.cwd())
+    task = Task(None, None, request, None, config, given).read()
+    settings = read_settings(dict(task.settings), config=task.config)
+    if settings.store and settings.store_mode == "read-write":
+        _infer(task, "inferred ahead")
+    else:
+        output.note("nothing is inferred ahead: there is no result store to keep it in.")
+    own = {**given, **({"config": config.resolve()} if config else {})}
+    return min(1, request.run("build", *(["--full-refresh"] if full_refresh else []), settings=own))
 
 
 @click.command("plan", cls=DbtCommand)

@@ -20,7 +20,7 @@ from inlay.cli.doctor import doctor
 from inlay.cli.flips import flips
 from inlay.cli.functions import dbt_path, functions, show_prompt
 from inlay.cli.group import Group
-from inlay.cli.infer import infer, plan
+from inlay.cli.infer import build, infer, plan
 from inlay.cli.models import models
 from inlay.cli.retry import retry
 from inlay.cli.settings import settings
@@ -43,7 +43,7 @@ def inlay(verbose: bool) -> None:
 
 
 COMMANDS = (
-    sql, models, functions, settings, show_prompt, doctor, dbt_path, store, check, plan, infer, retry, flips
+    sql, models, functions, settings, show_prompt, doctor, dbt_path, store, check, plan, infer, build, retry, flips
 )  # fmt: skip
 for command in COMMANDS:
     inlay.add_command(command)

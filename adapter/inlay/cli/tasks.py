@@ -108,9 +108,9 @@ class Work:
         self.failures = 0
         self._folder = tempfile.TemporaryDirectory(prefix="inlay-")
 
-    def infer(self, on_node: Callable[[str], None]) -> list[str]:
-        """Returns what is not inferred, and why."""
-        return self._run(on_node, "inferred")
+    def infer(self, on_node: Callable[[str], None], done: str = "inferred") -> list[str]:
+        """Returns what is not inferred, and why. done: how that is said."""
+        return self._run(on_node, done)
 
     def count(self, planning: Planning) -> list[str]:
         """Returns what is not counted, and why."""

@@ -15,6 +15,7 @@ from typing import Any
 from inlay.dbt.built import Databases
 from inlay.dbt.unchanged import keep_answer, kept_answer, state_of
 from inlay.errors import ConfigError, closest
+from inlay.settings.read import variable
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,20 @@ class Request:
     @property
     def selects(self) -> bool:
         return bool(self.select or self.exclude or self.selector)
+
+    def run(self, command: str, *arguments: str, settings: Mapping[str, Any]) -> int:
+        """Runs a command of dbt in the project's folder, with these flags; what it prints is seen. settings: of inlay,
+        over those of the profile. Returns its exit status."""
+        several = {"select": self.select, "exclude": self.exclude}
+        one = {"selector": self.selector, "vars": self.vars, "target": self.target, "profile": self.profile}
+        one["profiles-dir"] = str(Path(self.profiles_dir).resolve()) if self.profiles_dir else ""
+        flags = [word for name, words in several.items() if words for word in (f"--{name}", *words)]
+        flags += [word for name, text in one.items() if text for word in (f"--{name}", text)]
+        own = {variable(name): str(value) for name, value in settings.items()}
+        dbt = [sys.executable, "-c", "from dbt.cli.main import cli; cli()"]
+        return subprocess.run(
+            [*dbt, command, *flags, *arguments], cwd=self.folder.resolve(), env={**os.environ, **own}
+        ).returncode
 
 
 @dataclass(frozen=True)
