@@ -44,6 +44,9 @@ FILES = {
     "models/over_gone.sql": "{{ config(materialized='table') }} select {{ inlay.ai_embed('body') }} as e from {{ ref('gone') }}",
     "models/wrong_label.sql": "{{ config(materialized='table') }} select {{ inlay.ai_classify('body', 7) }} as k from {{ ref('reviews') }}",
     "models/plain.sql": "select 1 as a",
+    "models/pasted.sql": "{{ config(materialized='ephemeral') }} select {{ inlay.ai_embed(\"body || '!'\") }} as s from {{ ref('stg') }}",
+    "models/viewed.sql": "select *\nfrom {{ ref('pasted') }}",
+    "models/misspelt.sql": "{{ config(materialized='table', tags=['check']) }}\nselect 1 as e,\n    {{ inlay.ai_embed('body', model='nope') }} as f from {{ ref('stg') }}",
 }  # fmt: skip
 
 
@@ -82,8 +85,9 @@ def plan(shop: Path, *arguments: str) -> tuple[dict[str, tuple[int, int]], list[
 
 def test_a_project_is_planned_inferred_and_then_known(shop: Path) -> None:
     calls, notes = plan(shop)
-    assert calls == {"topics": (0, 2), "lengths": (0, 2)}
-    gone, wrong = sorted(notes)
+    assert calls == {"topics": (0, 2), "lengths": (0, 2), "viewed": (0, 2)}
+    misspelt, gone, wrong = sorted(notes)
+    assert misspelt.startswith("misspelt is not counted: it cannot be run: ") and "no model named 'nope'" in misspelt
     assert (
         gone
         == f"over_gone is not counted: it reads gone, which is not in {shop / 'shop.duckdb'} (type first: dbt seed)"
@@ -99,7 +103,7 @@ def test_a_project_is_planned_inferred_and_then_known(shop: Path) -> None:
 
 def test_dbts_own_flags(shop: Path) -> None:
     # Another target has another database, in which nothing is built; other labels are another call.
-    arguments = ("--target", "other", "--vars", "{labels: [c]}", "--exclude", "over_gone", "wrong_label", "lengths")
+    arguments = ("--target", "other", "--vars", "{labels: [c]}", "--select", "topics")
     _, notes = plan(shop, *arguments)
     where = shop / "other.duckdb"
     assert notes == [f"topics is not counted: it reads reviews, which is not in {where} (type first: dbt seed)"]
@@ -122,6 +126,19 @@ def test_what_dbt_refuses_is_one_line(shop: Path, arguments: list[str], message:
     ran = inlay(shop, "plan", *arguments)
     assert (ran.returncode, ran.stdout, len(ran.stderr.splitlines())) == (1, "", 1), ran.stderr
     assert message in ran.stderr
+
+
+def test_check_names_what_would_fail_at_its_place_in_the_file(shop: Path) -> None:
+    ran = inlay(shop, "check", "--format", "json", cwd=shop)
+    found = {(each["file"], each["line"], each["column"], each["rule"]) for each in json.loads(ran.stdout)}
+    assert (ran.returncode, found) == (
+        1,
+        {
+            ("models/wrong_label.sql", 1, 1, "compile"),
+            ("models/viewed.sql", 1, 1, "view-in-dbt"),
+            ("models/misspelt.sql", 3, 14, "unknown-model"),
+        },
+    )
 
 
 def test_retry_asks_in_the_store_of_the_profile(shop: Path) -> None:

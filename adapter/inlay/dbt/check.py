@@ -4,16 +4,14 @@ written."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from inlay.dbt.project import Project
 from inlay.execution.session import Session
 from inlay.explanation.check import Finding, check_text
 
 _LINE = re.compile(r"\bline (\d+)\b")
-_MESSAGE = re.compile(r"\n\s*> (in|called by) macro.*", re.DOTALL)
 
 
 def check_project(session: Session, project: Project, folder: Path) -> Iterator[tuple[Path, str, Finding]]:
@@ -33,39 +31,28 @@ def check_project(session: Session, project: Project, folder: Path) -> Iterator[
         sql = entry["compiled_code"] or ""
         for each in check_text(session, sql):
             yield file, raw, Finding(each.rule, each.message, _place(raw, sql, each), each.function)
-        if session.mentions.calls(sql) and (view := _view(nodes, key)):
-            yield file, raw, _in_a_view(raw, sql, entry, view)
+        is_view = entry["resource_type"] == "model" and entry["config"]["materialized"] == "view"
+        if is_view and session.mentions.calls(sql):
+            yield file, raw, _in_a_view(raw, sql, str(entry["name"]))
 
 
 def _not_compiled(raw: str, problem: str) -> Finding:
-    message = " ".join(_MESSAGE.sub("", problem).split())
+    message = " ".join(problem.split())
     line = _LINE.search(problem)
     start = len("".join(raw.splitlines(keepends=True)[: int(line[1]) - 1])) if line else 0
     return Finding("compile", message, min(start, len(raw)))
 
 
-def _in_a_view(raw: str, sql: str, entry: Mapping[str, Any], view: str) -> Finding:
+def _in_a_view(raw: str, sql: str, view: str) -> Finding:
     called = re.search(r"(try_)?ai_\w+(?=\s*\()", sql, re.IGNORECASE)
     finding = Finding(
         "view-in-dbt",
         f"{view} would be a view that calls a model, and such a view fails for every reader without inlay. Put "
         "{{ config(materialized='table') }}, or 'incremental', at the top of it.",
         called.start() if called else 0,
-        called[0] if called else entry["name"],
+        called[0] if called else "",
     )
     return Finding(finding.rule, finding.message, _place(raw, sql, finding), finding.function)
-
-
-def _view(nodes: Mapping[str, Any], key: str) -> str:
-    """The view that a node's calls end in: its own, or one that it is pasted into; '' where there is none."""
-    entry = nodes[key]
-    materialized = entry["config"]["materialized"]
-    if entry["resource_type"] != "model" or materialized not in ("view", "ephemeral"):
-        return ""
-    if materialized == "view":
-        return str(entry["name"])
-    readers = (other for other in nodes if key in nodes[other]["depends_on"]["nodes"])
-    return next((view for reader in readers if (view := _view(nodes, reader))), "")
 
 
 def _place(raw: str, sql: str, finding: Finding) -> int:

@@ -10,11 +10,13 @@ has settings that belong to a process.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import re
+import shutil
 import sys
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from inlay.functions.definitions import all_definitions
 from inlay.settings.read import with_whole_paths
 
 _PLUGINS = ("inlay.dbt_plugin", "inlay.dbt.plugin")
+_PARSED = "partial_parse.msgpack"
 _COMPILED = ("model", "test", "snapshot")
 _ASKS = re.compile(r"\b(adapter|graph|invocation_id|load_result|modules|run_query|run_started_at|statement)\b")
 
@@ -58,11 +61,14 @@ class _Dbt:
     def __init__(self, request: Mapping[str, Any]) -> None:
         self._request = request
         self.unmatched: list[str] = []
-        self._flags = ["--vars", json.dumps({**_variables(request["vars"]), "inlay_form": "infer"})]
-        self._flags += ["--target-path", request["target_path"]]
+        self._variables = _variables(request["vars"])
+        self._flags = ["--target-path", request["target_path"]]
+        if self._variables:
+            self._flags += ["--vars", json.dumps(self._variables)]
         for option in ("target", "profile", "profiles_dir"):
             if request[option]:
                 self._flags += [f"--{option.replace('_', '-')}", request[option]]
+        _know_what_dbt_knows(Path(request["target_path"]))
         self._manifest: Any = None
         self._manifest = self._invoke("parse")
 
@@ -83,8 +89,11 @@ class _Dbt:
         object.__setattr__(flags, "WHICH", "compile")
         manifest = self._manifest
         adapter: Any = next(iter(FACTORY.adapters.values()))
+        # Views may call here, since they are only read. The macros ask for the form while they are compiled, so what
+        # dbt's own commands have parsed holds here too.
+        adapter.config.cli_vars = {**self._variables, "inlay_form": "infer"}
         compiler = Compiler(adapter.config)
-        calling = set(_calling(manifest))
+        calling = _calling(manifest)
         failed: dict[str, str] = {}
         compiled = sorted(_with_parents(manifest, calling))
         with adapter.connection_named("inlay"):
@@ -92,7 +101,7 @@ class _Dbt:
                 try:
                     compiler.compile_node(manifest.nodes[key], manifest, {}, write=False)
                 except DbtBaseException as error:
-                    failed[key] = str(error)
+                    failed[key] = str(getattr(error, "msg", error))
         nodes = {
             key: {**_entry(node), "problem": failed.get(key), "calls": key in calling}
             for key, node in manifest.nodes.items()
@@ -124,6 +133,14 @@ class _Dbt:
             self.unmatched.append(event.data.spec_raw)
 
 
+def _know_what_dbt_knows(target: Path) -> None:
+    """What dbt's own commands have parsed in this project since ours did; dbt itself sees what of it still holds."""
+    theirs, ours = Path("target", _PARSED), target / _PARSED
+    with contextlib.suppress(OSError):
+        if not ours.exists() or theirs.stat().st_mtime > ours.stat().st_mtime:
+            shutil.copyfile(theirs, ours)
+
+
 def _variables(text: str) -> dict[str, Any]:
     import yaml
 
@@ -136,8 +153,9 @@ def _variables(text: str) -> dict[str, Any]:
     return found
 
 
-def _calling(manifest: Any) -> Iterator[str]:
-    """Nodes whose text, or that of a macro which they use, names a function: some of them call none."""
+def _calling(manifest: Any) -> set[str]:
+    """Nodes whose text, or that of a macro or an ephemeral model which they use, names a function: some of them call
+    none."""
     profile = _profile().get("plugin") or {}
     specs = all_definitions(tuple(Path(folder) for folder in profile.get("functions_folders", ())))
     named = re.compile(rf"({'|'.join(map(re.escape, specs))})\b", re.IGNORECASE)
@@ -151,11 +169,20 @@ def _calling(manifest: Any) -> Iterator[str]:
         more = set(users.get(waiting.pop(), ())) - macros
         macros |= more
         waiting += more
-    for key, node in manifest.nodes.items():
-        if node.resource_type in _COMPILED and (
-            named.search(node.raw_code or "") or not macros.isdisjoint(node.depends_on.macros)
-        ):
-            yield key
+    found = {
+        key
+        for key, node in manifest.nodes.items()
+        if node.resource_type in _COMPILED
+        and (named.search(node.raw_code or "") or not macros.isdisjoint(node.depends_on.macros))
+    }
+    pasted = [key for key in found if manifest.nodes[key].config.materialized == "ephemeral"]
+    while pasted:  # into its readers, which then call what it calls
+        ephemeral = pasted.pop()
+        for key, node in manifest.nodes.items():
+            if key not in found and node.resource_type in _COMPILED and ephemeral in node.depends_on.nodes:
+                found.add(key)
+                pasted += [key] if node.config.materialized == "ephemeral" else []
+    return found
 
 
 def compiles_alike(manifest: Any, keys: Collection[str]) -> bool:

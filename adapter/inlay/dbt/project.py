@@ -134,8 +134,8 @@ def _ask(folder: Path, asked: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _target_path(folder: Path) -> Path | None:
-    """Where dbt keeps what it knows of unchanged files between our commands: apart from its own, since another `--vars`
-    would have it read every file again. None where nothing can be written."""
+    """Where dbt keeps what it knows of unchanged files between our commands, apart from what its own commands write.
+    None where nothing can be written."""
     kept = folder / "target" / "inlay"
     try:
         kept.mkdir(parents=True, exist_ok=True)
