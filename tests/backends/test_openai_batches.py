@@ -39,9 +39,11 @@ class FolderJournal:
         (self.folder / name).write_text(json.dumps(state))
 
 
-def batch_model(server: FaultServer, folder: Path, direct_rows: int = 3, **endpoint: Any) -> OpenAIBatchModel:
+def batch_model(
+    server: FaultServer, folder: Path, direct_rows: int = 3, poll_s: float = 0.02, **endpoint: Any
+) -> OpenAIBatchModel:
     ref = described(server.base_url, batch=True, **endpoint)
-    return OpenAIBatchModel(ref, FolderJournal(folder), direct_rows=direct_rows, poll_s=0.02)
+    return OpenAIBatchModel(ref, FolderJournal(folder), direct_rows=direct_rows, poll_s=poll_s)
 
 
 def ask(model: OpenAIBatchModel, texts: Sequence[str], *given: Any, **options: Any) -> list[Reply | str | None]:
@@ -145,7 +147,9 @@ def test_a_call_that_is_stopped_leaves_its_batch_running(server: FaultServer, tm
 
 def test_rows_of_another_batch_do_not_wait_for_it(server: FaultServer, tmp_path: Path) -> None:
     server.polls_until_done = 1_000_000
-    ask(batch_model(server, tmp_path), TEXTS, stopped=lambda: bool(server.batches))
+    # It looks at its batch once, and would do so again in a minute: no look is on its way when it has stopped.
+    waits = batch_model(server, tmp_path, poll_s=60.0)
+    ask(waits, TEXTS, stopped=lambda: any(batch["polls"] for batch in server.batches.values()))
     server.polls_until_done = 1
     first = server.batches["batch-0"]
     polls = first["polls"]

@@ -222,19 +222,6 @@ def test_a_server_that_refuses_everything_ends_the_call(retry_after: str) -> Non
         assert server.requests <= 3 + 8  # the hour's pause is longer than retry_s: nobody asks twice
 
 
-def test_a_pace_just_under_the_servers_saves_the_refusals() -> None:
-    texts = [f"row {n}" for n in range(400)]
-    refused = []
-    for requests_per_minute in (None, 0.9 * 60 * 150):
-        with FaultServer(per_s=150, burst=15) as server:
-            model = OpenAIModel(described(server.base_url, concurrency=24, requests_per_minute=requests_per_minute))
-            assert replies(ask(model, texts)) == [f"echo: {text}" for text in texts]
-            refused.append(server.refused)
-    without, with_pace = refused
-    assert 5 < without < 200  # it was 2,360 when all went whenever a pause ended
-    assert with_pace <= 0.2 * without
-
-
 def test_a_dead_server_is_given_up_and_not_hammered() -> None:
     with FaultServer(chance=1.0) as server:
         model = OpenAIModel(described(server.base_url, concurrency=8))
