@@ -99,3 +99,29 @@ def test_cuda_in_a_forked_process_is_refused_by_name(monkeypatch: pytest.MonkeyP
     with pytest.raises(ForkedProcessError, match="spawn"):
         forking.prepare(describe(entry, device="auto", dtype="auto"))
     forking.prepare(describe(ModelSettings("fake", "fake:embed"), device="auto", dtype="auto"))
+
+
+IMPORTS = """
+import os, signal, sys, threading
+import inlay.engine.forking
+began = threading.Event()
+sys.modules["began"] = began
+thread = threading.Thread(target=lambda: __import__("slow_to_import"))
+thread.start()
+began.wait(30)
+if os.fork() == 0:
+    signal.alarm(20)
+    print(__import__("slow_to_import").ready, flush=True)
+    os._exit(0)
+print(os.wait()[1])
+"""
+
+
+def test_a_fork_waits_for_what_another_thread_imports(tmp_path: Path) -> None:
+    (tmp_path / "slow_to_import.py").write_text(
+        "import began, time\nbegan.set()\ntime.sleep(1)\nready = True\n", encoding="utf-8"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORTS], capture_output=True, text=True, timeout=120, check=True, cwd=tmp_path
+    )
+    assert done.stdout.split() == ["True", "0"], done.stderr

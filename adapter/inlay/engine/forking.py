@@ -2,14 +2,18 @@
 
 Lanes begin anew there, with the models that are in memory; nobody computes what was claimed, and interrupts of the
 parent's are not the child's. Locks are open (locks.py). A model on CPUs runs on one thread: what torch keeps of the
-parent's threads would be waited for without end. A CUDA device cannot be used by a forked child at all.
+parent's threads would be waited for without end. A CUDA device cannot be used by a forked child at all. A module that
+another thread is importing would be, too, so a fork waits for such imports.
 """
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import sys
+import threading
+import time
 
 from inlay.backends.load import needs_torch
 from inlay.engine import cancel, lane, pool, result_cache, signals
@@ -17,6 +21,9 @@ from inlay.errors import ForkedProcessError
 from inlay.models.ref import ModelRef
 
 _log = logging.getLogger("inlay.engine")
+
+# A fork waits no longer than this for what other threads import.
+IMPORT_S = 10.0
 
 _torch_before = _cuda_before = False
 """What the parent had used when it forked this process."""
@@ -47,8 +54,21 @@ def _use_one_thread() -> None:
 
 def _in_parent() -> None:
     global _cuda_at_fork
+    _until_no_other_imports()
     torch = sys.modules.get("torch")
     _cuda_at_fork = torch is not None and hasattr(torch, "cuda") and torch.cuda.is_initialized()
+
+
+def _until_no_other_imports() -> None:
+    """A module that another thread is importing when a process forks is locked in the child for ever: CPython renews
+    the lock of all imports there, and not that of each module. So the fork waits for the import of torch."""
+    locks = getattr(importlib._bootstrap, "_module_locks", {})
+    give_up_at = time.monotonic() + IMPORT_S
+    while time.monotonic() < give_up_at:
+        owners = {getattr(lock(), "owner", None) for lock in list(locks.values())}
+        if not owners - {None, threading.get_ident()}:
+            return
+        time.sleep(0.005)
 
 
 _cuda_at_fork = False
