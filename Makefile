@@ -15,7 +15,7 @@ help:
 	@echo "make demo         build the example project and show what it made"
 	@echo "make test         lint, types and every test"
 	@echo "make test-statements  thousands of statements with calls in every clause, planned and plain"
-	@echo "make kills        50 kills each of inlay infer, dbt build and a script, at any moment (half an hour)"
+	@echo "make kills        50 kills each of inlay infer, dbt build and two scripts, at any moment (half an hour)"
 	@echo "make test-oldest  the tests on the oldest supported versions; make test-newest on the newest"
 	@echo "make fuzz         ten thousand calls with any arguments, ten thousand damaged parts"
 	@echo "make lint | types | docs | bench | wheel | clean"

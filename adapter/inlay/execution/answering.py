@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from inlay.arrays import Bools, Ints, array_numbers, column_of, empty_table, numbers_array, true_places
+from inlay.engine.executors import local
 from inlay.engine.question import Question
 from inlay.engine.resolve import Finished, Work, resolve
 from inlay.errors import RowsFailedError
@@ -24,6 +26,9 @@ from inlay.functions.contract import PENDING, Answers, Ask
 from inlay.store.account import Failure
 from inlay.store.calls import call_text
 from inlay.store.inputs import Inputs, distinct_inputs
+
+# Inputs; a model's lane is full with fewer.
+FIRST_SLICE, LEAST_SLICE = 256, 64
 
 
 @dataclass(frozen=True)
@@ -173,6 +178,7 @@ def _resolved(
         if whole and call.bound.adapted is not None:
             call = function.call = replace(call, bound=call.bound.adapted(inputs, function.ask))
         if call.bound.basis is None:  # its model's numbers are the answer, and are stored as such
+            function.ask.work = replace(function.ask.work, n_inputs=len(inputs))
             finished = function.answers(inputs)
             table, errors, known = finished.rows, finished.errors, finished.known
             assert known is not None
@@ -214,15 +220,26 @@ class _Function:
         self.ask = Ask(call.model, work)
 
     def run(self, question: Question, inputs: Inputs, work: Work) -> Iterator[Finished]:
-        self.ask.work = replace(self.ask.work, on_progress=work.on_progress)
-        finished = self.answers(inputs)
-        if len(finished.places) < len(inputs):
-            finished.rows = finished.rows.take(numbers_array(finished.places))
-        yield finished
+        self.ask.work = replace(self.ask.work, on_progress=work.on_progress, n_inputs=len(inputs))
+        # Where the model's numbers are not stored, what is answered is all that a killed process leaves behind.
+        in_slices = work.store is not None and not work.keep_numbers
+        known = np.zeros(len(inputs), dtype=np.bool_)
+        for part in _paced_slices(len(inputs)) if in_slices else [slice(0, len(inputs))]:
+            places = np.arange(part.start, part.stop)
+            finished = self.answers(inputs.take(places) if in_slices else inputs)
+            if len(finished.places) < len(places):
+                finished.rows = finished.rows.take(numbers_array(finished.places))
+            known[part] = finished.known
+            yield Finished(
+                places[finished.places],
+                finished.rows,
+                {part.start + i: reason for i, reason in finished.errors.items()},
+                places[finished.pending],
+                known,
+            )
 
     def answers(self, inputs: Inputs) -> Finished:
         """With a row for each input, whatever became of it."""
-        self.ask.work = replace(self.ask.work, n_inputs=len(inputs))
         answers = self.call.bound.answer(inputs, self.ask)
         is_pending = np.full(len(inputs), self.ask.is_pending)
         is_pending[[place for place, reason in answers.errors.items() if reason == PENDING]] = True
@@ -233,6 +250,17 @@ class _Function:
             np.flatnonzero(good), answer_table(answers, self.call.spec), errors, np.flatnonzero(is_pending),
             answers.known,
         )  # fmt: skip
+
+
+def _paced_slices(n: int) -> Iterator[slice]:
+    """Inputs that take about as long as what is finished may wait to be stored."""
+    start, size = 0, FIRST_SLICE
+    while start < n:
+        began = time.monotonic()
+        yield slice(start, min(start + size, n))
+        start += size
+        pace = size / max(time.monotonic() - began, 1e-6)
+        size = max(LEAST_SLICE, min(4 * size, int(pace * local.STORE_S)))
 
 
 def _within_targets(context: Context, answered: Answered, entry: Entry, schema: pa.Schema, counts: Ints) -> Answered:

@@ -28,7 +28,7 @@ UNBOUND = (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserExcepti
 
 
 GATHER_ROWS = 8_192
-"""Inputs that are answered at a time, and so at most lost if the process is killed."""
+"""Inputs that are answered at a time."""
 
 
 _STRUCTS: dict[str, pa.DataType] = {}
