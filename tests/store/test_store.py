@@ -26,6 +26,7 @@ import inlay
 from inlay.backends import fake
 from inlay.backends.fake import FAIL, FakeBackend
 from inlay.client.connection import Connection
+from inlay.engine.executors import local
 from inlay.engine.question import numbers_question
 from inlay.errors import ConfigError
 from inlay.functions.classify import EMBED_TEMPLATES
@@ -249,6 +250,29 @@ def test_edited_labels_cost_no_text_where_vectors_are_stored(
     ask(opened(store_vectors=store_vectors), "ai_sentiment(a)")
     anchors = len({sentence for name in SENTIMENTS[:3] for sentence in SENTENCES[name]})
     assert calls["rows"] == anchors + (0 if store_vectors else len(TEXTS))
+
+
+@pytest.mark.parametrize("planned", [True, False], ids=["planned", "plain"])
+def test_answers_of_numbers_that_are_not_stored_are_stored_as_they_come(
+    opened: Opened, calls: dict[str, int], folder: Path, monkeypatch: pytest.MonkeyPatch, planned: bool
+) -> None:
+    texts = [f"text {i}" + (FAIL if i % 100 == 7 else "") for i in range(2_000)]
+    call = "ai_classify(a, ['bug', 'praise'])"
+    expected = ask(opened(store=None), call, texts)
+    failed = [i for i, answer in enumerate(expected) if answer is None]
+    assert failed == list(range(7, 2_000, 100))
+    monkeypatch.setattr(local, "STORE_S", 0.0)  # so that as few as may be are answered at a time
+    con = opened(store_vectors=False)
+    assert ask(con if planned else con.duckdb, call, texts) == expected
+    rows = [pq.read_metadata(path).num_rows for path in folder.glob("results/ai_classify-*/*.parquet")]
+    assert sum(rows) == 2_000 - len(failed)
+    assert len(rows) > 20
+    assert max(rows) <= 256
+    errors = con.execute("select count(*), count(distinct error) from inlay_errors()").fetchall()
+    assert errors[0][0] == len(failed)
+    calls.clear()
+    ask(opened(store_vectors=False), call, texts)
+    assert calls["rows"] <= 2 * len(EMBED_TEMPLATES) + 8 * len(failed)  # those are isolated once more
 
 
 def test_ai_embed_is_stored_even_where_vectors_of_others_are_not(opened: Opened, calls: dict[str, int]) -> None:
