@@ -241,6 +241,24 @@ def test_nobody_listening_is_an_error_with_the_address() -> None:
             ask(model, [f"row {n}" for n in range(n_rows)])
 
 
+@pytest.mark.parametrize(
+    ("base_url", "message"),
+    [("https://127.0.0.1:{port}/v1", r"no secure connection \(TLS\)"), ("http://no.invalid/v1", "no connection")],
+)
+def test_an_address_without_such_a_server_fails_the_call(server: FaultServer, base_url: str, message: str) -> None:
+    with pytest.raises(EndpointError, match=message):
+        ask(OpenAIModel(described(base_url.format(port=server.port))), ["a", "b"])
+    assert server.requests == 0
+
+
+def test_proxies_of_the_environment_are_not_used(server: FaultServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    with FaultServer() as proxy:
+        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+            monkeypatch.setenv(name, proxy.base_url)
+        assert replies([one(OpenAIModel(described(server.base_url)), "a")]) == ["echo: a"]
+        assert proxy.requests == 0
+
+
 @pytest.mark.parametrize("fault", ["401", "403", "quota"])
 def test_a_refused_key_ends_the_call_at_once(server: FaultServer, fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEST_KEY", CANARY)
