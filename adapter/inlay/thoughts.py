@@ -8,6 +8,7 @@ _NAMES = r"think|thinking|seed:think"
 _OPENS = re.compile(rf"<(?:{_NAMES})>|\[THINK\]|◁think▷|<\|START_THINKING\|>|<\|channel>thought", re.IGNORECASE)
 _CLOSES = re.compile(rf"</(?:{_NAMES})>|\[/THINK\]|◁/think▷|<\|END_THINKING\|>|<channel\|>", re.IGNORECASE)
 _CHANNEL = re.compile(r"<\|channel\|>")
+_BEGINS = re.compile(rf"\s*(?:{_OPENS.pattern}|{_CHANNEL.pattern})", re.IGNORECASE)
 _FINAL = re.compile(
     r"<\|channel\|>\s*final\b[^<]*<\|message\|>(?P<text>.*?)(?:<\|(?:end|return|start|call)\|>|\Z)", re.S
 )
@@ -45,7 +46,7 @@ def without_thoughts(text: str, prompt: str = "") -> str:
 
 def begins_with_thoughts(text: str) -> bool:
     """Whether a text that was kept as an answer is none."""
-    return _begins_with(_OPENS.search(text), text) or _begins_with(_CHANNEL.search(text), text)
+    return _BEGINS.match(text) is not None
 
 
 def _begins_with(mark: re.Match[str] | None, text: str) -> bool:
