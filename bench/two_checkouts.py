@@ -56,6 +56,7 @@ _PROGRAMS = {"import inlay": "import inlay", "inlay.connect()": "import inlay; i
 def compare(other: Path, parts: Mapping[str, dict[str, Any]], pairs: int) -> dict[str, dict[str, list[Any]]]:
     """Of each line of each part: the seconds of the other checkout and of this one, a pair a round."""
     found: dict[str, dict[str, list[Any]]] = {}
+    shown: set[str] = set()  # as soon as a part is measured: all of them take long
     checkouts = {"other": other, "this": HERE}
     with tempfile.TemporaryDirectory() as folder:
         for name, arguments in parts.items():
@@ -70,7 +71,9 @@ def compare(other: Path, parts: Mapping[str, dict[str, Any]], pairs: int) -> dic
                     if number:  # the first pair fills the page cache
                         for line, taken in seconds.items():
                             found.setdefault(line, {"other": [], "this": []})[side].append(taken)
-            print(f"{name}: {pairs} pairs", file=sys.stderr, flush=True)
+            done = {line: seconds for line, seconds in found.items() if line not in shown}
+            shown |= done.keys()
+            print("\n".join(" | ".join(row) for row in lines(done)), file=sys.stderr, flush=True)
     return found
 
 

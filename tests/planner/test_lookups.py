@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import duckdb
 import pytest
 
 import inlay
@@ -76,10 +77,20 @@ OF_ALL_ROWS = [
 ]
 
 
+def has_methods(con: Any) -> bool:
+    """Whether DuckDB finds the column of an outer query in `a.upper()`; 1.4 does not, and the call stays a call."""
+    try:
+        con.duckdb.execute("select (select max(v) from (values (1)) t(v) where v = length(a.upper())) from x")
+    except duckdb.BinderException:
+        return False
+    return True
+
+
 @pytest.mark.parametrize("sql", [*KEYED, *ONE_ROW, *WITHOUT_A_ROW, *OF_NULL, *OF_ALL_ROWS])
 def test_each_row_finds_its_own_answer(con: Any, sql: str) -> None:
     answered = same_both_ways(con, sql)
-    assert answered.is_planned and (answered.by_the_calls == 0 or "#" in sql)  # #1 stays a call
+    stays = "#" in sql or (any(method in sql for method in (".upper()", ".lower()", ".max()")) and not has_methods(con))
+    assert answered.is_planned and (answered.by_the_calls == 0 or stays)
     assert answered.planned <= max(answered.plain, 512)
 
 
