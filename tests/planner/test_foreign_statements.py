@@ -18,6 +18,12 @@ from support.calls_in_clauses import with_calls
 from support.outcomes import Pair, both_outcomes, difference
 from support.sqllogictests import statements
 
+_COLUMNS = """
+    select column_name from duckdb_columns()
+    where not internal and data_type in ('VARCHAR', 'INTEGER', 'BIGINT', 'SMALLINT', 'DATE', 'BOOLEAN')
+"""
+"""Those whose values the functions take."""
+
 FOLDER = os.environ.get("INLAY_SQLLOGICTESTS")
 N_FILES = int(os.environ.get("INLAY_N_FILES", "200"))
 
@@ -61,9 +67,7 @@ def differences(path: Path) -> tuple[list[str], int]:
             for con in pair:
                 _set_up(con, sql)
             continue
-        names = (
-            pair[0].duckdb.execute("select column_name from duckdb_columns() where data_type = 'VARCHAR'").fetchall()
-        )
+        names = pair[0].duckdb.execute(_COLUMNS).fetchall()
         try:
             changed = with_calls(sql, {name for (name,) in names}, random)
         except SqlglotError:
