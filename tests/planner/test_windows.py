@@ -57,6 +57,29 @@ def test_a_row_that_came_in_between_ends_the_statement(con: Any) -> None:
         with_tables(con.duckdb, prepared.sql, {**prepared.tables, **fewer}, None, "execute").fetchall()
 
 
-def test_a_call_in_a_window_clause_is_left_to_duckdb(con: Any) -> None:
-    with pytest.raises(duckdb.BinderException, match="cannot be volatile"):
-        con.execute("select row_number() over w from x window w as (partition by ai_sentiment(a))")
+@pytest.mark.parametrize(
+    ("sql", "names"),
+    [
+        (
+            "select i, rank() over w from x window w as (partition by {mood} order by {near}, i)",
+            ["i", "rank() OVER (PARTITION BY ai_sentiment(a) ORDER BY ai_similarity(a, 'q'), i)"],
+        ),
+        ("select i, {mood} as m, row_number() over (partition by m order by i) as r from x", ["i", "m", "r"]),
+        ("select i, {mood} as m from x qualify row_number() over (partition by m order by i) = 1", ["i", "m"]),
+        ("select i, {mood} as m, sum(i) over w as s from x window w as (partition by m order by i)", ["i", "m", "s"]),
+        ("select i, {mood} as m from x order by m || 'z', i limit 3", ["i", "m"]),
+    ],
+)
+def test_a_window_clause_and_an_alias_in_a_window(con: Any, sql: str, names: list[str]) -> None:
+    answered = sql.format(**{name: name for name in CALLS}).replace("from x", "from answered x")
+    found, expected = con.sql(sql.format(**CALLS)), con.duckdb.execute(answered).fetchall()
+    assert found.columns == names
+    assert sorted(found.fetchall(), key=repr) == sorted(expected, key=repr)
+
+
+@pytest.mark.parametrize("text", ["null::varchar", "'a constant'"])
+def test_a_constant_that_no_row_asks_sorts_nothing(con: Any, text: str) -> None:
+    sql = f"select i, row_number() over (order by ai_sentiment({text}), i) as r from x where i > 100"
+    assert con.execute(sql).fetchall() == []
+    sql = f"select i, row_number() over (order by ai_sentiment({text}), i) as r from x where i < 2"
+    assert con.execute(sql).fetchall() == [(0, 1), (1, 2)]

@@ -13,7 +13,7 @@ from inlay.client.relation import load_statements
 from inlay.client.sessions import find_session, has_number, native_connection
 from inlay.errors import NotAttachedError
 from inlay.execution.session import Session
-from inlay.execution.views import views_that_call
+from inlay.execution.views import macros_that_call, views_that_call
 
 if TYPE_CHECKING:
     from inlay.explanation.report import Explanation
@@ -34,6 +34,8 @@ def connect(database: str = ":memory:", read_only: bool = False, config: Any = N
             _hide_progress_bar(con)
         session = attach(con, config=None if isinstance(config, dict) else config, **options)
         views_that_call(session, con)
+        if str(database) != ":memory:":  # which has none
+            macros_that_call(session, con)
     except BaseException:
         con.close()
         raise

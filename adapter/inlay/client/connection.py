@@ -48,6 +48,17 @@ class Connection(Holder):
             return self._call(self._held.execute, __query)
         return self._call(self._held.execute, __query, __parameters)
 
+    def executemany(self, __query: Any, __parameters: Any = None) -> Any:
+        """As DuckDB's own; calls that are given parameters are answered for all rows of them at once."""
+        self._text = __query if isinstance(__query, str) else ""
+        if self._session.mentions.may_call(__query):
+            return self._call(self._planned_many, __query, __parameters)
+        return self._call(self._held.executemany, __query, __parameters)
+
+    def _planned_many(self, __query: str, __parameters: Any) -> Any:
+        load_statements().answer_for_all(self._session, self._held, __query, __parameters)
+        return self._held.executemany(__query, __parameters)
+
     def sql(self, __query: Any, *, alias: str = "", params: Any = None) -> Any:
         """As DuckDB's own; a statement that calls a model is planned when its relation runs."""
         self._text = __query if isinstance(__query, str) else ""

@@ -88,7 +88,10 @@ def twins_of(spec: FunctionSpec, prefix: str) -> dict[str, str]:
     macros = {} if spec.is_table else macros_of(spec, prefix)
     returns = {f"{prefix}{spec.name}": spec.returns, f"{prefix}{spec.try_name}": spec.try_returns}
     return {
-        twin_macro(name): twin_definition(macros[name], name, kind) for name, kind in returns.items() if name in macros
+        twin_macro(macro): twin_definition(macros[macro], name, kind)
+        for name, kind in returns.items()
+        for macro in (name, of_list(name))
+        if macro in macros
     }
 
 

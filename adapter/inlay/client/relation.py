@@ -91,6 +91,8 @@ class Holder:
 
 
 def _unwrapped(value: Any) -> Any:
+    if isinstance(value, PlannedRelation):
+        return value._unplanned
     return value._held if isinstance(value, Holder) else value
 
 
@@ -195,21 +197,34 @@ class CallingRelation(Relation):
 
 
 class PlannedRelation(CallingRelation):
-    """A relation over a statement that calls a model. It is planned each time it runs, on the data as they are then;
-    relations made from it are plain ones."""
+    """A relation over a statement that calls a model, or made from such relations. It is planned each time it runs, on
+    the data as they are then. unplanned: of one that is made from others DuckDB's own, which runs where it is not
+    planned."""
 
-    def __init__(self, session: Session, con: Any, sql: str, params: Any, alias: str, number: int, text: str) -> None:
+    def __init__(
+        self, session: Session, con: Any, sql: str, params: Any, alias: str, number: int, text: str,
+        unplanned: Any = None, tables: Any = None,
+    ) -> None:  # fmt: skip
         # A relation keeps the variables that it was made from, wherever it runs.
-        __tables = load_statements().variables(sql)
+        __tables = load_statements().variables(sql) if tables is None else tables
         self._statement = session, con, sql, params, alias, __tables
-        self._unplanned = load_statements().plain_relation(*self._statement)
+        self._derived = unplanned
+        self._unplanned = load_statements().bound_relation(*self._statement) if unplanned is None else unplanned
         self._is_being_read = False
         super().__init__(self._unplanned, con, number, text)
 
     def __getattr__(self, __name: str) -> Any:
         if __name not in _RUN_THE_QUERY:
             self._held = self._unplanned
-            return super().__getattr__(__name)
+            __value = getattr(self._held, __name)
+            if not callable(__value) or __name.startswith("__"):
+                return __value
+
+            @functools.wraps(__value)
+            def describing(*__args: Any, **__kwargs: Any) -> Any:
+                return self._made_with(self._call(__value, *__args, **__kwargs), (*__args, *__kwargs.values()))
+
+            return describing
 
         def method(*__args: Any, **__kwargs: Any) -> Any:
             self._plan_for(__name)
@@ -225,10 +240,30 @@ class PlannedRelation(CallingRelation):
         """Holds a relation whose calls are answered, for a method that runs it."""
         reads_on = method in _READ_THE_NEXT_ROWS
         if not (reads_on and self._is_being_read):  # relations of duckdb before 2.0 keep their result
-            self._held = self._call(load_statements().relation, *self._statement)._held
+            self._held = self._call(load_statements().relation, *self._statement, self._derived)._held
         self._is_being_read = reads_on
 
+    def _made_with(self, made: Any, others: tuple[Any, ...]) -> Any:
+        """A relation made from this one, and perhaps from others, which is planned too. DuckDB tells its SQL; where two
+        of them have parameters, whose they are is not told."""
+        if not isinstance(made, CallingRelation) or made is self:
+            return made
+        planned = [each for each in (self, *others) if isinstance(each, PlannedRelation)]
+        given = [each._statement[3] for each in planned if each._statement[3]]
+        tables = {name: table for each in planned for name, table in each._statement[5].items()}
+        if len(given) > 1:
+            return made
+        session, con, *_ = self._statement
+        params = given[0] if given else None
+        return PlannedRelation(
+            session, con, made._held.sql_query(), params, "", self._number, self._text, made._held, tables
+        )
+
     def _first_rows(self, n_rows: int) -> tuple[Any, bool]:
+        if self._derived is not None:
+            __first = self._call(self._unplanned.limit, n_rows + 1)
+            __rows = computed(self._con, self._made_with(__first, ()).answered())
+            return __rows.limit(n_rows), len(__rows.fetchall()) > n_rows
         return cast("tuple[Any, bool]", load_statements().first_rows(*self._statement, n_rows))
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from inlay.client.first_rows import first_rows
+from inlay.client.prepared import answer_for_all, execution
 from inlay.execution.replacement_scan import variables
 from inlay.execution.session import Session
+from inlay.execution.statement import bound_relation, plain_relation, relation
 from inlay.execution.statement import execute as execute_one
-from inlay.execution.statement import plain_relation, relation
 from inlay.explanation.explain import explain, explain_rows, explained_statement
 from inlay.parsing.kinds import is_query, writing_inside
 from inlay.parsing.tokens import Text, first_word
@@ -23,20 +24,47 @@ if TYPE_CHECKING:
     from inlay.models.head_card import HeadCard
 
 __all__ = [
-    "execute", "explain", "explain_rows", "explained_statement", "first_rows", "is_query",
-    "plain_relation", "relation", "run_all_but_last", "train", "trained", "variables", "writing_inside",
+    "answer_for_all", "bound_relation", "execute", "explain", "explain_rows", "explained_statement", "first_rows",
+    "is_query", "plain_relation", "relation", "run_all_but_last", "train", "trained", "variables", "writing_inside",
 ]  # fmt: skip
 
 
 def execute(session: Session, con: duckdb.DuckDBPyConnection, sql: str, parameters: Any = None) -> Any:
-    """What con.execute(sql, parameters) gives: the result of the last statement of the text."""
+    """What con.execute(sql, parameters) gives: the result of the last query of the text, or of its last statement."""
+    if (found := execution(con, sql)) is not None:
+        return execute_one(session, con, *found, instead=lambda: con.execute(sql))
+    sql, after = _last_query(session, con, sql) if parameters is None else (sql, "")
     sql = run_all_but_last(session, con, sql)
+    if after:
+        return execute_one(session, con, sql, None, after)
     if (head := trained(session, con, sql, parameters, "execute", {})) is not None:
         return head
     if (explained := explained_statement(sql)) is not None:
         explanation = explain(session, con, explained[0], parameters, analyze=explained[1])
         return explain_rows(con, explanation, "execute")
     return execute_one(session, con, sql, parameters)
+
+
+_WITHOUT_ROWS = {"TRANSACTION", "SET", "VARIABLE_SET", "CREATE", "DROP", "INSERT", "UPDATE", "DELETE", "MERGE_INTO"}
+"""Kinds of statements behind a query, in one text, whose result is then the query's."""
+
+
+def _last_query(session: Session, con: duckdb.DuckDBPyConnection, sql: str) -> tuple[Text, str]:
+    """The text up to its last query, and what follows that, where nothing there gives rows or calls a model."""
+    statements = con.extract_statements(sql)
+    last = len(statements)
+    while last and _gives_no_rows(session, statements[last - 1]):
+        last -= 1
+    if last in (0, len(statements)) or statements[last - 1].type.name != "SELECT":
+        return Text.of(sql), ""
+    texts = [statement.query.rstrip().removesuffix(";") for statement in statements]
+    return Text("; ".join(texts[:last])), "".join(f"; {text}" for text in texts[last:])
+
+
+def _gives_no_rows(session: Session, statement: Any) -> bool:
+    text = statement.query
+    gives = statement.type.name not in _WITHOUT_ROWS or "returning" in text.lower()
+    return not (gives or session.mentions.may_call(text))
 
 
 def run_all_but_last(session: Session, con: duckdb.DuckDBPyConnection, sql: str) -> Text:

@@ -33,11 +33,11 @@ def not_looked_up(plan: Plan, written: Statement, held: HeldAnswers, queries: Qu
 
     def looked_up(numbers: Collection[int]) -> str:
         found = {number: answers[number] for number in numbers}
-        return with_lookups(statement.text, found, {**statement.names, **twins})
+        return with_lookups(plan.binds.text, found, {**statement.names, **twins})
 
     if not plan.stages or queries.refusal(looked_up(answers), tables) is None:
         return set()
-    if not _is_accepted(written, queries):
+    if not _is_accepted(written if plan.binds is plan.runs else statement, queries):
         raise Unplannable(reasons.REFUSED)
     if queries.accepts(looked_up(answers), tables):
         return set()
@@ -55,7 +55,7 @@ def _without_rows(plan: Plan, held: HeldAnswers, tables: dict[str, Any]) -> dict
     for number in plan.stages:
         call = plan.statement.calls[number]
         name = names.setdefault(question_of(call), f"_inlay_b{number}")
-        found = answers_of(plan.statement.node(number), name, call, number in made)
+        found = answers_of(plan.statement, number, name, number in made)
         if found.kept:
             continue
         try:

@@ -94,7 +94,7 @@ class Runner:
 
     def run(self) -> None:
         self.context.progress.begin()
-        for rule in RULES:
+        for rule in RULES if self.plan.around is None else ():
             if isinstance(rule, AnswerRule):
                 (rule.estimate if self.context.is_dry else rule.apply)(self)
         for number in self.stages:
@@ -187,7 +187,8 @@ class Runner:
         """Raises Unplannable where DuckDB does not bind what the answers have made of the statement."""
         # Where nothing was answered ahead, the rules' text may still ask for less.
         found = self._not_overtaking() if self.answers else {}
-        sql = with_lookups(self.statement.text, found, self.names) if found else self.statement.plain
+        runs = self.plan.runs
+        sql = with_lookups(runs.text, found, self.names) if found else runs.plain
         if self.is_changed and not self.queries.accepts(sql):
             raise Unplannable(reasons.NOT_REHEARSED)
         staged = {number: stage for number, stage in self.staged.items() if number in self.answers}
@@ -231,7 +232,7 @@ class Runner:
             raise
         self.unforeseen.pop(number, None)
         stays = number in self.not_looked_up or self.many.is_made(call, self.held) or self._is_of_no_row(call)
-        self.answers[number] = answers_of(self.statement.node(number), self.table(number), call, stays)
+        self.answers[number] = answers_of(self.statement, number, self.table(number), stays)
 
     def _is_of_no_row(self, call: Call) -> bool:
         """Whether no row asks a constant: DuckDB would make a lookup that stands in no row, and the call behind it."""

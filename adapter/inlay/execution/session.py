@@ -16,6 +16,7 @@ from inlay.execution.mentions import Mentions
 from inlay.functions.configured import configured_definitions
 from inlay.functions.spec import FunctionSpec
 from inlay.locks import new_reentrant_lock
+from inlay.planner.aggregates import of_list
 from inlay.settings.schema import Settings
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ class Session:
             if not spec.is_table
             for name in (spec.name, spec.try_name)
         }
+        self.called |= {of_list(name): kind for name, kind in self.called.items() if kind[0].kind == "aggregate"}
         self.mentions = Mentions(specs.values(), settings.prefix).with_views_of(getattr(self, "mentions", None))
         self._recorded.clear()  # another default model answers the same words
         with self._lock:

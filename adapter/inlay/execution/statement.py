@@ -5,38 +5,44 @@ lookups. Where that cannot be bound, the user's own statement runs, and says wha
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import duckdb
 
-from inlay.execution.acceptance import is_aborted
+from inlay.execution.acceptance import in_transaction, is_aborted, refusal
 from inlay.execution.context import Context
 from inlay.execution.queries import UNBOUND, Queries, first_line
 from inlay.execution.rehearsal import not_looked_up
 from inlay.execution.replacement_scan import variables, with_named_parameters, with_tables
 from inlay.execution.runner import Prepared, Runner
 from inlay.execution.session import Session
-from inlay.execution.surroundings import surroundings
+from inlay.execution.surroundings import Surroundings, surroundings
 from inlay.execution.targets import fails_at_once
-from inlay.execution.views import views_of
+from inlay.execution.views import macros_that_call, views_of
 from inlay.parsing.kinds import is_query
 from inlay.parsing.statement import Statement
 from inlay.parsing.tokens import Text
 from inlay.parsing.unplannable import Unplannable
 from inlay.planner import reasons
-from inlay.planner.aggregates import with_filters_inside
-from inlay.planner.aliases import refused_alias, uses_an_alias_again, written_out
+from inlay.planner.accepted import as_duckdb_takes
+from inlay.planner.aliases import uses_an_alias_again, written_out
+from inlay.planner.macros import macros_written_out
 from inlay.planner.plan import make_plan
 from inlay.planner.returning import with_named_returning
 from inlay.planner.varying_schema import as_json_where_varying
 from inlay.planner.views import expanded
 
-_CREATES_VIEW = re.compile(
-    r"""\s*CREATE\s+(?:OR\s+REPLACE\s+)?(?:TEMP\w*\s+)?VIEW\s+(?:IF\s+NOT\s+EXISTS\s+)?
+_DEFINES = re.compile(
+    r"""\s*(?:(?P<prepares>PREPARE)\s+
+    |CREATE\s+(?:OR\s+REPLACE\s+)?(?:TEMP\w*\s+)?(?P<kind>VIEW|MACRO|FUNCTION)\s+(?:IF\s+NOT\s+EXISTS\s+)?)
     (?:(?:"[^"]+"|\w+)\s*\.\s*)*(?:"(?P<quoted>[^"]+)"|(?P<bare>\w+))""",
     re.IGNORECASE | re.VERBOSE,
 )
+
+
+_MOST_ALIASES = 100
+"""How many columns of a statement may be named again: names of names of names."""
 
 
 def prepare(
@@ -79,20 +85,18 @@ def runner_of(
     if context is None:
         context = session.context_of(around.connection)
     tables = variables(sql) if tables is None else dict(tables)
-    text, parameters = with_named_parameters(Text.of(sql), parameters)
+    text, parameters = with_named_parameters(taken_form(session, con, sql), parameters)
     queries = Queries(con, tables, parameters, around, session.binding.structure)
     written = Statement.read(text, specs)
-    if (filtered := with_filters_inside(written)) is not None:
-        written = Statement.read(filtered, specs)
-    statement = expanded(written, views_of(session, con, text, around), specs)
+    statement = _with_definitions(session, con, written, around)
     if not statement.calls:
         raise Unplannable(reasons.NO_CALL)
     statement = _with_aliases(statement, queries)
     if fails_at_once(statement.tree, queries):
         raise Unplannable(reasons.FAILS_AT_ONCE)
-    plan = make_plan(statement, lambda text: _column_name(con, text))
+    plan = make_plan(statement, lambda text: column_name(con, text))
     if plan.applied and not _same_shape(queries, plan.statement.plain, statement.plain):
-        plan = make_plan(statement, lambda text: _column_name(con, text), rules=())
+        plan = make_plan(statement, lambda text: column_name(con, text), rules=())
     runner = Runner(session, queries, plan, context, streams=streams)
     runner.not_looked_up = not_looked_up(plan, written, runner.held, queries)
     for number in runner.not_looked_up:
@@ -102,14 +106,29 @@ def runner_of(
     return runner
 
 
+def _with_definitions(
+    session: Session, con: duckdb.DuckDBPyConnection, statement: Statement, around: Surroundings
+) -> Statement:
+    """The statement with what views and macros of the user's stand for in their places."""
+    macros, specs = None, session.called
+    for expand_views in (True, False):
+        if session.mentions.names_macro(statement.text):
+            macros = macros_that_call(session, con) if macros is None else macros
+            text = macros_written_out(statement.plain, macros, lambda each: column_name(con, each))
+            statement = Statement.read(text, specs)
+        if expand_views:
+            statement = expanded(statement, views_of(session, con, statement.text, around), specs)
+    return statement
+
+
 def _with_aliases(statement: Statement, queries: Queries) -> Statement:
     """The statement with the expressions of columns in the place of aliases that DuckDB does not take there."""
-    while uses_an_alias_again(statement):
-        alias = refused_alias(queries.refusal(statement.plain))
-        changed = None if alias is None else written_out(statement, alias, lambda text: _column_name(queries.con, text))
-        if changed is None:
-            break
-        statement = changed
+    if uses_an_alias_again(statement) and queries.refusal(statement.plain) is not None:
+        for _ in range(_MOST_ALIASES):
+            changed = written_out(statement, queries.refusal, lambda text: column_name(queries.con, text))
+            if changed is None:
+                break
+            statement = changed
     return statement
 
 
@@ -123,23 +142,64 @@ def _same_shape(queries: Queries, changed: str, sql: str) -> bool:
         return False
 
 
-def execute(session: Session, con: duckdb.DuckDBPyConnection, sql: str, parameters: Any = None) -> Any:
-    """What con.execute(sql, parameters) gives for one statement, planned where it can be."""
-    return _planned_or_plain(session, con, sql, parameters, "execute", {})
+def execute(
+    session: Session,
+    con: duckdb.DuckDBPyConnection,
+    sql: str,
+    parameters: Any = None,
+    after: str = "",
+    instead: Callable[[], Any] | None = None,
+) -> Any:
+    """What con.execute(sql, parameters) gives for one statement, planned where it can be. after: the statements behind
+    it in the same text, of which none gives rows or calls a model. instead: what runs where it is not planned."""
+    return _planned_or_plain(session, con, sql, parameters, "execute", {}, instead=instead, after=after)
 
 
 def relation(
-    session: Session, con: duckdb.DuckDBPyConnection, sql: str, parameters: Any, alias: str, tables: Mapping[str, Any]
+    session: Session,
+    con: duckdb.DuckDBPyConnection,
+    sql: str,
+    parameters: Any,
+    alias: str,
+    tables: Mapping[str, Any],
+    unplanned: Any = None,
 ) -> Any:
-    """What con.sql(sql) gives, its calls answered by now."""
-    return _planned_or_plain(session, con, sql, parameters, "sql", {"alias": alias}, tables)
+    """What con.sql(sql) gives, its calls answered by now. unplanned: what it is where it is not planned."""
+    instead = None if unplanned is None else lambda: unplanned
+    return _planned_or_plain(session, con, sql, parameters, "sql", {"alias": alias}, tables, instead)
 
 
 def plain_relation(
     session: Session, con: duckdb.DuckDBPyConnection, sql: str, parameters: Any, alias: str, tables: Mapping[str, Any]
 ) -> Any:
     """What con.sql(sql) gives, with the calls made as rows come."""
-    return with_tables(con, as_json_where_varying(sql, session.called), tables, parameters, "sql", {"alias": alias})
+    return with_tables(con, taken_form(session, con, sql), tables, parameters, "sql", {"alias": alias})
+
+
+def bound_relation(
+    session: Session, con: duckdb.DuckDBPyConnection, sql: str, parameters: Any, alias: str, tables: Mapping[str, Any]
+) -> Any:
+    """The same; where DuckDB refuses that of functions with side effects, with its calls answered by now."""
+    if in_transaction(con):  # which what does not bind would end
+        text, named = with_named_parameters(taken_form(session, con, sql), parameters)
+        if _is_refused_for_side_effects(refusal(con, text, tables, named)):
+            return relation(session, con, sql, parameters, alias, tables)
+    try:
+        return plain_relation(session, con, sql, parameters, alias, tables)
+    except duckdb.BinderException as error:
+        if not _is_refused_for_side_effects(str(error)):
+            raise
+    return relation(session, con, sql, parameters, alias, tables)
+
+
+def _is_refused_for_side_effects(message: str | None) -> bool:
+    return message is not None and ("volatile" in message or "side effects" in message)
+
+
+def taken_form(session: Session, con: duckdb.DuckDBPyConnection, sql: str) -> Text:
+    """The statement as DuckDB takes it, planned or not."""
+    text = as_json_where_varying(sql, session.called)
+    return as_duckdb_takes(text, session.called, lambda each: column_name(con, each))
 
 
 def _planned_or_plain(
@@ -150,24 +210,34 @@ def _planned_or_plain(
     method: str,
     options: dict[str, Any],
     tables: Mapping[str, Any] | None = None,
+    instead: Callable[[], Any] | None = None,
+    after: str = "",
 ) -> Any:
-    sql = as_json_where_varying(sql, session.called)
-    sql = with_named_returning(sql, session.called, lambda text: _column_name(con, text))
+    """instead: what runs where it is not planned. after: statements that follow in the same text, and give no rows."""
+    sql = taken_form(session, con, sql)
+    sql = with_named_returning(sql, session.called, lambda text: column_name(con, text))
     tables = variables(sql) if tables is None else tables
     try:
         prepared = prepare(session, con, sql, parameters, tables)
-        result = with_tables(con, prepared.sql, prepared.tables, prepared.parameters, method, options)
+        result = with_tables(con, prepared.sql + after, prepared.tables, prepared.parameters, method, options)
     except (Unplannable, *UNBOUND) as error:
         if isinstance(error, duckdb.Error) and is_aborted(con):
             raise
         # The user's own text: it runs, or DuckDB says what is wrong with it.
-        result = with_tables(con, sql, tables, parameters, method, options)
-    if (view := _CREATES_VIEW.match(sql)) is not None:
-        session.mentions.know_view(view["quoted"] or view["bare"])
+        plain = instead or (lambda: with_tables(con, sql + after, tables, parameters, method, options))
+        result = plain()
+    if (made := _DEFINES.match(sql)) is not None:
+        name = made["quoted"] or made["bare"]
+        if made["prepares"]:
+            session.mentions.know_prepared(name)
+        elif made["kind"].upper() == "VIEW":
+            session.mentions.know_view(name)
+        else:
+            session.mentions.know_macros([name])
     return result
 
 
-def _column_name(con: duckdb.DuckDBPyConnection, text: str) -> str:
+def column_name(con: duckdb.DuckDBPyConnection, text: str) -> str:
     """What DuckDB calls a column that was given no name: the expression as its parser writes it. Raises Unplannable
     where that does not read it."""
     parsed, name = con.execute(

@@ -23,7 +23,7 @@ def fails_at_once(tree: exp.Expr, queries: Queries) -> bool:
         return any(
             _is_not_writable(file.name) for file in tree.args.get("files") or [] if isinstance(file, exp.Literal)
         )
-    table = tree.this if isinstance(tree, exp.Create | exp.Insert) else None
+    table = tree.this if isinstance(tree, exp.Create | exp.Insert | exp.Update | exp.Delete | exp.Merge) else None
     if isinstance(table, exp.Schema):
         table = table.this
     if not isinstance(table, exp.Table):
@@ -35,7 +35,7 @@ def fails_at_once(tree: exp.Expr, queries: Queries) -> bool:
     elif len(parts) == 1:
         temporary = ["temp", "main", *parts]
         is_temporary = tree.args.get("properties") and tree.args["properties"].find(exp.TemporaryProperty)
-        if isinstance(tree, exp.Insert) and read_only:
+        if not isinstance(tree, exp.Create) and read_only:
             is_temporary = _exists(temporary, queries)
         parts = temporary if is_temporary else [database, schema, *parts]
     if parts[0].lower() in read_only:

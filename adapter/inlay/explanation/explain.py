@@ -19,7 +19,7 @@ from inlay.execution.records import CallWork
 from inlay.execution.replacement_scan import variables, with_tables
 from inlay.execution.runner import Runner
 from inlay.execution.session import Session
-from inlay.execution.statement import runner_of
+from inlay.execution.statement import runner_of, taken_form
 from inlay.execution.surroundings import surroundings
 from inlay.explanation.analyze import analyzed
 from inlay.explanation.cardinality import expected_rows
@@ -31,7 +31,7 @@ from inlay.parsing.calls import find_calls
 from inlay.parsing.marks import numbers_in
 from inlay.parsing.tokens import Text, first_word
 from inlay.parsing.unplannable import Unplannable
-from inlay.planner.varying_schema import as_json_where_varying
+from inlay.planner import reasons
 
 
 def explain(
@@ -48,7 +48,7 @@ def explain(
 
     tables: variables that the statement may name as tables; those of the callers where none are given.
     """
-    sql = as_json_where_varying(_single(con, sql), session.called)
+    sql = taken_form(session, con, _single(con, sql))
     tables = variables(sql) if tables is None else tables
     counting, guesses = Counting(), DrawnGuesses()
     number = surroundings(con).connection
@@ -124,7 +124,12 @@ def _explained(
         plain=tuple(
             Step(runner.plan.statement.written(number), reason)
             for number, reason in sorted(runner.reasons.items())
-            if number not in runner.unforeseen
+            if number not in runner.unforeseen and reason != reasons.UNREAD
+        ),
+        unread=tuple(
+            runner.plan.statement.written(number)
+            for number, reason in sorted(runner.reasons.items())
+            if reason == reasons.UNREAD
         ),
         rules=rules_applied(runner),
         costs=estimate,

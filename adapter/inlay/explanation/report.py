@@ -53,8 +53,9 @@ class Explanation:
     """What a statement will ask of models, and how it runs. `str()` gives text; a notebook shows a tree.
 
     reason: why the statement runs as it is, empty where it is planned. stages: in the order in which they are
-    answered. plain: calls that are made as rows come. rules: what was done to the statement. rows: how many would reach
-    calls if all were made as rows come, by DuckDB's estimate. refused: what a limit will say. runs_as: the SQL that
+    answered. plain: calls that are made as rows come. unread: calls that are not made, since nothing reads their
+    answers. rules: what was done to the statement. rows: how many would reach calls if all were made as rows come, by
+    DuckDB's estimate. refused: what a limit will say. runs_as: the SQL that
     DuckDB gets; tables named _inlay_a… hold the answers. shape: the same for people, with answer_1(…) for a lookup.
     plans: what DuckDB's own EXPLAIN says of it, by key. ran: the statement was run, and actual says what calls did that
     were made as rows came.
@@ -66,6 +67,7 @@ class Explanation:
     reason: str = ""
     stages: tuple[Stage, ...] = ()
     plain: tuple[Step, ...] = ()
+    unread: tuple[str, ...] = ()
     rules: tuple[Step, ...] = ()
     costs: Costs = field(default_factory=Costs)
     rows: int | None = None
@@ -138,6 +140,8 @@ def _sections(said: Explanation) -> list[tuple[str, list[str]]]:
     found = []
     if said.plain and not said.reason:
         found.append(("Made as rows come", [f"{step.what}: {step.note}" for step in said.plain]))
+    if said.unread:
+        found.append(("Not made", [f"{call}: nothing reads its answer" for call in said.unread]))
     if said.rules:
         found.append(("Rules", [f"{step.what}: {step.note}" for step in said.rules]))
     models = [

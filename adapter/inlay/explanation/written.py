@@ -23,7 +23,7 @@ def shape(runner: Runner, places: Mapping[int, int]) -> str:
             return f"{runner.names[number]}({', '.join(arguments)})"
         return f"answer_{places[number]}({', '.join(arguments[at] for _, at in found.keys)})"
 
-    statement = runner.unguarded or runner.plan.statement
+    statement = runner.unguarded or runner.plan.runs
     return unmarked(replaced(statement.text, short), runner.names)
 
 

@@ -43,7 +43,7 @@ def query_inside(sql: str) -> Inside | None:
     if kind in BEGIN_A_QUERY:
         return Inside(sql)
     read = _READERS.get(kind)
-    return None if read is None else read(_Rest(text, tokens, main))
+    return None if read is None else read(Rest(text, tokens, main))
 
 
 def statement_kind(sql: str) -> str:
@@ -80,7 +80,7 @@ def table_name(written: str) -> str:
 
 
 @dataclass(frozen=True)
-class _Rest:
+class Rest:
     """A statement from its kind on. main: the place of that word; before it stands a WITH clause or nothing."""
 
     text: Text
@@ -123,8 +123,17 @@ class _Rest:
         found[name] = begin, len(self.tokens)
         return found
 
+    def parts(self, first: int, end: int) -> list[tuple[int, int]]:
+        """What commas separate: (its first word, one past its last)."""
+        return [(first + begin, first + last) for begin, last in split(self.tokens[first:end])]
 
-def _create(rest: _Rest) -> Inside | None:
+    def assigned(self, first: int, end: int) -> str:
+        """The value in `column = value`."""
+        equals = next(i for i in self.outside(first) if self.tokens[i].text.startswith("="))
+        return self.text[self.tokens[equals].start + 1 : self.tokens[end - 1].end].strip()
+
+
+def _create(rest: Rest) -> Inside | None:
     tokens, outside = rest.tokens, rest.outside(rest.main + 1)
     at = next((i for i in outside if tokens[i].lower not in _BEFORE_THE_KIND), None)
     if at is None or tokens[at].lower != "table":
@@ -138,7 +147,7 @@ def _create(rest: _Rest) -> Inside | None:
     return _of_query(query, Inside("", creates=name))
 
 
-def _insert(rest: _Rest) -> Inside | None:
+def _insert(rest: Rest) -> Inside | None:
     tokens = rest.tokens
     into = next((i for i in rest.outside(rest.main + 1) if tokens[i].lower == "into"), None)
     if into is None:
@@ -157,7 +166,7 @@ def _insert(rest: _Rest) -> Inside | None:
     return _of_query(query, Inside("", changes=name, rest=rest.written(end, len(tokens))))
 
 
-def _copy(rest: _Rest) -> Inside | None:
+def _copy(rest: Rest) -> Inside | None:
     tokens, first = rest.tokens, rest.main + 1
     outside = rest.outside(first)
     to = next((i for i in outside if tokens[i].lower in ("to", "from")), None)
@@ -170,34 +179,27 @@ def _copy(rest: _Rest) -> Inside | None:
     return Inside(f"SELECT {columns} FROM {rest.written(first, bracket)}")
 
 
-def _update(rest: _Rest) -> Inside | None:
+def _update(rest: Rest) -> Inside | None:
     clauses = rest.clauses(rest.main + 1, {"set", "from", "where", "returning"})
     if "set" not in clauses:
         return None  # UPDATE EXTENSIONS
-    first, end = clauses["set"]
-    values = [_assigned(rest, first + begin, first + last) for begin, last in split(rest.tokens[first:end])]
+    values = [rest.assigned(*part) for part in rest.parts(*clauses["set"])]
     values = [value for value in values if value.lower() != "default"]
     return _of_rows(rest, clauses, "", "from", f"SELECT {', '.join(values) or '1'}")
 
 
-def _delete(rest: _Rest) -> Inside | None:
+def _delete(rest: Rest) -> Inside | None:
     clauses = rest.clauses(rest.main + 1, {"from", "using", "where", "returning"})
     return _of_rows(rest, clauses, "from", "using", "SELECT 1") if "from" in clauses else None
 
 
-def _of_rows(rest: _Rest, clauses: Mapping[str, tuple[int, int]], target: str, others: str, select: str) -> Inside:
+def _of_rows(rest: Rest, clauses: Mapping[str, tuple[int, int]], target: str, others: str, select: str) -> Inside:
     """Of a statement that changes rows. target, others: the clauses that name its table and further ones."""
     tables = ", ".join(rest.written(*clauses[name]) for name in (target, others) if name in clauses)
     where = f" WHERE {rest.written(*clauses['where'])}" if "where" in clauses else ""
     returning = rest.written(*clauses["returning"]) if "returning" in clauses else ""
     query = rest.with_before(f"{select} FROM {tables}{where}")
     return Inside(query, changes=rest.name(clauses[target][0]), rest=returning)
-
-
-def _assigned(rest: _Rest, first: int, end: int) -> str:
-    """The value in `column = value`."""
-    equals = next(i for i in rest.outside(first) if rest.tokens[i].text.startswith("="))
-    return rest.text[rest.tokens[equals].start + 1 : rest.tokens[end - 1].end].strip()
 
 
 def _of_query(query: str, about: Inside) -> Inside | None:
@@ -220,6 +222,6 @@ def _ends_query(tokens: list[Word], i: int) -> bool:
     return on_conflict or tokens[i].lower == "returning"
 
 
-_READERS: Mapping[str, Callable[[_Rest], Inside | None]] = {
+_READERS: Mapping[str, Callable[[Rest], Inside | None]] = {
     "create": _create, "insert": _insert, "copy": _copy, "update": _update, "delete": _delete,
 }  # fmt: skip

@@ -22,6 +22,7 @@ from inlay.parsing.index import Index
 from inlay.parsing.marks import GATHERING, MARK, mark, marks_in, unmarked
 from inlay.parsing.reading import parsed
 from inlay.parsing.tokens import Text, Word, closing, spliced, split, words
+from inlay.parsing.twins import OF_LIST
 from inlay.parsing.unplannable import READ_OTHERWISE, Unplannable, empty_argument, holds_mark, too_many_arguments
 
 Specs = Mapping[str, tuple[FunctionSpec, bool]]
@@ -223,4 +224,5 @@ def _marked(tokens: list[Word], pieces: list[tuple[int, int, str]]) -> list[Word
 
 
 def _gathers(spec: FunctionSpec, written: str) -> bool:
-    return spec.kind == "aggregate" and not written.lower().startswith("system.")
+    name = written.lower()
+    return spec.kind == "aggregate" and not name.startswith("system.") and OF_LIST not in name

@@ -13,6 +13,9 @@ DATABASE = "inlay"
 
 TWIN = "_inlay_twin"
 
+OF_LIST = "_inlay_"
+"""What the name of an aggregate's macro that takes the list of a group's texts itself begins with."""
+
 _SCHEMAS: tuple[list[str], ...] = ([], [DATABASE], [DATABASE, "main"])
 
 

@@ -7,17 +7,19 @@ away from its group, it becomes one of the macro `_inlay_ai_agg(list, …)`, whi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
 from inlay.functions.spec import FunctionSpec
-from inlay.parsing.tokens import Text, Word, closing, spliced, split, words
+from inlay.parsing.tokens import Word, closing, spliced, split, words
+from inlay.parsing.twins import OF_LIST
 from inlay.parsing.unplannable import Unplannable
 from inlay.planner import reasons
 
 if TYPE_CHECKING:
-    from inlay.parsing.statement import Call, Statement
+    from inlay.parsing.statement import Call
 
 
 def told(call: Call, arguments: Sequence[str], at: int) -> str:
@@ -32,32 +34,22 @@ def told(call: Call, arguments: Sequence[str], at: int) -> str:
     return spliced(expression, pieces)
 
 
-def with_filters_inside(statement: Statement) -> Text | None:
-    """The statement's SQL with `ai_agg(x, …) FILTER (WHERE c)`, which DuckDB refuses of a macro, as `ai_agg(CASE WHEN c
-    THEN x END, …)`: NULL texts are left out. None where there is none."""
-    gathering = [number for number, call in statement.calls.items() if call.gathers]
-    if not gathering:
-        return None
-    text, found, pieces = statement.plain, statement.words, []
-    for number in gathering:
-        first = statement.place(number) + 1
-        last = closing(found, first)
-        after = [word.lower for word in found[last + 1 : last + 4]]
-        if after != ["filter", "(", "where"]:
-            continue
-        left, right = next(iter(split(found[first + 1 : last])))
-        start, end = found[first + 1 + left].start, found[first + right].end
-        close = closing(found, last + 2)
-        condition = text[found[last + 3].end : found[close].start].strip()
-        pieces.append((start, end, f"CASE WHEN {condition} THEN {text[start:end]} END"))
-        pieces.append((found[last].end, found[close].end, ""))
-    return text.spliced(sorted(pieces)) if pieces else None
+def list_of(spec: FunctionSpec, text: str, *, distinct: bool, order: str) -> str:
+    """SQL of the list that the macro hands over, of the different texts alone or in another order. order: ORDER BY …"""
+    expression, _ = _handed_over(spec)[0]
+    name = spec.args[0].name
+    made = expression.replace(f"list({name} ORDER BY coalesce({name}))", f"list({name} {order})")
+    if distinct:
+        made = made.replace("list(", "list(DISTINCT ", 1)
+    if distinct and not order:
+        made = made.replace("to_json(", "to_json(list_sort(", 1).replace("::VARCHAR", ")::VARCHAR", 1)
+    return re.sub(rf"\b{name}\b", lambda _: f"({text})", made)
 
 
 def of_list(name: str) -> str:
     """The macro that takes what an aggregate hands over. name: with its schema."""
     schema, dot, bare = name.rpartition(".")
-    return f"{schema}{dot}_inlay_{bare.strip(chr(34))}"
+    return f"{schema}{dot}{OF_LIST}{bare.strip(chr(34))}"
 
 
 def call_with_list(spec: FunctionSpec, call: str) -> str:

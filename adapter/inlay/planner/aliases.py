@@ -6,73 +6,124 @@ the same call in several places is asked once.
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from sqlglot import exp
 
-from inlay.parsing.blocks import block_at
+from inlay.parsing.blocks import Block, block_at
 from inlay.parsing.edits import Edit
 from inlay.parsing.marks import unmarked
-from inlay.parsing.reading import calls_in, part_of
+from inlay.parsing.reading import calls_in, part_of, written
 from inlay.parsing.statement import Statement
+from inlay.planner.known import with_ctes
 from inlay.planner.rules.moving import own_end, position, quoted
-
-_REFUSED = re.compile(r'Alias "+(.+?)"+ referenced - but the expression has side effects')
-
-
-def refused_alias(message: str | None) -> str | None:
-    """The alias that DuckDB's error names."""
-    found = _REFUSED.search(message or "")
-    return found[1] if found else None
 
 
 def uses_an_alias_again(statement: Statement) -> bool:
     """Whether a SELECT may read a column with a call by its alias."""
+    return any(_mentions(select, item) for select, item in _named_calls(statement))
+
+
+def written_out(
+    statement: Statement, refusal: Callable[[str], str | None], column_name: Callable[[str], str]
+) -> Statement | None:
+    """The statement with the expression of one column in the place of its alias, wherever DuckDB takes the name for
+    it; None where there is none. refusal: why DuckDB does not bind a query. column_name: how it names a column of that
+    text."""
+    for select, item in _named_calls(statement):
+        mentions = _mentions(select, item)
+        if mentions and not _is_column(select, item.alias, statement, refusal):
+            edits = _edits(statement, select, item, mentions, column_name)
+            if edits:
+                return statement.edited(edits)
+    return None
+
+
+def _named_calls(statement: Statement) -> Iterator[tuple[exp.Select, exp.Alias]]:
     for select in statement.tree.find_all(exp.Select):
-        names = {item.alias.lower() for item in select.expressions if item.alias and calls_in(item)}
-        if names and any(not column.table and column.name.lower() in names for column in select.find_all(exp.Column)):
-            return True
-    return False
+        for item in select.expressions:
+            if isinstance(item, exp.Alias) and calls_in(item):
+                yield select, item
 
 
-def written_out(statement: Statement, alias: str, column_name: Callable[[str], str]) -> Statement | None:
-    """The statement with a column's expression in the place of its alias; None where that cannot be told. column_name:
-    how DuckDB names a column of that text."""
-    places = [
-        (select, item)
-        for select in statement.tree.find_all(exp.Select)
-        for item in select.expressions
-        if isinstance(item, exp.Alias) and item.alias.lower() == alias.lower() and calls_in(item)
-    ]
-    if len(places) != 1:
-        return None
-    select, item = places[0]
+def _mentions(select: exp.Select, item: exp.Alias) -> list[exp.Column]:
+    """Where a SELECT names one of its columns, and DuckDB does not take it for the column itself: as a key of GROUP BY
+    and ORDER BY, and of what is grouped by it, it does. Columns that come before it may not name it."""
+    name, found = item.alias.lower(), []
+    order = [id(each) for each in select.expressions]
+    group = select.args.get("group")
+    groups = group is not None and not group.args.get("all") and any(map(_is_named(name), group.find_all(exp.Column)))
+    for column in filter(_is_named(name), select.find_all(exp.Column)):
+        if column.find_ancestor(exp.Select) is not select:
+            continue
+        part = part_of(select, column)
+        if part is item or part.arg_key in ("group", "distinct") or (groups and part.arg_key in ("having", "order")):
+            continue
+        if part.arg_key == "expressions" and order.index(id(part)) < order.index(id(item)):
+            continue
+        is_key = isinstance(column.parent, exp.Ordered) and column.parent.parent is part
+        if not (part.arg_key == "order" and is_key):
+            found.append(column)
+    return found
+
+
+def _is_named(name: str) -> Callable[[exp.Column], bool]:
+    return lambda column: not column.table and column.name.lower() == name
+
+
+def _is_column(select: exp.Select, name: str, statement: Statement, refusal: Callable[[str], str | None]) -> bool:
+    """Whether a name is that of a column of the FROM, which comes first; so it is taken where that cannot be told."""
+    if select.args.get("from_") is None:
+        return False
+    made = exp.Select(expressions=[exp.column(exp.to_identifier(name, quoted=True))])
+    for part in ("from_", "joins", "laterals"):
+        made.set(part, select.copy().args.get(part))
+    message = refusal(unmarked(with_ctes(select, written(made)), statement.names))
+    return message is None or not message.startswith(("Referenced column", f'Referenced column "{name}"'))
+
+
+def _edits(
+    statement: Statement,
+    select: exp.Select,
+    item: exp.Alias,
+    mentions: list[exp.Column],
+    column_name: Callable[[str], str],
+) -> list[Edit] | None:
+    """None where something of it is not found in the text."""
     block = block_at(statement.text, statement.place(calls_in(item)[0]))
     if block is None or len(block.columns) != len(select.expressions):
         return None
-    words = statement.words
-    starts = [words[first].start for first, _ in block.columns]
+    starts = [statement.words[first].start for first, _ in block.columns]
     start = starts[next(i for i, each in enumerate(select.expressions) if each is item)]
     end = own_end(statement, item, start)
-    edits: list[Edit] = []
-    for column in select.find_all(exp.Column):
-        if column.table or column.name.lower() != alias.lower() or column.find_ancestor(exp.Select) is not select:
-            continue
-        clause = part_of(select, column)
-        if clause is item or clause.arg_key in ("group", "having", "order"):
-            continue
-        where = position(statement, column)
-        if where is None or end is None:
-            return None
-        text = f"({statement.text[start:end]})"
-        if clause.arg_key == "expressions" and not isinstance(clause, exp.Alias):
+    places = [(position(statement, column), column) for column in mentions]
+    if end is None or any(where is None for where, _ in places):
+        return None
+    text = f"({statement.text[start:end]})"
+    edits: dict[int, Edit] = {}
+    for where, column in places:
+        assert where is not None
+        part = part_of(select, column)
+        if part.arg_key != "expressions" or isinstance(part, exp.Alias):
+            edits[where[0]] = Edit(*where, text, column)
+        else:  # which keeps its name
             place = bisect_right(starts, where[0]) - 1
-            first, last = words[block.columns[place][0]].start, words[block.columns[place][1] - 1].end
-            name = column_name(unmarked(statement.text[first:last], statement.names))
-            named = f"{statement.text[first : where[0]]}{text}{statement.text[where[1] : last]} AS {quoted(name)}"
-            edits.append(Edit(first, last, named, clause, "columns"))
-        else:
-            edits.append(Edit(*where, text, column))
-    return statement.edited(edits) if edits else None
+            edits[starts[place]] = _named(statement, block, place, (where, text), part, column_name)
+    return list(edits.values())
+
+
+def _named(
+    statement: Statement,
+    block: Block,
+    place: int,
+    new: tuple[tuple[int, int], str],
+    part: exp.Expr,
+    column_name: Callable[[str], str],
+) -> Edit:
+    """A column that has no name, with a mention replaced, under the name that it has."""
+    words, (where, text) = statement.words, new
+    first, last = words[block.columns[place][0]].start, words[block.columns[place][1] - 1].end
+    name = column_name(unmarked(statement.text[first:last], statement.names))
+    named = f"{statement.text[first : where[0]]}{text}{statement.text[where[1] : last]} AS {quoted(name)}"
+    return Edit(first, last, named, part, "columns")

@@ -31,5 +31,5 @@ def _outermost(node: exp.Expr) -> exp.Expr:
     found = node
     while node.parent is not None and not isinstance(node.parent, exp.SetOperation):
         node = node.parent
-        found = node if isinstance(node, exp.Select) else found
+        found = node if isinstance(node, exp.Select | exp.Values) else found
     return found

@@ -23,7 +23,7 @@ from inlay.planner.crowds import MOST_LOOKUPS
 from inlay.planner.evaluation import conjuncts, is_of_a_group, is_volatile
 from inlay.planner.excerpt import excerpt
 from inlay.planner.guards import guards_of
-from inlay.planner.known import Known, block_of, with_ctes
+from inlay.planner.known import Known, block_of, values_of, with_ctes
 from inlay.planner.reads import is_read, renamed
 from inlay.planner.set_operations import side_of, under_other_names
 from inlay.planner.unread import leave_out_unread
@@ -42,6 +42,9 @@ def gathers(statement: Statement, number: int, staged: Collection[int], made: Co
     bind those before. `staged` are calls whose answers may be looked up meanwhile, and `made` others that may be made,
     where their condition comes first: without it more inputs would be asked for than DuckDB asks for by itself."""
     node = statement.node(number)
+    if (values := values_of(node)) is not None:
+        yield _of_values(statement, number, values)
+        return
     select, clause = block_of(node)
     if not is_read(node, statement):
         raise Unplannable(reasons.UNREAD)
@@ -59,6 +62,7 @@ def gathers(statement: Statement, number: int, staged: Collection[int], made: Co
                 raise
     if not of_groups:  # whose values are of all rows, where nothing is left of the groups
         yield rows_query(statement, number, asked)
+        yield from _correlated(statement, number, asked)
 
 
 def _looks_up_more(narrow: str, statement: Statement, number: int, asked: Collection[int]) -> bool:
@@ -67,15 +71,17 @@ def _looks_up_more(narrow: str, statement: Statement, number: int, asked: Collec
     return n_lookups > MOST_LOOKUPS and len(numbers_in(rows_query(statement, number, asked))) < n_lookups
 
 
-_CLAUSES = ("where", "group", "having", "qualify", "expressions", "order")
+_CLAUSES = ("where", "group", "having", "windows", "qualify", "expressions", "order")
 """In the order in which rows go through them."""
 
 
 def made_before(statement: Statement, number: int, plain: Collection[int]) -> set[int]:
     """Of calls that stay calls, those in the conditions of the same SELECT that DuckDB looks at before this call."""
     node = statement.node(number)
-    select, clause = block_of(node)
     found = set[int]()
+    if values_of(node) is not None:
+        return found
+    select, clause = block_of(node)
     if clause not in _CLAUSES:
         return found
     for name in _CONDITIONS[: bisect([_CLAUSES.index(name) for name in _CONDITIONS], _CLAUSES.index(clause))]:
@@ -92,7 +98,7 @@ def beside(statement: Statement, plain: Collection[int]) -> set[int]:
     """Of the other calls, those in conditions of one clause with calls that stay calls. DuckDB would look at the latter
     first, of rows that the others drop, were the others looked up."""
     found = set[int]()
-    for node in map(statement.node, plain):
+    for node in filter(None, map(statement.index.call, plain)):
         select = node.find_ancestor(exp.Select)
         part = None if select is None else part_of(select, node)
         if part is not None and part.arg_key in _CONDITIONS:
@@ -106,12 +112,14 @@ _CONDITIONS = ("where", "having", "qualify")
 def asks_every_row(statement: Statement, number: int, staged: Collection[int]) -> bool:
     """Whether gathers() takes the inputs of every row that gets to the clause of a call."""
     node = statement.node(number)
-    return not guards_of(node, Known(block_of(node)[0], statement, staged).is_known)
+    return values_of(node) is None and not guards_of(node, Known(block_of(node)[0], statement, staged).is_known)
 
 
 def is_asked_by(statement: Statement, number: int, others: Iterable[int]) -> bool:
     """Whether one of these calls, which are asked of every row, is given the same in the same SELECT, and before."""
     node = statement.node(number)
+    if values_of(node) is not None:
+        return False
     select, clause = block_of(node)
     for twin in map(statement.node, others):
         its_select, its_clause = block_of(twin)
@@ -120,6 +128,20 @@ def is_asked_by(statement: Statement, number: int, others: Iterable[int]) -> boo
             if is_before and (_above(twin, exp.AggFunc) or not _above(node, exp.AggFunc)):
                 return True
     return False
+
+
+def _of_values(statement: Statement, number: int, values: exp.Values) -> str:
+    """Inputs of a call and of those in other rows of its VALUES that ask the same."""
+    call, rows = statement.calls[number], []
+    for other in dict.fromkeys(calls_in(values)):
+        its = statement.calls[other]
+        if (its.spec, its.detail, its.settings) == (call.spec, call.detail, call.settings):
+            node = statement.node(other)
+            if other == number or (values_of(node) is values and not any(map(calls_in, node.expressions))):
+                rows.append(written(exp.Select(expressions=_keys(arguments_of(node, statement, other)))))
+    keys = ", ".join(f"{KEY}{i}" for i in range(len(call.texts)))
+    text = f"SELECT {keys}, count(*) AS {ROWS} FROM ({' UNION ALL '.join(rows)}) AS {_CORE} GROUP BY ALL"
+    return with_ctes(values, text)
 
 
 def _above(node: exp.Expr, kind: type[exp.Expr] | UnionType) -> bool:
@@ -156,6 +178,32 @@ def rows_query(statement: Statement, number: int, staged: Collection[int]) -> st
     block.conjunct_of(node if clause in ("where", "joins") else None)
     made = block.core(_keys(arguments_of(node, statement, number)), None, guards_of(node, block.is_known))
     return _distinct(made, select, len(statement.calls[number].texts))
+
+
+def _correlated(statement: Statement, number: int, staged: Collection[int]) -> Iterator[str]:
+    """The same of a call in a subquery that reads the rows of the SELECT around it, or of one further out: of each of
+    those rows."""
+    part = excerpt(statement, number)
+    select = part.select
+    block = Known(select, statement, staged)
+    block.conjunct_of(part.node if part.clause in ("where", "joins") else None)
+    made = block.core(_keys(arguments_of(part.node, statement, number)), None, guards_of(part.node, block.is_known))
+    keys = range(len(statement.calls[number].texts))
+    while isinstance(outer := select.find_ancestor(exp.Select, exp.CTE, exp.SetOperation), exp.Select):
+        if any(outer.args.get(name) for name in ("having", "qualify", "pivots")):
+            return  # which drop rows before the subquery is asked of them
+        place = part_of(outer, select)
+        joins = list(outer.args.get("joins") or [])
+        if place.arg_key == "from_":
+            return
+        if place.arg_key == "joins":  # it reads the relations before it
+            outer.set("joins", joins[: next(i for i, each in enumerate(joins) if each is place)])
+        inner = exp.Lateral(this=exp.Subquery(this=made), alias=exp.TableAlias(this=exp.to_identifier(_CORE)))
+        block = Known(outer, statement, staged)
+        made = block.core([exp.column(f"{KEY}{i}", table=_CORE) for i in keys], None)
+        made.append("joins", exp.Join(this=inner, kind="CROSS"))
+        select = outer
+        yield _distinct(made, select, len(keys))
 
 
 def table_of(statement: Statement, number: int) -> str:

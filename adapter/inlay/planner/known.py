@@ -30,6 +30,12 @@ def block_of(node: exp.Expr) -> tuple[exp.Select, str]:
     return parent, str(child.arg_key)
 
 
+def values_of(node: exp.Expr) -> exp.Values | None:
+    """The VALUES that a call is a value of; None where it is in a SELECT, inside of it or not."""
+    found = node.find_ancestor(exp.Values, exp.Select, exp.Lambda)
+    return found if isinstance(found, exp.Values) else None
+
+
 class Known:
     """One SELECT of a copied tree, which may be changed. A part is known where it holds no call that is not staged,
     and no column made from one (`hidden`)."""
@@ -200,7 +206,7 @@ def _contains(tree: exp.Expr, node: exp.Expr) -> bool:
     return any(part is node for part in tree.walk())
 
 
-def with_ctes(place: exp.Select, text: str) -> str:
+def with_ctes(place: exp.Expr, text: str) -> str:
     """A query with the CTEs that can be seen at a place."""
     ctes: list[exp.Expr] = []
     recursive = False

@@ -86,7 +86,9 @@ def with_lookups(text: str, answers: Mapping[int, Answers], names: Mapping[int, 
             return f"({lookup}).v"
         if found.alone:
             # error() would be refused as well: it has side effects.
-            one = f"list({VALUE})[CASE count(*) WHEN 1 THEN 1 ELSE '{CHANGED}'::INTEGER END]"
+            # A constant of which no row was there to ask sorts and divides nothing.
+            none = "" if found.keys else " WHEN 0 THEN 0"
+            one = f"list({VALUE})[CASE count(*) WHEN 1 THEN 1{none} ELSE '{CHANGED}'::INTEGER END]"
             return f"({lookup.replace(VALUE, one, 1)}).v"
         answer = f"coalesce(({lookup}), {{'v': {call}}}).v"
         inner[answer] = f"({lookup}).v"
@@ -112,10 +114,10 @@ def key_places(call: Call) -> tuple[tuple[int, int], ...]:
     )
 
 
-def answers_of(node: exp.Expr, table: str, call: Call, stays: bool = False) -> Answers:
-    """The answers in a table as the call looks them up. node: the call in the tree. stays: it stays a call in
-    any case."""
-    alone = _stands_alone(node)
+def answers_of(statement: Statement, number: int, table: str, stays: bool = False) -> Answers:
+    """The answers in a table as a call looks them up. stays: it stays a call in any case."""
+    node, call = statement.node(number), statement.calls[number]
+    alone = any(map(_stands_alone, statement.index.calls[number]))
     kept: Kept = "" if alone else "call" if stays else _stays_a_call(node)
     return Answers(table, call, key_places(call), kept=kept, alone=alone)
 
@@ -177,7 +179,7 @@ def joins_by_calls(select: exp.Select) -> bool:
 
 def named_columns(statement: Statement, column_name: Callable[[str], str]) -> Statement:
     """The statement with a name for every column that takes its name from a call: the name that it has."""
-    edits: dict[int, Edit] = {}
+    edits: dict[int, Edit] = dict(_of_windows(statement, column_name))
     for number in statement.calls:
         node: exp.Expr | None = statement.node(number)
         if not any(map(_has_no_name, _with_ancestors(node))):
@@ -205,6 +207,26 @@ def named_columns(statement: Statement, column_name: Callable[[str], str]) -> St
             if outside < 0:
                 break
     return statement.edited(list(edits.values())) if edits else statement
+
+
+def _of_windows(statement: Statement, column_name: Callable[[str], str]) -> Iterator[tuple[int, Edit]]:
+    """Names for the columns that take theirs from a WINDOW clause with calls."""
+    for select in statement.tree.find_all(exp.Select):
+        numbers = [number for window in select.args.get("windows") or [] for number in calls_in(window)]
+        block = block_at(statement.text, statement.place(numbers[0])) if numbers else None
+        if block is None or len(block.columns) != len(select.expressions):
+            continue
+        first, last = block.clauses["window"]
+        clause = statement.text[statement.words[first].start : statement.words[last - 1].end]
+        clause = clause[
+            : statement.words[block.clauses["window"][1] - 1].end - statement.words[block.clauses["window"][0]].start
+        ]
+        for column, item in zip(block.columns, select.expressions, strict=True):
+            if _has_no_name(item) and item.find(exp.Window):
+                text = f"{block.text(column)} WINDOW {clause}"
+                end = statement.words[column[1] - 1].end
+                name = column_name(unmarked(text, statement.names)).replace('"', '""')
+                yield end, Edit(end, end, f' AS "{name}"', item, "name")
 
 
 def _has_no_name(node: exp.Expr) -> bool:

@@ -3,37 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlglot import exp
 
-from inlay.parsing.kinds import writing_inside
+from inlay.parsing.kinds import kind_place, writing_inside
 from inlay.parsing.marks import numbers_in
 from inlay.parsing.reading import call_at
 from inlay.parsing.statement import Statement
 from inlay.parsing.unplannable import Unplannable
 from inlay.planner import reasons
 from inlay.planner.evaluation import is_constant, is_constant_text, is_volatile
-from inlay.planner.known import block_of
+from inlay.planner.inside import query_read
+from inlay.planner.known import block_of, values_of
 from inlay.planner.lookups import joins_by_calls, named_columns
 from inlay.planner.named_values import by_place
 from inlay.planner.random_rows import has_random_rows, is_random
 from inlay.planner.rules import RULES, AnswerRule, Applied, TextRule
 
 # In the order in which a SELECT is evaluated.
-_CLAUSES = ("from_", "joins", "laterals", "where", "group", "having", "qualify", "expressions", "order")
+_CLAUSES = ("from_", "joins", "laterals", "where", "group", "having", "windows", "qualify", "expressions", "order")
 _CONDITIONS = ("where", "having", "qualify")
 
 
 @dataclass
 class Plan:
     """stages: numbers of calls, those first that others wait for. reasons: why the other calls stay on the plain
-    path."""
+    path. around: the statement that runs, where `statement` is only the query whose rows it reads."""
 
     statement: Statement
     applied: list[Applied]
     stages: list[int]
     reasons: dict[int, str]
+    around: Statement | None = None
+
+    @property
+    def runs(self) -> Statement:
+        """The statement that runs."""
+        return self.statement if self.around is None else self.around
+
+    @property
+    def binds(self) -> Statement:
+        """What is bound before a model is asked: of PIVOT its source; binding PIVOT asks for the values of ON."""
+        words = self.runs.words
+        return self.statement if words[kind_place(words)].lower == "pivot" else self.runs
 
 
 def make_plan(
@@ -43,10 +56,12 @@ def make_plan(
     Unplannable with the reason where the statement is to run as it is."""
     if not statement.calls:
         raise Unplannable(reasons.NO_CALL)
-    if _query(statement.tree) is None:
-        raise Unplannable(reasons.statement_kind(type(statement.tree).__name__.upper()))
     if written := writing_inside(statement.text):
         raise Unplannable(reasons.writes_inside(written))
+    if (read := query_read(statement)) is not None:
+        return _staged(read, [], statement)
+    if _query(statement.tree) is None:
+        raise Unplannable(reasons.statement_kind(type(statement.tree).__name__.upper()))
     for call in statement.calls.values():
         statement.node(call.number)
     statement = by_place(named_columns(statement, column_name))
@@ -56,26 +71,44 @@ def make_plan(
         if changed is not None:
             statement, note = changed
             applied.append(Applied(rule.name, note))
+    return _staged(statement, applied)
+
+
+def _staged(statement: Statement, applied: list[Applied], around: Statement | None = None) -> Plan:
     stages: list[int] = []
     obstacles: dict[int, str] = {}
     random = is_random(statement)
+    statement = _varying_in_values(statement)
     for number in _in_order(statement):
         reason = _obstacle(statement, number, random)
         if reason is None:
             stages.append(number)
         else:
             obstacles[number] = reason
-    return Plan(statement, applied, stages, obstacles)
+    if around is not None:
+        obstacles |= {number: reasons.IN_RETURNING for number in around.calls if number not in {*stages, *obstacles}}
+    return Plan(statement, applied, stages, obstacles, around)
+
+
+def _varying_in_values(statement: Statement) -> Statement:
+    """The statement with the calls in VALUES of several rows known to vary from row to row."""
+    calls = {}
+    for number, nodes in statement.index.calls.items():
+        values, call = values_of(nodes[0]) if nodes else None, statement.calls.get(number)
+        if values is not None and call is not None and len(values.expressions) > 1:
+            places = frozenset(at for at, takes in enumerate(call.spec.args) if not takes.is_setting)
+            calls[number] = replace(call, varies=places)
+    return statement.edited([], calls) if calls else statement
 
 
 def _query(tree: exp.Expr) -> exp.Expr | None:
     """The query of a statement that may be planned."""
-    if isinstance(tree, exp.Query):
+    if isinstance(tree, exp.Query | exp.Values):
         return tree
     inner = tree.args.get("this" if isinstance(tree, exp.Copy) else "expression")
     if isinstance(tree, exp.Create) and str(tree.args.get("kind")).upper() != "TABLE":
         return None
-    if isinstance(tree, exp.Create | exp.Insert | exp.Copy) and isinstance(inner, exp.Query | exp.Subquery):
+    if isinstance(tree, exp.Create | exp.Insert | exp.Copy) and isinstance(inner, exp.Query | exp.Values):
         return inner
     return None
 
@@ -84,9 +117,8 @@ def _obstacle(statement: Statement, number: int, random: bool) -> str | None:
     """Why a call cannot be answered ahead of the statement. random: whether something in it is picked at random."""
     try:
         node = statement.node(number)
-        if block_of(node)[1] == "windows":
-            return reasons.IN_WINDOW
-        if is_constant(node) and _is_in_table_function(node):
+        in_values = values_of(node) is not None
+        if not in_values and is_constant(node) and _is_in_table_function(node):
             return reasons.IN_TABLE_FUNCTION
         if node.find_ancestor(exp.Describe):
             return reasons.UNREAD
@@ -96,9 +128,9 @@ def _obstacle(statement: Statement, number: int, random: bool) -> str | None:
             return reasons.BEFORE_OVER
         if is_volatile(node):
             return reasons.VOLATILE
-        if random and has_random_rows(statement, node):
+        if not in_values and random and has_random_rows(statement, node):
             return reasons.RANDOM_ROWS
-        if _is_in_recursion(node):
+        if not in_values and _is_in_recursion(node):
             return reasons.IN_RECURSION
         for name, text in statement.calls[number].settings.items():
             if not is_constant_text(text) or numbers_in(text):

@@ -29,14 +29,17 @@ def not_bound(error: str) -> str:
     return f"DuckDB does not accept the planned statement: {error}"
 
 
+PIVOT_WITHOUT_NAME = "PIVOT makes columns of one that has no name (… AS name)"
+
+
 # Where a call stands.
 
 IN_LAMBDA = "it is inside a lambda"
+IN_RETURNING = "it is in RETURNING, of rows that are there once the statement has run"
 OUTSIDE_SELECT = "it is not inside a SELECT"
 RIGHT_OF_IN = "it is on the right of IN, where DuckDB accepts a function call but no lookup"
 IN_TABLE_FUNCTION = "it is an argument of a table function, which DuckDB evaluates before the statement runs"
 BEFORE_OVER = "it is a window function: OVER follows it"
-IN_WINDOW = "it is in a WINDOW clause, from which columns take their names"
 OF_COLUMNS = "it is called once for each column of COLUMNS(…)"
 UNREAD = "nothing reads its answer, so DuckDB does not call it"
 COLUMN_NOT_FOUND = "the column of the SELECT list that it is in cannot be found in the text"
