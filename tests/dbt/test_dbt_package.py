@@ -190,7 +190,7 @@ CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("ai_rerank", ("'parcel'", "body"), {"model": "fake-rerank"}),
     ("ai_count_tokens", ("body",), {}),
     ("ai_predict", ("body", "kinds"), {}),
-    ("ai_predict", ("body", "kinds"), {"accuracy": 0.3}),
+    ("ai_predict", ("body", "kinds"), {"accuracy": 0.05}),
     ("ai_complete", ("body",), {}),
     (
         "ai_complete",
