@@ -4,7 +4,7 @@ args = [
     "text",
     ["schema", "STRUCT, VARCHAR[] or VARCHAR", "as of ai_extract"],
 ]
-options = ["instructions", "max_tokens", "language_model", "on_error", "on_blank"]
+options = ["instructions", "verbatim", "max_tokens", "language_model", "on_error", "on_blank"]
 returns = "VARCHAR"
 answer = "extract.bind"
 language_model = true

@@ -5,6 +5,6 @@
         'accuracy': 'number', 'adapt': 'flag', 'agreement': 'number', 'aspects': 'texts', 'categories': 'texts',
         'labels': 'labels', 'levels': 'integer', 'max_tokens': 'integer', 'max_words': 'integer', 'precision': 'number',
         'probability': 'number', 'recall': 'number', 'schema': 'schema', 'seed': 'integer', 'stop': 'texts',
-        'temperature': 'number', 'threshold': 'number'
+        'temperature': 'number', 'threshold': 'number', 'verbatim': 'flag'
     }) }}
 {%- endmacro %}

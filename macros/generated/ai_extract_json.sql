@@ -1,26 +1,28 @@
 {#- Written by `make docs` from udfs/ai_extract_json.sql; edit there. -#}
-{#- ai_extract_json(text, schema, instructions=none, max_tokens=none, model=none, on_error=none, on_blank=none): SQL
-    expression of type VARCHAR. -#}
-{% macro ai_extract_json(text, schema, instructions=none, max_tokens=none, model=none, on_error=none, on_blank=none) -%}
+{#- ai_extract_json(text, schema, instructions=none, verbatim=none, max_tokens=none, model=none, on_error=none,
+    on_blank=none): SQL expression of type VARCHAR. -#}
+{% macro ai_extract_json(
+    text, schema, instructions=none, verbatim=none, max_tokens=none, model=none, on_error=none, on_blank=none
+) -%}
     {{ return(adapter.dispatch('ai_extract_json', 'inlay')(
-        text, schema, instructions=instructions, max_tokens=max_tokens, model=model, on_error=on_error,
-        on_blank=on_blank
+        text, schema, instructions=instructions, verbatim=verbatim, max_tokens=max_tokens, model=model,
+        on_error=on_error, on_blank=on_blank
     )) }}
 {%- endmacro %}
 
 {% macro default__ai_extract_json(
-    text, schema, instructions=none, max_tokens=none, model=none, on_error=none, on_blank=none
+    text, schema, instructions=none, verbatim=none, max_tokens=none, model=none, on_error=none, on_blank=none
 ) -%}
     {{ return(inlay._unsupported('ai_extract_json')) }}
 {%- endmacro %}
 
 {% macro duckdb__ai_extract_json(
-    text, schema, instructions=none, max_tokens=none, model=none, on_error=none, on_blank=none
+    text, schema, instructions=none, verbatim=none, max_tokens=none, model=none, on_error=none, on_blank=none
 ) -%}
     {%- set arguments = [text] -%}
     {%- set options = {
-        'instructions': instructions, 'max_tokens': max_tokens, 'model': model, 'on_error': on_error,
-        'on_blank': on_blank
+        'instructions': instructions, 'verbatim': verbatim, 'max_tokens': max_tokens, 'model': model,
+        'on_error': on_error, 'on_blank': on_blank
     } -%}
     {{ return(inlay._call('ai_extract_json', arguments, options, setting=('schema', schema))) }}
 {%- endmacro %}

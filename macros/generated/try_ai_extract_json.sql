@@ -1,28 +1,29 @@
 {#- Written by `make docs` from udfs/ai_extract_json.sql; edit there. -#}
-{#- try_ai_extract_json(text, schema, instructions=none, max_tokens=none, model=none, on_error=none, on_blank=none): SQL
-    expression of type STRUCT(value VARCHAR, error VARCHAR, confidence DOUBLE, model VARCHAR, cached BOOLEAN). -#}
+{#- try_ai_extract_json(text, schema, instructions=none, verbatim=none, max_tokens=none, model=none, on_error=none,
+    on_blank=none): SQL expression of type STRUCT(value VARCHAR, error VARCHAR, confidence DOUBLE, model VARCHAR, cached
+    BOOLEAN). -#}
 {% macro try_ai_extract_json(
-    text, schema, instructions=none, max_tokens=none, model=none, on_error=none, on_blank=none
+    text, schema, instructions=none, verbatim=none, max_tokens=none, model=none, on_error=none, on_blank=none
 ) -%}
     {{ return(adapter.dispatch('try_ai_extract_json', 'inlay')(
-        text, schema, instructions=instructions, max_tokens=max_tokens, model=model, on_error=on_error,
-        on_blank=on_blank
+        text, schema, instructions=instructions, verbatim=verbatim, max_tokens=max_tokens, model=model,
+        on_error=on_error, on_blank=on_blank
     )) }}
 {%- endmacro %}
 
 {% macro default__try_ai_extract_json(
-    text, schema, instructions=none, max_tokens=none, model=none, on_error=none, on_blank=none
+    text, schema, instructions=none, verbatim=none, max_tokens=none, model=none, on_error=none, on_blank=none
 ) -%}
     {{ return(inlay._unsupported('try_ai_extract_json')) }}
 {%- endmacro %}
 
 {% macro duckdb__try_ai_extract_json(
-    text, schema, instructions=none, max_tokens=none, model=none, on_error=none, on_blank=none
+    text, schema, instructions=none, verbatim=none, max_tokens=none, model=none, on_error=none, on_blank=none
 ) -%}
     {%- set arguments = [text] -%}
     {%- set options = {
-        'instructions': instructions, 'max_tokens': max_tokens, 'model': model, 'on_error': on_error,
-        'on_blank': on_blank
+        'instructions': instructions, 'verbatim': verbatim, 'max_tokens': max_tokens, 'model': model,
+        'on_error': on_error, 'on_blank': on_blank
     } -%}
     {{ return(inlay._call('try_ai_extract_json', arguments, options, setting=('schema', schema))) }}
 {%- endmacro %}

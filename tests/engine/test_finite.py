@@ -97,4 +97,4 @@ def test_a_reply_ends_where_its_numbers_do(number: float, temperature: float) ->
     assert tokens[0] == 5
     assert not drafts[0].take(tokens[0])
     assert drafts[1].take(tokens[1])
-    assert drafts[1].reply() == "the model's numbers are not finite after 0 tokens of the reply"
+    assert drafts[1].reply().reason == "the model's numbers are not finite after 0 tokens of the reply"

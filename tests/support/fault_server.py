@@ -8,7 +8,8 @@ the names in _FAULTS (chat and embeddings), in _REPLIES (chat) and in FaultServe
 fail whoever comes: `per_s` with `burst` refuses what is too fast, `chance` fails that share of attempts (drawn from
 seed, text and attempt, so the order of requests does not matter), `rejects` names what it does not take in a request.
 
-It counts: `requests`, `refused` (429), `most_at_once`, `attempts` of each text, `bodies` of the last requests.
+It counts: `requests`, `refused` (429), `most_at_once`, `attempts` of each text, `bodies` of the last requests, and
+`billed`, the tokens read and written of all replies that it has given, good or not.
 A reply to a prompt says `echo: ` and the prompt; where JSON is asked for, it is {"echo": the prompt}. Vectors come from
 the text alone: see `vector`.
 """
@@ -86,6 +87,7 @@ class FaultServer:
         self.ignores_response_format, self.most_inputs = ignores_response_format, most_inputs
         self.redirect_to, self.delay_s = redirect_to, delay_s
         self.requests = self.refused = self.at_once = self.most_at_once = 0
+        self.billed = np.zeros(2, dtype=np.int64)
         self.attempts: Counter[str] = Counter()
         self.bodies: deque[dict[str, Any]] = deque(maxlen=1_000)
         self.headers: deque[dict[str, str]] = deque(maxlen=1_000)
@@ -223,6 +225,7 @@ class FaultServer:
             "completion_tokens": len(text or ""),
             "total_tokens": 0,
         }
+        self.billed += np.array([usage["prompt_tokens"], usage["completion_tokens"]])
         usage["total_tokens"] = usage["prompt_tokens"] + usage["completion_tokens"]
         answer: dict[str, Any] = {"object": "chat.completion", "choices": [{"index": 0, "message": message}]}
         answer["choices"][0]["finish_reason"] = reason

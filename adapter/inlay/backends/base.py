@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from string import Formatter
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -97,7 +97,8 @@ class Instruction:
     depend on the seed and its own prompt, not on other rows. stop: texts that end a reply and are not part of it.
     schema: JSON Schema as text; a reply that is not valid for it fails its row. whole: whether a reply that max_tokens
     has cut off fails its row. The engine checks each reply against the last two; a backend that enforces them wastes
-    fewer replies.
+    fewer replies. verbatim: how many runs of words of the row's own text a reply is, one a line; only a model with
+    'likelihoods' is asked so. 0: a reply is anything.
     """
 
     system: str = ""
@@ -107,6 +108,12 @@ class Instruction:
     stop: tuple[str, ...] = ()
     schema: str | None = None
     whole: bool = True
+    verbatim: int = 0
+
+    def basis(self) -> dict[str, Any]:
+        """As JSON values, for signatures."""
+        values = asdict(self)
+        return values if self.verbatim else {name: value for name, value in values.items() if name != "verbatim"}
 
 
 @dataclass(frozen=True)
@@ -130,7 +137,7 @@ class Reply:
     """tokens: tokens read, of the whole prompt. output_tokens: tokens written. truncated: whether the row's text was
     cut. ended: whether the model ended the reply, or a stop text did; otherwise max_tokens or the model's window
     did; None where the server does not say. repaired: whether the text is not quite what the model wrote, see
-    json_schema/repairs.py."""
+    json_schema/repairs.py. set_aside: the tokens read and written that spend() was called with for it."""
 
     text: str
     tokens: int = 0
@@ -138,6 +145,18 @@ class Reply:
     truncated: bool = False
     ended: bool | None = True
     repaired: bool = False
+    set_aside: tuple[int, int] = field(default=(0, 0), compare=False)
+
+
+@dataclass(frozen=True)
+class Failed:
+    """Why a prompt has no reply, and what the attempts took all the same: a cut, withheld or invalid reply is paid for.
+    Fields as of Reply."""
+
+    reason: str
+    tokens: int = 0
+    output_tokens: int = 0
+    set_aside: tuple[int, int] = field(default=(0, 0), compare=False)
 
 
 def before_stop(text: str, stop: Sequence[str]) -> str:
@@ -149,16 +168,19 @@ def before_stop(text: str, stop: Sequence[str]) -> str:
     return text[: min((at for at in (text.find(each) for each in stop) if at >= 0), default=len(text))]
 
 
-Done = Callable[[int, Reply | str], None]
-"""done(position, reply) or done(position, reason of the failure): once per prompt, in any order, from any thread."""
+Done = Callable[[int, Reply | Failed | str], None]
+"""done(position, reply), or done(position, why there is none; the reason alone where nothing was spent): once per
+prompt, in any order, from any thread."""
 
 
 @dataclass(frozen=True)
 class Encoded:
-    """A prompt as token ids, chat template included. truncated: whether the row's text was cut to fit."""
+    """A prompt as token ids, chat template included. truncated: whether the row's text was cut to fit. text: the row's
+    text, where its own words are what the reply may hold."""
 
     ids: npt.NDArray[np.int32]
     truncated: bool = False
+    text: str = ""
 
 
 class LanguageModel(Protocol):

@@ -34,7 +34,9 @@ _LOCK = new_lock()
 
 def fake_row(text: str, width: int) -> Floats:
     """The numbers that the fake model returns for a text: the bytes of its SHA-256, scaled to -1..1."""
-    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+    data = text.encode("utf-8", "surrogatepass")
+    digest = hashlib.sha256(data).digest()
+    digest += b"".join(hashlib.sha256(b"%d/%b" % (i, data)).digest() for i in range(1, -(-width // 32)))
     row = (np.frombuffer(digest[:width], dtype=np.uint8).astype(np.float32) / np.float32(127.5)) - np.float32(1)
     return row * np.float32("nan") if NAN in text else row
 
@@ -130,7 +132,8 @@ class FakeBackend:
         ]
         _work(texts, len(raw))
         if tokens.choices is not None:
-            return np.stack([fake_row(text, len(tokens.choices.options)) for text in texts])
+            # Likelihoods of answers differ by more than numbers of a vector do.
+            return np.float32(3) * np.stack([fake_row(text, len(tokens.choices.options)) for text in texts])
         rows = np.stack([fake_row(text, self.ref.width) for text in texts])
         if "normalize" in self.ref.head:
             rows /= np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
@@ -144,7 +147,8 @@ class FakeBackend:
             if over > 0 and self.ref.too_long == "error":
                 rows.append(f"the prompt has {len(ids):,} tokens; model {self.ref.name!r} has no room for a reply")
             else:
-                rows.append(Encoded(ids[: max(1, len(ids) - max(0, over))], over > 0))
+                text = prompt.text if instruction.verbatim else ""
+                rows.append(Encoded(ids[: max(1, len(ids) - max(0, over))], over > 0, text))
         return rows
 
     def generate(
@@ -168,6 +172,8 @@ class FakeBackend:
                 raise BatchFailed(places, error) from error
             for place in places:
                 whole = fake_reply(contents[place], instruction.schema, self.ref.max_tokens)
+                if instruction.verbatim:
+                    whole = (rows[place].text.split() or [""])[0]
                 reply = whole if instruction.schema else whole[: instruction.max_tokens]
                 written = len(reply.encode())
                 read = len(rows[place].ids) + len(instruction.system.encode())

@@ -60,8 +60,10 @@ class Reserved:
     at the end.
 
         with Reserved(limits, ref) as reserved:
-            reserved.spend(1, 200, 512)   # what a reply may take at most; raises BudgetExceededError
-            reserved.use(200, 31)         # what it took
+            reserved.spend(1, 200, 512)               # what a reply may take at most; raises BudgetExceededError
+            reserved.use(180, 31, of=(200, 512))      # what it took; the rest of what was set aside is free again
+
+    Called from several threads. Without `of` the rest is given back at the end alone.
     """
 
     def __init__(self, limits: Limits, ref: ModelRef) -> None:
@@ -69,16 +71,23 @@ class Reserved:
         self._ref = ref
         self._tokens = 0
         self._cost = 0.0
+        self._lock = new_lock()
 
     def spend(self, rows: int, tokens: int, output_tokens: int = 0) -> None:
         cost = self._ref.cost(tokens, output_tokens)
         self._limits.spend(rows, tokens + output_tokens, cost)
-        self._tokens += tokens + output_tokens
-        self._cost += cost
+        with self._lock:
+            self._tokens += tokens + output_tokens
+            self._cost += cost
 
-    def use(self, tokens: int, output_tokens: int = 0) -> None:
-        self._tokens -= tokens + output_tokens
-        self._cost -= self._ref.cost(tokens, output_tokens)
+    def use(self, tokens: int, output_tokens: int = 0, of: tuple[int, int] = (0, 0)) -> None:
+        """of: the tokens read and written that were set aside for it."""
+        used, cost = tokens + output_tokens, self._ref.cost(tokens, output_tokens)
+        free, free_cost = (sum(of) - used, self._ref.cost(*of) - cost) if any(of) else (0, 0.0)
+        self._limits.give_back(free, free_cost)
+        with self._lock:
+            self._tokens -= used + free
+            self._cost -= cost + free_cost
 
     def __enter__(self) -> Reserved:
         return self

@@ -78,6 +78,6 @@ def replies_question(model: ModelRef, instruction: Instruction) -> Question:
         "dtype": model.dtype,
         "too_long": model.too_long,
         "max_tokens_read": model.max_tokens,
-        "instruction": asdict(instruction),
+        "instruction": instruction.basis(),
     }
     return Question("completions", model, parts, Texts(instruction.schema), instruction)

@@ -6,20 +6,25 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from inlay.backends.base import Instruction, Prompt, Reply
+from inlay.backends.base import Failed, Instruction, Prompt, Reply
 from inlay.backends.whole_reply import NotWhole, whole
 from inlay.engine.limits import Reserved
 from inlay.engine.resolve import Finished, Usage, Work
 
-FinishedReply = tuple[int, Reply | str]
+FinishedReply = tuple[int, Reply | Failed | str]
 """A prompt's position, and its reply or why there is none."""
+
+
+def use(reserved: Reserved, reply: Reply | Failed | str) -> None:
+    """Of what was set aside, what this reply took."""
+    if not isinstance(reply, str):
+        reserved.use(reply.tokens, reply.output_tokens, reply.set_aside)
 
 
 def finished_replies(
     batches: Iterable[list[FinishedReply]],
     instruction: Instruction,
     prompts: Sequence[Prompt],
-    reserved: Reserved,
     work: Work,
 ) -> Iterator[Finished]:
     for batch in batches:
@@ -27,8 +32,10 @@ def finished_replies(
         errors: dict[int, str] = {}
         answered: list[tuple[int, str]] = []
         for position, reply in batch:
-            if isinstance(reply, Reply):
-                reserved.use(reply.tokens, reply.output_tokens)
+            if isinstance(reply, Failed):
+                usage.add(Usage(reply.tokens, reply.output_tokens))
+                reply = reply.reason
+            elif isinstance(reply, Reply):
                 usage.add(Usage(reply.tokens, reply.output_tokens, int(reply.truncated)))
                 try:
                     reply = whole(instruction, prompts[position].content, reply)

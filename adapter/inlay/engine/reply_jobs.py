@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 
-from inlay.backends.base import BatchFailed, Encoded, Instruction, LanguageModel, OutOfMemory, Reply
+from inlay.backends.base import BatchFailed, Encoded, Failed, Instruction, LanguageModel, OutOfMemory, Reply
 from inlay.engine.cancel import Token
 from inlay.engine.finished import End, Finished
 from inlay.engine.jobs import Job
@@ -29,7 +29,7 @@ class ReplyJob(Job):
         self.instruction = instruction
         self.rows = rows
         self.positions = positions
-        self.finished: Finished[tuple[int, Reply | str]] = Finished()
+        self.finished: Finished[tuple[int, Reply | Failed | str]] = Finished()
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -37,7 +37,7 @@ class ReplyJob(Job):
     def merges_with(self, first: Job) -> bool:
         return isinstance(first, ReplyJob) and self.instruction == first.instruction
 
-    def put(self, row: int, reply: Reply | str) -> None:
+    def put(self, row: int, reply: Reply | Failed | str) -> None:
         self.finished.put((self.positions[row], reply))
 
     def end(self, failure: BaseException | None = None) -> None:
@@ -68,7 +68,7 @@ class RepliesWindow:
         """Runs these rows; gives those that are to be run again, apart from each other where one of them fails them
         all."""
 
-        def done(row: int, reply: Reply | str) -> None:
+        def done(row: int, reply: Reply | Failed | str) -> None:
             place = places[row]
             self.replied[place] = True
             job, own_row = self.owners[place]

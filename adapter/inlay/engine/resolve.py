@@ -114,11 +114,13 @@ class Resolved:
     usage: Usage
 
 
-def resolve(question: Question, inputs: Inputs, work: Work, *, keep: bool = True) -> Resolved:
-    """Answers to all inputs. keep: whether what is computed goes into the store. Raises what Executor.run raises; what
-    was finished before is kept."""
+def resolve(
+    question: Question, inputs: Inputs, work: Work, *, keep: bool = True, usage: Usage | None = None
+) -> Resolved:
+    """Answers to all inputs. keep: whether what is computed goes into the store. usage: where what it takes is added.
+    Raises what Executor.run raises; what was finished before is kept, and counted."""
     distinct, inverse = inputs.each_once()
-    resolving = _Resolving(question, distinct, work, keep)
+    resolving = _Resolving(question, distinct, work, keep, Usage() if usage is None else usage)
     resolving.run()
     found = resolving.resolved
     if inverse is None:
@@ -131,7 +133,7 @@ def resolve(question: Question, inputs: Inputs, work: Work, *, keep: bool = True
 class _Resolving:
     """One run of resolve(), over distinct inputs."""
 
-    def __init__(self, question: Question, inputs: Inputs, work: Work, keep: bool) -> None:
+    def __init__(self, question: Question, inputs: Inputs, work: Work, keep: bool, usage: Usage) -> None:
         self.question = question
         self.inputs = inputs
         self.work = work
@@ -141,7 +143,7 @@ class _Resolving:
         self.known = np.ones(len(inputs), dtype=np.bool_)
         self.pending = np.zeros(len(inputs), dtype=np.bool_)
         self.errors: dict[int, str] = {}
-        self.usage = Usage()
+        self.usage = usage
 
     @property
     def resolved(self) -> Resolved:

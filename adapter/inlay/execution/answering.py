@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -173,8 +174,10 @@ def _resolved(
 ) -> Answered:
     """By the call's own model alone. whole: as of Rows."""
     call, inputs = answered.call, answered.inputs
-    with context.progress.working(f"{call.spec.name} {call.model.name}", n_rows) as on_progress:
-        function = _Function(call, context.work(entry, on_progress))
+    with (
+        context.progress.working(f"{call.spec.name} {call.model.name}", n_rows) as on_progress,
+        _counted_if_it_fails(context, entry, _Function(call, context.work(entry, on_progress))) as function,
+    ):
         if whole and call.bound.adapted is not None:
             call = function.call = replace(call, bound=call.bound.adapted(inputs, function.ask))
         if call.bound.basis is None:  # its model's numbers are the answer, and are stored as such
@@ -208,6 +211,16 @@ def _unsure(
         text = " | ".join(inputs.excerpts(place))
         left[int(place)] = Unsure(call.spec.name, call.model.name, text[:EXCERPT], best, row["confidence"])
     return left
+
+
+@contextlib.contextmanager
+def _counted_if_it_fails(context: Context, entry: Entry, function: _Function) -> Iterator[_Function]:
+    """What was asked before a statement ended in an error is in the ledger all the same."""
+    try:
+        yield function
+    except BaseException:
+        context.ledger.spent(entry, function.ask.usage, function.ask.model)
+        raise
 
 
 class _Function:

@@ -156,6 +156,11 @@ class Ledger:
             entry.failed += int(np.count_nonzero(new & bad))
             entry.known += int(np.count_nonzero(new & ~bad & known))
             entry.inferred += int(np.count_nonzero(new & ~bad & ~known))
+        self.spent(entry, usage, model)
+
+    def spent(self, entry: Entry, usage: Usage, model: ModelRef) -> None:
+        """Adds what was asked of a model, whatever became of it."""
+        with self._lock:
             entry.tokens += usage.tokens
             entry.output_tokens += usage.output_tokens
             entry.truncated += usage.truncated

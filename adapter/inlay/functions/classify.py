@@ -107,7 +107,7 @@ def _by_language_model(call: Call) -> Bound:
     def answer(inputs: Inputs, ask: Ask) -> Answers:
         return chosen(labels.names, judge(inputs, ask))
 
-    return Bound(answer, {"version": 1, **judge.basis()}, cascade=label_cascade(call, labels))
+    return Bound(answer, {"version": 1, **judge.basis(call.model)}, cascade=label_cascade(call, labels))
 
 
 def _judge(model: ModelRef, labels: Labels) -> Judge:
@@ -117,7 +117,7 @@ def _judge(model: ModelRef, labels: Labels) -> Judge:
     # A list of labels in the prompt makes some of them likely whatever the text is; descriptions have to be told.
     prompt = prompt_file("ai_classify", "described" if any(labels.descriptions) else "").with_values(labels=listed)
     words = tuple(spelled_out(name).lower() for name in labels.names)
-    return Judge(prompt, labels.names, words if len(set(words)) == len(words) else labels.names)
+    return Judge(prompt, labels.names, [[word] for word in (words if len(set(words)) == len(words) else labels.names)])
 
 
 def chosen(names: Sequence[str], judged: Judged) -> Answers:

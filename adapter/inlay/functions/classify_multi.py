@@ -13,7 +13,7 @@ from inlay.arrays import Bools, Floats
 from inlay.errors import ConfigError
 from inlay.functions.classify import NEEDS, LabelScorer, call_labels, call_template, label_basis
 from inlay.functions.contract import Answers, Ask, Bound, Call, by_left_row
-from inlay.functions.judged import YES_NO, Judge, object_schema, replies_of_schema, yes_scores
+from inlay.functions.judged import YES_NO, YES_NO_WORDS, Judge, object_schema, replies_of_schema, yes_scores
 from inlay.functions.labels import Labels
 from inlay.functions.prompt_files import prompt_file
 from inlay.store.inputs import Inputs, each_with_each, text_inputs
@@ -56,7 +56,7 @@ def _above(labels: Labels, threshold: float, scores: Floats, errors: dict[int, s
 def _label_by_label(call: Call) -> Bound:
     labels = call_labels(call)
     threshold = call.threshold(DEFAULT_THRESHOLD)
-    judge = Judge(prompt_file("ai_classify_multi"), YES_NO)
+    judge = Judge(prompt_file("ai_classify_multi"), YES_NO, YES_NO_WORDS)
     described = [line.removeprefix("- ") for line in labels.listed().split("\n")]
 
     def answer(inputs: Inputs, ask: Ask) -> Answers:
@@ -65,7 +65,7 @@ def _label_by_label(call: Call) -> Bound:
         scores = yes_scores(judged).reshape(n, k)
         return _above(labels, threshold, scores, *by_left_row(judged.errors, judged.known, k))
 
-    return Bound(answer, {"version": 1, "threshold": threshold, "labels": described, **judge.basis()})
+    return Bound(answer, {"version": 1, "threshold": threshold, "labels": described, **judge.basis(call.model)})
 
 
 def _in_one_reply(call: Call) -> Bound:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 from inlay.functions.contract import Answers, Ask, Bound, Call
 from inlay.functions.instruction import call_instruction, language_model, option_text
 from inlay.functions.prompts import prompts
@@ -23,4 +21,4 @@ def bind(call: Call) -> Bound:
         replies = ask.complete(instruction, prompts("{text}", inputs))
         return Answers(replies.rows, replies.errors, replies.known)
 
-    return Bound(answer, {"version": 1, "instruction": asdict(instruction)})
+    return Bound(answer, {"version": 1, "instruction": instruction.basis()})

@@ -18,7 +18,7 @@ from inlay.errors import CannotServeError, ConfigError
 from inlay.functions.cascade.guarantee import Certificate
 from inlay.functions.head_rows import numbers_by_head
 from inlay.models.ref import ModelRef
-from inlay.store.inputs import Inputs, text_inputs
+from inlay.store.inputs import Inputs, each_with_each, text_inputs
 from inlay.types import Capability
 
 MADE_FOR: Mapping[Capability, str] = {
@@ -34,6 +34,9 @@ MADE_FOR: Mapping[Capability, str] = {
 
 NEUTRAL_TEXTS = ("N/A", "...", "Something", "This is a text.", "The text.")
 """Texts that no label fits better than another, for Ask.prior()."""
+
+# Where each row has a second text of its own, each of these is one more question about it.
+NEUTRAL_OF_PAIRS = 2
 
 
 @dataclass(frozen=True)
@@ -148,10 +151,21 @@ class Ask:
         question = numbers_question(self.model, choices, pair=len(texts.columns) > 1)
         return self._resolved(question, texts, self.work.keep_numbers)
 
-    def prior(self, choices: Choices) -> Floats:
-        """[options]: the mean log-likelihood of each option where the text says nothing (NEUTRAL_TEXTS)."""
-        outcome = replace(self, work=_on_the_way(self.work)).likelihoods(choices, _own_texts(NEUTRAL_TEXTS))
-        return cast("Floats", self._own(outcome, NEUTRAL_TEXTS).mean(axis=0))
+    def prior(self, choices: Choices, texts: Inputs) -> tuple[Floats, dict[int, str]]:
+        """([neutral texts, rows or 1, options] log-likelihoods of each option where the text says nothing; why rows
+        have none). Of pairs, each row's own second text is asked about."""
+        ask = replace(self, work=_on_the_way(self.work))
+        if len(texts.columns) == 1:
+            outcome = ask.likelihoods(choices, _own_texts(NEUTRAL_TEXTS))
+            return self._own(outcome, NEUTRAL_TEXTS)[:, None], {}
+        seconds, which = texts.column(1).each_once()
+        outcome = ask.likelihoods(choices, each_with_each(_own_texts(NEUTRAL_TEXTS[:NEUTRAL_OF_PAIRS]), seconds))
+        failed = {place % len(seconds): reason for place, reason in outcome.errors.items()}
+        rows = cast("Floats", outcome.rows).reshape(NEUTRAL_OF_PAIRS, len(seconds), -1)
+        places = np.arange(len(seconds)) if which is None else which
+        errors = {i: failed[place] for i, place in enumerate(places.tolist()) if place in failed}
+        self.is_pending = self.is_pending or PENDING in failed.values()
+        return rows[:, places], errors
 
     def complete(self, instruction: Instruction, prompts: Inputs, *, is_last: bool = True) -> Resolved:
         """A language model's replies, None where there is none. prompts: see prompts.py. is_last: whether rows have
@@ -172,8 +186,7 @@ class Ask:
         return cast("Floats", outcome.rows)
 
     def _resolved(self, question: Question, inputs: Inputs, keep: bool) -> Resolved:
-        outcome = resolve(question, inputs, self.work, keep=keep)
-        self.usage.add(outcome.usage)
+        outcome = resolve(question, inputs, self.work, keep=keep, usage=self.usage)
         outcome.errors.update(dict.fromkeys(np.flatnonzero(outcome.pending).tolist(), PENDING))
         return outcome
 

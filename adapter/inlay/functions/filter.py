@@ -16,7 +16,7 @@ from inlay.errors import ConfigError
 from inlay.functions.cascade.cascade import call_targets, filter_cascade
 from inlay.functions.contract import Answers, Ask, Bound, Call, Closeness, numbers
 from inlay.functions.entailment import statement_entailment
-from inlay.functions.judged import YES_NO, Judge, yes_scores
+from inlay.functions.judged import YES_NO, YES_NO_WORDS, Judge, yes_scores
 from inlay.functions.prompt_files import prompt_file
 from inlay.functions.score import statement_cosines
 from inlay.store.inputs import Inputs
@@ -64,7 +64,7 @@ def _by_language_model(call: Call) -> Bound:
             "Leave threshold out."
         )
     threshold = call.threshold(DEFAULT_THRESHOLD)
-    judge = Judge(prompt_file("ai_filter"), YES_NO)
+    judge = Judge(prompt_file("ai_filter"), YES_NO, YES_NO_WORDS, in_words=prompt_file("ai_filter", "remote"))
 
     def answer(inputs: Inputs, ask: Ask) -> Answers:
         judged = judge(inputs, ask)
@@ -78,7 +78,8 @@ def _by_language_model(call: Call) -> Bound:
             else numbers(np.where(held, judged.scores[:, 0], judged.scores[:, 1]), judged.errors),
         )
 
-    return Bound(answer, {"version": 1, "threshold": threshold, **judge.basis()}, cascade=filter_cascade(call))
+    basis = {"version": 1, "threshold": threshold, **judge.basis(call.model)}
+    return Bound(answer, basis, cascade=filter_cascade(call))
 
 
 def _booleans(held: Bools, errors: Mapping[int, str]) -> list[bool | None]:

@@ -19,9 +19,13 @@ from inlay.backends.base import Choices, Instruction
 from inlay.functions.contract import NEUTRAL_TEXTS, Ask, softmax
 from inlay.functions.prompt_files import PromptFile
 from inlay.functions.prompts import prompts
+from inlay.models.ref import ModelRef
 from inlay.store.inputs import Inputs
 
 YES_NO = ("yes", "no")
+
+# Both spellings count: which of them a model writes first depends on the prompt and the model, and not on the text.
+YES_NO_WORDS = (("yes", "Yes"), ("no", "No"))
 
 
 @dataclass(frozen=True)
@@ -43,32 +47,62 @@ class Judged:
 class Judge:
     """Asks which of the options answers a question about each text, or each pair.
 
-    words: what each option's likelihood is that of, in their order, and from it is taken what the words have where the
-    text says nothing (contextual calibration, Zhao et al. 2021): a model finds some words likely after any text. None:
-    the options themselves, as likely as they are.
+    words: for each option, in their order, the words whose likelihoods are summed; from them is taken what they have
+    where the text says nothing (contextual calibration, Zhao et al. 2021): a model finds some words likely after any
+    text. None: the options themselves, as likely as they are. in_words: the prompt for a model that replies; None: the
+    same.
     """
 
-    def __init__(self, prompt: PromptFile, options: Sequence[str], words: Sequence[str] | None = None) -> None:
+    def __init__(
+        self,
+        prompt: PromptFile,
+        options: Sequence[str],
+        words: Sequence[Sequence[str]] | None = None,
+        *,
+        in_words: PromptFile | None = None,
+    ) -> None:
         self.prompt = prompt
         self.options = tuple(options)
-        self.words = None if words is None else tuple(words)
+        self.words = None if words is None else tuple(tuple(group) for group in words)
+        self.in_words = in_words or prompt
 
-    def basis(self) -> dict[str, Any]:
+    def basis(self, model: ModelRef) -> dict[str, Any]:
+        """What of the question decides an answer of this model, for the signature."""
+        if not model.can("likelihoods"):
+            return {"prompt": self.in_words.basis(), "options": list(self.options)}
         basis = {"prompt": self.prompt.basis(), "options": list(self.options)}
-        return basis if self.words is None else {**basis, "words": list(self.words), "neutral": list(NEUTRAL_TEXTS)}
+        if self.words is None:
+            return basis
+        words = [group[0] if len(group) == 1 else list(group) for group in self.words]
+        return {**basis, "words": words, "neutral": list(NEUTRAL_TEXTS)}
 
     def __call__(self, texts: Inputs, ask: Ask) -> Judged:
         """texts: in one column, or texts and what each is asked about in two."""
         if ask.model.can("likelihoods"):
-            choices = Choices(self.prompt.system, self.prompt.user, self.words or self.options)
+            words = self.words or tuple((option,) for option in self.options)
+            choices = Choices(self.prompt.system, self.prompt.user, tuple(word for group in words for word in group))
             outcome = ask.likelihoods(choices, texts)
-            scores = softmax(outcome.rows - (0 if self.words is None else ask.prior(choices)))
-            best = [-1 if i in outcome.errors else int(place) for i, place in enumerate(scores.argmax(axis=1))]
-            return Judged(best, scores, outcome.errors, outcome.known)
+            rows, errors = _pooled(outcome.rows, words), dict(outcome.errors)
+            if self.words is not None:
+                prior, failed = ask.prior(choices, texts)
+                rows = rows - _pooled(prior, words).mean(axis=0)
+                errors = {**failed, **errors}
+            scores = softmax(rows)
+            best = [-1 if i in errors else int(place) for i, place in enumerate(scores.argmax(axis=1))]
+            return Judged(best, scores, errors, outcome.known)
         schema = object_schema(answer={"enum": list(self.options)})
-        values, errors, known = replies_of_schema(self.prompt, schema, texts, ask)
+        values, errors, known = replies_of_schema(self.in_words, schema, texts, ask)
         best = [-1 if value is None else self.options.index(value["answer"]) for value in values]
         return Judged(best, None, errors, known)
+
+
+def _pooled(rows: Floats, words: Sequence[Sequence[str]]) -> Floats:
+    """[…, words] → […, options]: log of the summed likelihoods of each option's words."""
+    if all(len(group) == 1 for group in words):
+        return rows
+    ends = np.cumsum([len(group) for group in words])
+    parts = np.split(rows, ends[:-1], axis=-1)
+    return np.stack([np.logaddexp.reduce(part, axis=-1) for part in parts], axis=-1).astype(np.float32)
 
 
 def object_schema(**properties: Any) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -81,7 +80,7 @@ def _bind(call: Call, value_of: ValueOf, by_rules: ByRules) -> Bound:
         return Answers(values, errors, replies.known)
 
     basis = {"version": 1, "rules": VERSION, "categories": list(categories), "user": prompt.user}
-    return Bound(answer, {**basis, "instruction": asdict(instruction)})
+    return Bound(answer, {**basis, "instruction": instruction.basis()})
 
 
 def _categories(call: Call) -> tuple[str, ...]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 from inlay.functions.contract import Answers, Ask, Bound, Call
 from inlay.functions.instruction import call_instruction, language_model, option_text
 from inlay.functions.prompt_files import prompt_file
@@ -29,4 +27,4 @@ def _bind(call: Call, **values: str) -> Bound:
         replies = ask.complete(instruction, prompts(prompt.user, inputs))
         return Answers([text if text is None else text.strip() for text in replies.rows], replies.errors, replies.known)
 
-    return Bound(answer, {"version": 1, "user": prompt.user, "instruction": asdict(instruction)})
+    return Bound(answer, {"version": 1, "user": prompt.user, "instruction": instruction.basis()})

@@ -12,7 +12,7 @@ import numpy as np
 from inlay.arrays import Bools, Floats
 from inlay.functions.contract import Answers, Ask, Bound, Call, Closeness, cosines, numbers
 from inlay.functions.entailment import entailment_columns, statement_entailment
-from inlay.functions.judged import YES_NO, Judge, object_schema, replies_of_schema, yes_scores
+from inlay.functions.judged import YES_NO, YES_NO_WORDS, Judge, object_schema, replies_of_schema, yes_scores
 from inlay.functions.prompt_files import prompt_file
 from inlay.store.inputs import Inputs
 
@@ -45,13 +45,13 @@ def _by_cosine(call: Call) -> Bound:
 
 
 def _by_likelihood(call: Call) -> Bound:
-    judge = Judge(prompt_file("ai_score"), YES_NO)
+    judge = Judge(prompt_file("ai_score"), YES_NO, YES_NO_WORDS)
 
     def answer(inputs: Inputs, ask: Ask) -> Answers:
         judged = judge(inputs, ask)
         return Answers(numbers(yes_scores(judged), judged.errors), judged.errors, judged.known)
 
-    return Bound(answer, {"version": 1, **judge.basis()})
+    return Bound(answer, {"version": 1, **judge.basis(call.model)})
 
 
 def _by_reply(call: Call) -> Bound:

@@ -2,7 +2,8 @@
 
 A sentiment classifier's own labels are mapped by name, an NLI model is asked STATEMENTS, an embedding model compares
 a text with sentences of each feeling (feelings.py), a language model is asked: see judged.py. An embedding model does
-not tell mixed from positive and negative, so it has three levels unless the call says four; the others have four.
+not tell mixed from positive and negative, nor does a small language model, so these have three levels unless the call
+says four; the others have four.
 """
 
 from __future__ import annotations
@@ -60,13 +61,15 @@ def _from_sentences(call: Call) -> Bound:
 
 
 def _by_language_model(call: Call) -> Bound:
-    names = _levels(call, 4)
-    judge = Judge(prompt_file("ai_sentiment", "" if "mixed" in names else "three"), names)
+    # Calibrated, a small model calls nearly every text mixed.
+    names = _levels(call, 3 if call.model.can("likelihoods") else 4)
+    in_words = prompt_file("ai_sentiment", "remote" if "mixed" in names else "three")
+    judge = Judge(prompt_file("ai_sentiment"), names, [[name] for name in names], in_words=in_words)
 
     def answer(inputs: Inputs, ask: Ask) -> Answers:
         return chosen(names, judge(inputs, ask))
 
-    return Bound(answer, {"version": 1, **judge.basis()})
+    return Bound(answer, {"version": 1, **judge.basis(call.model)})
 
 
 def _from_entailment(call: Call) -> Bound:

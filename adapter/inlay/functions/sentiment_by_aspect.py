@@ -34,7 +34,7 @@ def bind(call: Call) -> Bound:
         ]
         return Answers(values, errors, known)
 
-    return Bound(answer, {"version": 1, "aspects": list(aspects), **judge.basis()})
+    return Bound(answer, {"version": 1, "aspects": list(aspects), **judge.basis(call.model)})
 
 
 def read_aspects(function: str, given: Any) -> tuple[str, ...]:

@@ -51,7 +51,7 @@ def _bind(call: Call, texts_of: Callable[[str], list[str]], **values: str) -> Bo
         pairs: list[str | None] = inputs.values(1) if len(inputs.columns) > 1 else [None] * len(inputs)
         return Answers(*reply_to_all([texts_of(text) for text in inputs.values()], pairs, templates, instruction, ask))
 
-    return Bound(answer, {"version": 1, "prompts": asdict(templates), "instruction": asdict(instruction)})
+    return Bound(answer, {"version": 1, "prompts": asdict(templates), "instruction": instruction.basis()})
 
 
 def _length(call: Call) -> str:

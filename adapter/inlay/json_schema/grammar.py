@@ -12,6 +12,7 @@ and control characters in a string with a pattern or a format.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +27,9 @@ _CHARACTER = r'([^"\\\x00-\x1f\x7f]|\\["\\bfnrt])'
 # llguidance 1.9 lets an escaped quote pass for [^"] when it puts a pattern into JSON; so no escapes, and a second
 # pattern that says so, by which it notices at once where none but escaped characters would fit.
 _NO_ESCAPES = {"whitespace_flexible": False, "json_allowed_escapes": ""}
+# What a run of a text's own words is made of: words, blanks, single marks; single characters where a script puts no
+# blanks between words.
+_CHUNKS = re.compile(r"[^\W\u2e80-\U0010ffff]+|\s+|.", re.DOTALL)
 _UNESCAPED = r'^[^"\\\x00-\x1f\x7f]*$'
 
 
@@ -51,6 +55,24 @@ def grammar_of(schema_text: str, max_string: int | None = None) -> Grammar:
     except (KeyError, TypeError) as error:
         raise ValueError(f"the schema is not in the form that read_schema() returns: {error}") from error
     return Grammar("\n".join([_OPTIONS, f"start: {start}", *writer.lines]) + "\n", frozenset(writer.literals))
+
+
+def verbatim_grammar(text: str, pieces: int) -> Grammar:
+    """The grammar of 1 to `pieces` runs of words of a text, one a line: each as it is written there, with the marks and
+    blanks inside it. Raises ValueError for a text without a word."""
+    chunks = _CHUNKS.findall(text)
+    if not text.strip():
+        raise ValueError("the text is blank: it has no words to take")
+    rest = f' ("\\n" RUN){{0,{pieces - 1}}}' if pieces > 1 else ""
+    inside = "[^\\n]*[^\\s][^\\n]*" if pieces > 1 else "(?s:.)*[^\\s](?s:.)*"
+    lines = [
+        _OPTIONS,
+        # Some tokenizers put a blank before the first word of anything.
+        f'start: " "? RUN{rest}',
+        f"RUN: WORDS & /{inside}/",
+        f"WORDS: %regex {compact_json({'substring_chunks': chunks})}",
+    ]
+    return Grammar("\n".join(lines) + "\n", frozenset())
 
 
 class _Writer:

@@ -25,7 +25,7 @@ from llguidance import LLExecutor, LLMatcher, LLTokenizer
 from llguidance.hf import from_tokenizer
 
 from inlay.backends.constrained.token_bytes import pieces_of, unwritable, wrapped
-from inlay.json_schema.grammar import grammar_of
+from inlay.json_schema.grammar import Grammar, grammar_of, verbatim_grammar
 from inlay.locks import new_lock
 
 _KEPT = 64  # constraints of one tokenizer; a statement has one, a dbt project some
@@ -114,11 +114,18 @@ def compile_constraint(
         kept = _CONSTRAINTS.setdefault(tokenizer, OrderedDict())
         key = (vocab_size, tuple(eos_ids), schema, max_string)
         if key not in kept:
-            kept[key] = _compiled(tokenizer, *key)
+            kept[key] = _compiled(tokenizer, vocab_size, tuple(eos_ids), grammar_of(schema, max_string))
             if len(kept) > _KEPT:
                 kept.popitem(last=False)
         kept.move_to_end(key)
         return kept[key]
+
+
+def compile_verbatim(tokenizer: Any, vocab_size: int, eos_ids: Sequence[int], text: str, pieces: int) -> Constraint:
+    """The constraint of a reply that is 1 to `pieces` runs of words of the text, one a line. Raises ValueError for a
+    text without any."""
+    with _LOCK:
+        return _compiled(tokenizer, vocab_size, tuple(eos_ids), verbatim_grammar(text, pieces))
 
 
 def fill_masks(states: Sequence[State | None], logits: torch.Tensor) -> None:
@@ -173,12 +180,9 @@ def _executor() -> Any:
     return LLExecutor()
 
 
-def _compiled(
-    tokenizer: Any, vocab_size: int, eos_ids: tuple[int, ...], schema: str, max_string: int | None
-) -> Constraint:
+def _compiled(tokenizer: Any, vocab_size: int, eos_ids: tuple[int, ...], grammar: Grammar) -> Constraint:
     if not eos_ids:
         raise ValueError("the model has no token that ends a reply")
-    grammar = grammar_of(schema, max_string)
     n_tokens = max(vocab_size, len(tokenizer))
     kept = _TOKENIZERS.setdefault(tokenizer, {})
     if (n_tokens, eos_ids) not in kept:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -73,10 +74,14 @@ class TorchLanguageModel:
         use_one_core()
 
     def encode(self, instruction: Instruction, prompts: Sequence[Prompt]) -> list[Encoded | str]:
-        refused = self._constraint(instruction)
+        refused = None if instruction.verbatim else self._constraint(instruction, "")
         if isinstance(refused, str):
             return [refused] * len(prompts)
-        return self._chat.encode(instruction.system, prompts, instruction.max_tokens)
+        rows = self._chat.encode(instruction.system, prompts, instruction.max_tokens)
+        if not instruction.verbatim:
+            return rows
+        pairs = zip(rows, prompts, strict=True)
+        return [row if isinstance(row, str) else replace(row, text=prompt.text) for row, prompt in pairs]
 
     def generate(
         self,
@@ -89,15 +94,14 @@ class TorchLanguageModel:
     ) -> None:
         """Greedy at temperature 0; above, every token of the vocabulary may be drawn (no top_k, no top_p), and no
         repetition is penalised. A reply's text is what the tokenizer decodes, white space included."""
-        constraint = self._constraint(instruction)
-        if isinstance(constraint, str):
-            for place in range(len(rows)):
+        drafts = []
+        for place, row in enumerate(rows):
+            constraint = self._constraint(instruction, row.text)
+            if isinstance(constraint, str):
                 done(place, constraint)
-            return
-        drafts = [
-            Draft(place, row, instruction, self._language, None if constraint is None else constraint.start())
-            for place, row in enumerate(rows)
-        ]
+            else:
+                state = None if constraint is None else constraint.start()
+                drafts.append(Draft(place, row, instruction, self._language, state))
         by_row = [draft for draft in drafts if self._is_read_by_row(draft.length + draft.may_write)]
         if by_row and self._reader is not None:
             Writer(self._reader, by_row, instruction.temperature, max_batch_tokens).write(stopped, done)
@@ -152,14 +156,18 @@ class TorchLanguageModel:
                 self._trees[choices] = option_tree(self._chat.options(choices), self._chat.end)
             return self._trees[choices]
 
-    def _constraint(self, instruction: Instruction) -> Any:
-        """The constraint of every reply, None for none, or the reason why it cannot be enforced."""
-        if instruction.schema is None:
+    def _constraint(self, instruction: Instruction, text: str) -> Any:
+        """The constraint of a reply, None for none, or the reason why it cannot be enforced. text: the row's own, where
+        the reply is of its words."""
+        if instruction.schema is None and not instruction.verbatim:
             return None
-        from inlay.backends.constrained.decoding_mask import compile_constraint
+        from inlay.backends.constrained.decoding_mask import compile_constraint, compile_verbatim
 
+        model = (self._tokenizer, self._vocabulary, self._ends)
         try:
-            return compile_constraint(self._tokenizer, self._vocabulary, self._ends, instruction.schema)
+            if instruction.schema is None:
+                return compile_verbatim(*model, text, instruction.verbatim)
+            return compile_constraint(*model, instruction.schema)
         except ValueError as error:
             return str(error)
 

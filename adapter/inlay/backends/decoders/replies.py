@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from inlay.backends.base import Encoded, Instruction, Reply, before_stop
+from inlay.backends.base import Encoded, Failed, Instruction, Reply, before_stop
 from inlay.backends.decoders.sampling import drawn, draws, likeliest
 
 if TYPE_CHECKING:
@@ -85,17 +85,23 @@ class Draft:
             self._ended = any(stop in recent for stop in self._stops)
         return self._ended or len(self.written) >= self._max_tokens
 
-    def reply(self) -> Reply | str:
+    def reply(self) -> Reply | Failed:
         """The reply, or why the row has none."""
+        problem = self._problem()
+        if problem is not None:
+            return Failed(problem, len(self.ids), len(self.written))
+        over = self._ended and self.written[-1] in self._language.ends
+        text = self._language.text(self.written[:-1] if over else self.written)
+        return Reply(before_stop(text, self._stops), len(self.ids), len(self.written), self._truncated, self._ended)
+
+    def _problem(self) -> str | None:
         if self._is_broken:
             return f"the model's numbers are not finite after {len(self.written):,} tokens of the reply"
         if self.state is not None and self.state.problem is not None:
             return self.state.problem
         if self.state is not None and not self._ended:
             return f"the reply was cut at max_tokens = {self._max_tokens} before it was complete"
-        over = self._ended and self.written[-1] in self._language.ends
-        text = self._language.text(self.written[:-1] if over else self.written)
-        return Reply(before_stop(text, self._stops), len(self.ids), len(self.written), self._truncated, self._ended)
+        return None
 
 
 def chosen(drafts: Sequence[Draft], logits: torch.Tensor, temperature: float) -> list[int]:

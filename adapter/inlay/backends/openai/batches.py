@@ -18,14 +18,14 @@ import tempfile
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 from yarl import URL
 
-from inlay.backends.base import Instruction, Reply
+from inlay.backends.base import Failed, Instruction, Reply
 from inlay.backends.http.body import Answer
 from inlay.backends.http.retry import ATTEMPTS, wait_before_s
 from inlay.backends.http.verdict import Verdict, judged
@@ -111,7 +111,7 @@ class Batches:
         )
         return Completion(self._model, self._server, rows)
 
-    def _done(self, row_id: str, reply: Reply | str) -> None:
+    def _done(self, row_id: str, reply: Reply | Failed | str) -> None:
         position = self._open.pop(row_id, None)
         if position is not None:
             self._rows.done(position, reply)
@@ -146,7 +146,7 @@ class Batches:
                 )
                 if size + len(line) > MOST_BYTES and ids:
                     break
-                if not completion.afford(completion.tokens(position)):
+                if not completion.afford(position):
                     self.unaffordable = completion.unaffordable
                     break
                 rest.popleft()
@@ -248,13 +248,13 @@ class Batches:
             return
         body = response.get("body")
         if response.get("status_code") == 200 and isinstance(body, dict):
-            reply = completion.checked(body, position)
+            reply: Reply | Failed | str = completion.checked(body, position)
         else:
             status = response.get("status_code") or 400
             reported = row.get("error") or body
             verdict = judged(status, {}, json.dumps({"error": reported}).encode(), time.time(), self._server.hide)
             reply = verdict.reason
-        if with_errors or not isinstance(reply, str):
+        if with_errors or isinstance(reply, Reply):
             self._done(row_id, reply)
 
     def _id_in(self, answer: Answer | Verdict) -> str:
@@ -265,7 +265,7 @@ class Batches:
 
 def _name(model: OpenAIBatchModel, instruction: Instruction) -> str:
     endpoint = model.endpoint
-    about = {"server": endpoint.base_url, "model": endpoint.model, "instruction": asdict(instruction)}
+    about = {"server": endpoint.base_url, "model": endpoint.model, "instruction": instruction.basis()}
     return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
 
 

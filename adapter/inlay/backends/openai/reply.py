@@ -29,6 +29,22 @@ class NoReply(Exception):
     """The answer holds no reply that can be used; the text says why, as the row's error."""
 
 
+class CutReply(NoReply):
+    """The limit on tokens ended it. text: what was written until then."""
+
+    def __init__(self, reason: str, text: str) -> None:
+        super().__init__(reason)
+        self.text = text
+
+
+def written_in(answer: Answer) -> str:
+    """All text of an answer, whatever kind of reply it is: for a server that does not count tokens."""
+    choices = answer.get("choices")
+    choice = choices[0] if isinstance(choices, list) and choices else None
+    message = choice.get("message") if isinstance(choice, dict) else None
+    return (_text_of(message.get("content")) or "") if isinstance(message, dict) else ""
+
+
 def reply_in(answer: Answer, instruction: Instruction) -> tuple[str, bool | None]:
     """(the text, whether the model ended it; None where the server does not say). Raises NoReply, also for a cut reply
     where only a whole one is wanted."""
@@ -40,9 +56,10 @@ def reply_in(answer: Answer, instruction: Instruction) -> tuple[str, bool | None
     reason = choice.get("finish_reason")
     ended = _ended(reason)
     if ended is False and instruction.whole:
-        raise NoReply(
+        raise CutReply(
             f"the reply was cut after {instruction.max_tokens:,} tokens (finish_reason {reason!r}). "
-            "Raise max_tokens, or ask for something shorter"
+            "Raise max_tokens, or ask for something shorter",
+            _text_of(message.get("content")) or "",
         )
     if isinstance(message.get("refusal"), str) and message["refusal"]:
         raise NoReply(f"the model refuses: {message['refusal']}")

@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from inlay.arrays import Floats
-from inlay.backends.base import Instruction
+from inlay.backends.base import Failed, Instruction, Reply
 from inlay.engine.executors.local import TOKENIZE_ROWS, prompts_of
 from inlay.engine.finished import finished_by
 from inlay.engine.limits import Reserved
 from inlay.engine.pool import remote_embedder, remote_model
 from inlay.engine.question import Question
-from inlay.engine.replies import FinishedReply, finished_replies
+from inlay.engine.replies import FinishedReply, finished_replies, use
 from inlay.engine.resolve import Finished, Usage, Work
 from inlay.store.inputs import Inputs
 
@@ -43,14 +43,17 @@ def _replies(
     keys = [f"{question.signature}{key.tobytes().hex()}" for key in inputs.keys]
 
     def ask(put: Callable[[FinishedReply], None]) -> None:
+        def done(position: int, reply: Reply | Failed | str) -> None:
+            use(reserved, reply)  # at once, so that what it did not need is there for the next request
+            put((position, reply))
+
         model.complete(
             instruction, prompts, keys=keys, stopped=lambda: work.cancel.cancelled,
-            spend=lambda tokens, written: reserved.spend(1, tokens, written),
-            done=lambda position, reply: put((position, reply)),
+            spend=lambda tokens, written: reserved.spend(1, tokens, written), done=done,
         )  # fmt: skip
 
     batches = finished_by(f"inlay {question.model.name}", ask).batches(work.cancel)
-    yield from finished_replies(batches, instruction, prompts, reserved, work)
+    yield from finished_replies(batches, instruction, prompts, work)
 
 
 def _vectors(question: Question, inputs: Inputs, work: Work, reserved: Reserved) -> Iterator[Finished]:
