@@ -15,7 +15,7 @@ from inlay.backends.base import Choices
 from inlay.backends.fake import FAIL, NEVER_FITS, OOM, fake_reply
 from inlay.client.connection import Connection
 from inlay.errors import BudgetExceededError, ConfigError
-from inlay.functions import in_parts
+from inlay.functions import in_parts, personal
 from inlay.functions.contract import NEUTRAL_OF_PAIRS, NEUTRAL_TEXTS, Ask, softmax
 from inlay.functions.judged import YES_NO, YES_NO_WORDS, Judge
 from inlay.functions.prompt_files import prompt_file
@@ -448,10 +448,34 @@ def test_rules_need_no_model_and_spans_are_sqls() -> None:
             values(con, "select ai_redact('x', categories := ['name'])")
 
 
-def test_a_piece_that_the_model_invents_fails_the_row(con: Connection) -> None:
-    found = values(con, "select ai_redact('Jo called', categories := ['name'], model := 'fake-generate')")
-    assert found == [None]
-    assert "is not in the text" in con.execute("select error from inlay_errors()").fetchall()[0][0]
+def test_pieces_are_words_of_the_text(con: Connection, calls: dict[str, int]) -> None:
+    """fake-generate finds names in some texts, and what it finds is the text's first word."""
+    texts = [f"Jo{i} wrote to jo{i} from a@example.com" for i in range(40)]
+    found = values(
+        con, f"select ai_redact(v, categories := ['name', 'email'], model := 'fake-generate') from {rows_of(texts)}"
+    )
+    plain = [f"Jo{i} wrote to jo{i} from [EMAIL]" for i in range(40)]
+    assert all(value in (text, "[NAME] wrote to [NAME] from [EMAIL]") for value, text in zip(found, plain, strict=True))
+    n_found = sum(value.startswith("[NAME]") for value in found)
+    assert 3 < n_found < 37
+    assert calls["rows"] == 40 + len(NEUTRAL_TEXTS) + n_found
+    assert not con.execute("from inlay_errors()").fetchall()
+
+
+@pytest.mark.parametrize(
+    ("text", "piece", "found"),
+    [
+        ("Jo called Joan, JO and jo.", "Jo", ["Jo", "JO", "jo"]),
+        ("Ann\n Lee is here", "ann lee", ["Ann\n Lee"]),
+        ("田中さんと田中", "田中", ["田中", "田中"]),
+        ("Jo called", "Joe", []),
+        ("a (b) c", "(b)", ["(b)"]),
+    ],
+)
+def test_a_piece_is_found_wherever_it_is_and_an_invented_one_nowhere(text: str, piece: str, found: list[str]) -> None:
+    spans = personal._spans(text, [("name", piece)])
+    assert [span.text for span in spans] == found
+    assert all(text[span.start : span.end] == span.text for span in spans)
 
 
 # Store, limits, foresight

@@ -163,7 +163,7 @@ class Binding:
         if not isinstance(name, str):
             raise ConfigError(f"{spec.name}: model is {name!r}; it must be the name of a registered model.")
         proxy = self._proxy(spec, given) if has_targets(given) else None
-        call = Call(spec.name, self.model(name, spec.name), given, labels, proxy)
+        call = Call(spec.name, self.model(name, spec.name), given, labels, proxy, self.settings.prompts_folder)
         return BoundCall(spec, call, bind_of(spec)(call), on_error, text, self._blank(spec, given))
 
     def model_name(self, spec: FunctionSpec, labels: Any, given: Mapping[str, Any]) -> Any:

@@ -26,7 +26,6 @@ from inlay.functions.entailment import entailment_columns, logits_by_statement
 from inlay.functions.judged import Judge, Judged
 from inlay.functions.label_vectors import EMBED_TEMPLATES, label_vectors
 from inlay.functions.labels import Labels, are_read_anew, check_template, read_labels, spelled_out
-from inlay.functions.prompt_files import prompt_file
 from inlay.models.ref import ModelRef
 from inlay.store.inputs import Inputs
 
@@ -102,7 +101,7 @@ def _by_language_model(call: Call) -> Bound:
             "Leave template out; describe labels with {'label': 'bug', 'description': 'something does not work'}."
         )
     assurance_of(call)  # which is refused: no labelled rows say how often it is right
-    judge = _judge(call.model, labels)
+    judge = _judge(call, labels)
 
     def answer(inputs: Inputs, ask: Ask) -> Answers:
         return chosen(labels.names, judge(inputs, ask))
@@ -110,12 +109,12 @@ def _by_language_model(call: Call) -> Bound:
     return Bound(answer, {"version": 1, **judge.basis(call.model)}, cascade=label_cascade(call, labels))
 
 
-def _judge(model: ModelRef, labels: Labels) -> Judge:
+def _judge(call: Call, labels: Labels) -> Judge:
     listed = labels.listed()
-    if not model.can("likelihoods"):
-        return Judge(prompt_file("ai_classify", "remote").with_values(labels=listed), labels.names)
+    if not call.model.can("likelihoods"):
+        return Judge(call.prompt("remote", "ai_classify").with_values(labels=listed), labels.names)
     # A list of labels in the prompt makes some of them likely whatever the text is; descriptions have to be told.
-    prompt = prompt_file("ai_classify", "described" if any(labels.descriptions) else "").with_values(labels=listed)
+    prompt = call.prompt("described" if any(labels.descriptions) else "", "ai_classify").with_values(labels=listed)
     words = tuple(spelled_out(name).lower() for name in labels.names)
     return Judge(prompt, labels.names, [[word] for word in (words if len(set(words)) == len(words) else labels.names)])
 

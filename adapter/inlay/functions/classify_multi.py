@@ -15,7 +15,6 @@ from inlay.functions.classify import NEEDS, LabelScorer, call_labels, call_templ
 from inlay.functions.contract import Answers, Ask, Bound, Call, by_left_row
 from inlay.functions.judged import YES_NO, YES_NO_WORDS, Judge, object_schema, replies_of_schema, yes_scores
 from inlay.functions.labels import Labels
-from inlay.functions.prompt_files import prompt_file
 from inlay.store.inputs import Inputs, each_with_each, text_inputs
 
 DEFAULT_THRESHOLD = 0.5
@@ -56,7 +55,7 @@ def _above(labels: Labels, threshold: float, scores: Floats, errors: dict[int, s
 def _label_by_label(call: Call) -> Bound:
     labels = call_labels(call)
     threshold = call.threshold(DEFAULT_THRESHOLD)
-    judge = Judge(prompt_file("ai_classify_multi"), YES_NO, YES_NO_WORDS)
+    judge = Judge(call.prompt("", "ai_classify_multi"), YES_NO, YES_NO_WORDS)
     described = [line.removeprefix("- ") for line in labels.listed().split("\n")]
 
     def answer(inputs: Inputs, ask: Ask) -> Answers:
@@ -75,7 +74,7 @@ def _in_one_reply(call: Call) -> Bound:
             f"{call.function}: threshold is given, but {call.model.name!r} replies with labels and gives no scores. "
             "Leave threshold out."
         )
-    prompt = prompt_file("ai_classify_multi", "remote").with_values(labels=labels.listed())
+    prompt = call.prompt("remote", "ai_classify_multi").with_values(labels=labels.listed())
     choice = {"type": "array", "items": {"enum": list(labels.names)}, "maxItems": len(labels.names)}
     schema = object_schema(labels=choice)
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, Protocol, cast
 
 import numpy as np
@@ -17,6 +18,7 @@ from inlay.engine.resolve import Resolved, Usage, Work, resolve
 from inlay.errors import CannotServeError, ConfigError
 from inlay.functions.cascade.guarantee import Certificate
 from inlay.functions.head_rows import numbers_by_head
+from inlay.functions.prompt_files import PromptFile, prompt_file
 from inlay.models.ref import ModelRef
 from inlay.store.inputs import Inputs, each_with_each, text_inputs
 from inlay.types import Capability
@@ -42,13 +44,18 @@ NEUTRAL_OF_PAIRS = 2
 @dataclass(frozen=True)
 class Call:
     """One call's checked settings. options holds every option by name, None where none was given. proxy: the cheap
-    model of a call with targets (functions/cascade.py)."""
+    model of a call with targets (functions/cascade.py). prompts_folder: the user's own prompts."""
 
     function: str
     model: ModelRef
     options: Mapping[str, Any]
     labels: Any = None
     proxy: ModelRef | None = None
+    prompts_folder: Path | None = None
+
+    def prompt(self, situation: str = "", function: str = "") -> PromptFile:
+        """The prompt of the call's function, or of the one whose prompts it shares, for its model."""
+        return prompt_file(function or self.function, situation, self.prompts_folder, self.model.name)
 
     def bound(self, ways: Mapping[Capability, Bind], needs: str, then: str) -> Bound:
         """The call made ready in the first way whose capability its model has. Raises CannotServeError, as cannot(),

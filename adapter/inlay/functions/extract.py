@@ -22,7 +22,6 @@ from inlay.functions.contract import Answers, Ask, Bound, Call
 from inlay.functions.instruction import call_instruction, language_model, option_text
 from inlay.functions.labels import spelled_out
 from inlay.functions.presence import Presence
-from inlay.functions.prompt_files import prompt_file
 from inlay.functions.prompts import prompts
 from inlay.json_schema import ReplySchema, read_schema
 from inlay.store.inputs import Inputs, each_with_each, text_inputs
@@ -64,7 +63,7 @@ def _in_one_reply(call: Call, schema: ReplySchema) -> Bound:
             f"{call.function}: verbatim := true is for a model in this process and a schema with fields; what "
             f"{call.model.name!r} writes here cannot be held to the words of the text. Leave verbatim out."
         )
-    prompt = prompt_file("ai_extract", "remote").with_values(fields=_fields(schema))
+    prompt = call.prompt("remote", "ai_extract").with_values(fields=_fields(schema))
     more = option_text(call, "instructions")
     instruction = call_instruction(call, f"{prompt.system}\n\n{more}" if more else prompt.system, schema.text)
 
@@ -84,7 +83,7 @@ def _fields(schema: ReplySchema) -> str:
 def _field_by_field(call: Call, schema: ReplySchema, verbatim: bool) -> Bound:
     fields = _read_fields(schema, verbatim)
     more = option_text(call, "instructions")
-    in_words, typed, present = (prompt_file("ai_extract", each) for each in ("", "typed", "present"))
+    in_words, typed, present = (call.prompt(each, "ai_extract") for each in ("", "typed", "present"))
     presence = Presence(present, [spelled_out(field.name).lower() for field in fields if field.absent])
     spoken = call_instruction(call, more or in_words.system)
     instructions = [

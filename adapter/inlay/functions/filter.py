@@ -17,7 +17,6 @@ from inlay.functions.cascade.cascade import call_targets, filter_cascade
 from inlay.functions.contract import Answers, Ask, Bound, Call, Closeness, numbers
 from inlay.functions.entailment import statement_entailment
 from inlay.functions.judged import YES_NO, YES_NO_WORDS, Judge, yes_scores
-from inlay.functions.prompt_files import prompt_file
 from inlay.functions.score import statement_cosines
 from inlay.store.inputs import Inputs
 
@@ -64,7 +63,7 @@ def _by_language_model(call: Call) -> Bound:
             "Leave threshold out."
         )
     threshold = call.threshold(DEFAULT_THRESHOLD)
-    judge = Judge(prompt_file("ai_filter"), YES_NO, YES_NO_WORDS, in_words=prompt_file("ai_filter", "remote"))
+    judge = Judge(call.prompt("", "ai_filter"), YES_NO, YES_NO_WORDS, in_words=call.prompt("remote", "ai_filter"))
 
     def answer(inputs: Inputs, ask: Ask) -> Answers:
         judged = judge(inputs, ask)

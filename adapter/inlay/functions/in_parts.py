@@ -16,6 +16,7 @@ from inlay.backends.base import Instruction, filled
 from inlay.engine import token_counts
 from inlay.errors import CannotServeError
 from inlay.functions.contract import Ask
+from inlay.functions.echoes import instructions_of, without_echoes
 from inlay.functions.prompts import prompt_inputs
 from inlay.store.inputs import Inputs, text_inputs
 
@@ -63,6 +64,7 @@ def reply_to_all(
 
     Raises CannotServeError where instruction and reply leave the model no room for a text.
     """
+    asked = instructions_of(instruction.system, templates.at_once, templates.part, templates.together)
     answers: list[str | None] = [None] * len(groups)
     errors: dict[int, str] = {}
     known = np.ones(len(groups), dtype=np.bool_)
@@ -78,14 +80,15 @@ def reply_to_all(
                 instruction if last else replace(instruction, max_tokens=_notes_tokens(instruction, room))
             )
             outcome = ask.complete(step_instruction, _prompts(open_groups, mine, templates, last=last), is_last=last)
+            own, failed = without_echoes(outcome.rows, outcome.errors, asked)
             replies: dict[int, list[str]] = {}
             for at, (i, _) in enumerate(mine):
                 known[i] &= bool(outcome.known[at])
-                reply = outcome.rows[at]
+                reply = own[at]
                 if reply is None:
-                    errors.setdefault(i, outcome.errors.get(at, "no reply"))
+                    errors.setdefault(i, failed.get(at, "no reply"))
                 else:
-                    replies.setdefault(i, []).append(reply.strip())
+                    replies.setdefault(i, []).append(reply)
             for i in {i for i, _ in mine}:
                 if i in errors:
                     open_groups.pop(i, None)

@@ -2,28 +2,40 @@
 
 The model named 'rules' finds what patterns and checksums can prove (inlay.pii) and needs nothing. A language model
 finds other categories as well, such as names and addresses; the categories of the rules are still found by the rules. A
-piece that the model names but that is not in the text fails the row: it would stay unredacted.
+model in this process is asked which categories a text has (presence.py), and then for the pieces of each, which are
+words of the text; one behind an endpoint gives all in one reply, of which a piece that is not in the text is left out.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from inlay.arrays import Bools
 from inlay.errors import ConfigError
 from inlay.functions.contract import Answers, Ask, Bound, Call
 from inlay.functions.instruction import call_instruction, language_model
 from inlay.functions.judged import object_schema
-from inlay.functions.prompt_files import prompt_file
+from inlay.functions.presence import Presence
 from inlay.functions.prompts import prompts
 from inlay.pii import CATEGORIES, VERSION, Span, find_pii, read_categories, redact, without
-from inlay.store.inputs import Inputs
+from inlay.store.inputs import Inputs, each_with_each, text_inputs
 
 ValueOf = Callable[[str, list[Span]], Any]
 """What a function answers for a text and its spans, which are in order and do not overlap."""
+
+Found = tuple[list[list[tuple[str, str]]], dict[int, str], Bools]
+"""(category, piece) of each text, why there are none, and what was known."""
+
+PiecesOf = Callable[[Inputs, Ask], Found]
+
+_MOST_PIECES = 8  # of one category in one text; a small model that has no more goes on with the same
+_MOST_WORDS = 12  # a longer piece is a sentence
 
 ByRules = Callable[[str, Sequence[str]], Any]
 """What a function answers for a text by the rules of these categories alone."""
@@ -58,29 +70,63 @@ def _bind(call: Call, value_of: ValueOf, by_rules: ByRules) -> Bound:
             f"{call.function}: the rules find {', '.join(proven)} without a model. Leave model out, or give categories "
             "that only a language model finds: categories := ['name', 'address', 'email']."
         )
-    prompt = prompt_file("ai_detect_pii").with_values(categories=", ".join(by_model))
-    piece = object_schema(category={"enum": list(by_model)}, text={"type": "string", "minLength": 1})
-    schema = json.dumps(object_schema(found={"type": "array", "items": piece}))
-    instruction = call_instruction(call, prompt.system, schema)
+    find = _category_by_category if call.model.can("likelihoods") else _in_one_reply
+    pieces_of, asked = find(call, by_model)
 
     def answer(inputs: Inputs, ask: Ask) -> Answers:
         texts = inputs.values()
-        replies = ask.complete(instruction, prompts(prompt.user, inputs))
-        values: list[Any] = []
-        errors = dict(replies.errors)
-        for i, (text, reply) in enumerate(zip(texts, replies.rows, strict=True)):
-            values.append(None)
-            if reply is None:
-                continue
-            spans, reason = _spans(text, json.loads(reply)["found"])
-            if spans is None:
-                errors[i] = str(reason)
-            else:
-                values[i] = value_of(text, _without_overlaps([*find_pii(text, proven), *spans]))
-        return Answers(values, errors, replies.known)
+        pieces, errors, known_before = pieces_of(inputs, ask)
+        values = [
+            None
+            if i in errors
+            else value_of(text, _without_overlaps([*find_pii(text, proven), *_spans(text, pieces[i])]))
+            for i, text in enumerate(texts)
+        ]
+        return Answers(values, errors, known_before)
 
-    basis = {"version": 1, "rules": VERSION, "categories": list(categories), "user": prompt.user}
-    return Bound(answer, {**basis, "instruction": instruction.basis()})
+    return Bound(answer, {"rules": VERSION, "categories": list(categories), **asked})
+
+
+def _in_one_reply(call: Call, categories: Sequence[str]) -> tuple[PiecesOf, dict[str, Any]]:
+    prompt = call.prompt("remote", "ai_detect_pii").with_values(categories=", ".join(categories))
+    piece = object_schema(category={"enum": list(categories)}, text={"type": "string", "minLength": 1})
+    schema = json.dumps(object_schema(found={"type": "array", "items": piece}))
+    instruction = call_instruction(call, prompt.system, schema)
+
+    def pieces_of(inputs: Inputs, ask: Ask) -> Found:
+        replies = ask.complete(instruction, prompts(prompt.user, inputs))
+        read = [[] if reply is None else json.loads(reply)["found"] for reply in replies.rows]
+        return [[(each["category"], each["text"]) for each in found] for found in read], replies.errors, replies.known
+
+    return pieces_of, {"version": 2, "user": prompt.user, "instruction": instruction.basis()}
+
+
+def _category_by_category(call: Call, categories: Sequence[str]) -> tuple[PiecesOf, dict[str, Any]]:
+    prompt = call.prompt("", "ai_detect_pii")
+    presence = Presence(call.prompt("present", "ai_detect_pii"), categories)
+    instruction = replace(call_instruction(call, prompt.system, whole=False), verbatim=_MOST_PIECES)
+
+    def pieces_of(inputs: Inputs, ask: Ask) -> Found:
+        found = presence(inputs, ask)
+        known = found.known.copy()
+        rows = [(i, j) for i, j in np.argwhere(found.is_there).tolist() if i not in found.errors]
+        pieces: list[list[tuple[str, str]]] = [[] for _ in range(len(inputs))]
+        errors = dict(found.errors)
+        if rows:
+            asked = each_with_each(inputs, text_inputs(list(categories)))
+            places = np.array([i * len(categories) + j for i, j in rows])
+            replies = ask.complete(instruction, prompts(prompt.user, asked.take(places)))
+            for at, ((i, j), reply) in enumerate(zip(rows, replies.rows, strict=True)):
+                known[i] &= bool(replies.known[at])
+                if reply is None:
+                    errors.setdefault(i, replies.errors.get(at, "no reply"))
+                else:
+                    lines = dict.fromkeys(line.strip() for line in reply.split("\n") if line.strip())
+                    pieces[i] += [(categories[j], line) for line in lines if len(line.split()) <= _MOST_WORDS]
+        return pieces, errors, known
+
+    basis = {"user": prompt.user, "instruction": instruction.basis(), "present": presence.basis()}
+    return pieces_of, {"version": 2, "most_words": _MOST_WORDS, **basis}
 
 
 def _categories(call: Call) -> tuple[str, ...]:
@@ -96,21 +142,15 @@ def _categories(call: Call) -> tuple[str, ...]:
     return tuple(dict.fromkeys(" ".join(category.lower().split()) for category in given))
 
 
-def _spans(text: str, pieces: list[dict[str, str]]) -> tuple[list[Span] | None, str | None]:
-    """Every occurrence of the pieces in the text; (None, why) where one does not occur."""
+def _spans(text: str, pieces: Sequence[tuple[str, str]]) -> list[Span]:
+    """Every occurrence of the (category, piece)s in the text, as words in any case and with any blanks between them, or
+    within words where a script has none. A piece that the model has invented occurs nowhere."""
     spans = []
-    for piece in pieces:
-        at = text.find(piece["text"])
-        if at < 0:
-            return (
-                None,
-                f"the model names {piece['text'][:60]!r} as {piece['category']}, which is not in the text",
-            )
-        while at >= 0:
-            end = at + len(piece["text"])
-            spans.append(Span(piece["category"], at, end, piece["text"]))
-            at = text.find(piece["text"], end)
-    return spans, None
+    for category, piece in pieces:
+        words = r"\s+".join(map(re.escape, piece.split()))
+        found = list(re.finditer(rf"(?<!\w){words}(?!\w)", text, re.IGNORECASE)) or list(re.finditer(words, text))
+        spans += [Span(category, match.start(), match.end(), match[0]) for match in found]
+    return spans
 
 
 def _without_overlaps(spans: list[Span]) -> list[Span]:

@@ -4,6 +4,9 @@
 is bound, but for {text}, {pair} and {tag}, which differ by row (backends/base.py: filled). A table such as [remote] or
 [part] holds the prompt of another situation. The prompt's text is part of every answer's signature, so answers to an
 earlier version of a prompt are never used for a later one.
+
+A folder of the user's (prompts_folder) may have files of the same names, and folders by a model's name with more of
+them, for that model alone. A file may hold some situations; the others are as they come with inlay.
 """
 
 from __future__ import annotations
@@ -41,9 +44,17 @@ class PromptFile:
         return {"system": self.system, "user": self.user}
 
 
+def prompt_files(function: str, folder: Path | None = None, model: str = "") -> Mapping[str, PromptFile]:
+    """By situation; '' is the ordinary one. folder: the user's. Raises ConfigError for a file that cannot be used."""
+    files = _shipped(function)
+    for path in () if folder is None else (folder / f"{function}.toml", folder / model / f"{function}.toml"):
+        if path.is_file():
+            files = {**files, **_own(path, function, files)}
+    return files
+
+
 @cache
-def prompt_files(function: str) -> Mapping[str, PromptFile]:
-    """By situation; '' is the ordinary one."""
+def _shipped(function: str) -> Mapping[str, PromptFile]:
     document = tomllib.loads((FOLDER / f"{function}.toml").read_text(encoding="utf-8"))
     files = {"": PromptFile(function, document["version"], document["system"].strip(), document["user"].strip())}
     for situation, other in document.items():
@@ -53,8 +64,50 @@ def prompt_files(function: str) -> Mapping[str, PromptFile]:
     return files
 
 
-def prompt_file(function: str, situation: str = "") -> PromptFile:
-    return prompt_files(function)[situation]
+def _own(path: Path, function: str, shipped: Mapping[str, PromptFile]) -> dict[str, PromptFile]:
+    """The situations in a user's file. What it does not say of one is as it comes with inlay."""
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}.") from error
+    tables = {"": {key: value for key, value in document.items() if not isinstance(value, dict)}}
+    tables |= {key: value for key, value in document.items() if isinstance(value, dict)}
+    files = {}
+    for situation, given in tables.items():
+        where = f"{path}, [{situation}]" if situation else str(path)
+        if situation not in shipped:
+            raise ConfigError.unknown_option(str(path), situation, [each for each in shipped if each], "situation")
+        for key, value in given.items():
+            if key not in ("version", "system", "user"):
+                raise ConfigError.unknown_option(where, key, ("version", "system", "user"), "key")
+            if key != "version" and not isinstance(value, str):
+                raise ConfigError(f"{where}: {key} is {value!r}; it must be text.")
+        before = shipped[situation]
+        system = given.get("system", document.get("system", before.system)).strip()
+        user = given.get("user", before.user).strip()
+        _check_places(where, user, before.user)
+        files[situation] = PromptFile(before.name, int(given.get("version", before.version)), system, user)
+    return files
+
+
+def _check_places(where: str, user: str, shipped: str) -> None:
+    try:
+        own = _places(user)
+    except ValueError as error:
+        raise ConfigError(f"{where}: user is no template: {error}. Write {{{{ for a brace.") from None
+    known = _places(shipped) | {"tag"}
+    if unknown := sorted(own - known):
+        raise ConfigError.unknown_option(where, f"{{{unknown[0]}}}", [f"{{{each}}}" for each in known], "place")
+    if missing := sorted((_places(shipped) & {"text", "pair"}) - own):
+        raise ConfigError(f"{where}: user has no {{{missing[0]}}}, so the model would not see it.")
+
+
+def _places(template: str) -> set[str]:
+    return {name for _, name, _, _ in Formatter().parse(template) if name is not None}
+
+
+def prompt_file(function: str, situation: str = "", folder: Path | None = None, model: str = "") -> PromptFile:
+    return prompt_files(function, folder, model)[situation]
 
 
 def prompt_text(function: str) -> str:

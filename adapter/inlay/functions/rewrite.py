@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from inlay.functions.contract import Answers, Ask, Bound, Call
+from inlay.functions.echoes import instructions_of, without_echoes
 from inlay.functions.instruction import call_instruction, language_model, option_text
-from inlay.functions.prompt_files import prompt_file
 from inlay.functions.prompts import prompts
 from inlay.store.inputs import Inputs
 
@@ -20,11 +20,13 @@ def bind_fix_grammar(call: Call) -> Bound:
 
 def _bind(call: Call, **values: str) -> Bound:
     language_model(call)
-    prompt = prompt_file(call.function).with_values(**values)
+    prompt = call.prompt().with_values(**values)
     instruction = call_instruction(call, prompt.system)
+    asked = instructions_of(prompt.system, prompt.user)
 
     def answer(inputs: Inputs, ask: Ask) -> Answers:
         replies = ask.complete(instruction, prompts(prompt.user, inputs))
-        return Answers([text if text is None else text.strip() for text in replies.rows], replies.errors, replies.known)
+        values, errors = without_echoes(replies.rows, replies.errors, asked)
+        return Answers(values, errors, replies.known)
 
     return Bound(answer, {"version": 1, "user": prompt.user, "instruction": instruction.basis()})

@@ -13,7 +13,6 @@ from inlay.arrays import Bools, Floats
 from inlay.functions.contract import Answers, Ask, Bound, Call, Closeness, cosines, numbers
 from inlay.functions.entailment import entailment_columns, statement_entailment
 from inlay.functions.judged import YES_NO, YES_NO_WORDS, Judge, object_schema, replies_of_schema, yes_scores
-from inlay.functions.prompt_files import prompt_file
 from inlay.store.inputs import Inputs
 
 
@@ -45,7 +44,7 @@ def _by_cosine(call: Call) -> Bound:
 
 
 def _by_likelihood(call: Call) -> Bound:
-    judge = Judge(prompt_file("ai_score"), YES_NO, YES_NO_WORDS)
+    judge = Judge(call.prompt("", "ai_score"), YES_NO, YES_NO_WORDS)
 
     def answer(inputs: Inputs, ask: Ask) -> Answers:
         judged = judge(inputs, ask)
@@ -55,7 +54,7 @@ def _by_likelihood(call: Call) -> Bound:
 
 
 def _by_reply(call: Call) -> Bound:
-    prompt = prompt_file("ai_score", "remote")
+    prompt = call.prompt("remote", "ai_score")
     schema = object_schema(score={"type": "number", "minimum": 0, "maximum": 1})
 
     def answer(inputs: Inputs, ask: Ask) -> Answers:

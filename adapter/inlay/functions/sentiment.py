@@ -17,7 +17,6 @@ from inlay.functions.contract import Answers, Ask, Bound, Call
 from inlay.functions.feelings import LEADS, SENTENCES, feeling_scores
 from inlay.functions.judged import Judge
 from inlay.functions.labels import Labels
-from inlay.functions.prompt_files import prompt_file
 from inlay.store.inputs import Inputs
 
 SENTIMENTS = ("positive", "negative", "neutral", "mixed")
@@ -63,8 +62,8 @@ def _from_sentences(call: Call) -> Bound:
 def _by_language_model(call: Call) -> Bound:
     # Calibrated, a small model calls nearly every text mixed.
     names = _levels(call, 3 if call.model.can("likelihoods") else 4)
-    in_words = prompt_file("ai_sentiment", "remote" if "mixed" in names else "three")
-    judge = Judge(prompt_file("ai_sentiment"), names, [[name] for name in names], in_words=in_words)
+    in_words = call.prompt("remote" if "mixed" in names else "three", "ai_sentiment")
+    judge = Judge(call.prompt("", "ai_sentiment"), names, [[name] for name in names], in_words=in_words)
 
     def answer(inputs: Inputs, ask: Ask) -> Answers:
         return chosen(names, judge(inputs, ask))

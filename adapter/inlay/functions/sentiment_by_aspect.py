@@ -12,7 +12,6 @@ from inlay.errors import ConfigError
 from inlay.functions.contract import Answers, Ask, Bound, Call, by_left_row
 from inlay.functions.instruction import language_model
 from inlay.functions.judged import Judge
-from inlay.functions.prompt_files import prompt_file
 from inlay.functions.sentiment import SENTIMENTS
 from inlay.store.inputs import Inputs, each_with_each, text_inputs
 
@@ -22,7 +21,7 @@ ANSWERS = (*SENTIMENTS, "unknown")
 def bind(call: Call) -> Bound:
     language_model(call)
     aspects = read_aspects(call.function, call.labels)
-    judge = Judge(prompt_file("ai_sentiment_by_aspect"), ANSWERS)
+    judge = Judge(call.prompt("", "ai_sentiment_by_aspect"), ANSWERS)
 
     def answer(inputs: Inputs, ask: Ask) -> Answers:
         n, k = len(inputs), len(aspects)

@@ -13,7 +13,6 @@ from dataclasses import asdict
 from inlay.functions.contract import Answers, Ask, Bound, Call
 from inlay.functions.in_parts import Templates, reply_to_all
 from inlay.functions.instruction import call_instruction, language_model, whole_number
-from inlay.functions.prompt_files import prompt_file
 from inlay.store.inputs import Inputs
 
 
@@ -40,11 +39,9 @@ def _group_texts(group: str) -> list[str]:
 
 def _bind(call: Call, texts_of: Callable[[str], list[str]], **values: str) -> Bound:
     language_model(call)
-    file = prompt_file(call.function)
+    file = call.prompt()
     situations = {"at_once": "", "part": "part", "together": "together"}
-    templates = Templates(
-        **{name: prompt_file(call.function, each).with_values(**values).user for name, each in situations.items()}
-    )
+    templates = Templates(**{name: call.prompt(each).with_values(**values).user for name, each in situations.items()})
     instruction = call_instruction(call, file.system)
 
     def answer(inputs: Inputs, ask: Ask) -> Answers:

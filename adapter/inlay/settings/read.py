@@ -157,6 +157,8 @@ def _merge(layers: list[Layer]) -> Settings:
                 plain[key] = str((base / Path(value).expanduser()).resolve())
             elif key == "functions_folders":
                 folders += [base / Path(folder).expanduser() for folder in value]
+            elif key == "prompts_folder":
+                plain[key] = None if value is None else base / Path(value).expanduser()
             else:
                 plain[key] = _store_address(value, base) if key == "store" else value
     models = {

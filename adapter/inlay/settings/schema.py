@@ -194,6 +194,14 @@ class Settings:
     functions: Annotated[
         Mapping[str, Mapping[str, Any]], Doc("for a function, the options of a call that gives none", "none")
     ] = field(default_factory=dict)
+    prompts_folder: Annotated[
+        Folder | None,
+        Doc(
+            "a folder with prompts of your own for language models: `ai_classify.toml`, or "
+            "`name of a model/ai_classify.toml` for that one",
+            "those of inlay",
+        ),
+    ] = None
     functions_folders: Annotated[
         tuple[Folder, ...], Doc("folders with SQL functions of your own; those of all places add up")
     ] = ()

@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 
 NO_TOKEN = -1
 
+# A reply loops where its last tokens, this many at least, are what came just before them, three times over or more.
+_LOOP_TOKENS = 48
+_LOOP_PERIOD = 64
+_LOOK_EVERY = 16
+
 
 @dataclass(frozen=True)
 class Language:
@@ -41,6 +46,7 @@ class Draft:
         self._truncated = row.truncated
         self._language = language
         self._max_tokens = instruction.max_tokens
+        self._pieces = instruction.verbatim
         # With a schema, the schema decides where a reply ends.
         self._stops = tuple(stop for stop in instruction.stop if stop and state is None)
         # A token has at least one byte, so a stop text is within as many of the last tokens; and some more, since a
@@ -49,6 +55,9 @@ class Draft:
         self._draws = draws(instruction.seed, row.ids) if instruction.temperature > 0 else None
         self._ended = False
         self._is_broken = False
+        # What is drawn, or taken however long it is, may repeat itself.
+        self._may_loop = not instruction.whole or state is not None or instruction.temperature > 0
+        self._loops = False
 
     @property
     def tokens(self) -> Any:
@@ -83,25 +92,47 @@ class Draft:
         elif self._stops:
             recent = self._language.text(self.written[-self._stop_tokens :])
             self._ended = any(stop in recent for stop in self._stops)
-        return self._ended or len(self.written) >= self._max_tokens
+        if not self._may_loop and not self._ended and len(self.written) % _LOOK_EVERY == 0:
+            self._loops = loops(self.written)
+        return self._ended or self._loops or len(self.written) >= self._max_tokens
 
     def reply(self) -> Reply | Failed:
         """The reply, or why the row has none."""
         problem = self._problem()
         if problem is not None:
             return Failed(problem, len(self.ids), len(self.written))
-        over = self._ended and self.written[-1] in self._language.ends
-        text = self._language.text(self.written[:-1] if over else self.written)
+        text = self._text()
+        if self._pieces > 1 and not self._ended:  # of a list that was cut, what is whole
+            text = text.rpartition("\n")[0]
         return Reply(before_stop(text, self._stops), len(self.ids), len(self.written), self._truncated, self._ended)
+
+    def _text(self) -> str:
+        over = self._ended and self.written[-1] in self._language.ends
+        return self._language.text(self.written[:-1] if over else self.written)
 
     def _problem(self) -> str | None:
         if self._is_broken:
             return f"the model's numbers are not finite after {len(self.written):,} tokens of the reply"
+        if self._loops:
+            return f"the reply repeats itself without end: it was stopped after {len(self.written):,} tokens"
         if self.state is not None and self.state.problem is not None:
             return self.state.problem
-        if self.state is not None and not self._ended:
+        if self.state is not None and not self._ended and (self._pieces < 2 or "\n" not in self._text()):
             return f"the reply was cut at max_tokens = {self._max_tokens} before it was complete"
         return None
+
+
+def loops(tokens: Sequence[int]) -> bool:
+    """Whether the end of these tokens is one sequence over and over.
+
+    >>> loops(list(range(50)) + [1, 2] * 40), loops(list(range(200)))
+    (True, False)
+    """
+    for period in range(1, min(_LOOP_PERIOD, len(tokens) // 4) + 1):
+        n = max(3 * period, _LOOP_TOKENS)
+        if len(tokens) >= n + period and tokens[-n:] == tokens[-n - period : -period]:
+            return True
+    return False
 
 
 def chosen(drafts: Sequence[Draft], logits: torch.Tensor, temperature: float) -> list[int]:
