@@ -121,7 +121,7 @@ def test_a_dead_server_fails_the_statement_and_keeps_what_was_answered(tmp_path:
         connected = inlay.connect(model="m", models={"m": model}, store=str(tmp_path), on_error="null")
         assert connected.execute("select count(ai_complete('row ' || i)) from range(20) t(i)").fetchone() == (20,)
     with connected as con:
-        with pytest.raises(Exception, match="Nothing answers there") as raised:
+        with pytest.raises(Exception, match="Nothing answers there|requests failed") as raised:
             con.execute("select count(ai_complete('row ' || i)) from range(60) t(i)").fetchall()
         assert isinstance(raised.value, EndpointError) or "EndpointError" in str(raised.value)
         assert con.execute("select count(ai_complete('row ' || i)) from range(20) t(i)").fetchone() == (20,)

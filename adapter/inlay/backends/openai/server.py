@@ -143,7 +143,9 @@ class Server:
                 else:
                     tried += 1
                 wait_s = max(wait_before_s(max(tried, 1) + 1), answer.wait_s or 0.0)
-                if tried >= attempts or wait_s > left_s or not self.budget.take():
+                # Where nobody answers, the statement fails and not one row after the other: see _give_up_if_dead.
+                may_repeat = (answer.unreachable and attempts > 1) or self.budget.take()
+                if tried >= attempts or wait_s > left_s or not may_repeat:
                     shown = f"{last} ({tried} attempt{'s' if tried > 1 else ''})"
                     return Verdict("again", shown, complaint=answer.complaint)
                 _log.info("inlay: %s: %s; sent again in %.1f s", self.where, last, wait_s)
