@@ -71,7 +71,7 @@ class Session:
         self.called = {
             (settings.prefix + name).lower(): (spec, name == spec.try_name)
             for spec in specs.values()
-            if not spec.is_table
+            if not spec.is_table and spec.answer is not None  # a user's macro is DuckDB's to expand
             for name in (spec.name, spec.try_name)
         }
         self.called |= {of_list(name): kind for name, kind in self.called.items() if kind[0].kind == "aggregate"}

@@ -44,7 +44,8 @@ def reference_page(specs: Iterable[FunctionSpec]) -> str:
         "",
     ]
     for spec in specs:
-        lines += [f"## {spec.name}", "", spec.summary, "", "```sql", signature_text(spec), spec.example, "```", ""]
+        lines += [f"## {spec.name}", "", spec.summary, "", "```text", signature_text(spec), "```", ""]
+        lines += ["```sql", spec.example, "```", ""]
         if spec.args or spec.options:
             lines += ["| argument | type | default | |", "|---|---|---|---|"]
             lines += [_row(argument) for argument in (*spec.args, *spec.options)]
