@@ -25,7 +25,7 @@ from support.paths import REPOSITORY
 
 PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
 # These have tests of their own, which do what the whole page says.
-HEADS = "tests/dbt/test_ahead_of_dbt.py"
+HEADS = "tests/functions/test_heads.py"
 ELSEWHERE = {
     "heads.md": HEADS,
     "contributing.md": "tests/functions/test_contributing.py",
