@@ -3,6 +3,7 @@ settings and YAML by what reads them, command lines by the programs that take th
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import tomllib
@@ -64,9 +65,9 @@ class Desk:
     def run(self, block: Block) -> None:
         if "'intents'" in block.text:  # a head, which is trained first: HEADS
             return
-        runners: dict[str, Callable[[str], None]] = {
+        runners: dict[str, Callable[[str], object]] = {
             "python": self.python, "sql": self.sql, "toml": self.toml, "yaml": self.yaml, "sh": self.shell,
-            "bash": self.shell,
+            "bash": self.shell, "json": json.loads,
         }  # fmt: skip
         if block.language in runners:
             runners[block.language](block.text)
@@ -137,6 +138,7 @@ class Desk:
     def inlay(self, words: list[str]) -> None:
         from inlay.cli.main import main
 
+        words = words[: words.index(">")] if ">" in words else words
         if words[:1] and words[0] in RUN:
             where = ["--store", str(self.folder / ".inlay")] if words[0] == "store" else []
             assert main([*words, *where]) == 0, words
