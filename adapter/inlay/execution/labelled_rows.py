@@ -110,7 +110,7 @@ class Labelled:
         return self
 
 
-def labelled_rows(con: duckdb.DuckDBPyConnection, relation: Any, training: Training) -> Labelled:
+def read_labelled_rows(con: duckdb.DuckDBPyConnection, relation: Any, training: Training) -> Labelled:
     """relation: the name of a table, a query, or anything that DuckDB reads as a table. Raises what DuckDB says of it,
     and ConfigError for labels that nothing can be learned from."""
     table, label_type = _read(con, relation, training)

@@ -21,7 +21,7 @@ from inlay.arrays import Floats
 from inlay.backends.heads import packed
 from inlay.errors import CannotServeError, ModelNotFoundError
 from inlay.execution.context import Context
-from inlay.execution.labelled_rows import Labelled, Training, check_classes, labelled_rows
+from inlay.execution.labelled_rows import Labelled, Training, check_classes, read_labelled_rows
 from inlay.execution.session import Session
 from inlay.functions.contract import Ask
 from inlay.functions.head_rows import Read, features, of_rows, read_rows
@@ -63,7 +63,7 @@ def train_head(
             f"{FUNCTION}: model {base.name!r} gives no vectors (its task is {base.task!r}); a head reads those of an "
             "embedding model. Name one with model := '…'."
         )
-    labelled = labelled_rows(con, relation, training)
+    labelled = read_labelled_rows(con, relation, training)
     check_classes(labelled, training)
     digest, heads = _learned_from(labelled, training, base), Path(session.settings.heads)
     try:
