@@ -12,7 +12,7 @@ arguments = [
 {% macro _call_text(name, options, setting) -%}
     {%- set said = {} -%}
     {%- for option, value in options.items() if value is not none and option != 'on_error' -%}
-        {%- if value is number -%}
+        {%- if value is number and value is not boolean -%}
             {%- do said.update({option: value | float}) -%}
         {%- else -%}
             {%- do said.update({option: tojson(value) if value is mapping else value}) -%}

@@ -323,7 +323,15 @@ def test_a_prefix_for_names_that_another_extension_took(tmp_path: Path) -> None:
     profile = project.folder / "profiles.yml"
     profile.write_text(profile.read_text("utf-8").replace("config:\n", "config:\n            prefix: my_\n"), "utf-8")
     run = project.dbt(
-        "build", "--select", "texts", "every_macro", "language_models", "per_group", "--vars", "inlay_prefix: my_"
+        "build",
+        "--select",
+        "texts",
+        "kinds",
+        "every_macro",
+        "language_models",
+        "per_group",
+        "--vars",
+        "inlay_prefix: my_",
     )
     assert run.code == 0, run.output
     assert "    my_try_ai_score(body, 'urgent') as try_urgency,\n" in project.compiled("every_macro")

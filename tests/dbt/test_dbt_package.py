@@ -204,7 +204,7 @@ CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("ai_extract", ("body", QUESTIONS), {}),
     ("ai_extract", ("body", dict(reversed(QUESTIONS.items()))), {}),
     ("ai_extract", ("body", {"only": None}), {}),
-    ("ai_extract", ("body", ["who", "any"]), {"max_tokens": 400}),
+    ("ai_extract", ("body", ["who", "any"]), {"max_tokens": 400, "verbatim": False}),
     ("ai_extract", ("body", NESTED), {"instructions": "don't guess"}),
     ("ai_extract", ("body", NESTED["properties"]), {}),
     ("ai_extract", ("body", {"type": "integer"}), {}),
@@ -332,9 +332,9 @@ def test_another_warehouse_is_refused_until_the_project_brings_its_own_form(tmp_
     assert "inlay.ai_classify: target type 'standin' is not supported; use a duckdb target." in refused.output
 
     (project.folder / "macros").mkdir()
+    options = ", ".join(f"{name}=none" for name in arguments_of(FILES["ai_classify"])["ai_classify"][1:])
     (project.folder / "macros" / "standin__ai_classify.sql").write_text(
-        "{% macro standin__ai_classify(text, labels=none, template=none, adapt=none, agreement=none, "
-        "probability=none, proxy=none, model=none, on_error=none, on_blank=none) -%}\n"
+        f"{{% macro standin__ai_classify(text, {options}) -%}}\n"
         "    NATIVE_CLASSIFY({{ text }})\n"
         "{%- endmacro %}\n",
         "utf-8",

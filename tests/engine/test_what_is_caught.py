@@ -25,7 +25,7 @@ HANDS_ON = {
         "drain",
     ): "a thread: a batch that raises is bisected until its row is found, which is listed",
     ("backends/decoders/causal.py", "reader_of"): "a trial run: another loop serves this model",
-    ("backends/openai/model.py", "afford"): "kept, and raised once what was sent has come back",
+    ("backends/openai/model.py", "_spent"): "kept, and raised once what was sent has come back",
     ("backends/openai/embeddings.py", "_affordable"): "kept, and raised once what was sent has come back",
 }
 

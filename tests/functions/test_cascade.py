@@ -263,7 +263,7 @@ def models(tiny_models: TinyModels) -> dict[str, str]:
     nli = tiny_models.classifier(["contradiction", "neutral", "entailment"], pairs=True)
     return {
         "proxy": str(tiny_models.sentence()),
-        "other": str(tiny_models.sentence(pooling="cls")),
+        "other": str(tiny_models.sentence(mode="cls")),
         "judge": str(nli),
         "topics": str(tiny_models.classifier(["late", "broken", "fine"])),
     }

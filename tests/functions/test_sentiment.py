@@ -63,9 +63,12 @@ def test_three_levels_unless_a_call_says_four(con: Connection) -> None:
     assert "mixed" in values(con, "try_ai_sentiment(body, levels := 4)")[0]["scores"]
 
 
-@pytest.mark.parametrize("model", ["fake-generate", "fake-nli"])
-def test_other_models_have_four_levels_unless_a_call_says_three(con: Connection, model: str) -> None:
-    assert "mixed" in values(con, f"try_ai_sentiment(body, model := '{model}')")[0]["scores"]
+@pytest.mark.parametrize(("model", "by_default"), [("fake-generate", 3), ("fake-nli", 4)])
+def test_other_models_have_levels_of_their_own_unless_a_call_says_three(
+    con: Connection, model: str, by_default: int
+) -> None:
+    assert len(values(con, f"try_ai_sentiment(body, model := '{model}')")[0]["scores"]) == by_default
+    assert "mixed" in values(con, f"try_ai_sentiment(body, levels := 4, model := '{model}')")[0]["scores"]
     three = values(con, f"try_ai_sentiment(body, levels := 3, model := '{model}')")[0]["scores"]
     assert set(three) == {"positive", "negative", "neutral"}
     assert sum(three.values()) == pytest.approx(1, abs=1e-5)

@@ -169,7 +169,11 @@ class Binding:
     def model_name(self, spec: FunctionSpec, labels: Any, given: Mapping[str, Any]) -> Any:
         """The name of the model that a call means. given: its options, over those of the configuration."""
         if spec.setting == "head":
-            return f"{HEAD}{check_name(labels.removeprefix(HEAD).partition('@')[0]) and labels.removeprefix(HEAD)}"
+            if not isinstance(labels, str):
+                raise ConfigError(f"{spec.name}: head is {labels!r}; it must be the name of a head, e.g. 'intents'.")
+            named = labels.removeprefix(HEAD)
+            check_name(named.partition("@")[0])
+            return f"{HEAD}{named}"
         return given.get("model") or self.default_model(spec)
 
     def default_model(self, spec: FunctionSpec) -> str:

@@ -125,6 +125,7 @@ def read_card(heads: Path, reference: str) -> HeadCard:
         if not (folder / CURRENT).is_file():
             raise _not_found(heads, name)
         version = str(read_json(folder / CURRENT, dict).get("version"))
+    check_name(version)  # no other folder
     path = folder / version / CARD
     if not path.is_file():
         known = sorted(each.parent.name for each in folder.glob(f"*/{CARD}"))
