@@ -41,6 +41,7 @@ FROM_ENVIRONMENT: dict[str, tuple[str, Any]] = {
     "prefix": ("my_", "my_"),
     "memory_mb": ("64", 64),
     "heads": ("/heads", "/heads"),
+    "prompts_folder": ("/prompts", Path("/prompts")),
     "store": ("/kept", "/kept"),
     "store_mode": ("read-only", "read-only"),
     "store_vectors": ("false", False),

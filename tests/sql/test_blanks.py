@@ -103,7 +103,7 @@ def test_a_group_of_blanks_gives_null(con: Connection, call: str, calls: dict[st
     # The group is the input that it always was, blanks included.
     mixed = both_ways(con, f"select 1, {call} from t where i < 3")
     assert mixed[0] is not None
-    assert mixed != found[:1]
+    assert calls["rows"] == 2
 
 
 def test_blanks_stop_nothing_and_details_are_null(con: Connection) -> None:
