@@ -38,7 +38,6 @@ SOURCE = "(select k, ai_sentiment(w) as w, z from y) s"
         "(52, ai_sentiment('x'), 3), (53, ai_sentiment(ai_complete('z')), default)",
         "insert into target (w, k) values (ai_sentiment('fifty' || 'z'), 77) on conflict do nothing",
         "values (ai_sentiment('a')), (ai_complete('b')), (ai_sentiment(null))",
-        "select x.i, v.p from x, lateral (values (ai_sentiment(x.a)), (ai_sentiment('z'))) v(p) where x.i < 3",
         "set variable felt = (select max(ai_sentiment(a)) from x); select getvariable('felt')",
         "pivot (select k, i, ai_sentiment(a) as p from x) on p using count(*) group by k",
         "with q as (from x) pivot (select k, i, ai_sentiment(a) as p from q) on p using count(*) group by k",

@@ -36,7 +36,7 @@ GATHERED = {
     "select coalesce(n, ai_complete(a)) from x": 5,
     "select ifnull(n, ai_complete(a)) from x": 5,
     "select coalesce('c', ai_complete(a)) from x": 0,
-    "select ai_complete(coalesce(n, ai_summarize(a))) from x": 15,
+    "select ai_complete(coalesce(n, ai_summarize(a))) from x": 11,
     "select if(i > 15, ai_complete(a), 'no') from x": 4,
     "select if(i > 15, 'no', ai_complete(a)) from x": 16,
     "select case k when 1 then 'no' when 2 then ai_complete(a) else 'x' end from x": 6,

@@ -136,7 +136,8 @@ def _between(least: float, most: float) -> Test:
 
 
 def _json(question: Question, values: pa.ChunkedArray) -> Bools:
-    schema = question["instruction"]["schema"]
+    # Field by field the schema is the question's; in one reply it is the instruction's.
+    schema = question.get("schema") or question["instruction"]["schema"]
     return _replies(question, values) if schema is None else _each(values, partial(is_stored_reply, schema))
 
 
