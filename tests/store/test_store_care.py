@@ -914,7 +914,8 @@ def test_a_store_in_memory_through_fsspec(calls: dict[str, int]) -> None:
     assert [len(part_names(result_set.folder)) for result_set in survey(folder)] == [1, 1, 1]
     assert ask(address) == first and not calls.get("rows")
     taken = take_in(Store(address + "-copy").folder, read_store(folder, Sent()), are_answers)
-    assert taken.parts == 3 and not any(report.findings for report in verify_store(open_folder(address + "-copy")))
+    copied = verify_store(open_folder(address + "-copy"), are_answers)
+    assert taken.parts == 3 and not any(report.findings for report in copied)
     delete(folder, plan_gc(folder, Criteria(Wanted("vectors"))))
     assert [result_set.function for result_set in survey(folder)] == ["ai_classify", "ai_sentiment"]
     file: Folder = open_folder(f"memory://care-{os.getpid()}")
