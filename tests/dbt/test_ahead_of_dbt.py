@@ -142,6 +142,8 @@ def test_check_names_what_would_fail_at_its_place_in_the_file(shop: Path) -> Non
 
 
 def test_retry_asks_in_the_store_of_the_profile(shop: Path) -> None:
+    made = inlay(shop, "infer", "--select", "topics", cwd=shop)  # the tests of this file may run in several processes
+    assert made.returncode == 0, made.stderr
     ran = inlay(shop, "retry", cwd=shop)
     assert (ran.returncode, ran.stderr) == (0, "")
     assert ran.stdout.startswith("0 failed inputs asked again")
