@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from inlay.errors import ConfigError, InlayError
+from inlay.parsing.quoting import literal, quoted
 
 Form = Literal["box", "csv", "json", "parquet"]
 
@@ -78,17 +79,16 @@ def copy_to(run: Callable[[str], object], source: str, form: str, file: Path) ->
     """Has DuckDB write rows to a file. source: a table or a query in parentheses, as SQL."""
     import duckdb
 
-    path = str(file).replace("'", "''")
     try:
-        run(f"COPY {source} TO '{path}' ({_OPTIONS[form]})")
+        run(f"COPY {source} TO {literal(str(file))} ({_OPTIONS[form]})")
     except duckdb.IOException as error:
         raise _not_written(file, str(error)) from error
 
 
 def _as_text(name: str, kind: Any) -> str:
-    quoted = '"' + name.replace('"', '""') + '"'
+    column = quoted(name)
     nested = kind.id in ("list", "struct", "array", "map", "union")
-    return f"to_json({quoted})::VARCHAR AS {quoted}" if nested else quoted
+    return f"to_json({column})::VARCHAR AS {column}" if nested else column
 
 
 def _not_written(file: Path, reason: str | None) -> InlayError:

@@ -12,6 +12,7 @@ from inlay.cli import options, output
 from inlay.cli.export import copy_to, form_of
 from inlay.cli.sql import account, opened, split_statements, statements_of
 from inlay.errors import ConfigError, InlayError, closest
+from inlay.parsing.quoting import literal, quoted
 from inlay.tables import Table
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def _rows(con: Any, statement: str, key: str) -> pa.Table:
 
 
 def _check_key(con: duckdb.DuckDBPyConnection, table: str, key: str) -> None:
-    name = _quoted(key)
+    name = quoted(key)
     repeated = con.execute(
         f"select {name}::varchar, count(*) from {table} group by {name} having count(*) > 1 or {name} is null limit 1"
     ).fetchone()
@@ -111,10 +112,10 @@ def _compared(before: duckdb.DuckDBPyRelation, after: duckdb.DuckDBPyRelation, k
 
 def _lay_out(con: duckdb.DuckDBPyConnection, columns: list[str], key: str) -> None:
     """The table `pairs`: column, key and both answers as text; and `flips`, those that differ."""
-    name = _quoted(key)
+    name = quoted(key)
     selects = [
-        f"select {i} as i, {_literal(column)} as column_name, {name} as key, "
-        f"b.{_quoted(column)}::varchar as before, a.{_quoted(column)}::varchar as after "
+        f"select {i} as i, {literal(column)} as column_name, {name} as key, "
+        f"b.{quoted(column)}::varchar as before, a.{quoted(column)}::varchar as after "
         f"from before_rows b join after_rows a using ({name})"
         for i, column in enumerate(columns)
     ]
@@ -155,11 +156,3 @@ def _show(con: duckdb.DuckDBPyConnection, columns: list[str], left_out: list[str
 def _share(part: int, whole: int) -> str:
     """Rounded up to a tenth of a percent, so that a flip never reads as none."""
     return f"{math.ceil(1000 * part / whole) / 10:.1f} %" if whole else ""
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -19,6 +19,7 @@ from pygments.lexers.sql import SqlLexer  # type: ignore[import-untyped]
 
 from inlay.cli import output
 from inlay.errors import InlayError
+from inlay.parsing.quoting import quoted
 
 _HISTORY = ".inlay_history"
 _HELP = """\
@@ -169,4 +170,4 @@ class _Completer(Completer):
 
 
 def _quoted(name: str) -> str:
-    return name if re.fullmatch(r"[a-z_][a-z0-9_]*", name, re.IGNORECASE) else '"' + name.replace('"', '""') + '"'
+    return name if re.fullmatch(r"[a-z_][a-z0-9_]*", name, re.IGNORECASE) else quoted(name)

@@ -18,11 +18,12 @@ import duckdb
 from inlay.arrays import relation_reader
 from inlay.client.connection import Connection
 from inlay.client.sessions import set_node
-from inlay.dbt.built import Built, Databases, identifier
+from inlay.dbt.built import Built, Databases
 from inlay.dbt.manifest import Node, needed
 from inlay.errors import BudgetExceededError, InlayError, InterruptedQueryError
 from inlay.explanation.call_digests import called_specs
 from inlay.parsing.calls import find_calls, without_texts
+from inlay.parsing.quoting import literal, quoted
 
 OnNode = Callable[[str], None]
 
@@ -78,21 +79,20 @@ def run_nodes(
     # The first database of a connection in memory is called memory, and so is that of a dbt target in memory.
     own = sorted(names - {"memory"})
     for number, name in enumerate(own):
-        con.execute(f"ATTACH '{str(folder / f'{number}.duckdb').replace(chr(39), chr(39) * 2)}' AS {identifier(name)}")
+        con.execute(f"ATTACH {literal(str(folder / f'{number}.duckdb'))} AS {quoted(name)}")
     if own:
-        con.execute(f"USE {identifier(own[0])}")
+        con.execute(f"USE {quoted(own[0])}")
     return _Run(con, built, on_node, selected).all(wanted)
 
 
 def _prepare(con: Connection, databases: Databases) -> None:
     """The profile's own settings and extensions. What one of them lacks here, a query that needs it says."""
     for name, value in databases.settings.items():
-        text = str(value).replace("'", "''")
         with contextlib.suppress(duckdb.Error):
-            con.execute(f"SET {identifier(name)} = '{text}'")
+            con.execute(f"SET {quoted(name)} = {literal(str(value))}")
     for name in databases.extensions:
         with contextlib.suppress(duckdb.Error):
-            con.execute(f"LOAD {identifier(name)}")
+            con.execute(f"LOAD {quoted(name)}")
 
 
 class _Run:
@@ -176,7 +176,7 @@ class _Run:
 
     def _create(self, kind: str, node: Node, sql: str) -> None:
         assert node.relation is not None
-        database, schema, name = (identifier(part) for part in node.relation)
+        database, schema, name = (quoted(part) for part in node.relation)
         if (database, schema) not in self._schemas:
             self._con.execute(f"CREATE SCHEMA IF NOT EXISTS {database}.{schema}")
             self._schemas.add((database, schema))

@@ -10,6 +10,7 @@ from typing import Any
 import duckdb
 
 from inlay.client.opening import not_opened
+from inlay.parsing.quoting import literal, quoted
 
 Relation = tuple[str, str, str]
 """Database, schema, name."""
@@ -52,7 +53,7 @@ class Built:
     def _attach(self, name: str, path: str, kind: str | None, alias: str) -> None:
         how = "READ_ONLY" if kind is None else f"TYPE {kind}, READ_ONLY"
         try:
-            self._con.execute(f"ATTACH '{path.replace(chr(39), chr(39) * 2)}' AS {alias} ({how})")
+            self._con.execute(f"ATTACH {literal(path)} AS {alias} ({how})")
         except duckdb.Error as error:
             if name not in self._databases.others:
                 raise not_opened(path, error) from error
@@ -65,7 +66,7 @@ class Built:
         alias = self._attached.get(relation[0])
         if alias is None or (alias, relation[1].lower(), relation[2].lower()) not in self._there:
             return None
-        return ".".join([alias, identifier(relation[1]), identifier(relation[2])])
+        return ".".join([alias, quoted(relation[1]), quoted(relation[2])])
 
     def is_missing(self, relation: Relation, made_by: str) -> str:
         """Why it is not there, as the rest of a sentence."""
@@ -73,7 +74,3 @@ class Built:
         if why := self._failed.get(relation[0]):
             return f"is in {where}, which cannot be opened: {why}"
         return f"is not in {where}" + (f" (type first: {made_by})" if made_by else "")
-
-
-def identifier(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

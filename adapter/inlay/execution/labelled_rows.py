@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, get_args
 
 import duckdb
@@ -16,6 +16,7 @@ from inlay.arrays import relation_table
 from inlay.errors import ConfigError
 from inlay.execution.replacement_scan import with_tables
 from inlay.models.head_card import Categorical, Columns, Kind, Method, Numeric
+from inlay.parsing.quoting import quoted
 from inlay.parsing.tokens import first_word
 from inlay.store.inputs import text_inputs
 from inlay.store.keys import Keys
@@ -99,7 +100,6 @@ class Labelled:
     written: list[str]
     left_out: int
     merged: tuple[str, ...] = ()
-    counts: tuple[int, ...] = field(default=())
 
     def take(self, places: Sequence[int]) -> Labelled:
         where = np.array(places, dtype=np.int64)
@@ -143,7 +143,6 @@ def read_labelled_rows(con: duckdb.DuckDBPyConnection, relation: Any, training: 
 def check_classes(labelled: Labelled, training: Training) -> None:
     """Raises ConfigError where a class has too few rows, or there are too few at all."""
     counts = class_counts(labelled)
-    labelled.counts = counts
     few = [(name, n) for name, n in zip(labelled.classes, counts, strict=True) if n < LEAST_ROWS]
     if few and labelled.kind in ("single", "multi"):
         shown = ", ".join(f"{name!r} has {n}" for name, n in few[:5])
@@ -177,17 +176,13 @@ def _read(con: duckdb.DuckDBPyConnection, relation: Any, training: Training) -> 
     else:
         source, tables = "_inlay_rows", {"_inlay_rows": relation}
     types = {name: "DOUBLE" if name in training.numeric else "VARCHAR" for name in training.columns}
-    selected = [f"{_quoted(name)}::{types[name]} AS c{i}" for i, name in enumerate(training.columns)]
-    group = "NULL" if training.group is None else _quoted(training.group)
-    label = _quoted(training.label)
+    selected = [f"{quoted(name)}::{types[name]} AS c{i}" for i, name in enumerate(training.columns)]
+    group = "NULL" if training.group is None else quoted(training.group)
+    label = quoted(training.label)
     selected += [f"{label} AS label", f"typeof({label}) AS kind", f"{group}::VARCHAR AS grouped"]
     sql = f"SELECT {', '.join(selected)} FROM {source} AS _rows"
     table = relation_table(with_tables(con, sql, tables, None))
     return table, table["kind"][0].as_py() if len(table) else "VARCHAR"
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _kind(training: Training, label_type: str) -> tuple[Kind, str]:

@@ -17,6 +17,7 @@ from inlay.execution.replacement_scan import with_tables
 from inlay.execution.surroundings import Surroundings
 from inlay.functions.spec import READ_AS_TEXT, FunctionSpec, named_options
 from inlay.parsing.query_inside import query_inside
+from inlay.parsing.quoting import quoted
 from inlay.parsing.statement import Call
 from inlay.parsing.unplannable import Unplannable
 from inlay.planner import reasons
@@ -172,7 +173,7 @@ class Queries:
 
     def _values(self, given: Mapping[str, str]) -> dict[str, Any]:
         """Of expressions that are the same for every row, by name; literals are so for every statement."""
-        columns = ", ".join(f"{text} AS {_identifier(name)}" for name, text in given.items())
+        columns = ", ".join(f"{text} AS {quoted(name)}" for name, text in given.items())
         if columns in _LITERALS:
             return copy.deepcopy(_LITERALS[columns])
         try:
@@ -232,7 +233,3 @@ def _tell_rows(gathered: Any, expect: Callable[[int], None]) -> None:
 
 def first_line(error: Exception | None) -> str:
     return str(error).split("\n")[0]
-
-
-def _identifier(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from inlay.arrays import Floats
 from inlay.backends.heads import packed
 from inlay.errors import CannotServeError, ModelNotFoundError
 from inlay.execution.context import Context
-from inlay.execution.labelled_rows import Labelled, Training, check_classes, read_labelled_rows
+from inlay.execution.labelled_rows import Labelled, Training, check_classes, class_counts, read_labelled_rows
 from inlay.execution.session import Session
 from inlay.functions.contract import Ask
 from inlay.functions.head_rows import Read, features, of_rows, read_rows
@@ -138,7 +138,7 @@ def _trained(
         columns=labelled.columns, base=base.name, base_fingerprint=base.fingerprint,
         arrays=hashlib.sha256(arrays).hexdigest(), fingerprint="", learned_from=digest,
         temperature=learned.temperature, strength=learned.strength, rows=len(rows), left_out=labelled.left_out,
-        folds=MOST_FOLDS, rows_per_class=labelled.counts, merged=labelled.merged, measures=learned.measures,
+        folds=MOST_FOLDS, rows_per_class=class_counts(labelled), merged=labelled.merged, measures=learned.measures,
         confusion=learned.confusion, trained_at=now_text(), trained_by=f"inlay {__version__}",
     )  # fmt: skip
     return _with_fingerprint(card), arrays
@@ -151,7 +151,7 @@ def _with_fingerprint(card: HeadCard) -> HeadCard:
         "temperature": card.temperature,
     }  # fmt: skip
     digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-    return HeadCard(**{**vars(card), "fingerprint": digest})
+    return replace(card, fingerprint=digest)
 
 
 def _weights(labelled: Labelled, *, balanced: bool) -> Any:

@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import duckdb
 
-from inlay.errors import InlayError, ModelError, UnknownModelError
+from inlay.errors import ConfigError, InlayError, ModelError, UnknownModelError
 from inlay.execution.session import Session
 from inlay.functions.spec import FunctionSpec, named_options
 from inlay.parsing.query_inside import statement_kind
@@ -162,10 +162,8 @@ def _check_call(session: Session, call: Call) -> Iterator[tuple[str, str]]:
         yield "wrong-call", str(reason)
         return
     if unknown := [name for name in call.options if name not in {each.name for each in (*spec.args, *spec.options)}]:
-        known = [option.name for option in spec.options]
-        near = difflib.get_close_matches(unknown[0], known, n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        yield "wrong-call", f"{spec.name}: no option named {unknown[0]!r}.{hint} Known: {', '.join(sorted(known))}."
+        known = (option.name for option in spec.options)
+        yield "wrong-call", str(ConfigError.unknown_option(spec.name, unknown[0], known))
         return
     try:
         values = _values(spec, given)

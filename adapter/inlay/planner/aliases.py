@@ -14,10 +14,11 @@ from sqlglot import exp
 from inlay.parsing.blocks import Block, block_at
 from inlay.parsing.edits import Edit
 from inlay.parsing.marks import unmarked
+from inlay.parsing.quoting import quoted
 from inlay.parsing.reading import calls_in, part_of, written
 from inlay.parsing.statement import Statement
 from inlay.planner.known import with_ctes
-from inlay.planner.rules.moving import own_end, position, quoted
+from inlay.planner.rules.moving import own_end, position
 
 
 def uses_an_alias_again(statement: Statement) -> bool:

@@ -11,6 +11,7 @@ from sqlglot import exp
 from inlay.parsing.blocks import block_at
 from inlay.parsing.edits import Edit
 from inlay.parsing.marks import replaced, unmarked
+from inlay.parsing.quoting import quoted
 from inlay.parsing.reading import call_at, calls_in, part_of
 from inlay.parsing.statement import Call, Statement
 from inlay.parsing.unplannable import Unplannable
@@ -197,8 +198,8 @@ def named_columns(statement: Statement, column_name: Callable[[str], str]) -> St
                 if block is None or column is None:
                     raise Unplannable(reasons.COLUMN_NOT_FOUND)
                 end = statement.words[column[1] - 1].end
-                name = column_name(unmarked(block.text(column), statement.names)).replace('"', '""')
-                edits[end] = Edit(end, end, f' AS "{name}"', node, "name")
+                name = quoted(column_name(unmarked(block.text(column), statement.names)))
+                edits[end] = Edit(end, end, f" AS {name}", node, "name")
             block = block_at(statement.text, outside)
             node = node.parent
             if block is None:
@@ -225,8 +226,8 @@ def _of_windows(statement: Statement, column_name: Callable[[str], str]) -> Iter
             if _has_no_name(item) and item.find(exp.Window):
                 text = f"{block.text(column)} WINDOW {clause}"
                 end = statement.words[column[1] - 1].end
-                name = column_name(unmarked(text, statement.names)).replace('"', '""')
-                yield end, Edit(end, end, f' AS "{name}"', item, "name")
+                name = quoted(column_name(unmarked(text, statement.names)))
+                yield end, Edit(end, end, f" AS {name}", item, "name")
 
 
 def _has_no_name(node: exp.Expr) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from sqlglot import exp
 
 from inlay.parsing.marks import numbers_in, unmarked
+from inlay.parsing.quoting import quoted
 from inlay.parsing.reading import parsed
 from inlay.parsing.statement import Specs, Statement
 from inlay.parsing.tokens import Text, split
@@ -33,6 +34,6 @@ def _names(statement: Statement, column_name: Callable[[str], str]) -> list[tupl
         start, end = words[at + 1 + first].start, words[at + last].end
         item = text[start:end]
         if numbers_in(item) and not isinstance(parsed(f"SELECT {item}").expressions[0], exp.Alias):
-            name = column_name(unmarked(item, statement.names)).replace('"', '""')
-            found.append((end, end, f' AS "{name}"'))
+            name = quoted(column_name(unmarked(item, statement.names)))
+            found.append((end, end, f" AS {name}"))
     return found

@@ -9,12 +9,13 @@ from sqlglot import exp
 
 from inlay.parsing.blocks import block_at
 from inlay.parsing.edits import Edit
+from inlay.parsing.quoting import quoted
 from inlay.parsing.reading import call_at, calls_in, parsed
 from inlay.parsing.statement import Statement
 from inlay.parsing.unplannable import Unplannable
 from inlay.planner.known import block_of
 from inlay.planner.reads import reader_of
-from inlay.planner.rules.moving import Inputs, Moved, movable, moved, position, quoted
+from inlay.planner.rules.moving import Inputs, Moved, movable, moved, position
 
 
 def calls_above_joins(statement: Statement) -> tuple[Statement, str] | None:

@@ -6,11 +6,12 @@ from sqlglot import exp
 
 from inlay.parsing.blocks import Block, block_at
 from inlay.parsing.edits import Around, Edit
+from inlay.parsing.quoting import quoted
 from inlay.parsing.statement import Statement
 from inlay.parsing.unplannable import Unplannable
 from inlay.planner.known import block_of
 from inlay.planner.reads import is_read
-from inlay.planner.rules.moving import Inputs, Moved, movable, moved, quoted
+from inlay.planner.rules.moving import Inputs, Moved, movable, moved
 
 
 def calls_above_limit(statement: Statement) -> tuple[Statement, str] | None:

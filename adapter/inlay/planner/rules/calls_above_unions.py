@@ -11,11 +11,12 @@ from inlay.functions.spec import text_alone
 from inlay.parsing.blocks import Block, all_united, block_at
 from inlay.parsing.edits import Around, Edit
 from inlay.parsing.marks import unmarked
+from inlay.parsing.quoting import quoted
 from inlay.parsing.reading import calls_in
 from inlay.parsing.statement import Statement
 from inlay.planner.reads import is_read_by, reader_of
 from inlay.planner.rules.calls_above_joins import reduces
-from inlay.planner.rules.moving import Moved, movable, over_arguments, own_end, quoted
+from inlay.planner.rules.moving import Moved, movable, over_arguments, own_end
 
 
 def calls_above_unions(statement: Statement) -> tuple[Statement, str] | None:

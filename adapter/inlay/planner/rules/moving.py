@@ -176,7 +176,3 @@ def position(statement: Statement, column: exp.Column) -> tuple[int, int] | None
     if len(parts) < len(column.parts):
         return None
     return min(start for start, _ in parts), max(end for _, end in parts)
-
-
-def quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
