@@ -9,7 +9,6 @@ import os
 import pickle
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
@@ -393,12 +392,10 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("offline")
-def test_a_missing_model_fails_at_once_and_says_what_to_type(tiny_models: TinyModels) -> None:
-    with inlay.connect(models={"small": "hub:nobody/nothing@v1"}) as con:
-        began = time.perf_counter()
-        with pytest.raises(ModelNotFoundError) as missing:
-            con.sql("select ai_embed('x', model := 'small')").fetchall()
-        assert time.perf_counter() - began < 2
+def test_a_missing_model_fails_and_says_what_to_type(tiny_models: TinyModels) -> None:
+    gone = {"small": "hub:nobody/nothing@v1"}
+    with inlay.connect(models=gone) as con, pytest.raises(ModelNotFoundError) as missing:
+        con.sql("select ai_embed('x', model := 'small')").fetchall()
     message = str(missing.value)
     assert "model 'small' was not found" in message
     assert "hub cache" in message

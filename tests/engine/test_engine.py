@@ -140,16 +140,17 @@ def test_several_devices_each_take_batches_and_give_the_same_rows() -> None:
     assert lane.backend.device == "3 × fake"
 
 
-def test_a_cancelled_caller_leaves_within_two_seconds_and_the_others_are_answered() -> None:
-    lane = Lane(Recording(seconds=0.1))
+def test_a_cancelled_caller_leaves_and_the_others_are_answered() -> None:
+    slow = Recording(seconds=0.1)
+    lane = Lane(slow)
     stays = Token()
     cancelled = submit(lane, [f"long {i}" for i in range(400)])
     time.sleep(0.15)
-    began = time.monotonic()
+    n_begun = len(slow.batches)
     cancel.interrupt()
     with pytest.raises(InterruptedQueryError):
         cancelled.wait()
-    assert time.monotonic() - began < 2
+    assert len(slow.batches) <= n_begun + 2
     assert stays.cancelled
     rows = answers(submit(lane, ["after"]))
     np.testing.assert_allclose(rows[0], expected("after"), atol=1e-6)

@@ -16,7 +16,7 @@ from inlay.backends.fake import CALLS
 from inlay.client.connection import Connection
 from inlay.client.statements import execute as real_execute
 
-STOPS_WITHIN_S = 5.0
+STOPS_WITHIN_S = 15.0
 
 SLOW = (
     "CREATE TABLE texts AS SELECT concat('text ', i, if(i % 1000 = 0, ' <<slow>>', '')) AS s FROM range(500_000) r(i)"

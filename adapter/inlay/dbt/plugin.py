@@ -27,7 +27,7 @@ from inlay.client.attach import attach
 from inlay.client.macros import create_macros
 from inlay.client.original_errors import original_error
 from inlay.client.sessions import connection_number, set_node
-from inlay.engine import signals
+from inlay.engine import cancel, signals
 from inlay.execution.session import Session
 from inlay.settings.read import beneath_the_environment, read_settings
 
@@ -111,6 +111,8 @@ class Plugin(BasePlugin):
 
     options: dict[str, Any]
     session: Session | None = None
+    invocation: tuple[str, int] = "", 0
+    """Of dbt: its id, and how many interrupts there were when its first cursor was made."""
 
     def initialize(self, plugin_config: dict[str, Any]) -> None:
         """Checks the options before anything runs; raises ConfigError naming the key and what is allowed."""
@@ -138,8 +140,11 @@ class Plugin(BasePlugin):
         if self.session is not None:
             node = get_node_info()
             _sessions[cursor] = self.session
+            # dbt stops the statements that run at a Ctrl-C, but not one that a thread is still about to send.
+            if self.invocation[0] != get_invocation_id():
+                self.invocation = get_invocation_id(), cancel.process_count()
+            cancel.stop_from(connection_number(cursor), self.invocation[1])
             if _sees_statements() and not str(node.get("node_path")).endswith(".py"):
-                connection_number(cursor)
                 _without_macros.add(cursor)
             else:  # a Python model's statements go past us
                 create_macros(cursor, self.session)

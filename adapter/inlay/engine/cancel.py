@@ -28,6 +28,8 @@ class Works(Protocol):
 
 _of_process = 0
 _of_connection: dict[int, int] = {}
+_process_from: dict[int, int] = {}
+"""Connection → the count of the process from which on interrupts stop its work, also before that has begun."""
 _began: dict[Hashable, int] = {}
 """Statement → the counts when it began."""
 _watches: dict[int, Watch] = {}
@@ -47,6 +49,17 @@ def interrupt(connection: int | None = None) -> None:
     for watch in list(_watches.values()):
         if connection is None or connection == watch.connection:
             watch.stop()
+
+
+def process_count() -> int:
+    return _of_process
+
+
+def stop_from(connection: int, count: int) -> None:
+    """Has every interrupt of the process after that process_count() stop the connection's work, whatever begins later:
+    its statements are one run, and the Ctrl-C that ended the run may come between two of them or while one is planned.
+    """
+    _process_from[connection] = count
 
 
 def is_watched(connection: int) -> bool:
@@ -107,7 +120,7 @@ class Watch:
         self.connection = connection
         self.raised: BaseException | None = None
         self._stop_duckdb = stop_duckdb
-        self._process, self._own = _of_process, _of_connection.get(connection, 0)
+        self._process, self._own = _process_from.get(connection, _of_process), _of_connection.get(connection, 0)
         self._lock = threading.Lock()
         self._is_over = self._is_stopping = False
 
@@ -154,10 +167,12 @@ def begin_work(connection: int | None, statement: Hashable | None) -> Any:
     """From here on tokens made in this thread belong to that connection and statement; returns what end_work() takes.
 
     A call that begins after an interrupt of its statement, before DuckDB has stopped handing out rows, must not run: so
-    what counts is how things stood when the statement began, or its first call where nobody watches it.
+    what counts is how things stood when the statement began, or its first call where nobody watches it; of a run, how
+    they stood when the run began.
     """
     before = getattr(_this_thread, "work", None)
-    seen = next((watch.seen for watch in list(_watches.values()) if watch.connection == connection), _count(connection))
+    watched = (watch.seen for watch in list(_watches.values()) if watch.connection == connection)
+    seen = next(watched, _count(connection, _process_from.get(connection or 0, _of_process)))
     if statement is not None:
         seen = _began.setdefault(statement, seen)
         if len(_began) > STATEMENTS_KEPT:
@@ -173,8 +188,9 @@ def end_work(before: Any) -> None:
         _running.discard(threading.get_ident())
 
 
-def _count(connection: int | None) -> int:
-    return _of_process + (0 if connection is None else _of_connection.get(connection, 0))
+def _count(connection: int | None, of_process: int | None = None) -> int:
+    of_process = _of_process if of_process is None else of_process
+    return of_process + (0 if connection is None else _of_connection.get(connection, 0))
 
 
 def begin_anew() -> None:
