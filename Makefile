@@ -41,10 +41,11 @@ demo: $(VENV)/demo
 	@$(BIN)/inlay sql --read-only --database example_project/larkmoor.duckdb --file example_project/show.sql
 
 # Two at a time: every worker loads torch and starts dbt, so memory ends before the cores of a large machine do.
+# Neighbours stay on one worker, which makes what a module shares once; the one that is done first takes over.
 WORKERS ?= 2
 
 test: $(VENV)/test lint types
-	$(BIN)/python -m pytest -n $(WORKERS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 kills: $(VENV)/test
 	INLAY_KILLS=50 $(BIN)/python -m pytest -n $(WORKERS) -rP tests/store/test_kills.py
