@@ -1,5 +1,5 @@
 {#-
-description = "For on-run-end, once for a whole project: prints the account of the run (see log_account), comments the columns of answers in every table that was built (see comment_columns), and fails the run where too many inputs of a model got no answer. Reads the vars inlay_account, inlay_comments, inlay_max_failed_share, and a model's meta: {inlay: {comments: false, max_failed_share: 0.05}}."
+description = "For on-run-end, once for a whole project: prints the account of the run (see log_account), writes the report of the run where the var inlay_report names a file (see report), comments the columns of answers in every table that was built (see comment_columns), and fails the run where too many inputs of a model got no answer. Reads the vars inlay_account, inlay_comments, inlay_report, inlay_max_failed_share, and a model's meta: {inlay: {comments: false, max_failed_share: 0.05}}."
 arguments = [["results", "any", "dbt's own `results`"]]
 -#}
 {#- dbt gives `results` to the hook alone, so the hook hands them on. -#}
@@ -19,6 +19,9 @@ arguments = [["results", "any", "dbt's own `results`"]]
     {%- endif -%}
     {%- if var('inlay_account', true) -%}{%- do inlay.log_account() -%}{%- endif -%}
     {%- set prefix = var('inlay_prefix', '') -%}
+    {%- if var('inlay_report', none) and run_query("select count(*) from " ~ prefix ~ "inlay_ledger()").rows[0][0] -%}
+        {%- do inlay.report(var('inlay_report')) -%}
+    {%- endif -%}
     {%- set failed = {} -%}
     {%- for row in run_query(
         "select node, sum(failed)::bigint, sum(distinct_inputs)::bigint from " ~ prefix

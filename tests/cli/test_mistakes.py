@@ -154,6 +154,20 @@ MISTAKES: dict[str, list[tuple[str | list[str], int, str]]] = {
         ("settings --config absent.toml", FAILED, "absent.toml does not exist"),
     ],
     "doctor": [("doctor x", USAGE, "unexpected extra argument (x)"), ("doctor --mdel x", USAGE, "'--model'")],
+    "report": [
+        ("report", FAILED, "reads a result store, and none is configured. Name a folder: inlay report --store .inlay"),
+        ("report --store absent", FAILED, "there is no store at"),
+        ("report --store folder", FAILED, "there is no store at"),
+        ("report --store notes.txt", FAILED, "notes.txt"),
+        ("report --store kept", FAILED, "has no run"),
+        ("report --store kept --run 2020", FAILED, "has no run whose name begins with 2020"),
+        ("report --runs 0", USAGE, "0 is not in the range"),
+        ("report --rnu x", USAGE, "Did you mean '--run'"),
+        ("report x.html", USAGE, "unexpected extra argument (x.html)"),
+        ("report -o", USAGE, "requires an argument"),
+        ("report --project-dir folder", FAILED, "has no dbt_project.yml"),
+        ("build --report x.html --project-dir folder", FAILED, "has no dbt_project.yml"),
+    ],
     "flips": [
         ("flips", USAGE, "Missing option '--key'"),
         ("flips --key a --before fake --after fake", FAILED, "expected one query, got 0"),
@@ -247,7 +261,7 @@ def names_here() -> set[str]:
 def test_every_command_is_mistaken_for() -> None:
     from inlay.cli.main import inlay
 
-    assert set(MISTAKES) - {"inlay"} >= set(inlay.commands) - {"report"}
+    assert set(MISTAKES) - {"inlay"} >= set(inlay.commands)
 
 
 def test_doctor_marks_what_is_wrong(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import os
 import subprocess
 import sys
@@ -23,7 +24,7 @@ config-version: 2
 profile: shop
 flags: {send_anonymous_usage_stats: false}
 models: {shop: {+materialized: table}}
-vars: {inlay_max_failed_share: 0.4}
+vars: {inlay_max_failed_share: 0.4, inlay_report: target/ended.html}
 on-run-end: "{{ inlay.on_run_end(results) }}"
 """,
     # As docs/dbt.md prints it; INLAY_MODEL=fake wins over its model.
@@ -57,7 +58,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.Co
     (folder / "dbt_packages").mkdir()
     (folder / "dbt_packages" / "inlay").symlink_to(REPOSITORY / "macros", target_is_directory=True)
     (folder / "packages.yml").write_text(f"packages:\n  - local: {REPOSITORY / 'macros'}\n", "utf-8")
-    return folder, typed(folder, "build", "--store", "kept")
+    return folder, typed(folder, "build", "--store", "kept", "--report", "whole.html")
 
 
 def typed(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -86,6 +87,15 @@ def test_what_is_set_once_holds_for_every_model(built: tuple[Path, subprocess.Co
         assert con.sql("select typeof(vector) from vectors limit 1").fetchall() == [("FLOAT[384]",)]
         assert con.sql("select count(*) from vectors where vector is null").fetchall() == [(1,)]
         assert con.sql("from fields limit 0").columns == ["id", "product", "order_no"]
+
+
+def test_reports_of_the_run_and_of_the_whole_build(built: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+    folder, ran = built
+    assert "inlay: the report of the run is in target/ended.html" in ran.stdout
+    ended, whole = ((folder / name).read_text("utf-8") for name in ("target/ended.html", "whole.html"))
+    for page in (ended, whole):
+        assert "<h1>Report of run " in page and 'title="model.shop.vectors">vectors<' in page
+        assert "<b>1</b> × model.shop.half: ai_embed (fake): " in page and html.escape(FAIL) in page
 
 
 def test_what_the_build_answered_is_known(built: tuple[Path, subprocess.CompletedProcess[str]]) -> None:

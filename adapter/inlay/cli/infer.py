@@ -9,6 +9,7 @@ import click
 
 from inlay.cli import options, output
 from inlay.cli.dbt_options import DbtCommand, dbt_options
+from inlay.cli.report import report_new_runs
 from inlay.cli.sql import account
 from inlay.cli.tasks import Task, Work, planned, task_options
 from inlay.errors import ConfigError, InlayError
@@ -53,26 +54,38 @@ def _infer(task: Task, done: str = "inferred") -> int:
 
 @click.command("build", cls=DbtCommand)
 @click.option("--full-refresh", is_flag=True, help="As of dbt build.")
+@click.option("--report", "report_file", type=options.FILE, help="Write the report of it all to this .html file.")
 @dbt_options
 @options.store
 @options.config
 @options.model
 def build(
-    request: Request, project_named: bool, full_refresh: bool, store: str | None, config: Path | None, model: str | None
-) -> int:
+    request: Request, project_named: bool, full_refresh: bool, report_file: Path | None, store: str | None,
+    config: Path | None, model: str | None,
+) -> int:  # fmt: skip
     """Infer what is missing in a dbt project, then build it with the installed dbt: one exit status.
 
     What cannot be inferred ahead, since it reads what the build makes, dbt infers. Takes dbt's own flags.
     """
     given = with_whole_paths(options.given(model=model, store=store), Path.cwd())
+    from inlay.store.account import run_names
+    from inlay.store.folder import open_folder
+
     task = Task(None, None, request, None, config, given).read()
     settings = read_settings(dict(task.settings), config=task.config)
-    if settings.store and settings.store_mode == "read-write":
-        _infer(task, "inferred ahead")
-    else:
-        output.note("nothing is inferred ahead: there is no result store to keep it in.")
     own = {**given, **({"config": config.resolve()} if config else {})}
-    return min(1, request.run("build", *(["--full-refresh"] if full_refresh else []), settings=own))
+    flags = ["--full-refresh"] if full_refresh else []
+    if not settings.store or settings.store_mode != "read-write":
+        if report_file is not None:
+            raise ConfigError("--report reads a result store, and none is configured for writing: --store .inlay")
+        output.note("nothing is inferred ahead: there is no result store to keep it in.")
+        return min(1, request.run("build", *flags, settings=own))
+    earlier = run_names(open_folder(settings.store))
+    _infer(task, "inferred ahead")
+    status = min(1, request.run("build", *flags, settings=own))
+    if report_file is not None:
+        report_new_runs(settings.store, earlier, report_file)
+    return status
 
 
 @click.command("plan", cls=DbtCommand)

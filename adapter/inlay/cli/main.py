@@ -22,6 +22,7 @@ from inlay.cli.functions import dbt_path, functions, show_prompt
 from inlay.cli.group import Group
 from inlay.cli.infer import build, infer, plan
 from inlay.cli.models import models
+from inlay.cli.report import report
 from inlay.cli.retry import retry
 from inlay.cli.settings import settings
 from inlay.cli.sql import sql
@@ -43,7 +44,8 @@ def inlay(verbose: bool) -> None:
 
 
 COMMANDS = (
-    sql, models, functions, settings, show_prompt, doctor, dbt_path, store, check, plan, infer, build, retry, flips
+    sql, models, functions, settings, show_prompt, doctor, dbt_path, store, check, plan, infer, build, retry, report,
+    flips,
 )  # fmt: skip
 for command in COMMANDS:
     inlay.add_command(command)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ import click
 
 from inlay.cli import options, output
 from inlay.cli.dbt_options import DbtCommand, dbt_options
+from inlay.cli.tasks import store_settings
 from inlay.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -29,23 +30,16 @@ def retry(request: Request, project_named: bool, store: str | None, config: Path
 
     In a dbt project's folder the store and models are those of its profile.
     """
-    from inlay.cli.tasks import profile_settings
     from inlay.client import inspection
-    from inlay.dbt.project import read_project
     from inlay.execution.session import Session
-    from inlay.settings.read import read_settings
     from inlay.store.account import error_files, forget_errors
     from inlay.store.calls import read_call
     from inlay.store.care.survey import check_store
     from inlay.store.folder import open_folder
 
-    given = options.given(model=model, store=store)
-    selected: Collection[str] | None = None
-    if project_named or request.selects or (not store and (request.folder / "dbt_project.yml").is_file()):
-        project = read_project(request, compiled=False)
-        config, given = profile_settings(project, request, config, given)
-        selected = project.selected
-    settings = read_settings({**given, "on_error": "null"}, config=config)
+    settings, selected = store_settings(
+        request, project_named, config, {**options.given(model=model, store=store), "on_error": "null"}
+    )
     if not settings.store or settings.store_mode != "read-write":
         raise ConfigError("retry reads failures from a result store, and none is configured for writing: --store …")
     check_store(open_folder(settings.store))  # a session would make one

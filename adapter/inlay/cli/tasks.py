@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from inlay.dbt.project import Project, Request
     from inlay.engine.limits import Limits
     from inlay.explanation.plan import Plan, Planning
+    from inlay.settings.schema import Settings
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,22 @@ def profile_settings(
     named = config or os.environ.get("INLAY_CONFIG") or plugin.pop("config", None)
     plugin.pop("config", None)
     return settings_file(named, os.environ, request.folder.resolve()), {**plugin, **given}
+
+
+def store_settings(
+    request: Request, project_named: bool, config: Path | None, given: Mapping[str, Any]
+) -> tuple[Settings, Collection[str] | None]:
+    """The settings of a command that reads what a store keeps, and the nodes that its dbt flags select; None where
+    they select none. In a dbt project's folder the settings are those of its profile, unless a store is named."""
+    from inlay.dbt.project import read_project
+    from inlay.settings.read import read_settings
+
+    own, selected = dict(given), None
+    if project_named or request.selects or ("store" not in given and (request.folder / "dbt_project.yml").is_file()):
+        project = read_project(request, compiled=False)
+        config, own = profile_settings(project, request, config, given)
+        selected = project.selected
+    return read_settings(own, config=config), selected
 
 
 def task_options(command: Callable[..., Any]) -> Callable[..., Any]:

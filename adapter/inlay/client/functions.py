@@ -56,6 +56,14 @@ def _plan(session: Session, nodes: list[dict[str, Any]]) -> str:
     return plan_nodes(session, owner, nodes)
 
 
+def _report(session: Session, run: str, with_inputs: bool) -> str:
+    """The page of this session, of the run that is named, or of the store's latest run."""
+    from inlay.reports.page import page
+    from inlay.reports.runs import session_report
+
+    return page(session_report(session, run), with_inputs=with_inputs)
+
+
 # What the macros ask for; not for people. Values of one row → text.
 _TEXT_FUNCTIONS: dict[str, Callable[..., str | None]] = {
     _STRUCTURE: _structure,
@@ -67,6 +75,7 @@ _TEXT_FUNCTIONS: dict[str, Callable[..., str | None]] = {
     "_inlay_built_with": built_with,
     "_inlay_column_comments": column_comments,
     "_inlay_plan": _plan,
+    "_inlay_report": _report,
     "_inlay_guarded": lambda session, sql, condition: guarded(sql, condition, scalar_specs(session)),
 }
 

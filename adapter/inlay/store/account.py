@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -26,7 +26,7 @@ from inlay.arrays import empty_table
 from inlay.locks import new_lock
 from inlay.store.account_columns import CERTIFICATES_COLUMNS, ERRORS_COLUMNS, LEDGER_COLUMNS, Columns
 from inlay.store.folder import Folder
-from inlay.store.parts import READ_ERRORS, part_names
+from inlay.store.parts import READ_ERRORS, SUFFIX, part_names
 from inlay.store.results import Store
 
 LEDGER, ERRORS, CERTIFICATES = "ledger", "errors", "certificates"
@@ -126,19 +126,24 @@ def now_text() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
-def read_ledger(folder: Folder) -> pa.Table:
-    """Every run's ledger, oldest first."""
-    return _read(folder, LEDGER, LEDGER_COLUMNS)
+def run_names(folder: Folder) -> list[str]:
+    """Every run whose ledger is kept, oldest first."""
+    return [name.removesuffix(SUFFIX) for name in part_names(folder.inside(LEDGER))]
 
 
-def read_errors(folder: Folder) -> pa.Table:
-    """Every failure of every run, oldest first; an input that failed twice is there twice."""
-    return _read(folder, ERRORS, ERRORS_COLUMNS)
+def read_ledger(folder: Folder, runs: Collection[str] | None = None) -> pa.Table:
+    """The ledger of these runs, or of all, oldest first."""
+    return _read(folder, LEDGER, LEDGER_COLUMNS, runs)
 
 
-def read_certificates(folder: Folder) -> pa.Table:
-    """Every run's certificates, oldest first."""
-    return _read(folder, CERTIFICATES, CERTIFICATES_COLUMNS)
+def read_errors(folder: Folder, runs: Collection[str] | None = None) -> pa.Table:
+    """Every failure of these runs, or of all, oldest first; an input that failed twice is there twice."""
+    return _read(folder, ERRORS, ERRORS_COLUMNS, runs)
+
+
+def read_certificates(folder: Folder, runs: Collection[str] | None = None) -> pa.Table:
+    """The certificates of these runs, or of all, oldest first."""
+    return _read(folder, CERTIFICATES, CERTIFICATES_COLUMNS, runs)
 
 
 def error_files(folder: Folder) -> list[str]:
@@ -150,10 +155,12 @@ def forget_errors(folder: Folder, names: Sequence[str]) -> None:
         folder.delete(f"{ERRORS}/{name}")
 
 
-def _read(folder: Folder, name: str, columns: Columns) -> pa.Table:
+def _read(folder: Folder, name: str, columns: Columns, runs: Collection[str] | None) -> pa.Table:
     """Files that cannot be read are skipped: they are no reason to stop a statement."""
     schema, tables = _schema_of(columns), []
     for file in part_names(folder.inside(name)):
+        if runs is not None and not file.startswith(tuple(runs)):
+            continue
         try:
             # Columns that an older version did not have become NULL.
             tables.append(pq.read_table(pa.BufferReader(folder.read(f"{name}/{file}")), schema=schema))
