@@ -3,12 +3,10 @@
     con = inlay.connect("shop.duckdb")
     con.sql("select id, ai_classify(body, ['bug', 'praise']) as kind from reviews")
 
-Importing this package loads neither DuckDB nor torch; each part comes when it is first used.
+Importing this package loads nothing; each part comes when it is first used.
 """
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 __all__ = [
@@ -16,7 +14,10 @@ __all__ = [
     "train_head",
 ]  # fmt: skip
 
+TYPE_CHECKING = False  # as type checkers read it; importing typing would take longer than all the rest
 if TYPE_CHECKING:
+    from typing import Any
+
     from inlay.client.api import connect, explain, sql, train_head
     from inlay.client.attach import attach, detach
     from inlay.client.connection import Connection
