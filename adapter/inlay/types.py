@@ -15,6 +15,7 @@ Capability = Literal[
     "entailment",  # premise and hypothesis → logits of entailment, contradiction: Backend.run on pairs
     "relevance",  # query and document → one logit: Backend.run on pairs
     "likelihoods",  # prompt and options → log-likelihood of each option: Backend.run on tokens with Choices
+    "shares",  # prompt and up to 20 options → the share of each: RemoteModel.complete with Instruction.options
     "replies",  # prompt → text, so every language model: LanguageModel.generate, or RemoteModel.complete
     "token_counts",  # text → how many tokens the model reads, counted here: load_tokenizer
     "prediction",  # a row → what a trained head answers, of the type that its card says: backends/heads.py

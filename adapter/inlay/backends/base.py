@@ -55,6 +55,10 @@ def is_refusal(error: Exception) -> bool:
     return type(error) in (Exception, RuntimeError) or (isinstance(error, kinds) and not isinstance(error, InlayError))
 
 
+MOST_OPTIONS = 20
+"""Servers list as many tokens with their log-probabilities."""
+
+
 class OutOfMemory(Exception):
     """The device has too little memory for this batch; a smaller one may fit."""
 
@@ -98,7 +102,9 @@ class Instruction:
     schema: JSON Schema as text; a reply that is not valid for it fails its row. whole: whether a reply that max_tokens
     has cut off fails its row. The engine checks each reply against the last two; a backend that enforces them wastes
     fewer replies. verbatim: how many runs of words of the row's own text a reply is, one a line; only a model with
-    'likelihoods' is asked so. 0: a reply is anything.
+    'likelihoods' is asked so. 0: a reply is anything. options: at most MOST_OPTIONS short texts; the reply is JSON of
+    the share of each among them, by how likely the model is to begin its reply with it. Only a model with 'shares' is
+    asked so.
     """
 
     system: str = ""
@@ -109,11 +115,11 @@ class Instruction:
     schema: str | None = None
     whole: bool = True
     verbatim: int = 0
+    options: tuple[str, ...] = ()
 
     def basis(self) -> dict[str, Any]:
         """As JSON values, for signatures."""
-        values = asdict(self)
-        return values if self.verbatim else {name: value for name, value in values.items() if name != "verbatim"}
+        return {name: value for name, value in asdict(self).items() if value or name not in ("verbatim", "options")}
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ embedding model   the label whose vector has the highest cosine to the text; sco
 NLI model         the label whose sentence the text entails most; scores are softmax over labels, as in
                   transformers' zero-shot pipeline
 classifier        its own labels, or some of them; scores are its probabilities
-language model    asked for one of the labels: see judged.py; scores are probabilities, from an endpoint there are none
+language model    asked for one of the labels: see judged.py; scores are probabilities, from an endpoint only where
+                  it gives log-probabilities
 
 With a target for agreement see cascade.py.
 """
@@ -23,7 +24,7 @@ from inlay.functions.assurance import assurance_of, basis_of, surely
 from inlay.functions.cascade.cascade import label_cascade
 from inlay.functions.contract import Answers, Ask, Bound, Call, sigmoid, softmax
 from inlay.functions.entailment import entailment_columns, logits_by_statement
-from inlay.functions.judged import Judge, Judged
+from inlay.functions.judged import LETTERS, Judge, Judged
 from inlay.functions.label_vectors import EMBED_TEMPLATES, label_vectors
 from inlay.functions.labels import Labels, are_read_anew, check_template, read_labels, spelled_out
 from inlay.models.ref import ModelRef
@@ -112,7 +113,10 @@ def _by_language_model(call: Call) -> Bound:
 def _judge(call: Call, labels: Labels) -> Judge:
     listed = labels.listed()
     if not call.model.can("likelihoods"):
-        return Judge(call.prompt("remote", "ai_classify").with_values(labels=listed), labels.names)
+        by_letter = labels.by_letter()
+        lettered = call.prompt("letters", "ai_classify").with_values(labels=by_letter.listed(LETTERS))
+        in_words = call.prompt("remote", "ai_classify").with_values(labels=listed)
+        return Judge(in_words, labels.names, by_letter=(lettered, by_letter.names))
     # A list of labels in the prompt makes some of them likely whatever the text is; descriptions have to be told.
     prompt = call.prompt("described" if any(labels.descriptions) else "", "ai_classify").with_values(labels=listed)
     words = tuple(spelled_out(name).lower() for name in labels.names)

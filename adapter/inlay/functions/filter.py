@@ -57,13 +57,14 @@ def _by_cosine(call: Call) -> Bound:
 
 
 def _by_language_model(call: Call) -> Bound:
-    if not call.model.can("likelihoods") and call.options.get("threshold") is not None:
+    judge = Judge(call.prompt("", "ai_filter"), YES_NO, YES_NO_WORDS, in_words=call.prompt("remote", "ai_filter"))
+    if not judge.gives_scores(call.model) and call.options.get("threshold") is not None:
         raise ConfigError(
             f"{call.function}: threshold is given, but {call.model.name!r} only says yes or no and gives no scores. "
-            "Leave threshold out."
+            "Leave threshold out, or, where its server gives log-probabilities, set logprobs = true under "
+            f"[models.{call.model.name}]."
         )
     threshold = call.threshold(DEFAULT_THRESHOLD)
-    judge = Judge(call.prompt("", "ai_filter"), YES_NO, YES_NO_WORDS, in_words=call.prompt("remote", "ai_filter"))
 
     def answer(inputs: Inputs, ask: Ask) -> Answers:
         judged = judge(inputs, ask)

@@ -1,8 +1,9 @@
 """Questions with fixed answers for a language model.
 
 A model on torch in this process gives the likelihood of each answer in one forward pass, so the scores are
-probabilities and nothing is generated. One behind an endpoint, or in vLLM, replies in words, which count only where
-they are one of the answers; it gives no scores.
+probabilities and nothing is generated. A server that gives log-probabilities says how likely each answer is as the
+first token of a reply. Other models, behind an endpoint or in vLLM, reply in words, which count only where they are one
+of the answers, and give no scores.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from inlay.arrays import Bools, Floats
-from inlay.backends.base import Choices, Instruction
+from inlay.backends.base import MOST_OPTIONS, Choices, Instruction
 from inlay.functions.contract import NEUTRAL_TEXTS, Ask, softmax
 from inlay.functions.prompt_files import PromptFile
 from inlay.functions.prompts import prompts
@@ -23,6 +24,11 @@ from inlay.models.ref import ModelRef
 from inlay.store.inputs import Inputs
 
 YES_NO = ("yes", "no")
+
+LETTERS = "ABCDEFGHIJKLMNOPQRST"
+
+_FIRST_TOKENS = 4
+"""A reply's first token may be a blank, or a mark."""
 
 # Both spellings count: which of them a model writes first depends on the prompt and the model, and not on the text.
 YES_NO_WORDS = (("yes", "Yes"), ("no", "No"))
@@ -50,7 +56,8 @@ class Judge:
     words: for each option, in their order, the words whose likelihoods are summed; from them is taken what they have
     where the text says nothing (contextual calibration, Zhao et al. 2021): a model finds some words likely after any
     text. None: the options themselves, as likely as they are. in_words: the prompt for a model that replies; None: the
-    same.
+    same. by_letter: the prompt in which each option has a letter, and the options in the order of these; None: the
+    options are so few and so different that the first token of a reply to in_words tells them apart.
     """
 
     def __init__(
@@ -60,14 +67,25 @@ class Judge:
         words: Sequence[Sequence[str]] | None = None,
         *,
         in_words: PromptFile | None = None,
+        by_letter: tuple[PromptFile, Sequence[str]] | None = None,
     ) -> None:
         self.prompt = prompt
         self.options = tuple(options)
         self.words = None if words is None else tuple(tuple(group) for group in words)
         self.in_words = in_words or prompt
+        self.by_letter = by_letter
+
+    def gives_scores(self, model: ModelRef) -> bool:
+        return model.can("likelihoods") or self._by_shares(model)
+
+    def _by_shares(self, model: ModelRef) -> bool:
+        return model.can("shares") and len(self.options) <= MOST_OPTIONS
 
     def basis(self, model: ModelRef) -> dict[str, Any]:
         """What of the question decides an answer of this model, for the signature."""
+        if self._by_shares(model):
+            prompt, options = self.by_letter or (self.in_words, self.options)
+            return {"prompt": prompt.basis(), "options": list(options), "shares": 1}
         if not model.can("likelihoods"):
             return {"prompt": self.in_words.basis(), "options": list(self.options)}
         basis = {"prompt": self.prompt.basis(), "options": list(self.options)}
@@ -88,12 +106,32 @@ class Judge:
                 rows = rows - _pooled(prior, words).mean(axis=0)
                 errors = {**failed, **errors}
             scores = softmax(rows)
-            best = [-1 if i in errors else int(place) for i, place in enumerate(scores.argmax(axis=1))]
-            return Judged(best, scores, errors, outcome.known)
+            return Judged(_best(scores, errors), scores, errors, outcome.known)
+        if self._by_shares(ask.model):
+            return self._shares(texts, ask)
         schema = object_schema(answer={"enum": list(self.options)})
         values, errors, known = replies_of_schema(self.in_words, schema, texts, ask)
         best = [-1 if value is None else self.options.index(value["answer"]) for value in values]
         return Judged(best, None, errors, known)
+
+    def _shares(self, texts: Inputs, ask: Ask) -> Judged:
+        prompt, options = self.by_letter or (self.in_words, self.options)
+        words = options if self.by_letter is None else LETTERS[: len(options)]
+        share = {"type": "number", "minimum": 0, "maximum": 1}
+        schema = {"type": "array", "items": share, "minItems": len(options), "maxItems": len(options)}
+        instruction = Instruction(
+            prompt.system, _FIRST_TOKENS, schema=json.dumps(schema), whole=False, options=tuple(words)
+        )
+        replies = ask.complete(instruction, prompts(prompt.user, texts))
+        nothing = [0.0] * len(options)
+        rows = [nothing if reply is None else json.loads(reply) for reply in replies.rows]
+        scores = np.array(rows, dtype=np.float32).reshape(-1, len(options))
+        scores = scores[:, [list(options).index(option) for option in self.options]]
+        return Judged(_best(scores, replies.errors), scores, dict(replies.errors), replies.known)
+
+
+def _best(scores: Floats, errors: Mapping[int, str]) -> list[int]:
+    return [-1 if i in errors else int(place) for i, place in enumerate(scores.argmax(axis=1))]
 
 
 def _pooled(rows: Floats, words: Sequence[Sequence[str]]) -> Floats:

@@ -24,12 +24,18 @@ class Labels:
             for name, description in zip(self.names, self.descriptions, strict=True)
         ]
 
-    def listed(self) -> str:
-        """One line a label, for a prompt."""
+    def listed(self, letters: str = "") -> str:
+        """One line a label, for a prompt. letters: what the lines begin with."""
         return "\n".join(
-            f"- {one_line(name)}" + (f": {one_line(description)}" if description else "")
-            for name, description in zip(self.names, self.descriptions, strict=True)
+            f"{letters[i] + '.' if i < len(letters) else '-'} {one_line(name)}"
+            + (f": {one_line(description)}" if description else "")
+            for i, (name, description) in enumerate(zip(self.names, self.descriptions, strict=True))
         )
+
+    def by_letter(self) -> Labels:
+        """In an order that does not depend on the call's, so that no label gains by its place."""
+        order = sorted(range(len(self.names)), key=self.names.__getitem__)
+        return Labels(tuple(self.names[i] for i in order), tuple(self.descriptions[i] for i in order))
 
 
 def one_line(text: str) -> str:

@@ -1,8 +1,8 @@
 """ai_score: how well a text meets a criterion, 0 to 1.
 
 NLI model: the probability of entailment. Embedding model: (1 + cosine) / 2, which keeps the order of the cosines;
-it says nearer or farther, not how probable. Language model: the probability of yes; one behind an endpoint gives a
-number of its own.
+it says nearer or farther, not how probable. Language model: the probability of yes; one behind an endpoint that gives
+no log-probabilities says a number of its own.
 """
 
 from __future__ import annotations
@@ -18,7 +18,13 @@ from inlay.store.inputs import Inputs
 
 def bind(call: Call) -> Bound:
     return call.bound(
-        {"likelihoods": _by_likelihood, "replies": _by_reply, "entailment": _by_entailment, "vectors": _by_cosine},
+        {
+            "likelihoods": _by_likelihood,
+            "shares": _by_likelihood,
+            "replies": _by_reply,
+            "entailment": _by_entailment,
+            "vectors": _by_cosine,
+        },
         "an NLI model, a language model or an embedding model",
         "Name one with model := '…'; a cross-encoder serves ai_rerank.",
     )
@@ -44,7 +50,7 @@ def _by_cosine(call: Call) -> Bound:
 
 
 def _by_likelihood(call: Call) -> Bound:
-    judge = Judge(call.prompt("", "ai_score"), YES_NO, YES_NO_WORDS)
+    judge = Judge(call.prompt("", "ai_score"), YES_NO, YES_NO_WORDS, in_words=call.prompt("yes_no", "ai_score"))
 
     def answer(inputs: Inputs, ask: Ask) -> Answers:
         judged = judge(inputs, ask)

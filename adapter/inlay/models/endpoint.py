@@ -28,7 +28,7 @@ NOT_SENT = {
     "chat_template_options": "Write extra_body = {chat_template_kwargs = {…}}, where the server takes that.",
 }  # fmt: skip
 _NOT_OF_REPLIES = {"width": "", "normalize": "", "prompts": ""}
-_NOT_OF_VECTORS = {"structured": "", "batch": "", "max_output_tokens": "", "reasoning_effort": ""}
+_NOT_OF_VECTORS = dict.fromkeys(("structured", "batch", "max_output_tokens", "reasoning_effort", "logprobs"), "")
 
 # Settings of endpoints that a model in this process does not read.
 ONLY_SENT = dict.fromkeys(
@@ -40,6 +40,7 @@ ONLY_SENT = dict.fromkeys(
         "extra_body",
         "reasoning_effort",
         "structured",
+        "logprobs",
         "batch",
         "link_local",
     ),
@@ -49,6 +50,7 @@ ONLY_SENT = dict.fromkeys(
 OWN_FIELDS = {
     "model", "messages", "input", "stream", "n", "response_format", "max_tokens", "max_completion_tokens",
     "temperature", "seed", "stop", "encoding_format", "dimensions", "reasoning_effort",
+    "logprobs", "top_logprobs",
 }  # fmt: skip
 OWN_HEADERS = {
     "authorization", "proxy-authorization", "cookie", "api-key", "x-api-key", "host", "content-length", "content-type",
@@ -105,11 +107,12 @@ def describe_endpoint(settings: ModelSettings) -> ModelRef:
         "form": FORM, "server": endpoint.base_url, "model": name, "revision": settings.revision, "task": task,
         "width": settings.width, **({"extra_body": extra} if extra else {}),
     }  # fmt: skip
+    capabilities = capabilities_of(task, "openai", tokenizer=settings.tokenizer is not None)
     return ModelRef(
         folder=Path(),
         task=task,
         backend="openai",
-        capabilities=capabilities_of(task, "openai", tokenizer=settings.tokenizer is not None),
+        capabilities=capabilities | {"shares"} if settings.logprobs else capabilities,
         architecture="",
         model_type=urlsplit(endpoint.base_url).hostname or "",
         width=settings.width or 0,

@@ -146,6 +146,13 @@ class ModelSettings:
     structured: Annotated[
         Structured | None, Doc("how an endpoint is told that a reply must be JSON", "`json_schema`")
     ] = None
+    logprobs: Annotated[
+        bool,
+        Doc(
+            "whether an endpoint is asked for the log-probabilities of a reply's first token, so that `ai_classify`, "
+            "`ai_filter`, `ai_score` and `ai_sentiment` have probabilities"
+        ),
+    ] = False
     reasoning_effort: Annotated[
         str | None,
         Doc(

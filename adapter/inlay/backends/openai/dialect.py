@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from inlay.backends.base import Instruction
+from inlay.backends.openai.logprobs import FIELDS
 from inlay.backends.openai.schema import ReplySchema, strict
 from inlay.models.ref import Endpoint
 from inlay.types import Structured
@@ -103,6 +104,8 @@ class Form:
             "seed": instruction.seed,
             **json.loads(endpoint.extra_body),
         }
+        if instruction.options:
+            fields |= FIELDS
         if instruction.stop:
             fields["stop"] = list(instruction.stop)
         for name in dialect.left_out:

@@ -26,11 +26,12 @@ from inlay.backends.openai.dialect import (
     failed_to_write_json,
     first_dialect,
 )
+from inlay.backends.openai.logprobs import NoLogprobs, shares_in
 from inlay.backends.openai.reply import TEMPLATE_TOKENS, CutReply, NoReply, estimated_tokens, reply_in, written_in
 from inlay.backends.openai.schema import ReplySchema
 from inlay.backends.openai.server import PaidWork, Server, host, run_paid, server_for, usage_of
 from inlay.backends.whole_reply import NotWhole, whole
-from inlay.errors import CannotServeError
+from inlay.errors import CannotServeError, EndpointError
 from inlay.models.ref import Endpoint, ModelRef
 
 # Characters of an invalid reply that are shown to the model when it is asked again.
@@ -251,6 +252,8 @@ class Completion:
             raise NoReply(answer.reason)
         instruction, habits = self._rows.instruction, self._server.habits
         given, ended = reply_in(answer, instruction)
+        if instruction.options:
+            given, ended = self._shares(answer), True
         text = masked_reply(given, self._server.key())
         read, written = usage_of(answer)
         is_cut = read is not None and habits.has_cut(said, read)
@@ -271,6 +274,18 @@ class Completion:
             ended=ended,
         )
 
+    def _shares(self, answer: Answer) -> str:
+        try:
+            return shares_in(answer, self._rows.instruction.options)
+        except NoLogprobs:
+            raise self._no_logprobs("its answer contains no logprobs") from None
+
+    def _no_logprobs(self, why: str) -> EndpointError:
+        return EndpointError(
+            f"{self._server.where}: {why}. Set logprobs = false under [models.{self._model.ref.name}]: the model then "
+            "replies in words, without probabilities."
+        )
+
     async def _ask(self, key: str, turns: Sequence[Turn], row: _Row) -> tuple[Answer | Verdict, str]:
         """The answer, and the texts of the request, which is sent again, each time with one parameter less, while the
         server refuses its format."""
@@ -284,6 +299,8 @@ class Completion:
                 if name != key and form.dialect != self.form.dialect:
                     self._use(form)
                 return answer, said
+            if self._rows.instruction.options and answer.kind == "row" and "logprobs" in answer.complaint:
+                raise self._no_logprobs(answer.reason)
             dialect = adapted(form.dialect, answer.complaint) if answer.kind == "row" else None
             if dialect is None:
                 return answer, said
@@ -314,7 +331,7 @@ def endpoint_of(ref: ModelRef) -> Endpoint:
 
 
 def reply_schema(instruction: Instruction) -> ReplySchema | None:
-    if instruction.schema is None:
+    if instruction.schema is None or instruction.options:
         return None
     try:
         return ReplySchema(instruction.schema)
