@@ -74,9 +74,9 @@ def known(store: str, n: int) -> Seconds:
     return found
 
 
-def planning(statement: str, tickets: str) -> Seconds:
+def planning(statement: str, tables: str) -> Seconds:
     con = _open("planned")
-    con.execute(tickets)
+    con.execute(tables)
     inlay.explain(con, "select ai_sentiment(body) from tickets")  # what is imported with the first statement
     return {"inlay.explain of a long model": _timed(lambda: inlay.explain(con, statement))}
 
@@ -98,7 +98,8 @@ def _statement(way: str, table: str, statement: str, **options: Any) -> tuple[fl
     """Over a table t, on a connection that knows nothing; what the first statement imports is imported."""
     con = _open(way, **options)
     con.execute(f"create table t as {table}")
-    con.execute(f"select {_CLASSIFY}, ai_embed(body) from (select 'warm' as body)").fetchall()
+    warm = f"select {_CLASSIFY}, ai_embed(body), ai_complete(body, model := 'fake-generate') from (select 'w' as body)"
+    con.execute(warm).fetchall()
     seconds = _timed(lambda: con.execute(statement).fetchall())
     con.close()
     return seconds

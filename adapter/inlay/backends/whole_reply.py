@@ -35,7 +35,7 @@ def whole(instruction: Instruction, prompt: str, reply: Reply) -> Reply:
         raise _cut(instruction, reply)
     if not text.strip():
         raise NotWhole("the reply is empty", "empty")
-    return replace(reply, text=text)
+    return reply if text == reply.text else replace(reply, text=text)
 
 
 def _of_schema(instruction: Instruction, prompt: str, reply: Reply) -> Reply:
