@@ -41,4 +41,4 @@ def test_planned_is_plain(first: int, record_property: Any) -> None:
     record_property("figures", figures.as_property())
     assert not others, "\n" + "\n".join(others)
     assert figures.n_more <= 2, "\n".join(more)
-    assert figures.n_ahead >= 0.3 * figures.n_with_calls
+    assert figures.n_ahead >= 0.7 * figures.n_asking

@@ -15,13 +15,15 @@ Pair = tuple[Any, Any]
 @dataclass(frozen=True)
 class Outcome:
     """columns: names and types. rows: in no order. error: the class and its message. inferred: inputs that a model was
-    asked for. by_calls: rows that DuckDB handed to the functions."""
+    asked for. by_calls: rows that DuckDB handed to the functions. asked_by_calls: of the inputs, those that a model was
+    asked for then, chunk by chunk: nobody had asked ahead."""
 
     columns: list[tuple[str, str]] | None
     rows: list[str]
     error: tuple[str, str] | None
     inferred: int
     by_calls: int
+    asked_by_calls: int
 
 
 def outcome(con: Any, run: Callable[[str], Any], sql: str) -> Outcome:
@@ -29,7 +31,7 @@ def outcome(con: Any, run: Callable[[str], Any], sql: str) -> Outcome:
     session = con._session
     session.cache.clear()
     session.ledger.clear()
-    handed: list[int] = []
+    handed: list[tuple[int, int]] = []
     columns, rows, error = None, [], None
     try:
         with counted_calls(session, handed):
@@ -42,17 +44,26 @@ def outcome(con: Any, run: Callable[[str], Any], sql: str) -> Outcome:
         con.duckdb.execute("rollback")
     except Exception as raised:
         assert "no transaction" in str(raised), sql
-    return Outcome(columns, rows, error, sum(row.inferred for row in session.ledger.rows()), sum(handed))
+    by_calls, asked_by_calls = (sum(each) for each in zip((0, 0), *handed, strict=True))
+    return Outcome(columns, rows, error, _inferred(session), by_calls, asked_by_calls)
+
+
+def _inferred(session: Any) -> int:
+    return sum(row.inferred for row in session.ledger.rows())
 
 
 @contextlib.contextmanager
-def counted_calls(session: Any, handed: list[int]) -> Iterator[None]:
-    """Notes how many rows DuckDB hands to the functions meanwhile, call by call."""
+def counted_calls(session: Any, handed: list[tuple[int, int]]) -> Iterator[None]:
+    """Notes how many rows DuckDB hands to the functions meanwhile, call by call, and how many inputs of these a model
+    is asked for."""
     answer = session.answer
 
     def counting(function: str, columns: list[Any], *args: Any, **options: Any) -> Any:
-        handed.append(len(columns[0]))
-        return answer(function, columns, *args, **options)
+        before = _inferred(session)
+        try:
+            return answer(function, columns, *args, **options)
+        finally:
+            handed.append((len(columns[0]), _inferred(session) - before))
 
     session.answer = counting
     try:

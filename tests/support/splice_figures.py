@@ -20,16 +20,18 @@ SHORT = 50
 
 @dataclass
 class Figures:
-    """n_with_calls: statements that run, define no view and have DuckDB hand rows to the functions by itself; n_ahead:
-    of these, those that hand it none when they are planned. plain, planned: inputs that the models were asked for by
+    """n_asking: statements that run, define no view and ask a model where they are not planned; n_ahead: of these, those
+    that have asked it everything before DuckDB comes to their rows; n_without_calls: those for which it then makes no
+    call at all. plain, planned: inputs that the models were asked for by
     the statements that are equal; n_more: statements that asked for more planned. short_ms, long_ms: of planning, by the number of tokens."""
 
     n_statements: int = 0
     n_refused: int = 0
     n_other: int = 0
     n_more: int = 0
-    n_with_calls: int = 0
+    n_asking: int = 0
     n_ahead: int = 0
+    n_without_calls: int = 0
     plain: int = 0
     planned: int = 0
     short_ms: list[float] = field(default_factory=list)
@@ -42,9 +44,10 @@ class Figures:
         self.n_refused += planned.error is not None
         if planned.error is not None or plain.error is not None:
             return
-        if plain.by_calls and "create view" not in sql:
-            self.n_with_calls += 1
-            self.n_ahead += planned.by_calls == 0
+        if plain.inferred and "create view" not in sql:
+            self.n_asking += 1
+            self.n_ahead += planned.asked_by_calls == 0
+            self.n_without_calls += planned.by_calls == 0
         if other is None:
             self.plain += plain.inferred
             self.planned += planned.inferred
@@ -63,8 +66,9 @@ class Figures:
             f"{self.n_statements:,} statements, {self.n_refused:,} of them refused; {self.n_other:,} differ, "
             f"{self.n_more:,} ask for more inputs than plain",
             f"inputs asked for: {self.planned:,} planned, {self.plain:,} plain: {self.planned / max(self.plain, 1):.3f}",
-            f"answered ahead: {self.n_ahead:,} of {self.n_with_calls:,} that call a model and define no view: "
-            f"{self.n_ahead / max(self.n_with_calls, 1):.1%}",
+            f"answered ahead: {self.n_ahead:,} of {self.n_asking:,} that ask a model and define no view: "
+            f"{self.n_ahead / max(self.n_asking, 1):.1%}; with no call left in them: "
+            f"{self.n_without_calls / max(self.n_asking, 1):.1%}",
         ]
         if len(every) > 1:
             lines.append(

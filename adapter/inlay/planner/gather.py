@@ -263,34 +263,29 @@ def _narrow(statement: Statement, number: int, staged: Collection[int]) -> str:
     block = Known(select, statement, staged)
     keys = _keys(arguments_of(node, statement, number))
     guards = [] if _groups(select) else guards_of(node, block.is_known)
-    side = side_of(select)
+    side, passes, drops_by = side_of(select), _passes_distinct(select), None
     block.keep_what_is_known(keys, guards)
     hidden = block.gives_hidden
     is_condition = clause in ("where", "having")
-    climb = is_condition or (clause == "expressions" and not select.args.get("distinct"))
+    climb = is_condition or clause == "expressions"
     of_all_rows = True
     chain = [select]
     for above in part.readers:
-        if not climb or above.args.get("distinct") or above.args.get("sample"):
+        if not climb or passes is False or above.args.get("sample") or (drops_by is not None and _joins(above)):
             break
-        of_all_rows = of_all_rows and side is None
+        of_all_rows = of_all_rows and side is None and passes is None
         if side is None and (names := renamed(select)):
             side = under_other_names(select, names)
         if side is not None:
             select, hidden, chain = side.alone(select), side.renamed(hidden), []
             if alias := select.parent.args.get("alias") if select.parent is not None else None:
                 alias.set("columns", None)
-        side = side_of(above)
-        if not of_all_rows:  # which rows come first, and what stands beside them, is for all sides to say
-            for name in ("qualify", "order", "limit", "offset"):
-                above.set(name, None)
+        side, passes = side_of(above), _passes_distinct(above)
         # What a call's own condition drops is not in groups, windows and the first n rows.
-        if _groups(above) or (is_condition and not _is_plain(above)):
-            for name in ("group", "having", "qualify", "order", "limit", "offset"):
-                above.set(name, None)
-            above.set("expressions", [])
-            climb = False
-        block = Known(above, statement, staged, hidden)
+        climb = not (_groups(above) or (is_condition and not _is_plain(above)))
+        block = Known(above, statement, staged, hidden, drops_by)
+        drops_by = _still_drops_by(above, drops_by)
+        _leave_out_what_is_after(above, of_all_rows, climb)
         if joins_unknown(above, block):
             leave_alone(above, select, block)
             climb = False
@@ -300,6 +295,55 @@ def _narrow(statement: Statement, number: int, staged: Collection[int]) -> str:
         chain.append(select)
     leave_out_unread(chain, [key.alias for key in keys])
     return _distinct(select, select, len(keys))
+
+
+def _joins(select: exp.Select) -> bool:
+    return bool(select.args.get("joins") or select.args.get("laterals"))
+
+
+def _leave_out_what_is_after(above: exp.Select, of_all_rows: bool, climb: bool) -> None:
+    """Of a SELECT that reads a call's rows, leaves out what drops some after DuckDB has made the call for them.
+    of_all_rows: they are all the rows that it reads. climb: whether its rows are those of what it reads."""
+    after = ["qualify"]
+    # Lookups are joins, below which DuckDB moves no LIMIT.
+    if (
+        not of_all_rows
+        or _joins(above)
+        or calls_in(above.args.get("where") or exp.null())
+        or above.args.get("distinct")
+    ):
+        after += ["distinct", "order", "limit", "offset"]
+    elif any(calls_in(item) for item in above.expressions):
+        after += ["limit", "offset"]
+    if not climb:
+        after += ["group", "having", "order", "limit", "offset"]
+        above.set("expressions", [])
+    for name in after:
+        above.set(name, None)
+
+
+def _still_drops_by(above: exp.Select, before: Collection[str] | None) -> Collection[str] | None:
+    """The columns by which a condition around a SELECT drops rows before it makes windows over them: those that all of
+    them are cut by. None: all columns. before: of the SELECTs that it reads."""
+    windows = [
+        window
+        for part in (*above.expressions, above.args.get("qualify"))
+        if part
+        for window in part.find_all(exp.Window)
+    ]
+    if not windows:
+        return before
+    cut = [
+        {key.name.lower() for key in window.args.get("partition_by") or [] if isinstance(key, exp.Column)}
+        for window in windows
+    ]
+    return set.intersection(*cut, *([] if before is None else [set(before)]))
+
+
+def _passes_distinct(select: exp.Select) -> bool | None:
+    """Whether a condition around a SELECT's DISTINCT drops the same rows before it; None where it has none."""
+    distinct = select.args.get("distinct")
+    return None if distinct is None else not (distinct.args.get("on") or select.args.get("limit"))
 
 
 def _is_plain(select: exp.Select) -> bool:

@@ -38,12 +38,19 @@ def values_of(node: exp.Expr) -> exp.Values | None:
 
 class Known:
     """One SELECT of a copied tree, which may be changed. A part is known where it holds no call that is not staged,
-    and no column made from one (`hidden`)."""
+    and no column made from one (`hidden`). drops_by: the columns by which its conditions drop rows before the calls are
+    made; None: all."""
 
     def __init__(
-        self, select: exp.Select, statement: Statement, staged: Collection[int], hidden: Collection[str] = ()
+        self,
+        select: exp.Select,
+        statement: Statement,
+        staged: Collection[int],
+        hidden: Collection[str] = (),
+        drops_by: Collection[str] | None = None,
     ) -> None:
         self.select = select
+        self.drops_by = drops_by
         self.asking: exp.Expr | None = None
         self.staged = set(staged)
         self.hidden = {name.lower() for name in hidden}
@@ -112,11 +119,17 @@ class Known:
         unknown_before = False
         for conjunct in conjuncts(part.this):
             asking = self.asking is not None and _contains(conjunct, self.asking)
+            if not self._drops_before(conjunct):
+                continue
             if asking or not self.is_known(conjunct) or is_volatile(conjunct):
                 unknown_before = True
             elif not (unknown_before and may_raise(conjunct)):
                 kept.append(conjunct)
         return kept
+
+    def _drops_before(self, condition: exp.Expr) -> bool:
+        columns = condition.find_all(exp.Column)
+        return self.drops_by is None or all(column.name.lower() in self.drops_by for column in columns)
 
     def usable_items(self) -> list[exp.Expr]:
         """Named columns that conditions may mention by their name."""
@@ -139,9 +152,9 @@ class Known:
     def keep_what_is_known(self, keys: list[exp.Expr], guards: list[exp.Expr]) -> None:
         select = self.select
         of_groups = any(is_of_a_group(key) for key in keys)
-        # What is sorted before it is cut is made for every row; the rules have moved what need not be.
+        # Otherwise it is made for every row; the rules have moved what need not be.
         joined = [join.args["on"] for join in select.args.get("joins") or [] if join.args.get("on")]
-        cuts = not select.args.get("order") and all(self.is_known(condition) for condition in joined)
+        cuts = cuts_before_columns(select) and all(self.is_known(condition) for condition in joined)
         for clause in ("where", "having", "qualify"):
             conditions = self.conditions(clause)
             part = select.args.get(clause)
@@ -170,11 +183,8 @@ class Known:
             raise Unplannable(reasons.GROUPED_BY_CALL)
         select.set("order", None)
         if not cuts:
-            select.set("limit", None)
-            select.set("offset", None)
-        distinct = select.args.get("distinct")
-        if distinct is not None and not select.args.get("limit"):
-            select.set("distinct", None)
+            for name in ("distinct", "limit", "offset"):
+                select.set(name, None)
         select.set("expressions", [*items, *keys])
 
     def _made_for_groups(self, condition: exp.Expr) -> list[exp.Expr]:
@@ -188,6 +198,16 @@ class Known:
         """Parts of GROUP BY. unknown: places in the SELECT list."""
         numbers = {int(part.this) for part in parts if isinstance(part, exp.Literal) and part.is_int}
         return not numbers & unknown and all(map(self.is_known, parts))
+
+
+def cuts_before_columns(select: exp.Select) -> bool:
+    """Whether DuckDB cuts the rows of a SELECT by LIMIT before it makes the columns: not where it sorts them or takes
+    them apart, leaves out the first, or counts them to know how many."""
+    limit = select.args.get("limit")
+    is_number = limit is not None and isinstance(limit.expression, exp.Literal) and limit.expression.is_int
+    if not is_number or limit.args.get("limit_options"):  # LIMIT 10%
+        return False
+    return not any(select.args.get(name) for name in ("order", "offset", "distinct"))
 
 
 def without_value(item: exp.Expr) -> exp.Expr:

@@ -73,3 +73,17 @@ select distinct ai_sentiment(s) as x from t order by 1 limit 10
 -- after
 -- as it is
 
+-- from another row than the first on, in whatever order they come
+select i, ai_sentiment(s) as x from t limit 3 offset 2
+-- after
+SELECT * RENAME (_inlay_p1 AS "x") FROM (SELECT * EXCLUDE (_inlay_x0) REPLACE (ai_sentiment(_inlay_x0) AS _inlay_p1) FROM (select i, NULL AS _inlay_p1, s AS _inlay_x0 from t limit 3 offset 2) AS _inlay_top) AS _inlay_named
+
+-- a share of the rows
+select ai_sentiment(s) as x from t limit 1%
+-- after
+SELECT * RENAME (_inlay_p0 AS "x") FROM (SELECT * EXCLUDE (_inlay_x0) REPLACE (ai_sentiment(_inlay_x0) AS _inlay_p0) FROM (select NULL AS _inlay_p0, s AS _inlay_x0 from t limit 1%) AS _inlay_top) AS _inlay_named
+
+-- the first rows, which DuckDB takes before it makes the columns
+select i, ai_sentiment(s) as x from t limit 3
+-- after
+-- as it is

@@ -58,3 +58,17 @@ select i from t where ai_sentiment(s) = 'positive' and i between 3 and 5
 -- after
 select i from t where i between 3 and 5 and ai_sentiment(s) = 'positive'
 
+-- in brackets inside of what is moved
+select i from t where (ai_sentiment(s) = 'positive' or k = 1) and i < 10
+-- after
+select i from t where i < 10 and (k = 1 or ai_sentiment(s) = 'positive')
+
+-- brackets that change nothing
+select i from t where ai_sentiment(s) = 'positive' or (ai_sentiment(w) = 'negative' or (k = 1 or i < 10))
+-- after
+select i from t where k = 1 or i < 10 or ai_sentiment(s) = 'positive' or ai_sentiment(w) = 'negative'
+
+-- brackets around OR among what AND joins stay
+select i from t where ai_sentiment(s) = 'positive' and (ai_sentiment(w) = 'negative' or k = 1) and i < 10
+-- after
+select i from t where i < 10 and ai_sentiment(s) = 'positive' and (k = 1 or ai_sentiment(w) = 'negative')

@@ -1,4 +1,4 @@
-"""Calls in the columns of `SELECT … ORDER BY … LIMIT n` for the n rows alone."""
+"""Calls in the columns of `SELECT … ORDER BY … LIMIT n`, or `… LIMIT n OFFSET m`, for the n rows alone."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from inlay.parsing.edits import Around, Edit
 from inlay.parsing.quoting import quoted
 from inlay.parsing.statement import Statement
 from inlay.parsing.unplannable import Unplannable
-from inlay.planner.known import block_of
+from inlay.planner.known import block_of, cuts_before_columns
 from inlay.planner.reads import is_read
 from inlay.planner.rules.moving import Inputs, Moved, movable, moved
 
 
 def calls_above_limit(statement: Statement) -> tuple[Statement, str] | None:
-    """DuckDB computes every column of every row before it sorts and cuts. So the sorting and cutting goes into a
-    subquery, with what the calls are made from, and the calls around it."""
+    """DuckDB computes every column of every row before it sorts and cuts, or cuts from another row than the first on.
+    So the sorting and cutting goes into a subquery, with what the calls are made from, and the calls around it."""
     # One block at a time: each changes where the others stand.
     done = 0
     while (changed := _one(statement)) is not None:
@@ -31,7 +31,7 @@ def _one(statement: Statement) -> Statement | None:
             select, clause = block_of(statement.node(number))
         except Unplannable:
             continue
-        cuts = select.args.get("limit") and select.args.get("order") and not select.args.get("distinct")
+        cuts = select.args.get("limit") and not select.args.get("distinct") and not cuts_before_columns(select)
         if clause != "expressions" or not cuts or not is_read(statement.node(number), statement):
             continue
         if not (moves := movable(select)):

@@ -29,6 +29,17 @@ Span = tuple[int, int]
 
 def order_predicates(statement: Statement) -> tuple[Statement, str] | None:
     """DuckDB takes OR, and AND of what may raise, as it is written: a call that stands first is made for every row."""
+    n_moved = 0
+    # The outermost first: what stands inside a part goes along with it.
+    while (changed := _with_outermost_ordered(statement)) is not None:
+        statement, n = changed
+        n_moved += n
+    note = f"{n_moved} condition{'s' * (n_moved > 1)} with a call put after cheaper ones"
+    return (statement, note) if n_moved else None
+
+
+def _with_outermost_ordered(statement: Statement) -> tuple[Statement, int] | None:
+    """The statement, and how many of its conditions are put after others."""
     words = statement.words
     regions = _regions(statement.text)
     pieces = [piece for region in regions for piece in _reordered(statement, region)]
@@ -50,7 +61,7 @@ def order_predicates(statement: Statement) -> tuple[Statement, str] | None:
             return None
     except Unplannable:
         return None
-    return changed, f"{len(pieces)} condition{'s' * (len(pieces) > 1)} with a call put after cheaper ones"
+    return changed, len(kept)
 
 
 def _condition(statement: Statement, edit: Edit) -> tuple[exp.Expr | None, bool]:
@@ -115,12 +126,11 @@ def _regions_of(text: Text, level: Span) -> Iterator[Span]:
 
 
 def _reordered(statement: Statement, region: Span) -> list[tuple[int, int, str]]:
-    tokens = statement.words
-    ors = cut(tokens, region, "or")
+    ors = cut(statement.words, region, "or")
     if len(ors) > 1:
         pieces = _moved(statement, ors, "or")
         return pieces or [piece for part in ors for piece in _reordered(statement, part)]
-    return _moved(statement, cut(tokens, region, "and"), "and")
+    return _moved(statement, cut(statement.words, region, "and"), "and")
 
 
 def cut(tokens: list[Word], region: Span, joiner: str) -> list[Span]:
@@ -139,11 +149,25 @@ def cut(tokens: list[Word], region: Span, joiner: str) -> list[Span]:
     return [(left + 1, right) for left, right in zip(cuts, [*cuts[1:], region[1]], strict=True)]
 
 
-def _moved(statement: Statement, parts: list[Span], joiner: str) -> list[tuple[int, int, str]]:
+def _without_brackets(statement: Statement, parts: list[Span], joiner: str) -> Iterator[Span]:
+    """The parts, of one in brackets those that the same joiner joins in it: DuckDB sees no brackets there."""
+    tokens, closing = statement.words, statement.text.brackets.closing
+    for first, end in parts:
+        inside = (first + 1, end - 1)
+        is_bracket = tokens[first].text == "(" and closing[first] == end - 1
+        found = cut(tokens, inside, joiner) if is_bracket else []
+        if len(found) < 2 or (joiner == "and" and len(cut(tokens, inside, "or")) > 1):
+            yield first, end
+        else:
+            yield from _without_brackets(statement, found, joiner)
+
+
+def _moved(statement: Statement, joined: list[Span], joiner: str) -> list[tuple[int, int, str]]:
     """The parts in their new order, as one piece of text; nothing where the order is right as it is."""
     tokens = statement.words
-    if len(parts) < 2 or any(left >= right for left, right in parts):
+    if len(joined) < 2 or any(left >= right for left, right in joined):
         return []
+    parts = list(_without_brackets(statement, joined, joiner))
     texts = [statement.text[tokens[left].start : tokens[right - 1].end] for left, right in parts]
     calls = [
         any(number_of(tokens[i].text) is not None for i in range(*part)) and not _asks_no_row(text)
@@ -160,8 +184,8 @@ def _moved(statement: Statement, parts: list[Span], joiner: str) -> list[tuple[i
     if not cheap:
         return []
     ordered = [*texts[:first], *cheap, *later]
-    between = f" {tokens[parts[0][1]].text} "
-    return [(tokens[parts[0][0]].start, tokens[parts[-1][1] - 1].end, between.join(ordered))]
+    between = f" {tokens[joined[0][1]].text} "
+    return [(tokens[joined[0][0]].start, tokens[joined[-1][1] - 1].end, between.join(ordered))]
 
 
 def _asks_no_row(text: str) -> bool:
@@ -199,7 +223,7 @@ def _is_inside(piece: tuple[int, int, str], other: tuple[int, int, str]) -> bool
 
 
 def _sorted(tree: exp.Expr) -> str:
-    """The tree as text, with what AND and OR join in alphabetical order."""
+    """The tree as text, with what AND and OR join in alphabetical order, and no brackets in between."""
 
     def sort(node: exp.Expr) -> exp.Expr:
         if isinstance(node, exp.And | exp.Or) and not isinstance(node.parent, type(node)):
@@ -209,6 +233,9 @@ def _sorted(tree: exp.Expr) -> str:
 
     # Inner connectors first, or their parts would be compared in the order in which they are written.
     copied = exp.Paren(this=tree.copy())
+    for bracket in list(copied.find_all(exp.Paren)):
+        if isinstance(bracket.this, exp.And | exp.Or) and isinstance(bracket.parent, type(bracket.this)):
+            bracket.replace(bracket.this)
     for node in reversed(list(copied.find_all(exp.And, exp.Or))):
         if node.parent is not None and not isinstance(node.parent, type(node)):
             node.replace(sort(node))
