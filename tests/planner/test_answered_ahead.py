@@ -54,7 +54,40 @@ CONDITIONS = {
 }
 
 
-@pytest.mark.parametrize(("sql", "n"), {**CUT, **DISTINCT, **WINDOWS, **CONDITIONS}.items())
+SUBQUERIES = {
+    # The condition reads none of the rows around: DuckDB makes it for all of its own.
+    "select a from x where exists (select 1 from y where y.k = x.k and ai_sentiment(y.a || 'b') = 'positive')": 4,
+    "select a from x where exists (select 1 from y where y.k = x.k and ai_sentiment(w) = 'positive')": 5,
+    "select a from x where exists (select 1 from y where y.k = x.k and y.z = 1 and ai_sentiment(y.a) = 'q')": 2,
+    "select a from x where exists (select 1 from y where y.k = x.k and ai_sentiment(x.n) = 'q')": 5,
+    # HAVING comes after the rows that the subquery reads.
+    "select k from x where i > (select avg(j.i) from x as j where ai_sentiment(x.n) <> 'q' and j.k = x.k) group by k "
+    "having count(*) > 1": 5,
+    # A WITH clause of its own.
+    "select v.a from (with c as (select 'p' as a, 'q' as b) select c.a, c.b from c) v where ai_complete(v.b) > 'a'": 1,
+    "with d as (from x) select * from (with c as (from d where k = 1) select ai_complete(c.a) as f, i from c) v "
+    "where v.i < 9": 3,
+}
+
+GROUPS = {
+    # HAVING is asked of groups, which are made by a column's call.
+    "select ai_sentiment(k::varchar) as f, max(n) from x group by 1 having ai_complete(max(n)) > 'a'": 3 + 1,
+    "select ai_sentiment(k::varchar) as f, max(n) from x group by all having ai_complete(max(n)) > 'a'": 3 + 1,
+    # In GROUP BY and WHERE a name is a column's first.
+    "with c as (select ai_sentiment(a) as a from x group by a) select 1 from c": 0,
+    "with c as (select ai_sentiment(a) as a, k from x where a > 't2') select k from c": 0,
+    "with c as (select ai_sentiment(a) as a from x group by 1) select 1 from c": 13,
+}
+
+SEVERAL = {
+    "prepare ask as select ai_sentiment(a) from x where k = $1; execute ask(1)": 8,
+    "prepare every as select ai_sentiment(a) from x; execute every": 13,
+}
+
+
+@pytest.mark.parametrize(
+    ("sql", "n"), {**CUT, **DISTINCT, **WINDOWS, **CONDITIONS, **SUBQUERIES, **GROUPS, **SEVERAL}.items()
+)
 def test_asked_ahead(pair: Pair, sql: str, n: int) -> None:
     plain, planned = both_outcomes(pair, sql)
     assert difference(plain, planned) is None

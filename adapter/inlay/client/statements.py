@@ -31,10 +31,12 @@ __all__ = [
 
 def execute(session: Session, con: duckdb.DuckDBPyConnection, sql: str, parameters: Any = None) -> Any:
     """What con.execute(sql, parameters) gives: the result of the last query of the text, or of its last statement."""
-    if (found := execution(con, sql)) is not None:
-        return execute_one(session, con, *found, instead=lambda: con.execute(sql))
     sql, after = _last_query(session, con, sql) if parameters is None else (sql, "")
     sql = run_all_but_last(session, con, sql)
+    if parameters is None and (found := execution(con, sql)) is not None:
+        if after and found[1]:  # of several statements DuckDB takes values for the last alone
+            return con.execute(sql + after)
+        return execute_one(session, con, *found, after, lambda: con.execute(sql + after))
     if after:
         return execute_one(session, con, sql, None, after)
     if (head := trained(session, con, sql, parameters, "execute", {})) is not None:
@@ -55,7 +57,7 @@ def _last_query(session: Session, con: duckdb.DuckDBPyConnection, sql: str) -> t
     last = len(statements)
     while last and _gives_no_rows(session, statements[last - 1]):
         last -= 1
-    if last in (0, len(statements)) or statements[last - 1].type.name != "SELECT":
+    if last in (0, len(statements)) or statements[last - 1].type.name not in ("SELECT", "EXECUTE"):
         return Text.of(sql), ""
     texts = [statement.query.rstrip().removesuffix(";") for statement in statements]
     return Text("; ".join(texts[:last])), "".join(f"; {text}" for text in texts[last:])

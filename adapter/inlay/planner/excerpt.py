@@ -38,7 +38,9 @@ def excerpt(statement: Statement, number: int, with_readers: bool = False) -> Ex
     kept = {id(cte) for each in (select, *readers) for cte in _ctes_around(each)}
     copies: dict[int, exp.Expr] = {id(each): each for each in (node, select, *readers)}
     left_out = set[int]() if readers else {id(item) for item in _left_out(statement, node, select)}
-    _copy(statement.tree, _Copying(statement, kept, left_out, {id(other) for other in _other_sides(select)}, copies))
+    withs = {id(with_) for with_ in _withs_around(readers[-1] if readers else select)}
+    sides = {id(other) for other in _other_sides(select)}
+    _copy(statement.tree, _Copying(statement, kept, withs, left_out, sides, copies))
     return Excerpt(
         copies[id(node)], _select(copies[id(select)]), clause, [_select(copies[id(reader)]) for reader in readers]
     )
@@ -86,6 +88,14 @@ def _readers(statement: Statement, select: exp.Select) -> list[exp.Select]:
         found.append(select)
 
 
+def _withs_around(node: exp.Expr | None) -> Iterator[exp.Expr]:
+    """The WITH clauses whose CTEs are seen at a SELECT, and not only inside of it."""
+    while node is not None:
+        if (with_ := node.args.get("with_")) is not None:
+            yield with_
+        node = node.parent
+
+
 def _ctes_around(node: exp.Expr) -> list[exp.CTE]:
     found = []
     cte = node.find_ancestor(exp.CTE)
@@ -97,18 +107,19 @@ def _ctes_around(node: exp.Expr) -> list[exp.CTE]:
 
 @dataclass(frozen=True)
 class _Copying:
-    """kept: the CTEs that are copied. left_out: columns that are NULL in the copy. sides: queries that are empty in it.
-    copies: by id of the nodes that are looked for; filled on the way."""
+    """kept: the CTEs that are copied, of those in `withs`. left_out: columns that are NULL in the copy. sides: queries
+    that are empty in it. copies: by id of the nodes that are looked for; filled on the way."""
 
     statement: Statement
     kept: Collection[int]
+    withs: Collection[int]
     left_out: Collection[int]
     sides: Collection[int]
     copies: dict[int, exp.Expr]
 
 
 def _copy(node: exp.Expr, copying: _Copying) -> exp.Expr:
-    if isinstance(node, exp.CTE) and id(node) not in copying.kept:
+    if isinstance(node, exp.CTE) and id(node) not in copying.kept and id(node.parent) in copying.withs:
         text = _text(copying.statement, node)
         if text is not None:
             cte = exp.CTE(this=exp.Placeholder(), alias=node.args["alias"].copy())

@@ -61,6 +61,8 @@ def gathers(statement: Statement, number: int, staged: Collection[int], made: Co
             if of_groups:
                 raise
     if not of_groups:  # whose values are of all rows, where nothing is left of the groups
+        if clause == "where" and (apart := _apart(statement, number, asked)) is not None:
+            yield apart
         yield rows_query(statement, number, asked)
         yield from _correlated(statement, number, asked)
 
@@ -180,6 +182,29 @@ def rows_query(statement: Statement, number: int, staged: Collection[int]) -> st
     return _distinct(made, select, len(statement.calls[number].texts))
 
 
+def _apart(statement: Statement, number: int, staged: Collection[int]) -> str | None:
+    """The same of a condition in a subquery that reads the rows around it, where the condition itself reads none of
+    them: DuckDB makes it before it joins both. None elsewhere."""
+    part = excerpt(statement, number)
+    select = part.select
+    conditions = conjuncts(select.args["where"].this)
+    names = {relation.alias_or_name.lower() for relation in select.find_all(exp.Table, exp.Subquery, exp.Lateral)}
+    kept = [each for each in conditions if _tables(each) <= {*names, ""}]  # a name alone is one of its own first
+    is_kept = any(number in calls_in(each) for each in kept)
+    if not is_kept or len(kept) == len(conditions) or select.find_ancestor(exp.Select) is None:
+        return None
+    select.set("where", exp.Where(this=exp.and_(*kept, copy=False)))
+    block = Known(select, statement, staged)
+    block.conjunct_of(part.node)
+    made = block.core(_keys(arguments_of(part.node, statement, number)), None, guards_of(part.node, block.is_known))
+    return _distinct(made, select, len(statement.calls[number].texts))
+
+
+def _tables(condition: exp.Expr) -> set[str]:
+    """By which names of tables a condition reads columns; '' for those without one."""
+    return {column.table.lower() for column in condition.find_all(exp.Column)}
+
+
 def _correlated(statement: Statement, number: int, staged: Collection[int]) -> Iterator[str]:
     """The same of a call in a subquery that reads the rows of the SELECT around it, or of one further out: of each of
     those rows."""
@@ -190,9 +215,10 @@ def _correlated(statement: Statement, number: int, staged: Collection[int]) -> I
     made = block.core(_keys(arguments_of(part.node, statement, number)), None, guards_of(part.node, block.is_known))
     keys = range(len(statement.calls[number].texts))
     while isinstance(outer := select.find_ancestor(exp.Select, exp.CTE, exp.SetOperation), exp.Select):
-        if any(outer.args.get(name) for name in ("having", "qualify", "pivots")):
-            return  # which drop rows before the subquery is asked of them
         place = part_of(outer, select)
+        drops = ("pivots",) if place.arg_key in ("where", "joins") else ("having", "qualify", "pivots")
+        if any(outer.args.get(name) for name in drops):
+            return  # which drop rows before the subquery is asked of them
         joins = list(outer.args.get("joins") or [])
         if place.arg_key == "from_":
             return

@@ -204,10 +204,14 @@ def cuts_before_columns(select: exp.Select) -> bool:
     """Whether DuckDB cuts the rows of a SELECT by LIMIT before it makes the columns: not where it sorts them or takes
     them apart, leaves out the first, or counts them to know how many."""
     limit = select.args.get("limit")
-    is_number = limit is not None and isinstance(limit.expression, exp.Literal) and limit.expression.is_int
-    if not is_number or limit.args.get("limit_options"):  # LIMIT 10%
+    if limit is None or limit.args.get("limit_options"):  # LIMIT 10%
         return False
-    return not any(select.args.get(name) for name in ("order", "offset", "distinct"))
+    number = limit.expression
+    return (
+        isinstance(number, exp.Literal)
+        and number.is_int
+        and not any(select.args.get(name) for name in ("order", "offset", "distinct"))
+    )
 
 
 def without_value(item: exp.Expr) -> exp.Expr:

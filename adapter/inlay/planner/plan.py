@@ -189,6 +189,8 @@ def _visited(tree: exp.Expr, around: Collection[int]) -> Iterator[exp.Expr]:
         names.sort(key=lambda name: name != "with_")
     for name in names:
         value = args[name]
+        if name == "group":  # by the values of columns, which GROUP BY only names
+            value = [value, *(item for item in args["expressions"] if not item.find(exp.AggFunc, exp.Window))]
         for child in value if isinstance(value, list) else [value]:
             if isinstance(child, exp.Expr) and id(child) in around:
                 if name in _CONDITIONS:  # DuckDB has the subqueries of a condition answered before it looks at a row

@@ -95,8 +95,18 @@ def unread_items(select: exp.Select) -> list[exp.Expr]:
         item
         for place, item in with_calls
         if mentions[item.alias.lower()] == (item.alias.lower() in names[place])
-        and not any(is_read_by(part, {place: item.alias}) for part in parts)
+        and not any(
+            is_read_by(part, {place: item.alias})
+            for part in parts
+            if not (item.alias.lower() in names[place] and _takes_columns(part))
+        )
     ]
+
+
+def _takes_columns(part: exp.Expr) -> bool:
+    """Whether a clause takes each name for that of a column of FROM, where there is one."""
+    has_places = part.args.get("all") or any(isinstance(key, exp.Literal) for key in part.expressions)
+    return isinstance(part, exp.Where) or (isinstance(part, exp.Group) and not has_places)
 
 
 _UNREAD: WeakKeyDictionary[Statement, dict[int, set[int]]] = WeakKeyDictionary()
