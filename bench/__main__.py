@@ -29,6 +29,8 @@ PROGRAMS = (
     "semantic_join",
     "cascade",
     "zero_shot",
+    "examples",
+    "decide",
     "heads",
     "sentiment",
     "language_quality",

@@ -12,6 +12,7 @@ described   what share of a label's vector should its description have? Intents 
             snips_train_300perintent.parquet (a sample of sonos/nlu-benchmark, CC0-1.0)
 adapted     what does adapt := true change on these sets; where one class has 80 % of the rows; and where only every
             third class occurs?
+frozen      the same sets by label names: labels that moved towards one half of the texts, on the other half; ten draws
 banking77   77 intents by their names alone. Needs INLAY_BENCH_DATA, a folder with banking77_train_40perclass.parquet
             (text, label: a sample of PolyAI's task-specific-datasets, CC-BY-4.0); left out without it
 """
@@ -23,6 +24,7 @@ import math
 import os
 import random
 import re
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -229,4 +231,25 @@ def _show(part: str, over: str, rows: list[list[str]]) -> None:
     save(f"zero_shot.{part}", {"over": over, "lines": rows})
 
 
-PARTS = {"topics": topics, "described": described, "adapted": adapted, "banking77": banking77}
+def frozen(short: bool) -> None:
+    rows = []
+    for name, texts, gold, meanings in _with_meanings(short):
+        classes, half, shares = list(meanings), len(texts) // 2, []
+        with tempfile.TemporaryDirectory() as folder:
+            con = inlay.connect(heads=folder)
+            con.execute("create table all_rows as select unnest($1) as body, unnest($2) as gold", [texts, gold])
+            for draw in range(2 if short else 10):
+                ordered = f"from (from all_rows order by hash(body || '{draw}'), body)"
+                moves = f"select body {ordered} limit {half}".replace("'", "''")
+                con.execute(f"create or replace table t as {ordered} offset {half}")
+                con.execute(f"call inlay_labels('set', '{moves}', text := 'body', labels := {_sql(classes)})")
+                calls = (f"ai_classify(body, {_sql(classes)})", "ai_classify(body, model := 'head:set')")
+                shares.append([con.execute(f"select avg((gold = {c})::int) from t").fetchall()[0][0] for c in calls])
+        before, after = (sum(each) / len(shares) for each in zip(*shares, strict=True))
+        rows.append([name, str(half), str(len(texts) - half), f"{before:.1%}", f"{after:.1%}"])
+    columns = ["set", "texts moved towards", "others", "as they are", "frozen"]
+    print(table(columns, rows))
+    save("zero_shot.frozen", {"columns": columns, "lines": rows})
+
+
+PARTS = {"topics": topics, "described": described, "adapted": adapted, "frozen": frozen, "banking77": banking77}

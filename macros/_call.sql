@@ -32,6 +32,13 @@ arguments = [
     {%- if options.get('adapt') -%}
         {%- do inlay._refuse_adapt(name, form) -%}
     {%- endif -%}
+    {%- if form == 'stored' and options.get('examples') is not none
+        and (options.examples is string or options.examples.identifier is defined) -%}
+        {%- do exceptions.raise_compiler_error(
+            "inlay." ~ name ~ ": examples is a relation, and the stored form cannot know its rows. Give a list in Jinja, "
+            ~ "or use a call (the var inlay_form = 'call')."
+        ) -%}
+    {%- endif -%}
     {%- if setting is not none and setting[0] == 'head' and setting[1] is not string -%}
         {%- set setting = ('head', setting[1].identifier) -%}
     {%- endif -%}

@@ -15,6 +15,9 @@ arguments = [
         {%- if value is number and value is not boolean -%}
             {%- do said.update({option: value | float}) -%}
         {%- else -%}
+            {%- if option == 'examples' and value is not string -%}
+                {%- set value = inlay._plain_examples(value) -%}
+            {%- endif -%}
             {%- do said.update({option: tojson(value) if value is mapping else value}) -%}
         {%- endif -%}
     {%- endfor -%}

@@ -16,7 +16,8 @@ arguments = [
     {%- if model is defined and model.config.materialized in ['incremental', 'inlay_incremental'] -%}
         {%- do exceptions.raise_compiler_error(
             "inlay." ~ name ~ " in model '" ~ model.name ~ "': adapt moves the labels towards the texts of each run, so an "
-            ~ "incremental model would hold answers of different labels. Use materialized='table', or leave adapt out."
+            ~ "incremental model would hold answers of different labels. Use materialized='table', or labels that moved "
+            ~ "once: materialized='inlay_head' with labels=[…] in a model of its own, and model='head:…' here."
         ) -%}
     {%- endif -%}
     {{ return('') }}

@@ -12,12 +12,26 @@ arguments = [
     {%- if not execute -%}
         {{ return('') }}
     {%- endif -%}
-    {%- set kind = inlay._option_kinds().get(option, 'text') -%}
+    {%- set kinds = inlay._option_kinds() -%}
+    {%- set function = name[4:] if name.startswith('try_') else name -%}
+    {%- set kind = kinds.get(function ~ '.' ~ option, kinds.get(option, 'text')) -%}
+    {%- if kind == 'questions' -%}
+        {%- if value is not mapping and value is not string -%}
+            {%- do exceptions.raise_compiler_error(
+                "inlay." ~ name ~ ": " ~ option ~ " is '" ~ value ~ "'; it must be a mapping of names to questions, e.g. "
+                ~ "{'team': {'choice': ['billing', 'delivery']}, 'refund': 'wants money back'}."
+            ) -%}
+        {%- endif -%}
+        {{ return(inlay._sql_string(value if value is string else tojson(value))) }}
+    {%- endif -%}
     {%- if kind == 'schema' -%}
         {{ return(inlay._sql_schema(name, value)) }}
     {%- endif -%}
     {%- if kind == 'labels' -%}
         {{ return(inlay._sql_labels(name, value)) }}
+    {%- endif -%}
+    {%- if kind == 'examples' -%}
+        {{ return(inlay._sql_examples(name, value)) }}
     {%- endif -%}
     {%- if kind == 'texts' -%}
         {{ return(inlay._sql_texts(name, option, value)) }}

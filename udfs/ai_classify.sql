@@ -3,6 +3,7 @@ summary = "One label for a text, always one of the given labels."
 args = ["text", "labels"]
 options = [
     "template",
+    "examples",
     ["adapt", "BOOLEAN", "NULL", "true: the labels' vectors first move once towards the texts of the statement that are nearest to them; for embedding models, in planned statements; see docs/models.md"],
     ["agreement", "DOUBLE", "NULL", "smallest share of rows that must have the model's own answer; a proxy may then answer; default: all; see docs/cascades.md"],
     "accuracy",

@@ -6,6 +6,7 @@ args = [
 ]
 options = [
     ["threshold", "DOUBLE", "NULL", "lowest score that is TRUE; an embedding model needs it, an NLI model defaults to 0.5"],
+    "examples",
     ["recall", "DOUBLE", "NULL", "smallest share of the TRUE rows that must be found; a proxy may then say FALSE; default: all; see docs/cascades.md"],
     ["precision", "DOUBLE", "NULL", "smallest share of the rows answered TRUE that must be right; a proxy may then say TRUE; default: all; before DuckDB 2.0 its name needs the quotes"],
     "probability",

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 __version__ = "0.1.0"
 __all__ = [
-    "Connection", "Explanation", "InlayError", "attach", "connect", "detach", "explain", "interrupt", "sql",
-    "train_head",
+    "Connection", "Explanation", "InlayError", "attach", "connect", "detach", "explain", "freeze_labels",
+    "interrupt", "sql", "train_head",
 ]  # fmt: skip
 
 TYPE_CHECKING = False  # as type checkers read it; importing typing would take longer than all the rest
 if TYPE_CHECKING:
     from typing import Any
 
-    from inlay.client.api import connect, explain, sql, train_head
+    from inlay.client.api import connect, explain, freeze_labels, sql, train_head
     from inlay.client.attach import attach, detach
     from inlay.client.connection import Connection
     from inlay.client.sessions import interrupt
@@ -30,6 +30,7 @@ _HOMES = {
     "connect": "inlay.client.api",
     "explain": "inlay.client.api",
     "sql": "inlay.client.api",
+    "freeze_labels": "inlay.client.api",
     "train_head": "inlay.client.api",
     "Explanation": "inlay.explanation.report",
     "attach": "inlay.client.attach",

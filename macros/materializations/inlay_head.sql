@@ -1,11 +1,12 @@
 {#- materialized='inlay_head': a head that is trained from the rows of the model, and a table of one row about it.
 
-    The model is a SELECT of labelled rows; rows without a label are left out. Calls in other models then say
+    The model is a SELECT of labelled rows; rows without a label are left out. With labels=[…] in the place of label it
+    is a SELECT of texts, towards which the labels move once (inlay_labels). Calls in other models then say
     inlay.ai_predict('body', ref('intents')), or model='head:intents' (and ref() in a comment, so that dbt knows the
     order). A head is trained again only where its rows, or what is said of them here, have changed.
 
-    config: text and label (needed), and numeric, categorical, group, kind, levels, method, class_weight, merge_rare,
-    names, model, as of inlay_train. The head has the name of the model's table. -#}
+    config: text and label, and numeric, categorical, group, kind, levels, method, class_weight, merge_rare, names, model,
+    as of inlay_train; or text and labels, and template, model, as of inlay_labels. The head has the name of the model's table. -#}
 {% materialization inlay_head, adapter='duckdb', supported_languages=['sql'] %}
     {%- if var('inlay_form', 'call') == 'stored' -%}
         {%- do exceptions.raise_compiler_error(
@@ -14,7 +15,8 @@
         ) -%}
     {%- endif -%}
     {%- set given = [] -%}
-    {%- for option in ['text', 'label'] if not config.get(option) -%}
+    {%- set labels = config.get('labels') -%}
+    {%- for option in ['text', 'label'] if not config.get(option) and not (option == 'label' and labels) -%}
         {%- do exceptions.raise_compiler_error(
             "inlay_head: '" ~ model.name ~ "' does not say which column is the " ~ option ~ ". Type: config("
             ~ "materialized='inlay_head', text='body', label='topic')."
@@ -28,7 +30,12 @@
             if config.get(option) is not none -%}
         {%- do given.append(option ~ ' := ' ~ inlay._sql_string(config.get(option))) -%}
     {%- endfor -%}
-    {%- if config.get('names') is not none -%}
+    {%- if labels -%}
+        {%- set given = ['labels := ' ~ inlay._sql_labels('inlay_labels', labels)] -%}
+        {%- for option in ['text', 'template', 'model'] if config.get(option) is not none -%}
+            {%- do given.append(option ~ ' := ' ~ inlay._sql_string(config.get(option))) -%}
+        {%- endfor -%}
+    {%- elif config.get('names') is not none -%}
         {%- do given.append('names := ' ~ config.get('names') | string | lower) -%}
     {%- endif -%}
 
@@ -39,7 +46,7 @@
     {%- set labelled = make_temp_relation(target_relation) -%}
     {%- do run_query(create_table_as(True, labelled, compiled_code)) -%}
     {%- set head = run_query(
-        'call ' ~ var('inlay_prefix', '') ~ 'inlay_train(' ~ inlay._sql_string(this.identifier) ~ ', '
+        'call ' ~ var('inlay_prefix', '') ~ ('inlay_labels(' if labels else 'inlay_train(') ~ inlay._sql_string(this.identifier) ~ ', '
         ~ inlay._sql_string(labelled | string) ~ ', ' ~ given | join(', ') ~ ')'
     ) -%}
     {%- set columns = [] -%}

@@ -74,6 +74,7 @@ def test_build_runs_seeds_models_tests_and_a_mocked_unit_test(built: tuple[Proje
     assert run.statuses() == {
         "texts": "success",
         "kinds": "success",
+        "moved": "success",
         "every_macro": "success",
         "language_models": "success",
         "per_group": "success",
@@ -98,10 +99,11 @@ def test_the_run_ends_with_an_account(built: tuple[Project, Run]) -> None:
     _, run = built
     table = account(run.output)
     assert set(table) == {
-        "ai_agg", "ai_classify", "ai_classify_multi", "ai_complete", "ai_count_tokens", "ai_detect_pii", "ai_embed",
+        "ai_agg", "ai_classify", "ai_classify_multi", "ai_complete", "ai_count_tokens", "ai_decide", "ai_detect_pii",
+        "ai_embed",
         "ai_extract", "ai_extract_json", "ai_filter", "ai_fix_grammar", "ai_predict", "ai_redact", "ai_rerank",
         "ai_score", "ai_sentiment", "ai_sentiment_by_aspect", "ai_similarity", "ai_summarize", "ai_summarize_agg",
-        "ai_translate", "inlay_train",
+        "ai_translate", "inlay_labels", "inlay_train",
     }  # fmt: skip
     # six rows each for ai_embed and try_ai_embed in every_macro and for ai_embed in grown
     embed = table["ai_embed"]
@@ -115,6 +117,11 @@ def test_retry_runs_what_failed_and_what_waited_for_it(repaired: tuple[Project, 
     _, run = repaired
     assert run.code == 0, run.output
     assert run.statuses() == {"strict": "success", "after_strict": "success", "inlay_tests-on-run-end-0": "success"}
+
+
+def test_labels_move_in_a_model_of_their_own(rows: duckdb.DuckDBPyConnection) -> None:
+    ((head, kind, classes),) = rows.execute("select head, kind, classes from moved").fetchall()
+    assert (head, kind, classes) == ("moved", "single", 2)
 
 
 def test_macros_answer_as_the_sql_functions_do(rows: duckdb.DuckDBPyConnection) -> None:

@@ -44,6 +44,8 @@ create table tickets as select i as ticket_id, i as id, 'mail' as channel, i % 3
     ['The parcel is late.', 'My lamp broke, call me on 0171 4567890.', null, ' '][i % 4 + 1] as body from range(12) t(i);
 create table reviews as select i as review_id, i as id, i % 2 as product_id, body from (select ticket_id as i, body from tickets);
 create table stg_tickets as from tickets; create table stg_reviews as from reviews;
+create table labelled_tickets as select 'word ' || i as text, ['bug', 'praise'][i % 2 + 1] as label from range(8) t(i);
+create table seen as select 'seen ' || i as body, i % 2 = 0 as is_angry from range(8) t(i);
 create table customers as select i as customer_id, 'customer ' || i as name from range(3) t(i);
 """
 WIDTH = 8  # of the fake's vectors

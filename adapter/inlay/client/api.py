@@ -87,6 +87,19 @@ def train_head(con: Any, name: str, relation: Any, *, text: Any, label: str, **o
     return card
 
 
+def freeze_labels(con: Any, name: str, relation: Any, *, text: str, labels: Any, **options: Any) -> HeadCard:
+    """The card of labels that moved once towards the texts of a relation, and stay there; where they moved towards the
+    same texts before, that one's.
+
+    name: what calls say, ai_classify(body, model := 'head:topics'). relation: as of train_head(); no labelled rows are
+    needed. text: the column of the texts. labels: as of ai_classify. options: as of inlay_labels in docs/functions.md.
+    """
+    attached = _attached(con, "freeze_labels")
+    given = {**options, "text": text, "labels": labels}
+    card: HeadCard = attached._call(load_statements().freeze, attached._session, attached._held, name, relation, given)
+    return card
+
+
 def _plain_relation(session: Session, con: Any, query: str, params: Any, alias: str) -> Any:
     # By itself a plain connection would look for variables in this frame alone.
     tables = load_statements().variables(query)

@@ -29,13 +29,18 @@ if TYPE_CHECKING:
 
 _STRUCTURE = "_inlay_structure"
 _HEAD_STRUCTURE = "_inlay_head_structure"
+_DECISIONS = "_inlay_decisions"
 
 
-def refuse_training() -> str:
-    """DuckDB holds the connection while it runs a table function, and reading the labelled rows needs it."""
+def refuse_training(function: str) -> str:
+    """DuckDB holds the connection while it runs a table function, and reading the rows needs it."""
+    here = {
+        "inlay_train": "inlay.train_head(con, 'intents', 'labelled_rows', text='body', label='intent')",
+        "inlay_labels": "inlay.freeze_labels(con, 'topics', 'tickets', text='body', labels=['delivery', 'refund'])",
+    }
     raise ConfigError(
-        "inlay_train: heads are trained by planned connections, with CALL inlay_train(…) as a statement of its own. "
-        "Here type in Python: inlay.train_head(con, 'intents', 'labelled_rows', text='body', label='intent')"
+        f"{function}: that is done by planned connections, with CALL {function}(…) as a statement of its own. Here "
+        f"type in Python: {here[function]}"
     )
 
 
@@ -69,8 +74,11 @@ _TEXT_FUNCTIONS: dict[str, Callable[..., str | None]] = {
     _STRUCTURE: _structure,
     # The same of a trained head.
     _HEAD_STRUCTURE: lambda session, head: session.binding.structure(session.specs["ai_predict"], head),
+    # The same of the questions of ai_decide.
+    _DECISIONS: lambda session, questions: session.binding.structure(session.specs["ai_decide"], questions),
     # From a connection that trains no head.
-    "_inlay_train": lambda session, name: refuse_training(),
+    "_inlay_train": lambda session, name: refuse_training("inlay_train"),
+    "_inlay_labels": lambda session, name: refuse_training("inlay_labels"),
     "_inlay_calls": calls_digest,
     "_inlay_built_with": built_with,
     "_inlay_column_comments": column_comments,
@@ -91,7 +99,7 @@ class ArrowFunction:
     @property
     def has_side_effects(self) -> bool:
         """DuckDB asks for a type while it binds, which it does of functions without side effects alone."""
-        return self.name not in (_STRUCTURE, _HEAD_STRUCTURE, TWIN)
+        return self.name not in (_STRUCTURE, _HEAD_STRUCTURE, _DECISIONS, TWIN)
 
 
 def functions_of(session: Session) -> Iterator[ArrowFunction]:

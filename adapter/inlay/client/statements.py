@@ -82,13 +82,21 @@ def run_all_but_last(session: Session, con: duckdb.DuckDBPyConnection, sql: str)
 def trained(
     session: Session, con: duckdb.DuckDBPyConnection, sql: str, parameters: Any, method: str, options: Mapping[str, Any]
 ) -> Any:
-    """What con.execute() or con.sql() gives for CALL inlay_train(…); None for any other statement."""
+    """What con.execute() or con.sql() gives for CALL inlay_train(…) or inlay_labels(…); None for any other
+    statement."""
     if first_word(sql) != "call":
         return None
     from inlay.client.training import call_training, training_arguments  # most processes train no head
 
-    arguments = training_arguments(session, sql)
-    return None if arguments is None else call_training(session, con, arguments, parameters, method, options)
+    asked = training_arguments(session, sql)
+    return None if asked is None else call_training(session, con, *asked, parameters, method, options)
+
+
+def freeze(session: Session, con: duckdb.DuckDBPyConnection, name: str, relation: Any, options: Any) -> HeadCard:
+    """The card of labels that moved towards these texts."""
+    from inlay.client.training import freeze
+
+    return freeze(session, con, name, relation, options)
 
 
 def train(session: Session, con: duckdb.DuckDBPyConnection, name: str, relation: Any, options: Any) -> HeadCard:

@@ -1,4 +1,4 @@
-"""CALL inlay_train(…) on planned connections, and inlay.train_head() in Python."""
+"""CALL inlay_train(…) and inlay_labels(…) on planned connections, inlay.train_head() and freeze_labels() in Python."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from inlay.errors import ConfigError
+from inlay.execution.label_sets import FUNCTION as LABELS
+from inlay.execution.label_sets import LabelSet, freeze_labels
 from inlay.execution.labelled_rows import Training
 from inlay.execution.replacement_scan import with_tables
 from inlay.execution.session import Session
@@ -22,18 +24,19 @@ if TYPE_CHECKING:
 _SHOWN = ("accuracy", "macro_f1", "calibration_error", "r2", "mean_error")
 
 
-def training_arguments(session: Session, sql: str) -> dict[str, str] | None:
-    """SQL of each argument of CALL inlay_train(…), by name; None for any other statement. Raises ConfigError for
-    arguments that it does not take."""
+def training_arguments(session: Session, sql: str) -> tuple[str, dict[str, str]] | None:
+    """Of CALL inlay_train(…) or inlay_labels(…) which of them, and the SQL of each argument by name; None for any other
+    statement. Raises ConfigError for arguments that it does not take."""
     if first_word(sql) != "call":
         return None
     text = Text.of(sql)
     words = text.words
     bracket = next((i for i, word in enumerate(words) if word.text == "("), 0)
     name = words[bracket - 1].text.strip('"').lower() if bracket > 1 else ""
-    if name != f"{session.settings.prefix}{FUNCTION}".lower():
+    function = next((each for each in (FUNCTION, LABELS) if name == f"{session.settings.prefix}{each}".lower()), None)
+    if function is None:
         return None
-    spec = session.specs[FUNCTION]
+    spec = session.specs[function]
     inside = words[bracket + 1 : closing(words, bracket)]
     positional = [argument.name for argument in (*spec.args, *spec.options)]
     given: dict[str, str] = {}
@@ -46,12 +49,12 @@ def training_arguments(session: Session, sql: str) -> dict[str, str] | None:
         elif place < len(positional):
             key, value = positional[place], text[part[0].start : part[-1].end]
         else:
-            raise ConfigError(f"{FUNCTION} takes {len(positional)} arguments; there are more.")
+            raise ConfigError(f"{function} takes {len(positional)} arguments; there are more.")
         if key not in positional:
-            raise ConfigError.unknown_option(FUNCTION, key, positional, "argument")
+            raise ConfigError.unknown_option(function, key, positional, "argument")
         given[key] = value
     _complete(spec, given)
-    return given
+    return function, given
 
 
 def _complete(spec: FunctionSpec, given: Mapping[str, Any]) -> None:
@@ -61,15 +64,16 @@ def _complete(spec: FunctionSpec, given: Mapping[str, Any]) -> None:
 
 
 def call_training(
-    session: Session, con: duckdb.DuckDBPyConnection, arguments: Mapping[str, str], parameters: Any, method: str,
-    options: Mapping[str, Any],
+    session: Session, con: duckdb.DuckDBPyConnection, function: str, arguments: Mapping[str, str], parameters: Any,
+    method: str, options: Mapping[str, Any],
 ) -> Any:  # fmt: skip
     """Trains, and gives what con.execute() or con.sql() gives: one row about the head."""
     selected = ", ".join(f"{value} AS {name}" for name, value in arguments.items())
     values = with_tables(con, f"SELECT {selected}", {}, parameters, "execute", {}).fetchall()[0]
     given = dict(zip(arguments, values, strict=True))
-    _complete(session.specs[FUNCTION], given)
-    outcome = _train(session, con, given.pop("name"), given.pop("relation"), given)
+    _complete(session.specs[function], given)
+    made = _train if function == FUNCTION else _freeze
+    outcome = made(session, con, given.pop("name"), given.pop("relation"), given)
     card = outcome.card
     numbers = {name: card.measures.get(name) for name in _SHOWN}
     row = {
@@ -87,6 +91,19 @@ def _train(
     around = surroundings(con)
     context = session.context_of(around.connection)
     return train_head(session, con, name, relation, Training.read(given), context, around.node or "")
+
+
+def _freeze(
+    session: Session, con: duckdb.DuckDBPyConnection, name: Any, relation: Any, given: Mapping[str, Any]
+) -> Outcome:
+    around = surroundings(con)
+    context = session.context_of(around.connection)
+    return freeze_labels(session, con, name, relation, LabelSet.read(given), context, around.node or "")
+
+
+def freeze(session: Session, con: duckdb.DuckDBPyConnection, name: str, relation: Any, options: Any) -> HeadCard:
+    """The card of labels that moved now, or before towards the same texts."""
+    return _freeze(session, con, name, relation, options).card
 
 
 def train(session: Session, con: duckdb.DuckDBPyConnection, name: str, relation: Any, options: Any) -> HeadCard:

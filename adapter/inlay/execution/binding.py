@@ -17,6 +17,7 @@ from inlay.errors import ConfigError, UnknownModelError
 from inlay.functions.arrow import answer_schema
 from inlay.functions.cascade.cascade import has_targets
 from inlay.functions.contract import Bound, Call
+from inlay.functions.decisions import read_questions, structure
 from inlay.functions.possible_answers import are_possible
 from inlay.functions.registry import bind_of
 from inlay.functions.spec import FunctionSpec
@@ -145,12 +146,24 @@ class Binding:
         key = f"{text} {options.get('on_error') or ''}"
         with self._lock:
             call = self._calls.get(key)
-        if call is not None and (call.model.base is None or self.model(call.model.name) is call.model):
+        if call is not None and self._is_current(call):
             return call
         call = self._bind(self.specs[function], labels, options, text)
         with self._lock:
             self._calls[key] = call
         return call
+
+    def _is_current(self, call: BoundCall) -> bool:
+        """Whether the heads that it means are still the ones that their names mean."""
+        heads = [ref for ref in (call.model, *call.call.heads.values()) if ref.base is not None]
+        return all(self.model(ref.name) is ref for ref in heads)
+
+    def heads_of(self, spec: FunctionSpec, setting: Any) -> dict[str, ModelRef]:
+        """By name, the trained heads that a call's questions name."""
+        if spec.setting != "questions":
+            return {}
+        asked = read_questions(spec.name, setting)
+        return {each.head: self.model(f"{HEAD}{each.head}", spec.name) for each in asked if each.head}
 
     def _bind(self, spec: FunctionSpec, labels: Any, options: Mapping[str, Any], text: str) -> BoundCall:
         known = {option.name for option in spec.options} | NOT_OPTIONS
@@ -163,7 +176,8 @@ class Binding:
         if not isinstance(name, str):
             raise ConfigError(f"{spec.name}: model is {name!r}; it must be the name of a registered model.")
         proxy = self._proxy(spec, given) if has_targets(given) else None
-        call = Call(spec.name, self.model(name, spec.name), given, labels, proxy, self.settings.prompts_folder)
+        model, heads = self.model(name, spec.name), self.heads_of(spec, labels)
+        call = Call(spec.name, model, given, labels, proxy, self.settings.prompts_folder, heads)
         return BoundCall(spec, call, bind_of(spec)(call), on_error, text, self._blank(spec, given))
 
     def model_name(self, spec: FunctionSpec, labels: Any, given: Mapping[str, Any]) -> Any:
@@ -201,6 +215,8 @@ class Binding:
 
     def structure(self, spec: FunctionSpec, setting: Any) -> str:
         """What from_json() of DuckDB makes of the answers of a typed call."""
+        if spec.setting == "questions":
+            return structure(read_questions(spec.name, setting), self.heads_of(spec, setting))
         if spec.setting != "head":
             return read_schema(spec.name, setting).structure
         card = self.model(self.model_name(spec, setting, {}), spec.name).card

@@ -17,7 +17,7 @@ from inlay.errors import ConfigError
 from inlay.execution.replacement_scan import with_tables
 from inlay.models.head_card import Categorical, Columns, Kind, Method, Numeric
 from inlay.parsing.quoting import quoted
-from inlay.parsing.tokens import first_word
+from inlay.parsing.tokens import QUERY_WORDS, first_word
 from inlay.store.inputs import text_inputs
 from inlay.store.keys import Keys
 from inlay.training.fits import METHODS
@@ -27,7 +27,6 @@ LEAST_ROWS = 5
 
 _NUMBER_TYPES = ("FLOAT", "DOUBLE", "DECIMAL")
 _WHOLE_TYPES = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT")
-_QUERY_WORDS = ("select", "from", "with", "values", "(", "pivot", "unpivot")
 
 
 @dataclass(frozen=True)
@@ -167,14 +166,17 @@ def class_counts(labelled: Labelled) -> tuple[int, ...]:
     return tuple(int(n) for n in np.bincount(labelled.given, minlength=len(labelled.classes)))
 
 
+def source_of(relation: Any) -> tuple[str, dict[str, Any]]:
+    """What stands behind FROM for the name of a table, a query or anything that DuckDB reads as a table; and the
+    variables that it names."""
+    if not isinstance(relation, str):
+        return "_inlay_rows", {"_inlay_rows": relation}
+    return (f"({relation.strip().rstrip(';')})" if first_word(relation) in QUERY_WORDS else relation), {}
+
+
 def _read(con: duckdb.DuckDBPyConnection, relation: Any, training: Training) -> tuple[pa.Table, str]:
     """Columns c0, c1 …, label and grouped; and the type of the label."""
-    tables: dict[str, Any] = {}
-    if isinstance(relation, str):
-        is_query = first_word(relation) in _QUERY_WORDS
-        source = f"({relation.strip().rstrip(';')})" if is_query else relation
-    else:
-        source, tables = "_inlay_rows", {"_inlay_rows": relation}
+    source, tables = source_of(relation)
     types = {name: "DOUBLE" if name in training.numeric else "VARCHAR" for name in training.columns}
     selected = [f"{quoted(name)}::{types[name]} AS c{i}" for i, name in enumerate(training.columns)]
     group = "NULL" if training.group is None else quoted(training.group)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import copy
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
 from inlay.arrays import relation_reader, relation_table
+from inlay.errors import ConfigError
 from inlay.execution.acceptance import refusal
+from inlay.execution.labelled_rows import source_of
 from inlay.execution.replacement_scan import with_tables
 from inlay.execution.surroundings import Surroundings
 from inlay.functions.spec import READ_AS_TEXT, FunctionSpec, named_options
@@ -42,13 +44,15 @@ _LITERALS: dict[str, dict[str, Any]] = {}
 @dataclass(frozen=True)
 class Queries:
     """tables: variables that a query may name as tables; answers are added to them. parameters: of the statement, by
-    name. around: what the connection says of itself. structure: of a typed call, see Binding.structure()."""
+    name. around: what the connection says of itself. structure: of a typed call, see Binding.structure(). examples:
+    rows of the relations that calls name as their examples."""
 
     con: duckdb.DuckDBPyConnection
     tables: dict[str, Any]
     parameters: Any
     around: Surroundings
     structure: Callable[[FunctionSpec, Any], str]
+    examples: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
 
     @property
     def in_transaction(self) -> bool:
@@ -169,7 +173,29 @@ class Queries:
         given = call.settings
         options = self._values(given) if given else {}
         labels = options.pop(call.spec.setting, None) if call.spec.setting else None
-        return labels, {**named_options(call.spec, options), "node": self.around.node}, self.around.connection
+        options = {**named_options(call.spec, options), "node": self.around.node}
+        if isinstance(relation := options.get("examples"), str):
+            options["examples"] = self._example_rows(call.spec.name, relation)
+        return labels, options, self.around.connection
+
+    def _example_rows(self, function: str, relation: str) -> list[dict[str, Any]]:
+        """Raises ConfigError for a relation that DuckDB does not read, or without the columns text and label."""
+        if relation not in self.examples:
+            source, _ = source_of(relation)
+            sql = (
+                f'SELECT DISTINCT "text"::VARCHAR AS "text", label FROM {source} AS _rows WHERE label IS NOT NULL AND '
+            )
+            try:
+                read = self.run(f"{sql}trim(\"text\"::VARCHAR) <> ''")
+                self.examples[relation] = relation_table(read).to_pylist()
+            except duckdb.InterruptException:
+                raise
+            except duckdb.Error as error:
+                raise ConfigError(
+                    f"{function}: examples is {relation!r}; it must be a relation with the columns text and label, or "
+                    f"a query that gives them: 'select body as text, topic as label from …'. {first_line(error)}"
+                ) from None
+        return self.examples[relation]
 
     def _values(self, given: Mapping[str, str]) -> dict[str, Any]:
         """Of expressions that are the same for every row, by name; literals are so for every statement."""

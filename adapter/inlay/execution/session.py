@@ -55,6 +55,7 @@ class Session:
         self._context: Context | None = None
         self._opened: tuple[str | None, str] = (None, "")
         self.contexts: dict[int, Context] = {}  # of connections that have one of their own
+        self.examples: dict[int | None, Mapping[str, Any]] = {}  # see Queries.examples, of each connection's statement
         self.views: frozenset[str] = frozenset()  # those of the database that the latest planned statement saw
         self._recorded: set[str] = set()
         self.configure(settings)
@@ -171,6 +172,8 @@ class Session:
         of try_ai_*. Raises as answered()."""
         from inlay.execution.answering import Rows
 
+        if isinstance(relation := options.get("examples"), str):
+            options = {**options, "examples": self.examples.get(connection, {}).get(relation, relation)}
         rows = Rows(columns, statement, str(options.get("node") or ""))
         found = self.answered(function, labels, options, rows, self.context_of(connection), detail=detail)
         return found.details() if detail else found.values()

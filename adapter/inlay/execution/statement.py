@@ -4,6 +4,7 @@ lookups. Where that cannot be bound, the user's own statement runs, and says wha
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -91,12 +92,17 @@ def runner_of(
     statement = _with_definitions(session, con, written, around)
     if not statement.calls:
         raise Unplannable(reasons.NO_CALL)
+    session.examples[around.connection] = queries.examples
     statement = _with_aliases(statement, queries)
     if fails_at_once(statement.tree, queries):
         raise Unplannable(reasons.FAILS_AT_ONCE)
     plan = make_plan(statement, lambda text: column_name(con, text))
     if plan.applied and not _same_shape(queries, plan.statement.plain, statement.plain):
         plan = make_plan(statement, lambda text: column_name(con, text), rules=())
+    for number in plan.reasons:  # which are made as rows come, and can read no relation then
+        if "examples" in statement.calls[number].settings:
+            with contextlib.suppress(Unplannable):
+                queries.settings(statement.calls[number])
     runner = Runner(session, queries, plan, context, streams=streams)
     runner.not_looked_up = not_looked_up(plan, written, runner.held, queries)
     for number in runner.not_looked_up:

@@ -141,10 +141,10 @@ def _trained(
         folds=MOST_FOLDS, rows_per_class=class_counts(labelled), merged=labelled.merged, measures=learned.measures,
         confusion=learned.confusion, trained_at=now_text(), trained_by=f"inlay {__version__}",
     )  # fmt: skip
-    return _with_fingerprint(card), arrays
+    return with_fingerprint(card), arrays
 
 
-def _with_fingerprint(card: HeadCard) -> HeadCard:
+def with_fingerprint(card: HeadCard) -> HeadCard:
     parts = {
         "form": FORM, "kind": card.kind, "method": card.method, "answer": card.answer, "classes": card.classes,
         "columns": asdict(card.columns), "base": card.base_fingerprint, "arrays": card.arrays,

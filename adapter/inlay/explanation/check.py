@@ -201,4 +201,7 @@ def _values(spec: FunctionSpec, given: dict[str, str]) -> tuple[Any, dict[str, A
     with duckdb.connect() as plain:
         row = plain.sql(f"SELECT {columns}").to_arrow_table().to_pylist()[0]
     labels = row.pop(spec.setting, None) if spec.setting else None
-    return labels, named_options(spec, row)
+    options = named_options(spec, row)
+    if isinstance(options.get("examples"), str):  # a relation, whose labels are not known here
+        return None
+    return labels, options

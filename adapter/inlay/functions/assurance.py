@@ -74,7 +74,7 @@ def assurance_of(call: Call) -> Assurance | None:
     probability = call.number("probability", lambda number: 0 < number < 1, "a number between 0 and 1") or 0.95
     n = least_rows(accuracy, probability)
     card, named = call.model.card, f"{call.function}: accuracy is {accuracy:g}"
-    if card is None or card.kind == "regression":
+    if card is None or "accuracy" not in card.measures:
         raise ConfigError(
             f"{named}, but no labelled rows say how often {call.model.name!r} is right. Train a head of classes from "
             f"at least {n:,} labelled rows that differ (CALL inlay_train('name', …)), and name it here: 'head:name'."

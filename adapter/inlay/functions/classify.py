@@ -13,6 +13,7 @@ With a target for agreement see cascade.py.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,8 @@ from inlay.functions.adapted import digest, moved
 from inlay.functions.assurance import assurance_of, basis_of, surely
 from inlay.functions.cascade.cascade import label_cascade
 from inlay.functions.contract import Answers, Ask, Bound, Call, sigmoid, softmax
-from inlay.functions.entailment import entailment_columns, logits_by_statement
+from inlay.functions.entailment import entailment_columns, label_entailment, logits_by_statement
+from inlay.functions.examples import label_examples, refuse_examples
 from inlay.functions.judged import LETTERS, Judge, Judged
 from inlay.functions.label_vectors import EMBED_TEMPLATES, label_vectors
 from inlay.functions.labels import Labels, are_read_anew, check_template, read_labels, spelled_out
@@ -86,7 +88,8 @@ def _adapting(call: Call, labels: Labels, template: str | None) -> Bound:
     def refuse(inputs: Inputs, ask: Ask) -> Answers:
         raise ConfigError(
             f"{call.function}: adapt needs all texts of the statement at once, and here they come in parts. It works "
-            "in a planned statement (inlay.connect(), inlay.sql(con, …), a dbt table) that has the call in one place."
+            "in a planned statement (inlay.connect(), inlay.sql(con, …), a dbt table) that has the call in one place. "
+            "Everywhere labels work that moved before: CALL inlay_labels('topics', 'tickets', text := 'body', …)."
         )
 
     return Bound(refuse, basis, adapted=adapted)
@@ -116,11 +119,13 @@ def _judge(call: Call, labels: Labels) -> Judge:
         by_letter = labels.by_letter()
         lettered = call.prompt("letters", "ai_classify").with_values(labels=by_letter.listed(LETTERS))
         in_words = call.prompt("remote", "ai_classify").with_values(labels=listed)
-        return Judge(in_words, labels.names, by_letter=(lettered, by_letter.names))
+        return Judge(in_words, labels.names, by_letter=(lettered, by_letter.names), examples=labels.examples)
     # A list of labels in the prompt makes some of them likely whatever the text is; descriptions have to be told.
     prompt = call.prompt("described" if any(labels.descriptions) else "", "ai_classify").with_values(labels=listed)
     words = tuple(spelled_out(name).lower() for name in labels.names)
-    return Judge(prompt, labels.names, [[word] for word in (words if len(set(words)) == len(words) else labels.names)])
+    if len(set(words)) < len(words):
+        words = labels.names
+    return Judge(prompt, labels.names, [[word] for word in words], examples=labels.examples)
 
 
 def chosen(names: Sequence[str], judged: Judged) -> Answers:
@@ -152,8 +157,9 @@ def choose_best(
 
 
 def call_labels(call: Call) -> Labels:
-    """The labels given, or a classifier's own."""
+    """The labels given, or those of the examples, or a classifier's own."""
     if call.model.can("own_labels"):
+        refuse_examples(call)
         own = call.model.labels
         if call.labels is None:
             return Labels(own, (None,) * len(own))
@@ -165,7 +171,11 @@ def call_labels(call: Call) -> Labels:
                 "Leave labels out to use all of its own, or name an embedding or NLI model, which takes any labels."
             )
         return labels
-    return read_labels(call.function, call.labels)
+    examples, given = call.options.get("examples"), call.labels
+    if given is None and isinstance(examples, list):
+        given = sorted({str(row["label"]) for row in examples if isinstance(row, dict) and row.get("label")})
+    labels = read_labels(call.function, given)
+    return replace(labels, examples=label_examples(call, labels.names))
 
 
 def call_template(call: Call) -> str | None:
@@ -177,6 +187,7 @@ def label_basis(model: ModelRef, labels: Labels, template: str | None) -> dict[s
     """What of the labels decides an answer, for the signature."""
     around = model.first({"vectors": template or list(EMBED_TEMPLATES), "entailment": template or NLI_TEMPLATE})
     basis = {"labels": [list(pair) for pair in zip(labels.names, labels.descriptions, strict=True)], "template": around}
+    basis |= labels.examples.basis(labels.names)
     return basis | {"spelled": 2} if around and are_read_anew(labels.names) else basis
 
 
@@ -198,12 +209,12 @@ class LabelScorer:
             return outcome.rows @ anchors.T, outcome.errors, outcome.known
         if self._model.can("entailment"):
             sentences = self._labels.sentences(self._template or NLI_TEMPLATE)
+            if not self._each_for_itself:
+                return label_entailment(texts, sentences, ask, self._labels.examples)
             logits, errors, known = logits_by_statement(texts, sentences, ask)
             yes, no = entailment_columns(self._model)
-            if self._each_for_itself:
-                pairs = logits[:, :, [no, yes]].reshape(-1, 2)
-                return softmax(pairs)[:, 1].reshape(len(texts), -1), errors, known
-            return softmax(logits[:, :, yes]), errors, known
+            pairs = logits[:, :, [no, yes]].reshape(-1, 2)
+            return softmax(pairs)[:, 1].reshape(len(texts), -1), errors, known
         outcome = ask.logits(texts)
         scores = sigmoid(outcome.rows) if self._model.multi_label else softmax(outcome.rows)
         mine = [self._model.labels.index(name) for name in self._labels.names]

@@ -44,7 +44,8 @@ NEUTRAL_OF_PAIRS = 2
 @dataclass(frozen=True)
 class Call:
     """One call's checked settings. options holds every option by name, None where none was given. proxy: the cheap
-    model of a call with targets (functions/cascade.py). prompts_folder: the user's own prompts."""
+    model of a call with targets (functions/cascade.py). prompts_folder: the user's own prompts. heads: by name, those
+    that the call's questions name."""
 
     function: str
     model: ModelRef
@@ -52,6 +53,7 @@ class Call:
     labels: Any = None
     proxy: ModelRef | None = None
     prompts_folder: Path | None = None
+    heads: Mapping[str, ModelRef] = field(default_factory=dict)
 
     def prompt(self, situation: str = "", function: str = "") -> PromptFile:
         """The prompt of the call's function, or of the one whose prompts it shares, for its model."""
@@ -184,11 +186,17 @@ class Ask:
         """Vectors of the call's own texts (labels): these must not fail."""
         return self._own(replace(self, work=_on_the_way(self.work)).vectors(_own_texts(tuple(texts)), purpose), texts)
 
+    def own(self, numbers: Callable[[Ask], Resolved], texts: Sequence[str]) -> Floats:
+        """Numbers of what is the call's own, as fixed(). texts: of each row of them, for the error."""
+        return self._own(numbers(replace(self, work=_on_the_way(self.work))), texts)
+
     def _own(self, outcome: Resolved, texts: Sequence[str]) -> Floats:
         """The numbers of the call's own texts, which must not fail."""
         for place, reason in outcome.errors.items():
             if reason != PENDING:
-                raise ConfigError(f"label {texts[place]!r} cannot be read by model {self.model.name!r}: {reason}.")
+                raise ConfigError(
+                    f"{texts[place]!r} of the call cannot be read by model {self.model.name!r}: {reason}."
+                )
             self.is_pending = True
         return cast("Floats", outcome.rows)
 

@@ -38,6 +38,12 @@ _FORMS: dict[str, Form] = {
         "list[any]",
         "in Jinja a list of texts, a list of mappings with label and description, or a string that is a SQL expression",
     ),
+    "STRUCT(text VARCHAR, label VARCHAR)[] or VARCHAR": Form(
+        "examples", "any", "in Jinja a list of mappings with text and label, ref('…'), or the text of a query"
+    ),
+    "STRUCT or VARCHAR": Form(
+        "questions", "any", "in Jinja a mapping, or text with the same as JSON, never a SQL expression"
+    ),
     "STRUCT, VARCHAR[] or VARCHAR": Form(
         "schema",
         "any",
@@ -81,19 +87,14 @@ def macro_file(spec: FunctionSpec, name: str) -> str:
 
 
 def option_kinds_file(specs: Iterable[FunctionSpec]) -> str:
-    """A macro that gives the kind of each option and setting that is not plain text, by name.
-
-    Raises ConfigError where two functions mean values of different kinds by one name.
-    """
+    """A macro that gives the kind of each option and setting that is not plain text, by name; one that another function
+    means otherwise also has its function's name before it."""
     kinds: dict[str, str] = {}
     for spec in specs:
         for argument in (*spec.args, *spec.options):
             kind = form_of(spec, argument).kind
             if kinds.setdefault(argument.name, kind) != kind:
-                raise ConfigError(
-                    f"{spec.path}: {argument.name} is of type {argument.type!r}, but another function's option of that "
-                    "name takes something else. Choose another name."
-                )
+                kinds[f"{spec.name}.{argument.name}"] = kind
     entries = [f"'{name}': '{kind}'" for name, kind in sorted(kinds.items()) if kind != "text"]
     return "\n".join(
         [

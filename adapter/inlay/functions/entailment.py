@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from inlay.arrays import Bools, Floats
 from inlay.errors import CannotServeError
 from inlay.functions.contract import Ask, by_left_row, softmax
+from inlay.functions.example_fit import label_offsets, shares_by_odds
+from inlay.functions.examples import NO_EXAMPLES, Examples
 from inlay.models.ref import ModelRef
 from inlay.store.inputs import Inputs, each_with_each, text_inputs
 
@@ -30,10 +34,42 @@ def entailment_probability(logits: Floats, model: ModelRef) -> Floats:
     return softmax(logits[:, [no, yes]])[:, 1]
 
 
-def statement_entailment(pairs: Inputs, ask: Ask) -> tuple[Floats, dict[int, str], Bools]:
-    """The probability that each text entails its own statement, errors by text, and what was known."""
+def statement_entailment(
+    pairs: Inputs, ask: Ask, examples: Examples = NO_EXAMPLES
+) -> tuple[Floats, dict[int, str], Bools]:
+    """The probability that each text entails its own statement, errors by text, and what was known. With examples the
+    probability that these say comes with such an entailment."""
     outcome = ask.logits(pairs)
-    return entailment_probability(outcome.rows, ask.model), outcome.errors, outcome.known
+    scores = entailment_probability(outcome.rows, ask.model)
+    if examples:
+        statements, which = pairs.column(1).each_once()
+        places = np.arange(len(statements)) if which is None else which
+        own = _log_odds(_of_examples(examples, statements, ask), ask.model).reshape(-1, len(statements))
+        scores = shares_by_odds(_log_odds(outcome.rows, ask.model), places, own, examples.shares)
+    return scores, outcome.errors, outcome.known
+
+
+def _of_examples(examples: Examples, statements: Inputs, ask: Ask) -> Floats:
+    pairs = each_with_each(text_inputs(list(examples.texts)), statements)
+    return ask.own(lambda ask: ask.logits(pairs), [text for text in examples.texts for _ in range(len(statements))])
+
+
+def _log_odds(logits: Floats, model: ModelRef) -> Floats:
+    yes, no = entailment_columns(model)
+    return np.asarray(logits[:, yes] - logits[:, no], dtype=np.float32)
+
+
+def label_entailment(
+    texts: Inputs, sentences: list[str], ask: Ask, examples: Examples = NO_EXAMPLES
+) -> tuple[Floats, dict[int, str], Bools]:
+    """Of each text which label's sentence it entails, as shares of 1; errors by text, and what was known."""
+    yes, _ = entailment_columns(ask.model)
+    logits, errors, known = logits_by_statement(texts, sentences, ask)
+    scores = logits[:, :, yes]
+    if examples:
+        own = _of_examples(examples, text_inputs(sentences), ask)[:, yes].reshape(-1, len(sentences))
+        scores = scores + label_offsets(own, examples.places)
+    return softmax(scores), errors, known
 
 
 def logits_by_statement(texts: Inputs, statements: list[str], ask: Ask) -> tuple[Floats, dict[int, str], Bools]:

@@ -16,6 +16,8 @@ import numpy as np
 
 from inlay.arrays import Floats
 from inlay.functions.contract import Ask, unit_rows
+from inlay.functions.example_fit import shifted
+from inlay.functions.examples import NO_EXAMPLES, Examples
 
 _SUBJECTS = (
     "It", "This", "The food", "The service", "The film", "The story", "The quality", "The battery", "The delivery",
@@ -145,10 +147,16 @@ SENTENCES: dict[str, tuple[str, ...]] = {
 LEADS = {"neutral": 0.2, "mixed": 0.3}
 
 
-def feeling_scores(vectors: Floats, names: tuple[str, ...], ask: Ask) -> Floats:
+_OWN_WEIGHT = 10.0
+"""Examples that the sentences of a feeling count as: with fewer, what these are about would outweigh how they feel."""
+
+
+def feeling_scores(vectors: Floats, names: tuple[str, ...], ask: Ask, examples: Examples = NO_EXAMPLES) -> Floats:
     """[texts, names]: the cosine to each feeling's prototype, less its lead. names: with positive and negative."""
-    rows = {name: unit_rows(ask.fixed(list(SENTENCES[name]), "document").mean(axis=0, keepdims=True)) for name in names}
-    prototypes = np.concatenate([rows[name] for name in names])
-    sides = (rows["positive"] + rows["negative"])[0] / 2
+    rows = [unit_rows(ask.fixed(list(SENTENCES[name]), "document").mean(axis=0, keepdims=True)) for name in names]
+    prototypes = np.concatenate(rows)
+    if examples:
+        prototypes = shifted(prototypes, examples.vectors(ask), examples.places, _OWN_WEIGHT)
+    sides = (prototypes[names.index("positive")] + prototypes[names.index("negative")]) / 2
     leads = np.array([LEADS.get(name, 0.0) for name in names], dtype=np.float32)
     return np.asarray(vectors @ prototypes.T - leads * (1 - prototypes @ sides), dtype=np.float32)

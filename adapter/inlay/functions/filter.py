@@ -11,13 +11,14 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from inlay.arrays import Bools
+from inlay.arrays import Bools, Floats
 from inlay.errors import ConfigError
 from inlay.functions.cascade.cascade import call_targets, filter_cascade
 from inlay.functions.contract import Answers, Ask, Bound, Call, Closeness, numbers
 from inlay.functions.entailment import statement_entailment
+from inlay.functions.examples import Examples, statement_examples
 from inlay.functions.judged import YES_NO, YES_NO_WORDS, Judge, yes_scores
-from inlay.functions.score import statement_cosines
+from inlay.functions.score import statement_cosines, statement_probabilities
 from inlay.store.inputs import Inputs
 
 DEFAULT_THRESHOLD = 0.5
@@ -33,19 +34,25 @@ def bind(call: Call) -> Bound:
 
 def _by_entailment(call: Call) -> Bound:
     cascade = filter_cascade(call)
-    threshold = call.threshold(DEFAULT_THRESHOLD)
+    threshold, examples = call.threshold(DEFAULT_THRESHOLD), statement_examples(call)
 
     def answer(inputs: Inputs, ask: Ask) -> Answers:
-        scores, errors, known = statement_entailment(inputs, ask)
-        held = scores >= np.float32(threshold)
-        sure = np.where(held, scores, 1 - scores)
-        return Answers(_booleans(held, errors), errors, known, confidence=numbers(sure, errors))
+        return _above(threshold, *statement_entailment(inputs, ask, examples))
 
-    return Bound(answer, {"version": 1, "threshold": threshold}, cascade=cascade)
+    return Bound(answer, {"version": 1, "threshold": threshold, **examples.basis()}, cascade=cascade)
+
+
+def _above(threshold: float, scores: Floats, errors: dict[int, str], known: Bools) -> Answers:
+    """scores: probabilities."""
+    held = scores >= np.float32(threshold)
+    sure = np.where(held, scores, 1 - scores)
+    return Answers(_booleans(held, errors), errors, known, confidence=numbers(sure, errors))
 
 
 def _by_cosine(call: Call) -> Bound:
     call_targets(call)  # which are refused: no proxy costs less than an embedding model
+    if examples := statement_examples(call):
+        return _by_examples(call, examples)
     threshold = call.threshold(None)
 
     def answer(inputs: Inputs, ask: Ask) -> Answers:
@@ -56,8 +63,18 @@ def _by_cosine(call: Call) -> Bound:
     return Bound(answer, {"version": 1, "threshold": threshold}, closeness=near)
 
 
+def _by_examples(call: Call, examples: Examples) -> Bound:
+    threshold = call.threshold(DEFAULT_THRESHOLD)
+
+    def answer(inputs: Inputs, ask: Ask) -> Answers:
+        return _above(threshold, *statement_probabilities(inputs, ask, examples))
+
+    return Bound(answer, {"version": 1, "threshold": threshold, **examples.basis()})
+
+
 def _by_language_model(call: Call) -> Bound:
-    judge = Judge(call.prompt("", "ai_filter"), YES_NO, YES_NO_WORDS, in_words=call.prompt("remote", "ai_filter"))
+    prompt, in_words = call.prompt("", "ai_filter"), call.prompt("remote", "ai_filter")
+    judge = Judge(prompt, YES_NO, YES_NO_WORDS, in_words=in_words, examples=statement_examples(call))
     if not judge.gives_scores(call.model) and call.options.get("threshold") is not None:
         raise ConfigError(
             f"{call.function}: threshold is given, but {call.model.name!r} only says yes or no and gives no scores. "

@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from inlay.errors import ConfigError
+from inlay.functions.examples import NO_EXAMPLES, Examples
 
 
 @dataclass(frozen=True)
 class Labels:
-    """names: what an answer may be. descriptions: what each means, or None."""
+    """names: what an answer may be. descriptions: what each means, or None. examples: texts with their labels."""
 
     names: tuple[str, ...]
     descriptions: tuple[str | None, ...]
+    examples: Examples = NO_EXAMPLES
 
     def sentences(self, template: str) -> list[str]:
         """One sentence a label: its description if it has one, else the template around its name."""

@@ -7,6 +7,7 @@ function that inlay does not ship only the types are known.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from functools import partial
 from math import isfinite
@@ -141,6 +142,21 @@ def _json(question: Question, values: pa.ChunkedArray) -> Bools:
     return _replies(question, values) if schema is None else _each(values, partial(is_stored_reply, schema))
 
 
+def _decisions(question: Question, values: pa.ChunkedArray) -> Bools:
+    """A field for each question, with an answer that it has."""
+    names = {name: {label for label, _ in labels} for name, _, _, labels, _ in question["decisions"]}
+
+    def is_answer(text: str) -> bool:
+        try:
+            fields = json.loads(text)
+        except ValueError:
+            return False
+        is_whole = isinstance(fields, dict) and fields.keys() == names.keys()
+        return is_whole and all(not names[name] or fields[name]["value"] in names[name] for name in names)
+
+    return _each(values, is_answer)
+
+
 def _replies(question: Question, values: pa.ChunkedArray) -> Bools:
     return _each(values, is_reply)
 
@@ -157,6 +173,7 @@ _TESTS: Mapping[str, Test] = {
     "ai_extract": _json,
     "ai_extract_json": _json,
     "ai_complete": _json,
+    "ai_decide": _decisions,
     "ai_detect_pii": _pieces,
     # A text without personal data is left alone, whatever it begins with.
     "ai_redact": lambda question, values: _each(values, lambda text: bool(text.strip())),

@@ -12,13 +12,14 @@ them, for that model alone. A file may hold some situations; the others are as t
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from string import Formatter
 from typing import Any
 
+from inlay.backends.base import text_tag
 from inlay.errors import ConfigError
 
 FOLDER = Path(__file__).parent / "prompts"
@@ -38,6 +39,14 @@ class PromptFile:
     def with_values(self, **values: str) -> PromptFile:
         """The same with the call's settings filled into the user's part; the places of the row are left."""
         return replace(self, user=_with_values(self.user, values))
+
+    def about(self, text: str) -> str:
+        """What it asks about a text that stands in the template itself: from the text's own paragraph on. The place of
+        a pair is left."""
+        before, _, after = self.user.partition("{text}")
+        around = before.rpartition("\n\n")[2], after
+        parts = [_with_values(part, {"tag": text_tag(text)}, kept=("pair",)) for part in around]
+        return parts[0] + escaped(text) + parts[1]
 
     def basis(self) -> dict[str, Any]:
         """For the signature."""
@@ -121,14 +130,16 @@ def prompt_text(function: str) -> str:
     )
 
 
-def _with_values(template: str, values: Mapping[str, str]) -> str:
+def _with_values(template: str, values: Mapping[str, str], kept: Collection[str] = _OF_A_ROW) -> str:
+    """kept: places that are left."""
     pieces = []
     for literal, name, _, _ in Formatter().parse(template):
-        pieces.append(_escaped(literal))
+        pieces.append(escaped(literal))
         if name is not None:
-            pieces.append(f"{{{name}}}" if name in _OF_A_ROW else _escaped(values[name]))
+            pieces.append(f"{{{name}}}" if name in kept else escaped(values[name]))
     return "".join(pieces)
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
+    """As a template has it."""
     return text.replace("{", "{{").replace("}", "}}")

@@ -14,6 +14,7 @@ from inlay.arrays import Floats
 from inlay.errors import CannotServeError
 from inlay.functions.classify import LabelScorer, choose_best, chosen
 from inlay.functions.contract import Answers, Ask, Bound, Call
+from inlay.functions.examples import label_examples, refuse_examples
 from inlay.functions.feelings import LEADS, SENTENCES, feeling_scores
 from inlay.functions.judged import Judge
 from inlay.functions.labels import Labels
@@ -49,21 +50,24 @@ def _levels(call: Call, default: int) -> tuple[str, ...]:
 
 def _from_sentences(call: Call) -> Bound:
     names = _levels(call, 3)
+    examples = label_examples(call, names)
 
     def answer(inputs: Inputs, ask: Ask) -> Answers:
         outcome = ask.vectors(inputs)
-        scores = feeling_scores(outcome.rows, names, ask)
+        scores = feeling_scores(outcome.rows, names, ask, examples)
         return choose_best(names, scores, outcome.errors, outcome.known, sharpen=True)
 
     compared = {name: SENTENCES[name] for name in names}
-    return Bound(answer, {"version": 2, "compared": compared, "leads": LEADS})
+    return Bound(answer, {"version": 2, "compared": compared, "leads": LEADS, **examples.basis(names)})
 
 
 def _by_language_model(call: Call) -> Bound:
     # Calibrated, a small model calls nearly every text mixed.
     names = _levels(call, 3 if call.model.can("likelihoods") else 4)
+    examples = label_examples(call, names)
     in_words = call.prompt("remote" if "mixed" in names else "three", "ai_sentiment")
-    judge = Judge(call.prompt("", "ai_sentiment"), names, [[name] for name in names], in_words=in_words)
+    words = [[name] for name in names]
+    judge = Judge(call.prompt("", "ai_sentiment"), names, words, in_words=in_words, examples=examples)
 
     def answer(inputs: Inputs, ask: Ask) -> Answers:
         return chosen(names, judge(inputs, ask))
@@ -74,16 +78,18 @@ def _by_language_model(call: Call) -> Bound:
 def _from_entailment(call: Call) -> Bound:
     names = _levels(call, 4)
     statements = STATEMENTS[: len(names)]
-    score = LabelScorer(call.model, Labels(names, statements), None)
+    examples = label_examples(call, names)
+    score = LabelScorer(call.model, Labels(names, statements, examples), None)
 
     def answer(inputs: Inputs, ask: Ask) -> Answers:
         return choose_best(names, *score(inputs, ask), sharpen=False)
 
-    return Bound(answer, {"version": 1, "asked": statements})
+    return Bound(answer, {"version": 1, "asked": statements, **examples.basis(names)})
 
 
 def _from_classifier(call: Call) -> Bound:
     levels = _levels(call, 4)
+    refuse_examples(call)
     own = call.model.labels
     mapped = [_sentiment(label) for label in own]
     if None in mapped:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from inlay.types import Blank
 
-SETTINGS = frozenset({"labels", "schema", "aspects", "head"})
+SETTINGS = frozenset({"labels", "schema", "aspects", "head", "questions"})
 """Names of positional arguments that say how every row is to be answered. All others are row values."""
 
 READ_AS_TEXT = frozenset(

@@ -170,6 +170,10 @@ def _tokenised(sql: str) -> list[Word]:
     return found
 
 
+QUERY_WORDS = ("select", "from", "with", "values", "(", "pivot", "unpivot")
+"""First words of what is a query, where the name of a relation may stand too."""
+
+
 def first_word(sql: str) -> str:
     """The word that a text begins with, in lower case; '(' for a bracket."""
     found = _FIRST.match(sql)

@@ -32,9 +32,10 @@ def call_text(function: str, labels: Any, options: Mapping[str, Any]) -> str:
 
     labels: the call's labels, schema or aspects. A list of them becomes [[label, description or null], …]. A mapping,
     there or among the options, becomes a text, its JSON: its fields stay in order, and the same schema written as a
-    text is the same call. Numbers are floats. macros/_call_text.sql builds the same text.
+    text is the same call. One in a list, an example, stays a mapping. Numbers are floats. macros/_call_text.sql builds
+    the same text.
     """
-    written = {name: _plain(value) for name, value in options.items() if value is not None and name not in NOT_IN_CALL}
+    written = {name: _option(value) for name, value in options.items() if value is not None and name not in NOT_IN_CALL}
     setting = _plain(labels)
     if isinstance(setting, list | tuple):
         setting = [
@@ -62,6 +63,12 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return json.dumps(value, default=str)
     return float(value) if isinstance(value, int | float | Decimal) and not isinstance(value, bool) else value
+
+
+def _option(value: Any) -> Any:
+    if isinstance(value, list) and value and isinstance(value[0], Mapping):
+        return [{name: _plain(each) for name, each in row.items()} for row in value]
+    return _plain(value)
 
 
 def call_file(text: str) -> str:

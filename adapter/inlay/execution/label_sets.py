@@ -1,0 +1,145 @@
+"""Label sets: labels that moved once towards the texts of a relation, kept under a name. What inlay_labels() does.
+
+ai_classify(…, adapt := true) moves labels towards the texts of its own statement, so what it answers depends on them. A
+label set is moved once and stays: it is kept as a head, by the centre of each class, and used wherever a head is, in
+incremental models and views too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+
+from inlay import __version__
+from inlay.arrays import relation_table
+from inlay.backends.heads import packed
+from inlay.errors import CannotServeError, ConfigError, ModelNotFoundError
+from inlay.execution.context import Context
+from inlay.execution.labelled_rows import source_of
+from inlay.execution.replacement_scan import with_tables
+from inlay.execution.session import Session
+from inlay.execution.training import Outcome, with_fingerprint
+from inlay.functions.adapted import moved
+from inlay.functions.classify import COSINE_SHARPNESS
+from inlay.functions.contract import Ask
+from inlay.functions.label_vectors import label_vectors
+from inlay.functions.labels import Labels, check_template, read_labels
+from inlay.models.head_card import Columns, HeadCard, check_name, read_card, write_head
+from inlay.models.ref import ModelRef
+from inlay.parsing.quoting import quoted
+from inlay.settings.read import HEAD
+from inlay.store.account import now_text
+from inlay.store.inputs import Inputs, text_inputs
+
+FUNCTION = "inlay_labels"
+
+# Raised when the same texts give another label set.
+_VERSION = 1
+
+
+@dataclass(frozen=True)
+class LabelSet:
+    """What a call of inlay_labels says. text: the column of the texts."""
+
+    text: str
+    labels: Labels
+    template: str | None = None
+    model: str | None = None
+
+    @classmethod
+    def read(cls, given: Mapping[str, Any]) -> LabelSet:
+        """Raises ConfigError, naming the option and what is allowed."""
+        given = {name: value for name, value in given.items() if value is not None}
+        if unknown := next((name for name in given if name not in cls.__dataclass_fields__), None):
+            raise ConfigError.unknown_option(FUNCTION, unknown, cls.__dataclass_fields__)
+        if not isinstance(given.get("text"), str):
+            raise ConfigError(
+                f"{FUNCTION}: text is {given.get('text')!r}; name the column of the texts: text := 'body'."
+            )
+        labels = read_labels(FUNCTION, given.get("labels"))
+        pairs = sorted(zip(labels.names, labels.descriptions, strict=True), key=lambda pair: pair[0])
+        labels = Labels(tuple(name for name, _ in pairs), tuple(description for _, description in pairs))
+        return cls(given["text"], labels, check_template(FUNCTION, given.get("template")), given.get("model"))
+
+
+def freeze_labels(
+    session: Session, con: duckdb.DuckDBPyConnection, name: str, relation: Any, said: LabelSet, context: Context,
+    node: str,
+) -> Outcome:  # fmt: skip
+    """Raises ConfigError for a relation without texts, CannotServeError for a model without vectors, and what reading
+    the relation and asking the model raise."""
+    name = check_name(name.removeprefix(HEAD) if isinstance(name, str) else name)
+    base = session.model(said.model or session.settings.model, FUNCTION)
+    if not base.can("vectors"):
+        raise CannotServeError(
+            f"{FUNCTION}: model {base.name!r} gives no vectors (its task is {base.task!r}); labels move among those of "
+            "an embedding model. Name one with model := '…'."
+        )
+    texts, heads = _texts(con, relation, said.text), Path(session.settings.heads)
+    digest = _learned_from(texts, said, base)
+    try:
+        current = read_card(heads, name)
+    except ModelNotFoundError:
+        current = None
+    if current is not None and current.learned_from == digest:
+        return Outcome(current, False)
+    card, arrays = _frozen(context, name, texts, said, base, digest, node)
+    write_head(heads, card, arrays)
+    return Outcome(card, True)
+
+
+def _texts(con: duckdb.DuckDBPyConnection, relation: Any, column: str) -> Inputs:
+    """The distinct texts of a relation, in an order that no row has a part in."""
+    source, tables = source_of(relation)
+    text = f"{quoted(column)}::VARCHAR"
+    sql = f"SELECT DISTINCT {text} AS t FROM {source} AS _rows WHERE trim({text}) <> ''"
+    texts: list[str] = relation_table(with_tables(con, sql, tables, None))["t"].to_pylist()
+    if not texts:
+        raise ConfigError(f"{FUNCTION}: the relation has no text in {column!r}, so there is nothing to move towards.")
+    return text_inputs(sorted(texts, key=lambda text: text.encode("utf-8", "surrogatepass")))
+
+
+def _learned_from(texts: Inputs, said: LabelSet, base: ModelRef) -> str:
+    labels = list(zip(said.labels.names, said.labels.descriptions, strict=True))
+    how = {
+        "version": _VERSION, "base": base.fingerprint, "labels": labels, "template": said.template or base.template,
+        "column": said.text,
+    }  # fmt: skip
+    rows = hashlib.sha256(np.ascontiguousarray(texts.keys).tobytes()).hexdigest()
+    return hashlib.sha256(json.dumps([how, rows], sort_keys=True).encode()).hexdigest()
+
+
+def _frozen(
+    context: Context, name: str, texts: Inputs, said: LabelSet, base: ModelRef, digest: str, node: str
+) -> tuple[HeadCard, bytes]:
+    labels, n = said.labels, len(texts)
+    about = json.dumps({"labels": list(labels.names), "text": said.text})
+    with context.entry(random.getrandbits(62), FUNCTION, base, about, n, node) as entry:
+        with context.progress.working(f"{FUNCTION} {base.name}", n) as on_progress:
+            ask = Ask(base, context.work(entry, on_progress))
+            own = label_vectors(labels, said.template or base.template, ask)
+            outcome = ask.vectors(texts)
+        context.ledger.count(entry, texts.keys, outcome.known, outcome.errors, outcome.usage, base)
+    for place, reason in outcome.errors.items():
+        context.ledger.fail(FUNCTION, base.name, texts.excerpts(place)[0], reason)
+    good = [place for place in range(n) if place not in outcome.errors]
+    rows = outcome.rows[good]
+    nearest = np.bincount((rows @ own.T).argmax(axis=1), minlength=len(labels.names))
+    arrays = packed({"centres": moved(own, rows)})
+    card = HeadCard(
+        name=name, kind="single", method="centroid", answer="VARCHAR", classes=labels.names,
+        columns=Columns((said.text,)), base=base.name, base_fingerprint=base.fingerprint,
+        arrays=hashlib.sha256(arrays).hexdigest(), fingerprint="", learned_from=digest,
+        temperature=1 / COSINE_SHARPNESS, rows=len(rows), left_out=n - len(rows),
+        rows_per_class=tuple(int(each) for each in nearest), trained_at=now_text(),
+        trained_by=f"inlay {__version__}",
+    )  # fmt: skip
+    return with_fingerprint(card), arrays
