@@ -20,15 +20,14 @@ from inlay.parsing.unplannable import Unplannable
 _SELECT, _FROM = "SELECT ", "SELECT * FROM "
 _TABLE_ARGS = {"this", "db", "catalog", "alias"}
 
-Role = Literal["expression", "columns", "more columns", "name", "relation", "value"]
+Role = Literal["expression", "columns", "more columns", "name", "relation"]
 
 
 class Edit(NamedTuple):
     """text in the place of [start, end). node: what it is written for in the tree; None where the tree is not kept.
 
     role: expression, it stands in the place of the node; columns, of this column stand these, or none; more columns,
-    these come after this column; name, the column gets this name (AS "…"); relation, in FROM instead of this table;
-    value, of an argument that is given by name its value stands alone.
+    these come after this column; name, the column gets this name (AS "…"); relation, in FROM instead of this table.
     """
 
     start: int
@@ -103,8 +102,6 @@ def _change(edit: Edit, start: int, age: int) -> Change:
     assert node is not None
     if edit.role == "name":
         return Change(lambda: _named(node, text, start, age))
-    if edit.role == "value":
-        return Change(lambda: _replaced(node, node.expression))
     if edit.role == "relation":
         relation = _relation(node, text)
         _aged(relation, start - len(_FROM), age)

@@ -4,7 +4,7 @@ statement as it is written.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from sqlglot import exp
 
@@ -21,34 +21,41 @@ _SOURCE = "_inlay_source"
 
 
 def query_read(statement: Statement) -> Statement | None:
-    """The query whose rows an UPDATE, DELETE, MERGE, PIVOT or SET VARIABLE reads, with the same calls; None of a
-    statement of another kind. Raises Unplannable where there is none."""
+    """The query whose rows an UPDATE, DELETE, MERGE, PIVOT, UNPIVOT, SUMMARIZE or SET VARIABLE reads, with the same
+    calls; None of a statement of another kind. Raises Unplannable where there is none."""
     tokens = statement.text.words
     main = kind_place(tokens)
     kind = tokens[main].lower if main < len(tokens) else ""
     rest = Rest(statement.text, tokens, main)
-    if kind in ("update", "delete"):
-        inside = query_inside(statement.text)
-        query = "" if inside is None else inside.query
-    elif kind == "merge":
-        query = _merged(rest)
-    elif kind == "pivot":
-        query = _pivoted(rest)
-    elif kind == "set":
-        query = _assigned(rest)
-    else:
+    read = _READERS.get(kind)
+    if read is None:
         return None
+    query = read(rest)
     if not numbers_in(query):
         raise Unplannable(reasons.statement_kind(kind.upper()))
     made = Statement(Text(query), statement.calls, statement.names)
-    if kind == "pivot" and any(map(_has_no_name, made.tree.find_all(exp.Select))):
-        raise Unplannable(reasons.PIVOT_WITHOUT_NAME)
+    if kind in _NAMED and any(map(_has_no_name, made.tree.find_all(exp.Select))):
+        raise Unplannable(reasons.without_name(kind.upper()))
     return made
 
 
+_NAMED = ("pivot", "unpivot", "summarize")
+"""Statements that make columns, or rows, of the names of the columns that they read."""
+
+
 def _has_no_name(select: exp.Select) -> bool:
-    """Whether DuckDB makes the name of a column with a call, of which PIVOT makes others."""
+    """Whether DuckDB makes the name of a column with a call, which would be another one for a lookup."""
     return any(calls_in(item) and not isinstance(item, exp.Alias) for item in select.expressions)
+
+
+def _changed(rest: Rest) -> str:
+    inside = query_inside(rest.text)
+    return "" if inside is None else inside.query
+
+
+def _summarized(rest: Rest) -> str:
+    """Of SUMMARIZE SELECT …"""
+    return rest.with_before(rest.written(rest.main + 1, _end(rest)))
 
 
 def _assigned(rest: Rest) -> str:
@@ -61,7 +68,7 @@ def _assigned(rest: Rest) -> str:
 
 
 def _pivoted(rest: Rest) -> str:
-    """The source of PIVOT (query) ON …"""
+    """The source of PIVOT (query) ON …, or UNPIVOT."""
     first = rest.main + 1
     if first >= len(rest.tokens) or rest.tokens[first].text != "(":
         return ""
@@ -140,3 +147,9 @@ def _values(rest: Rest, first: int, end: int) -> list[str]:
         at = words["values"] + 1
         return [rest.written(*part) for part in rest.parts(at + 1, closing(rest.tokens, at))]
     return []
+
+
+_READERS: Mapping[str, Callable[[Rest], str]] = {
+    "update": _changed, "delete": _changed, "merge": _merged, "pivot": _pivoted, "unpivot": _pivoted,
+    "summarize": _summarized, "set": _assigned,
+}  # fmt: skip

@@ -58,8 +58,8 @@ def make_plan(
         raise Unplannable(reasons.NO_CALL)
     if written := writing_inside(statement.text):
         raise Unplannable(reasons.writes_inside(written))
-    if (read := query_read(statement)) is not None:
-        return _staged(read, [], statement)
+    if (read := query_read(changed := by_place(statement))) is not None:
+        return _staged(read, [], changed)
     if _query(statement.tree) is None:
         raise Unplannable(reasons.statement_kind(type(statement.tree).__name__.upper()))
     for call in statement.calls.values():
@@ -67,9 +67,9 @@ def make_plan(
     statement = by_place(named_columns(statement, column_name))
     applied: list[Applied] = []
     for rule in rules:
-        changed = rule.apply(statement) if isinstance(rule, TextRule) else None
-        if changed is not None:
-            statement, note = changed
+        moved = rule.apply(statement) if isinstance(rule, TextRule) else None
+        if moved is not None:
+            statement, note = moved
             applied.append(Applied(rule.name, note))
     return _staged(statement, applied)
 

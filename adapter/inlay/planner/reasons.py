@@ -29,7 +29,8 @@ def not_bound(error: str) -> str:
     return f"DuckDB does not accept the planned statement: {error}"
 
 
-PIVOT_WITHOUT_NAME = "PIVOT makes columns of one that has no name (… AS name)"
+def without_name(kind: str) -> str:
+    return f"{kind} reads the names of columns, and its column has none (… AS name)"
 
 
 # Where a call stands.
