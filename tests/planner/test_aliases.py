@@ -42,6 +42,22 @@ TOPIC, NEAR = "ai_classify(a, ['u', 'v']) as topic", "ai_similarity(a, 'q') as n
             f"select * from (select i, {TOPIC}, {NEAR}, topic || near as both from x where topic = 'v') where i < 9",
             "select i, t, s, t || s from answered where t = 'v' and i < 9",
         ),
+        (
+            f"select {TOPIC}, count(*) from x group by all having topic = 'u'",
+            "select 'u', count(*) from answered where t = 'u'",
+        ),
+        (
+            f"select {TOPIC}, count(*) from x group by all having topic > 'a' order by topic || 'x' limit 1",
+            "select min(t), count(*) filter (t = 'u') from answered",
+        ),
+        (
+            "select ai_classify(max(a), ['u', 'v']) as topic, k from x group by k having topic = 'u'",
+            "select t, k from answered join (select max(a) as a from x group by k) using (a) where t = 'u'",
+        ),
+        (  # HAVING takes an alias before a column that is no key
+            "select ai_classify(a, ['u', 'v']) as k, count(*) from x group by all having k = 'u'",
+            "select 'u', count(*) from answered where t = 'u'",
+        ),
     ],
 )
 def test_it_is_the_columns_expression(con: Any, sql: str, answered: str) -> None:

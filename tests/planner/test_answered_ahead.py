@@ -79,6 +79,14 @@ GROUPS = {
     "with c as (select ai_sentiment(a) as a from x group by 1) select 1 from c": 13,
 }
 
+OTHER_KINDS = {
+    "unpivot (select k, ai_sentiment(a) as p, a from x where k = 1) on p, a into name nm value vl": 8,
+    "unpivot (select k, ai_sentiment(a) as p from x) on columns(* exclude k)": 13,
+    "summarize select ai_sentiment(n) as p, i from x": 5,
+    "pivot (select k, ai_sentiment(text := n) as p from x) on p using count(*) group by k": 5,
+    "set variable felt = (select max(ai_sentiment(text := n)) from x)": 5,
+}
+
 SEVERAL = {
     "prepare ask as select ai_sentiment(a) from x where k = $1; execute ask(1)": 8,
     "prepare every as select ai_sentiment(a) from x; execute every": 13,
@@ -86,7 +94,7 @@ SEVERAL = {
 
 
 @pytest.mark.parametrize(
-    ("sql", "n"), {**CUT, **DISTINCT, **WINDOWS, **CONDITIONS, **SUBQUERIES, **GROUPS, **SEVERAL}.items()
+    ("sql", "n"), {**CUT, **DISTINCT, **WINDOWS, **CONDITIONS, **SUBQUERIES, **GROUPS, **OTHER_KINDS, **SEVERAL}.items()
 )
 def test_asked_ahead(pair: Pair, sql: str, n: int) -> None:
     plain, planned = both_outcomes(pair, sql)

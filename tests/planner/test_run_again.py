@@ -120,6 +120,7 @@ def test_the_result_of_a_text_is_duckdbs(con: Any, sql: str) -> None:
     planned = con.execute(sql)
     assert [column[:2] for column in planned.description] == [column[:2] for column in expected[0]]
     assert planned.fetchall() == expected[1]
+    assert con.sql(sql).fetchall() == con.duckdb.sql(sql).fetchall() == expected[1]
 
 
 def test_a_failed_statement_behind_the_query_is_its_error(con: Any) -> None:

@@ -81,7 +81,10 @@ class Connection(Holder):
         return load_statements().execute(self._session, self._held, __query, __parameters)
 
     def _planned_sql(self, __query: str, __alias: str, __params: Any) -> Any:
-        __last = load_statements().run_all_but_last(self._session, self._held, __query)
+        __last, __after = load_statements().run_to_last_query(self._session, self._held, __query, __params)
+        if __after:
+            __tables = load_statements().variables(__last)
+            return load_statements().relation(self._session, self._held, __last, None, __alias, __tables, after=__after)
         if (__explained := load_statements().explained_statement(__last)) is not None:
             __statement, __analyze = __explained
             __explanation = self._explained(__statement, __params, __analyze)

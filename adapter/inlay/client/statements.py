@@ -25,14 +25,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "answer_for_all", "bound_relation", "execute", "explain", "explain_rows", "explained_statement", "first_rows",
-    "is_query", "plain_relation", "relation", "run_all_but_last", "train", "trained", "variables", "writing_inside",
+    "is_query", "plain_relation", "relation", "run_to_last_query", "train", "trained", "variables", "writing_inside",
 ]  # fmt: skip
 
 
 def execute(session: Session, con: duckdb.DuckDBPyConnection, sql: str, parameters: Any = None) -> Any:
     """What con.execute(sql, parameters) gives: the result of the last query of the text, or of its last statement."""
-    sql, after = _last_query(session, con, sql) if parameters is None else (sql, "")
-    sql = run_all_but_last(session, con, sql)
+    sql, after = run_to_last_query(session, con, sql, parameters)
     if parameters is None and (found := execution(con, sql)) is not None:
         if after and found[1]:  # of several statements DuckDB takes values for the last alone
             return con.execute(sql + after)
@@ -69,8 +68,15 @@ def _gives_no_rows(session: Session, statement: Any) -> bool:
     return not (gives or session.mentions.may_call(text))
 
 
-def run_all_but_last(session: Session, con: duckdb.DuckDBPyConnection, sql: str) -> Text:
-    """Of several statements in one text, runs those before the last and gives the last, without its semicolon."""
+def run_to_last_query(session: Session, con: duckdb.DuckDBPyConnection, sql: str, parameters: Any) -> tuple[Text, str]:
+    """Of several statements in one text, runs those before the one whose result is that of the text, and gives that one
+    and what follows it."""
+    sql, after = _last_query(session, con, sql) if parameters is None else (sql, "")
+    return _run_all_but_last(session, con, sql), after
+
+
+def _run_all_but_last(session: Session, con: duckdb.DuckDBPyConnection, sql: str) -> Text:
+    """Gives the last, without its semicolon."""
     statements = [statement.query for statement in con.extract_statements(sql)]
     for each in statements[:-1]:
         execute(session, con, each)

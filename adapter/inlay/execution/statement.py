@@ -169,10 +169,12 @@ def relation(
     alias: str,
     tables: Mapping[str, Any],
     unplanned: Any = None,
+    after: str = "",
 ) -> Any:
-    """What con.sql(sql) gives, its calls answered by now. unplanned: what it is where it is not planned."""
+    """What con.sql(sql) gives, its calls answered by now. unplanned: what it is where it is not planned. after: as of
+    execute()."""
     instead = None if unplanned is None else lambda: unplanned
-    return _planned_or_plain(session, con, sql, parameters, "sql", {"alias": alias}, tables, instead)
+    return _planned_or_plain(session, con, sql, parameters, "sql", {"alias": alias}, tables, instead, after)
 
 
 def plain_relation(

@@ -17,6 +17,7 @@ from inlay.parsing.marks import unmarked
 from inlay.parsing.quoting import quoted
 from inlay.parsing.reading import calls_in, part_of, written
 from inlay.parsing.statement import Statement
+from inlay.planner.evaluation import is_of_a_group
 from inlay.planner.known import with_ctes
 from inlay.planner.rules.moving import own_end, position
 
@@ -34,7 +35,9 @@ def written_out(
     text."""
     for select, item in _named_calls(statement):
         mentions = _mentions(select, item)
-        if mentions and not _is_column(select, item.alias, statement, refusal):
+        if mentions and _is_column(select, item.alias, statement, refusal):
+            mentions = [] if _groups_by(select, item.alias) else [m for m in mentions if _is_in_having(select, m)]
+        if mentions:
             edits = _edits(statement, select, item, mentions, column_name)
             if edits:
                 return statement.edited(edits)
@@ -50,16 +53,15 @@ def _named_calls(statement: Statement) -> Iterator[tuple[exp.Select, exp.Alias]]
 
 def _mentions(select: exp.Select, item: exp.Alias) -> list[exp.Column]:
     """Where a SELECT names one of its columns, and DuckDB does not take it for the column itself: as a key of GROUP BY
-    and ORDER BY, and of what is grouped by it, it does. Columns that come before it may not name it."""
+    and ORDER BY, and in ORDER BY of what is grouped by it, it does. Columns that come before it may not name it."""
     name, found = item.alias.lower(), []
     order = [id(each) for each in select.expressions]
-    group = select.args.get("group")
-    groups = group is not None and not group.args.get("all") and any(map(_is_named(name), group.find_all(exp.Column)))
+    groups = _groups_by(select, name)
     for column in filter(_is_named(name), select.find_all(exp.Column)):
         if column.find_ancestor(exp.Select) is not select:
             continue
         part = part_of(select, column)
-        if part is item or part.arg_key in ("group", "distinct") or (groups and part.arg_key in ("having", "order")):
+        if part is item or part.arg_key in ("group", "distinct") or (groups and part.arg_key == "order"):
             continue
         if part.arg_key == "expressions" and order.index(id(part)) < order.index(id(item)):
             continue
@@ -71,6 +73,17 @@ def _mentions(select: exp.Select, item: exp.Alias) -> list[exp.Column]:
 
 def _is_named(name: str) -> Callable[[exp.Column], bool]:
     return lambda column: not column.table and column.name.lower() == name
+
+
+def _groups_by(select: exp.Select, name: str) -> bool:
+    """Whether GROUP BY has a key of this name."""
+    group = select.args.get("group")
+    return group is not None and any(map(_is_named(name.lower()), group.find_all(exp.Column)))
+
+
+def _is_in_having(select: exp.Select, column: exp.Column) -> bool:
+    """Where a column's alias comes before the names of FROM that are no keys of GROUP BY."""
+    return part_of(select, column).arg_key == "having"
 
 
 def _is_column(select: exp.Select, name: str, statement: Statement, refusal: Callable[[str], str | None]) -> bool:
@@ -102,11 +115,17 @@ def _edits(
     if end is None or any(where is None for where, _ in places):
         return None
     text = f"({statement.text[start:end]})"
+    group = select.args.get("group")
+    if group is not None and any(group.args.get(name) for name in ("grouping_sets", "rollup", "cube")):
+        return None  # in whose groups it may be NULL
+    is_key = group is not None and not is_of_a_group(item)
     edits: dict[int, Edit] = {}
     for where, column in places:
         assert where is not None
         part = part_of(select, column)
-        if part.arg_key != "expressions" or isinstance(part, exp.Alias):
+        if is_key and part.arg_key in ("having", "order"):  # what is the same for each row of a group
+            edits[where[0]] = Edit(*where, f"first{text}", column)
+        elif part.arg_key != "expressions" or isinstance(part, exp.Alias):
             edits[where[0]] = Edit(*where, text, column)
         else:  # which keeps its name
             place = bisect_right(starts, where[0]) - 1
