@@ -5,6 +5,8 @@ options = [
     "template",
     "examples",
     ["adapt", "BOOLEAN", "NULL", "true: the labels' vectors first move once towards the texts of the statement that are nearest to them; for embedding models, in planned statements; see docs/models.md"],
+    ["other", "VARCHAR", "NULL", "the answer where the best score is below the threshold, e.g. 'something else'; see docs/models.md"],
+    ["threshold", "DOUBLE", "NULL", "with other: the lowest best score of a label; a cosine for an embedding model, else a share of 1"],
     ["agreement", "DOUBLE", "NULL", "smallest share of rows that must have the model's own answer; a proxy may then answer; default: all; see docs/cascades.md"],
     "accuracy",
     "probability",

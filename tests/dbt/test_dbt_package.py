@@ -185,6 +185,7 @@ CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("ai_similarity", ("body", "'où est mon colis ?'"), {}),
     ("ai_classify", ("body", DESCRIBED), {"template": "It's {label}…"}),
     ("ai_classify", ("body",), {"model": "fake-classify"}),
+    ("ai_classify", ("body", ["late", "a"]), {"other": "it's neither", "threshold": 0.6}),
     ("ai_classify", ("body", ["late", "it's"]), {"examples": [{"text": "où ?", "label": "it's"}]}),
     ("ai_classify_multi", ("body", ["a", "b"]), {"threshold": -1}),
     ("ai_filter", ("body", "it's late"), {"threshold": 0.25}),

@@ -322,6 +322,14 @@ def test_targets_are_met_and_what_was_asked_is_exact(con: Connection) -> None:
     assert lines[-1][1] == 0, "the second run asked nothing that was not known"
 
 
+def test_a_column_that_is_all_true_is_not_asked_for_whole(con: Connection) -> None:
+    rows = filter_of(con, whole=True, detail=True, precision=0.8, threshold=0.0)
+    assert all(row["value"] for row in rows)
+    assert sum(row["model"] == "judge" for row in rows) < 300
+    both = filter_of(con, whole=True, detail=True, recall=0.8, precision=0.8, threshold=0.0)
+    assert sum(row["model"] == "judge" for row in both) < 300
+
+
 def test_what_the_proxy_said_is_not_stored_and_what_the_exact_model_said_is(con: Connection) -> None:
     rows = filter_of(con, whole=True, detail=True, recall=0.6, precision=0.6)
     n_asked = sum(row["model"] == "judge" for row in rows)

@@ -15,6 +15,7 @@ import hashlib
 import io
 from collections.abc import Mapping
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -104,16 +105,20 @@ def load_head(ref: ModelRef) -> Head:
 
 @lru_cache(maxsize=16)
 def _loaded(fingerprint: str, ref: ModelRef) -> Head:
-    card = ref.card
-    if card is None:
+    if ref.card is None:
         raise ModelError(f"model {ref.name!r} is no head.")
+    return read_head(ref.card, ref.folder)
+
+
+def read_head(card: HeadCard, path: Path) -> Head:
+    """path: of its arrays. Raises as load_head()."""
     try:
-        content = ref.folder.read_bytes()
+        content = path.read_bytes()
     except OSError as error:
         raise ModelError(f"the arrays of head {card.name!r} cannot be read: {error}. Train it again.") from error
     if hashlib.sha256(content).hexdigest() != card.arrays:
         raise DigestError(
-            f"{ref.folder} is not the file that the card of head {card.name!r} describes. It is damaged or was "
+            f"{path} is not the file that the card of head {card.name!r} describes. It is damaged or was "
             "changed; fetch it again or train the head again."
         )
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:

@@ -6,6 +6,7 @@ Engine and store are imported when a table is read: this module is, when a conne
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,23 @@ def heads(session: Session) -> Rows:
         }
         for card in all_cards(Path(session.settings.heads))
     ]  # fmt: skip
+
+
+def risk(session: Session) -> Rows:
+    """Of every head of classes, what its surest answers would have been worth: by a hundredth of the labelled rows."""
+    from inlay.backends.heads import read_head
+    from inlay.models.head_card import all_cards, arrays_file
+
+    rows: Rows = []
+    for card in all_cards(folder := Path(session.settings.heads)):
+        held_out = read_head(card, arrays_file(folder, card)).held_out
+        n, right = len(held_out), held_out[:, 1].cumsum()
+        for answered in sorted({math.ceil(n * k / 100) for k in range(1, 101)} if n else ()):
+            rows.append({
+                "head": card.name, "version": card.version, "answered": answered, "coverage": answered / n,
+                "accuracy": float(right[answered - 1]) / answered, "confidence": float(held_out[answered - 1, 0]),
+            })  # fmt: skip
+    return rows
 
 
 def ledger(session: Session) -> Rows:

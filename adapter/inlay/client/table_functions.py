@@ -80,6 +80,7 @@ _HEADS = {
     **whole_numbers("rows left_out classes"),
     **numbers(" ".join(inspection.MEASURES)),
 }
+_RISK = {**texts("head version"), **whole_numbers("answered"), **numbers("coverage accuracy confidence")}
 _LEDGER = {column.name: LEDGER_COLUMNS[column.name] for column in dataclasses.fields(LedgerRow)}
 _FAILURES = {name: ERRORS_COLUMNS[name] for name in ("run", "failed_at", "node", "function", "model")}
 _CERTIFICATES = {name: kind for name, kind in CERTIFICATES_COLUMNS.items() if name != "invocation"}
@@ -90,6 +91,7 @@ TABLES = (
     Table("inlay_errors", texts("function model input error"), inspection.errors),
     Table("inlay_unsure", {**texts("function model input answer"), **numbers("confidence")}, inspection.unsure),
     Table("inlay_heads", _HEADS, inspection.heads),
+    Table("inlay_risk", _RISK, inspection.risk),
     Table("inlay_ledger", _LEDGER, inspection.ledger),
     Table("inlay_history", LEDGER_COLUMNS, inspection.history),
     Table("inlay_failures", {**_FAILURES, **texts("input error")}, inspection.failures),

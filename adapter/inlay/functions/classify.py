@@ -29,6 +29,7 @@ from inlay.functions.examples import label_examples, refuse_examples
 from inlay.functions.judged import LETTERS, Judge, Judged
 from inlay.functions.label_vectors import EMBED_TEMPLATES, label_vectors
 from inlay.functions.labels import Labels, are_read_anew, check_template, read_labels, spelled_out
+from inlay.functions.other import Other, call_other, or_other
 from inlay.models.ref import ModelRef
 from inlay.store.inputs import Inputs
 
@@ -59,19 +60,21 @@ def _by_scores(call: Call) -> Bound:
     assurance = assurance_of(call)
     if assurance is not None and labels.names != call.model.labels:
         raise ConfigError(f"{call.function}: accuracy holds for all classes of a head together. Leave labels out.")
+    other = call_other(call, labels.names)
 
     def answer(inputs: Inputs, ask: Ask) -> Answers:
         best = choose_best(labels.names, *score(inputs, ask), sharpen=call.model.can("vectors"))
-        return surely(best, assurance)
+        return or_other(surely(best, assurance), other)
 
-    basis = {"version": 1, **label_basis(call.model, labels, template), **basis_of(assurance)}
+    basis = {"version": 1, **label_basis(call.model, labels, template), **basis_of(assurance), **other_basis(other)}
     return Bound(answer, basis, cascade=label_cascade(call, labels), is_silent=assurance is not None)
 
 
 def _adapting(call: Call, labels: Labels, template: str | None) -> Bound:
     if not call.model.can("vectors"):
         raise ConfigError(f"{call.function}: adapt is for embedding models; {call.model.name!r} is none. Leave it out.")
-    basis = {"version": 1, **label_basis(call.model, labels, template), "adapt": 1}
+    other = call_other(call, labels.names)
+    basis = {"version": 1, **label_basis(call.model, labels, template), "adapt": 1, **other_basis(other)}
 
     def adapted(inputs: Inputs, ask: Ask) -> Bound:
         vectors, texts = label_vectors(labels, template, ask), ask.vectors(inputs)
@@ -81,7 +84,8 @@ def _adapting(call: Call, labels: Labels, template: str | None) -> Bound:
         def answer(inputs: Inputs, ask: Ask) -> Answers:
             places = [places_by_key[key.tobytes()] for key in inputs.keys]
             errors = {i: texts.errors[place] for i, place in enumerate(places) if place in texts.errors}
-            return choose_best(labels.names, texts.rows[places] @ vectors.T, errors, texts.known[places], sharpen=True)
+            scores = cosines_in_order(texts.rows[places], vectors, labels.names)
+            return or_other(choose_best(labels.names, scores, errors, texts.known[places], sharpen=True), other)
 
         return Bound(answer, {**basis, "moved": digest(vectors)})
 
@@ -106,11 +110,17 @@ def _by_language_model(call: Call) -> Bound:
         )
     assurance_of(call)  # which is refused: no labelled rows say how often it is right
     judge = _judge(call, labels)
+    other = call_other(call, labels.names, gives_scores=judge.gives_scores(call.model))
 
     def answer(inputs: Inputs, ask: Ask) -> Answers:
-        return chosen(labels.names, judge(inputs, ask))
+        return or_other(chosen(labels.names, judge(inputs, ask)), other)
 
-    return Bound(answer, {"version": 1, **judge.basis(call.model)}, cascade=label_cascade(call, labels))
+    basis = {"version": 1, **judge.basis(call.model), **other_basis(other)}
+    return Bound(answer, basis, cascade=label_cascade(call, labels))
+
+
+def other_basis(other: Other | None) -> dict[str, Any]:
+    return {} if other is None else other.basis()
 
 
 def _judge(call: Call, labels: Labels) -> Judge:
@@ -143,8 +153,10 @@ def chosen(names: Sequence[str], judged: Judged) -> Answers:
 def choose_best(
     names: Sequence[str], scores: Floats, errors: dict[int, str], known: Bools, *, sharpen: bool
 ) -> Answers:
-    """The best-scored name of each row; confidence is its share among the names."""
-    best = scores.argmax(axis=1)
+    """The best-scored name of each row, of equal scores the first by its text; confidence is its share among the
+    names."""
+    by_text = np.array(sorted(range(len(names)), key=names.__getitem__))
+    best = by_text[scores[:, by_text].argmax(axis=1)]
     shares = softmax(scores * np.float32(COSINE_SHARPNESS)) if sharpen else scores
     return Answers(
         [None if i in errors else names[b] for i, b in enumerate(best)],
@@ -154,6 +166,12 @@ def choose_best(
         labels=tuple(names),
         scores=scores,
     )
+
+
+def cosines_in_order(texts: Floats, labels: Floats, names: Sequence[str]) -> Floats:
+    """[texts, labels]. Computed in the order of the names' text, so that the last bits too are those of any order."""
+    by_text = sorted(range(len(names)), key=names.__getitem__)
+    return np.asarray((texts @ labels[by_text].T)[:, np.argsort(by_text)])
 
 
 def call_labels(call: Call) -> Labels:
@@ -206,7 +224,7 @@ class LabelScorer:
         if self._model.can("vectors"):
             anchors = label_vectors(self._labels, self._template, ask)
             outcome = ask.vectors(texts)
-            return outcome.rows @ anchors.T, outcome.errors, outcome.known
+            return cosines_in_order(outcome.rows, anchors, self._labels.names), outcome.errors, outcome.known
         if self._model.can("entailment"):
             sentences = self._labels.sentences(self._template or NLI_TEMPLATE)
             if not self._each_for_itself:

@@ -62,14 +62,17 @@ def _log_odds(logits: Floats, model: ModelRef) -> Floats:
 def label_entailment(
     texts: Inputs, sentences: list[str], ask: Ask, examples: Examples = NO_EXAMPLES
 ) -> tuple[Floats, dict[int, str], Bools]:
-    """Of each text which label's sentence it entails, as shares of 1; errors by text, and what was known."""
+    """Of each text which label's sentence it entails, as shares of 1; errors by text, and what was known. They are
+    computed in the order of the sentences' text, so that the last bits too are those of any order."""
     yes, _ = entailment_columns(ask.model)
     logits, errors, known = logits_by_statement(texts, sentences, ask)
-    scores = logits[:, :, yes]
+    by_text = np.array(sorted(range(len(sentences)), key=sentences.__getitem__))
+    as_given = np.argsort(by_text)
+    scores = logits[:, by_text, yes]
     if examples:
         own = _of_examples(examples, text_inputs(sentences), ask)[:, yes].reshape(-1, len(sentences))
-        scores = scores + label_offsets(own, examples.places)
-    return softmax(scores), errors, known
+        scores = scores + label_offsets(own[:, by_text], as_given[examples.places])
+    return softmax(scores)[:, as_given], errors, known
 
 
 def logits_by_statement(texts: Inputs, statements: list[str], ask: Ask) -> tuple[Floats, dict[int, str], Bools]:

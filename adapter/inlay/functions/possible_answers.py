@@ -89,7 +89,8 @@ def _scores(question: Question, values: pa.ChunkedArray) -> Bools:
 
 
 def _a_label(question: Question, values: pa.ChunkedArray) -> Bools:
-    return array_flags(pc.is_in(values, value_set=column_of(_labels(question), pa.string())))
+    other = [question["other"][0]] if "other" in question else []
+    return array_flags(pc.is_in(values, value_set=column_of([*_labels(question), *other], pa.string())))
 
 
 def _some_labels(question: Question, values: pa.ChunkedArray) -> Bools:

@@ -159,6 +159,8 @@ class _FilterCascade:
                     split = _split(alone, wanted)
                 else:
                     looks, split = pairs.scores(head, looks), _split(by_head, wanted)
+            elif good.any() and known[1][good].all():
+                split = -np.inf  # nothing says where FALSE begins, so the proxy would say TRUE of all
             scores = np.where(finite, looks, np.nan)
         return filtered(
             scores, part.exact, recall=self.targets.recall, precision=self.targets.precision,
