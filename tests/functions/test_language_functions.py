@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from aiohttp import web
 
 import inlay
 from inlay.backends.base import Choices
@@ -19,7 +20,10 @@ from inlay.functions import in_parts, personal
 from inlay.functions.contract import NEUTRAL_OF_PAIRS, NEUTRAL_TEXTS, Ask, softmax
 from inlay.functions.judged import YES_NO, YES_NO_WORDS, Judge
 from inlay.functions.prompt_files import prompt_file
+from inlay.functions.summarize import sentences_within
 from inlay.store.inputs import text_inputs
+from support.fault_server import MODEL, FaultServer
+from support.server_behaviours import Asked, answer
 
 SETTINGS = {"model": "fake", "language_model": "fake-generate"}
 
@@ -575,3 +579,39 @@ def test_a_reply_that_is_cut_is_an_answer_of_ai_complete_alone(con: Connection) 
     assert values(con, "select ai_complete('hello there', max_tokens := 9)") == ["fake: hel"]
     assert values(con, "select ai_fix_grammar('hello there', max_tokens := 9)") == [None]
     assert "the reply was cut after 9 tokens" in con.execute("select error from inlay_errors()").fetchall()[0][0]
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "kept"),
+    [
+        ("It came late.", 3, "It came late."),
+        ("It came late. The box was torn.", 6, "It came late."),
+        ('He said: "Never." Then he left. And so on', 5, 'He said: "Never."'),
+        ("Version 2.5 came. It broke.", 3, "Version 2.5 came."),
+        ("遅れて届いた。 箱が破れていた。", 1, "遅れて届いた。"),
+        ("it came late and the box was torn", 4, None),
+        ("The box of the lamp was torn. It broke.", 3, None),
+    ],
+)
+def test_a_summary_keeps_the_sentences_within_its_words(text: str, words: int, kept: str | None) -> None:
+    assert sentences_within(text, words) == kept
+
+
+def test_a_summary_that_is_too_long_fails_its_row_and_shows_what_was_written() -> None:
+    def wordy(asked: Asked) -> Any:
+        said = "It broke. Nobody knows why it did." if "lamp" in asked.content else "one two three four five"
+        return web.json_response(answer(asked, said))
+
+    with FaultServer(behaviour=wordy) as server:
+        model = {"source": f"openai:{MODEL}", "base_url": server.base_url}
+        with inlay.connect(language_model="m", models={"m": model}) as con:
+            for function in ("ai_summarize(s, max_words := 3)", "ai_summarize_agg(s, max_words := 3)"):
+                rows = con.execute(
+                    f"select {function} from (values ('the lamp'), ('the cup')) t(s) group by s order by s desc"
+                    if "agg" in function
+                    else f"select {function} from (values ('the lamp'), ('the cup')) t(s) order by s desc"
+                ).fetchall()
+                assert rows == [("It broke.",), (None,)]
+            assert con.execute("select distinct error from inlay_errors()").fetchall() == [
+                ("the summary has 5 words, its first sentence more than max_words := 3: 'one two three four five'",)
+            ]
