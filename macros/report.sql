@@ -3,7 +3,7 @@ description = "For dbt run-operation, and for on-run-end: writes one HTML file t
 arguments = [
     ["path", "string", "the file; 'target/inlay_report.html' where none is given"],
     ["run", "optional[string]", "a run in the result store, by the beginning of its name"],
-    ["inputs", "boolean", "false leaves out the texts of failed rows"],
+    ["inputs", "bool", "false leaves out the texts of failed rows"],
 ]
 -#}
 {% macro report(path='target/inlay_report.html', run=none, inputs=true) -%}
