@@ -9,7 +9,7 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c co
 export HF_HUB_OFFLINE ?= 1
 export DBT_SEND_ANONYMOUS_USAGE_STATS ?= false
 
-.PHONY: help demo test test-statements kills test-oldest test-newest test-ibis fuzz lint types docs bench wheel clean
+.PHONY: help demo test test-statements kills test-oldest test-newest test-ibis test-frames fuzz lint types docs notebooks bench wheel clean
 
 help:
 	@echo "make demo         build the example project and show what it made"
@@ -18,7 +18,8 @@ help:
 	@echo "make kills        50 kills each of inlay infer, dbt build and two scripts, at any moment (half an hour)"
 	@echo "make test-oldest  the tests on the oldest supported versions; make test-newest on the newest"
 	@echo "make fuzz         ten thousand calls with any arguments, ten thousand damaged parts"
-	@echo "make lint | types | docs | bench | wheel | clean"
+	@echo "make docs         what is generated in docs/ and macros/, and the site in build/site; make notebooks runs those"
+	@echo "make lint | types | bench | wheel | clean"
 
 # torch comes first and pinned: whatever else asks for it finds it there.
 $(VENV)/made: constraints.txt
@@ -84,6 +85,15 @@ test-statements: $(VENV)/test
 test-ibis: .venv-ibis/test
 	.venv-ibis/bin/python -m pytest tests/other_environments/ibis_client.py
 
+# polars and marimo, which the tests need nowhere else.
+.venv-frames/test: pyproject.toml
+	$(PYTHON) -m venv .venv-frames
+	.venv-frames/bin/python -m pip install --quiet -c constraints.txt 'polars>=1.20' 'marimo>=0.20' 'pytest>=8.3' -e .
+	@touch $@
+
+test-frames: .venv-frames/test
+	.venv-frames/bin/python -m pytest tests/other_environments/frames_and_marimo.py
+
 # Ten thousand calls with any arguments, and as many changed parts of a store. FUZZ_SEED=n for others.
 FUZZ_RUNS ?= 10000
 
@@ -97,11 +107,22 @@ lint: $(VENV)/test
 types: $(VENV)/test
 	$(BIN)/mypy
 
-# docs/functions.md and macros/generated/, from the headers in udfs/ and macros/.
-docs: $(VENV)/demo
+# docs/functions.md and macros/generated/, from the headers in udfs/ and macros/; and the site, in build/site.
+docs: $(VENV)/demo .venv-docs/made
 	$(BIN)/python -m inlay.functions.generate .
 	$(BIN)/inlay settings --markdown > docs/settings.md
 	$(BIN)/inlay settings --schema > docs/inlay.schema.json
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --quiet --strict
+
+.venv-docs/made: constraints.txt pyproject.toml
+	$(PYTHON) -m venv .venv-docs
+	.venv-docs/bin/python -m pip install --quiet --upgrade pip
+	.venv-docs/bin/python -m pip install --quiet -c constraints.txt --group docs
+	@touch $@
+
+# The notebooks of the docs from docs/notebooks/*.py, run, with what they print and draw.
+notebooks: $(VENV)/test
+	$(BIN)/python docs/notebooks/build.py
 
 bench: $(VENV)/test
 	$(BIN)/python -m bench --short
@@ -110,4 +131,4 @@ wheel: $(VENV)/test
 	$(BIN)/python -m build --wheel
 
 clean:
-	rm -rf $(VENV) .venv-* dist example_project/target example_project/logs example_project/.inlay example_project/larkmoor.duckdb
+	rm -rf $(VENV) .venv-* dist build example_project/target example_project/logs example_project/.inlay example_project/larkmoor.duckdb

@@ -343,3 +343,14 @@ def test_a_database_opened_for_reading_only_can_be_attached(file: str) -> None:
     with duckdb.connect(file, read_only=True) as con:
         inlay.attach(con, model="fake")
         assert one(con, "SELECT ai_classify(s, ['a', 'b'], model := 'fake-nli') FROM t") == one(con.cursor(), QUALIFIED)
+
+
+def test_the_module_stands_for_its_default_connection() -> None:
+    asked = "SELECT ai_classify(s, ['a', 'b']) FROM (VALUES ('x'), ('x'), (NULL)) t(s)"
+    inlay.attach(duckdb, model="fake")
+    try:
+        assert duckdb.sql(asked).fetchall() == inlay.sql(duckdb, asked).fetchall()
+    finally:
+        inlay.detach(duckdb)
+    with pytest.raises(duckdb.Error, match="ai_classify"):
+        duckdb.sql(asked).fetchall()

@@ -121,7 +121,10 @@ def registered_number(con: duckdb.DuckDBPyConnection) -> int | None:
 
 
 def native_connection(con: Any) -> duckdb.DuckDBPyConnection:
-    """The DuckDB connection itself, out of what inlay.connect() or duckdb-engine wrapped around it."""
+    """The DuckDB connection itself, out of what inlay.connect() or duckdb-engine wrapped around it. The module duckdb
+    stands for its default connection."""
+    if con is duckdb:
+        return duckdb.default_connection()
     for holder in ("_held", "_ConnectionWrapper__c"):
         con = getattr(con, holder, con)
     if not isinstance(con, duckdb.DuckDBPyConnection):
