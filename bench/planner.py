@@ -8,7 +8,8 @@ wall       the same statements on the real default model: seconds by DuckDB call
 planning   seconds of the CPU to plan a dbt model of 500 lines with four calls: text to plan, and the queries for its
            inputs; and what a statement without a call costs more on inlay.connect() than on the connection inside
 shapes     what grows with the calls of a statement: CPU to plan and run it, answers known, over 50 rows, with the
-           number of queries for inputs and the length of the text that runs
+           number of queries for inputs and the length of the text that runs; beside what some of them, and
+           the sixteen statements, may take at most
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from functools import partial
+from statistics import quantiles
 from typing import Any
 
 import pyarrow as pa
@@ -204,7 +207,7 @@ def shapes(short: bool) -> None:
     con = _warehouse(200, model="fake", language_model="fake-generate")
     con.execute("create table few as select id, subject as a, id % 3 as k from tickets limit 50")
     session = inlay.attach(con)
-    rows, found = [], {}
+    rows, found, ahead = [], {}, dict[str, float]()
     for title, sql in SHAPES.items():
         took: dict[str, list[float]] = {"ahead": [], "statement": []}
         for _ in range(1 + (3 if short else 7)):
@@ -215,6 +218,7 @@ def shapes(short: bool) -> None:
             took["ahead"].append(1e3 * (half - began))
             took["statement"].append(1e3 * (time.process_time() - half))
         took = {step: each[1:] for step, each in took.items()}
+        ahead[title] = median(took["ahead"])
         n_queries = sum(len(staged.texts) for staged in prepared.staged.values())
         found[title] = {**took, "queries": n_queries, "characters": [len(sql), len(prepared.sql)]}
         both = list(map(sum, zip(*took.values(), strict=True)))
@@ -222,14 +226,25 @@ def shapes(short: bool) -> None:
         rows.append([title, spread(both, ".0f"), *(spread(each, ".0f") for each in took.values()), *sizes])
     columns = ["statement", "ms of the CPU", "ahead of it", "the statement", "queries", "times its length"]
     print(table(columns, rows))
-    calls_ms = {n: median([a + b for a, b in _steps(found[f"{n} calls"])]) for n in (10, 40)}
-    print(f"\n40 calls take {calls_ms[40] / calls_ms[10]:.1f} times what 10 take")
-    save("planner.shapes", {"shapes": found})
+    everyday = sorted(median(_cpu_ms(partial(prepare, session, con.duckdb, sql), 7)) for sql in STATEMENTS.values())
+    wanted = {title: (ahead[title], most) for title, most in _WANTED.items()}
+    wanted["40 calls over 10 calls"] = (ahead["40 calls"] / ahead["10 calls"], 5)
+    wanted["the sixteen statements, median"] = (median(everyday), 8)
+    wanted["the sixteen statements, 95th percentile"] = (quantiles(everyday, n=20)[-1], 30)
+    print("\nplanning alone\n")
+    print(table(["", "ms of the CPU", "at most"], [[t, f"{ms:.1f}", f"{most}"] for t, (ms, most) in wanted.items()]))
+    save("planner.shapes", {"shapes": found, "wanted": wanted})
     con.close()
 
 
-def _steps(took: dict[str, Any]) -> list[tuple[float, float]]:
-    return list(zip(took["ahead"], took["statement"], strict=True))
+_WANTED = {
+    "40 calls": 1_000,
+    "one call in 80 columns": 300,
+    "one call in 80 conditions": 300,
+    "5 calls in each other": 300,
+    "100 sides of UNION ALL": 1_000,
+}
+"""The most that planning may take, in ms."""
 
 
 def _many(n: int) -> list[str]:

@@ -75,7 +75,9 @@ class Connection(Holder):
 
     # load_statements() is called inside _call(), which turns a Ctrl-C during the import into KeyboardInterrupt.
     def _explained(self, __query: str, __parameters: Any, __analyze: bool) -> Any:
-        return load_statements().explain(self._session, self._held, __query, __parameters, analyze=__analyze)
+        from inlay.explanation.explain import explain  # most processes explain nothing
+
+        return explain(self._session, self._held, __query, __parameters, analyze=__analyze)
 
     def _planned_execute(self, __query: str, __parameters: Any) -> Any:
         return load_statements().execute(self._session, self._held, __query, __parameters)

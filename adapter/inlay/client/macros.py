@@ -27,8 +27,8 @@ def create_macros(con: duckdb.DuckDBPyConnection, session: Session) -> None:
 
 
 def create_qualified_macros(con: duckdb.DuckDBPyConnection, session: Session) -> None:
-    """The same macros as inlay.ai_classify(…), and their twins, in an in-memory database that every cursor sees and no
-    file keeps."""
+    """The same macros as inlay.ai_classify(…) in an in-memory database that every cursor sees and no file keeps. Their
+    twins come when a statement needs one."""
     # Its own cursor, so its own transaction: DuckDB lets one transaction write to one database only.
     with con.cursor() as cursor:
         attached = cursor.execute(
@@ -40,6 +40,12 @@ def create_qualified_macros(con: duckdb.DuckDBPyConnection, session: Session) ->
             # A database opened for reading alone passes that on to what it attaches, unless told otherwise.
             cursor.execute(f"ATTACH IF NOT EXISTS ':memory:' AS {DATABASE} (READ_WRITE)")
         _create(cursor, session, f"MACRO {DATABASE}.main.")
+        session.create_twins = lambda con: _create_twins(con, session)
+
+
+def _create_twins(con: duckdb.DuckDBPyConnection, session: Session) -> None:
+    session.create_twins = lambda con: None
+    with con.cursor() as cursor:
         for spec in session.specs.values():
             for name, definition in twins_of(spec, session.settings.prefix).items():
                 cursor.execute(f"CREATE OR REPLACE MACRO {DATABASE}.main.{name}{definition}")

@@ -280,7 +280,9 @@ class ExplainRelation(Relation):
 
     def __init__(self, con: Any, explanation: Explanation, alias: str, number: int) -> None:
         self._explanation = explanation
-        super().__init__(load_statements().explain_rows(con, explanation, "sql", alias), number)
+        from inlay.explanation.explain import explain_rows
+
+        super().__init__(explain_rows(con, explanation, "sql", alias), number)
 
     def __repr__(self) -> str:
         return str(self._explanation)

@@ -16,16 +16,15 @@ from inlay.execution.replacement_scan import variables
 from inlay.execution.session import Session
 from inlay.execution.statement import bound_relation, plain_relation, relation
 from inlay.execution.statement import execute as execute_one
-from inlay.explanation.explain import explain, explain_rows, explained_statement
-from inlay.parsing.kinds import is_query, writing_inside
+from inlay.parsing.kinds import explained_statement, is_query, writing_inside
 from inlay.parsing.tokens import Text, first_word
 
 if TYPE_CHECKING:
     from inlay.models.head_card import HeadCard
 
 __all__ = [
-    "answer_for_all", "bound_relation", "execute", "explain", "explain_rows", "explained_statement", "first_rows",
-    "is_query", "plain_relation", "relation", "run_to_last_query", "train", "trained", "variables", "writing_inside",
+    "answer_for_all", "bound_relation", "execute", "explained_statement", "first_rows", "is_query", "plain_relation",
+    "relation", "run_to_last_query", "train", "trained", "variables", "writing_inside",
 ]  # fmt: skip
 
 
@@ -41,6 +40,8 @@ def execute(session: Session, con: duckdb.DuckDBPyConnection, sql: str, paramete
     if (head := trained(session, con, sql, parameters, "execute", {})) is not None:
         return head
     if (explained := explained_statement(sql)) is not None:
+        from inlay.explanation.explain import explain, explain_rows  # most processes explain nothing
+
         explanation = explain(session, con, explained[0], parameters, analyze=explained[1])
         return explain_rows(con, explanation, "execute")
     return execute_one(session, con, sql, parameters)

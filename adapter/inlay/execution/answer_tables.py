@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from inlay.arrays import column_of
 from inlay.engine.result_cache import ENTRY_BYTES
-from inlay.execution.queries import Queries
+from inlay.execution.binding import NOT_OPTIONS
+from inlay.execution.queries import GATHER_ROWS, Queries
 from inlay.functions.arrow_types import arrow_type
 from inlay.functions.spec import FunctionSpec
 from inlay.parsing.statement import Call
@@ -46,6 +48,7 @@ class AnswerTable:
     gathered: list[str] = field(default_factory=list)
     n_bytes: int = 0
     failed: bool = False
+    _places: tuple[int, dict[tuple[Any, ...], int]] = field(default=(0, {}), repr=False)
 
     def add(self, rows: list[pa.Array], values: pa.Array, *, gathers: bool = False) -> None:
         """gathers: each row holds the texts of a group, which are longer than its answer."""
@@ -54,6 +57,19 @@ class AnswerTable:
             column.append(added)
         self.values.append(values)
         self.n_bytes += values.nbytes + (sum(column.nbytes for column in rows) if gathers else 0)
+
+    def answers_to(self, rows: Sequence[pa.Array]) -> pa.Array | None:
+        """Answers to rows, where all of them are here; None of large tables, which are not held twice."""
+        n_parts = len(self.values)  # another thread may be adding more
+        if not n_parts or sum(map(len, self.values[:n_parts])) > GATHER_ROWS:
+            return None
+        if self._places[0] != n_parts:
+            columns = [pa.chunked_array(column[:n_parts]).to_pylist() for column in self.columns]
+            self._places = n_parts, {row: place for place, row in enumerate(zip(*columns, strict=True))}
+        places = list(map(self._places[1].get, zip(*(column.to_pylist() for column in rows), strict=True)))
+        if None in places:
+            return None
+        return pa.concat_arrays(self.values[:n_parts]).take(column_of(places, pa.int64()))
 
     def is_too_large(self, spec: FunctionSpec, cache_bytes: int) -> bool:
         return too_large(spec, self.n_rows, self.n_bytes, cache_bytes)
@@ -95,6 +111,7 @@ class HeldAnswers(dict[int, AnswerTable]):
     def __init__(self, queries: Queries) -> None:
         super().__init__()
         self._queries = queries
+        self.connection = queries.around.connection
         self._shared: dict[tuple[Any, ...], AnswerTable] = {}
         self._settings: dict[tuple[Any, ...], tuple[Any, dict[str, Any], int | None]] = {}
 
@@ -121,6 +138,15 @@ class HeldAnswers(dict[int, AnswerTable]):
         answers = table.arrow(key_places(call))
         self._queries.tables[table.name] = self._queries.typed(call, table.labels, answers)
 
+    def answers_to(
+        self, function: str, columns: list[pa.Array], labels: Any, options: Mapping[str, Any]
+    ) -> pa.Array | None:
+        """Answers to rows of a call that DuckDB makes, where all of them were answered ahead."""
+        for (name, detail, *_), table in self._shared.items():
+            if name == function and not detail and table.labels == labels and _given(table.options) == _given(options):
+                return table.answers_to(columns)
+        return None
+
     def keep_shared(
         self, call: Call, rows: list[pa.Array], answers: pa.Array, others: Iterable[Call], cache_bytes: int
     ) -> None:
@@ -131,6 +157,10 @@ class HeldAnswers(dict[int, AnswerTable]):
         if not is_too_large and any(question_of(other) == question_of(call) for other in others):
             table.add(rows, answers)
             self.keep(call, table)
+
+
+def _given(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value is not None and name not in NOT_OPTIONS}
 
 
 def question_of(call: Call) -> tuple[Any, ...]:

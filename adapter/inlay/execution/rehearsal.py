@@ -4,7 +4,7 @@ call and no lookup, the call stays.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 from inlay.execution.answer_tables import HeldAnswers, question_of
@@ -19,7 +19,9 @@ from inlay.planner.lookups import Answers, answers_of, with_lookups
 from inlay.planner.plan import Plan
 
 
-def not_looked_up(plan: Plan, written: Statement, held: HeldAnswers, queries: Queries) -> set[int]:
+def not_looked_up(
+    plan: Plan, written: Statement, held: HeldAnswers, queries: Queries, create_twins: Callable[[], None]
+) -> set[int]:
     """Calls that are answered ahead and stay calls all the same, since DuckDB does not bind their lookups. written: the
     user's statement. Raises Unplannable where DuckDB does not bind that, or what the rules have made of it."""
     statement, tables = plan.statement, dict(queries.tables)
@@ -30,6 +32,8 @@ def not_looked_up(plan: Plan, written: Statement, held: HeldAnswers, queries: Qu
         for number, reason in plan.reasons.items()
         if reason == reasons.IN_TABLE_FUNCTION
     }
+    if twins:
+        create_twins()
 
     def looked_up(numbers: Collection[int]) -> str:
         found = {number: answers[number] for number in numbers}
@@ -37,6 +41,7 @@ def not_looked_up(plan: Plan, written: Statement, held: HeldAnswers, queries: Qu
 
     if not plan.stages or queries.refusal(looked_up(answers), tables) is None:
         return set()
+    create_twins()
     if not _is_accepted(written if plan.binds is plan.runs else statement, queries):
         raise Unplannable(reasons.REFUSED)
     if queries.accepts(looked_up(answers), tables):

@@ -55,6 +55,7 @@ class Prepared:
     plan: Plan
     staged: dict[int, Staged]
     reasons: dict[int, str]
+    held: HeldAnswers
 
 
 class Runner:
@@ -94,15 +95,16 @@ class Runner:
 
     def run(self) -> None:
         self.context.progress.begin()
-        for rule in RULES if self.plan.around is None else ():
-            if isinstance(rule, AnswerRule):
-                (rule.estimate if self.context.is_dry else rule.apply)(self)
-        for number in self.stages:
-            if number not in self.done:
-                try:
-                    self.stage(number)
-                except Unplannable as reason:
-                    self.reasons[number] = str(reason)
+        with self.session.knowing(self.queries.around.connection, self.held):
+            for rule in RULES if self.plan.around is None else ():
+                if isinstance(rule, AnswerRule):
+                    (rule.estimate if self.context.is_dry else rule.apply)(self)
+            for number in self.stages:
+                if number not in self.done:
+                    try:
+                        self.stage(number)
+                    except Unplannable as reason:
+                        self.reasons[number] = str(reason)
 
     @property
     def statement(self) -> Statement:
@@ -192,7 +194,7 @@ class Runner:
         if self.is_changed and not self.queries.accepts(sql):
             raise Unplannable(reasons.NOT_REHEARSED)
         staged = {number: stage for number, stage in self.staged.items() if number in self.answers}
-        return Prepared(sql, self.tables, self.queries.parameters, self.plan, staged, self.reasons)
+        return Prepared(sql, self.tables, self.queries.parameters, self.plan, staged, self.reasons, self.held)
 
     @property
     def looked_up_ahead(self) -> list[int]:
@@ -263,7 +265,8 @@ class Runner:
             with signals.inside(held.connection, (self.session.number, self.statement_number)):
                 # Targets are met over all the inputs of a call together, and labels move towards all of them.
                 whole = every and self.session.binding.needs_all(call.spec.name, held.options, not held.values)
-                for batch in self.queries.read(inputs, whole=whole):
+                same = held.name not in self.tables and not numbers_in(self.staged[number].texts[-1])
+                for batch in self.queries.read(inputs, whole, held.gathered[-1] if same else "", call):
                     self.staged[number].inputs += batch.num_rows
                     self.answer(call, held, batch, whole)
         except (InlayError, Unplannable, duckdb.InterruptException):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from inlay.errors import NotAttachedError
@@ -20,10 +20,12 @@ from inlay.planner.aggregates import of_list
 from inlay.settings.schema import Settings
 
 if TYPE_CHECKING:
+    import duckdb
     import pyarrow as pa
 
     from inlay.engine.limits import Limits
     from inlay.engine.result_cache import ResultCache
+    from inlay.execution.answer_tables import HeldAnswers
     from inlay.execution.answering import Answered, Rows
     from inlay.execution.binding import Binding, BoundCall
     from inlay.execution.context import Context
@@ -56,6 +58,8 @@ class Session:
         self._opened: tuple[str | None, str] = (None, "")
         self.contexts: dict[int, Context] = {}  # of connections that have one of their own
         self.examples: dict[int | None, Mapping[str, Any]] = {}  # see Queries.examples, of each connection's statement
+        self.ahead: dict[int | None, HeldAnswers] = {}  # by connection, of a statement that is running on it
+        self.create_twins: Callable[[duckdb.DuckDBPyConnection], None] = lambda con: None  # see client/macros.py
         self.views: frozenset[str] = frozenset()  # those of the database that the latest planned statement saw
         self._recorded: set[str] = set()
         self.configure(settings)
@@ -130,6 +134,15 @@ class Session:
             else:
                 self.contexts[connection] = before
 
+    @contextlib.contextmanager
+    def knowing(self, connection: int | None, held: HeldAnswers) -> Iterator[None]:
+        """Calls that DuckDB makes meanwhile on a connection look for their answers in these first."""
+        self.ahead[connection] = held
+        try:
+            yield
+        finally:
+            del self.ahead[connection]
+
     def model(self, name: str, function: str | None = None) -> ModelRef:
         """The described model of a registered name. Raises UnknownModelError, or what describing it raises."""
         return self.binding.model(name, function)
@@ -174,6 +187,9 @@ class Session:
 
         if isinstance(relation := options.get("examples"), str):
             options = {**options, "examples": self.examples.get(connection, {}).get(relation, relation)}
+        held = None if detail else self.ahead.get(connection)
+        if held is not None and (known := held.answers_to(function, columns, labels, options)) is not None:
+            return known
         rows = Rows(columns, statement, str(options.get("node") or ""))
         found = self.answered(function, labels, options, rows, self.context_of(connection), detail=detail)
         return found.details() if detail else found.values()

@@ -42,6 +42,9 @@ _DEFINES = re.compile(
 )
 
 
+_COLUMN_NAMES: dict[str, str] = {}
+"""By text: no table decides them."""
+
 _MOST_ALIASES = 100
 """How many columns of a statement may be named again: names of names of names."""
 
@@ -104,7 +107,7 @@ def runner_of(
             with contextlib.suppress(Unplannable):
                 queries.settings(statement.calls[number])
     runner = Runner(session, queries, plan, context, streams=streams)
-    runner.not_looked_up = not_looked_up(plan, written, runner.held, queries)
+    runner.not_looked_up = not_looked_up(plan, written, runner.held, queries, lambda: session.create_twins(con))
     for number in runner.not_looked_up:
         if plan.statement.calls[number].detail:
             plan.stages.remove(number)
@@ -227,7 +230,8 @@ def _planned_or_plain(
     tables = variables(sql) if tables is None else tables
     try:
         prepared = prepare(session, con, sql, parameters, tables)
-        result = with_tables(con, prepared.sql + after, prepared.tables, prepared.parameters, method, options)
+        with session.knowing(prepared.held.connection, prepared.held):
+            result = with_tables(con, prepared.sql + after, prepared.tables, prepared.parameters, method, options)
     except (Unplannable, *UNBOUND) as error:
         if isinstance(error, duckdb.Error) and is_aborted(con):
             raise
@@ -248,6 +252,8 @@ def _planned_or_plain(
 def column_name(con: duckdb.DuckDBPyConnection, text: str) -> str:
     """What DuckDB calls a column that was given no name: the expression as its parser writes it. Raises Unplannable
     where that does not read it."""
+    if text in _COLUMN_NAMES:
+        return _COLUMN_NAMES[text]
     parsed, name = con.execute(
         "SELECT parsed, CASE WHEN parsed->>'error' = 'false' THEN json_deserialize_sql(parsed) END "
         "FROM (SELECT json_serialize_sql($text) AS parsed)",
@@ -255,4 +261,7 @@ def column_name(con: duckdb.DuckDBPyConnection, text: str) -> str:
     ).fetchall()[0]
     if name is None:
         raise Unplannable(reasons.not_bound(str(parsed)))
-    return re.sub(r"\$inlay_(\d+)", r"$\1", str(name).removeprefix("SELECT "))
+    if len(_COLUMN_NAMES) >= 10_000:
+        _COLUMN_NAMES.clear()
+    _COLUMN_NAMES[text] = re.sub(r"\$inlay_(\d+)", r"$\1", str(name).removeprefix("SELECT "))
+    return _COLUMN_NAMES[text]

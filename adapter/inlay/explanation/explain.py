@@ -29,7 +29,7 @@ from inlay.explanation.report import Explanation, Stage, Step
 from inlay.explanation.written import duckdb_plan, rules_applied, shape
 from inlay.parsing.calls import find_calls
 from inlay.parsing.marks import numbers_in
-from inlay.parsing.tokens import Text, first_word
+from inlay.parsing.tokens import Text
 from inlay.parsing.unplannable import Unplannable
 from inlay.planner import reasons
 
@@ -56,21 +56,6 @@ def explain(
     with nullcontext() if number is None else session.within(number, session.context.dry(counting)):
         explanation = _explained(session, con, sql, parameters, tables, counting, guesses)
     return analyzed(session, con, explanation, sql, parameters, tables) if analyze else explanation
-
-
-def explained_statement(sql: str) -> tuple[Text, bool] | None:
-    """(statement, whether to run it) of EXPLAIN and EXPLAIN ANALYZE. None for anything else, and for EXPLAIN with
-    options in brackets, which is DuckDB's."""
-    if first_word(sql) != "explain":
-        return None
-    text = Text.of(sql)
-    tokens = text.words
-    if len(tokens) < 2 or tokens[1].text == "(":
-        return None
-    analyze = tokens[1].lower in ("analyze", "analyse")
-    if len(tokens) < 2 + analyze + 1:
-        return None
-    return text.part(tokens[1 + analyze].start, len(text)), analyze
 
 
 def explain_rows(con: duckdb.DuckDBPyConnection, explanation: Explanation, method: str, alias: str = "") -> Any:

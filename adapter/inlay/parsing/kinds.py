@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from inlay.parsing.tokens import Word, closing, first_word, words
+from inlay.parsing.tokens import Text, Word, closing, first_word, words
 
 BEGIN_A_QUERY = {"select", "with", "from", "(", "values", "pivot", "unpivot", "table"}
 
@@ -45,3 +45,18 @@ def writing_inside(sql: str) -> str | None:
         if kind == "update" and any(word.lower == "set" for word in tokens[i + 2 : closing(tokens, i)]):
             return kind.upper()
     return None
+
+
+def explained_statement(sql: str) -> tuple[Text, bool] | None:
+    """(statement, whether to run it) of EXPLAIN and EXPLAIN ANALYZE. None for anything else, and for EXPLAIN with
+    options in brackets, which is DuckDB's."""
+    if first_word(sql) != "explain":
+        return None
+    text = Text.of(sql)
+    tokens = text.words
+    if len(tokens) < 2 or tokens[1].text == "(":
+        return None
+    analyze = tokens[1].lower in ("analyze", "analyse")
+    if len(tokens) < 2 + analyze + 1:
+        return None
+    return text.part(tokens[1 + analyze].start, len(text)), analyze

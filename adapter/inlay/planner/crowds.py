@@ -9,9 +9,9 @@ from sqlglot import exp
 
 from inlay.parsing.statement import Statement
 
-MOST_LOOKUPS = 12
-"""Of one SELECT, with what it reads. DuckDB plans 10 of them in 30 ms, 20 in 100 ms and 40 in 1,300 ms; a call whose
-answers are known takes 2 ms for each chunk of rows."""
+MOST_LOOKUPS = 8
+"""Of one SELECT, with what it reads. DuckDB plans 10 of them in 30 ms, 20 in 100 ms and 40 in 1,300 ms; a call that was
+answered ahead takes 0.5 ms for each chunk of rows."""
 
 
 def crowded(statement: Statement, stages: Iterable[int]) -> set[int]:

@@ -111,7 +111,16 @@ def is_of_a_group(item: exp.Expr) -> bool:
 
 def conjuncts(condition: exp.Expr) -> list[exp.Expr]:
     """What AND joins, in order."""
-    bare = condition.unnest()
-    if isinstance(bare, exp.And):
-        return [*conjuncts(bare.left), *conjuncts(bare.right)]
-    return [condition]
+    return operands(condition, exp.And)
+
+
+def operands(condition: exp.Expr, kind: type[exp.Connector]) -> list[exp.Expr]:
+    """What AND, or OR, joins, in order."""
+    found, left = list[exp.Expr](), [condition]
+    while left:
+        bare = left[-1].unnest()
+        if isinstance(bare, kind):
+            left[-1:] = bare.right, bare.left
+        else:
+            found.append(left.pop())
+    return found

@@ -52,10 +52,15 @@ def gathers(statement: Statement, number: int, staged: Collection[int], made: Co
     narrows = clause in ("expressions", "having", "qualify", "order") or (clause == "where" and _is_plain(select))
     # A window reads the rows that QUALIFY, DISTINCT and LIMIT drop after it.
     asked = {*staged, *made}
+    wide: str | None = None
     if narrows and not _above(node, exp.AggFunc | exp.Window):
         try:
             narrow = _narrow(statement, number, asked)
-            if of_groups or not _looks_up_more(narrow, statement, number, asked):
+            n_lookups = len(numbers_in(narrow))
+            # What stands around a SELECT may have so much looked up that to plan it takes longer than it spares.
+            if not of_groups and n_lookups > MOST_LOOKUPS and select.parent_select is not None:
+                wide = rows_query(statement, number, asked)
+            if wide is None or len(numbers_in(wide)) >= n_lookups:
                 yield narrow
         except Unplannable:
             if of_groups:
@@ -63,14 +68,8 @@ def gathers(statement: Statement, number: int, staged: Collection[int], made: Co
     if not of_groups:  # whose values are of all rows, where nothing is left of the groups
         if clause == "where" and (apart := _apart(statement, number, asked)) is not None:
             yield apart
-        yield rows_query(statement, number, asked)
+        yield wide or rows_query(statement, number, asked)
         yield from _correlated(statement, number, asked)
-
-
-def _looks_up_more(narrow: str, statement: Statement, number: int, asked: Collection[int]) -> bool:
-    """Whether what stands around a SELECT has so much looked up that to plan it takes longer than it spares."""
-    n_lookups = len(numbers_in(narrow))
-    return n_lookups > MOST_LOOKUPS and len(numbers_in(rows_query(statement, number, asked))) < n_lookups
 
 
 _CLAUSES = ("where", "group", "having", "windows", "qualify", "expressions", "order")
@@ -114,7 +113,9 @@ _CONDITIONS = ("where", "having", "qualify")
 def asks_every_row(statement: Statement, number: int, staged: Collection[int]) -> bool:
     """Whether gathers() takes the inputs of every row that gets to the clause of a call."""
     node = statement.node(number)
-    return values_of(node) is None and not guards_of(node, Known(block_of(node)[0], statement, staged).is_known)
+    if values_of(node) is not None:
+        return False
+    return next(guards_of(node, Known(block_of(node)[0], statement, staged).is_known), None) is None
 
 
 def is_asked_by(statement: Statement, number: int, others: Iterable[int]) -> bool:
@@ -288,7 +289,7 @@ def _narrow(statement: Statement, number: int, staged: Collection[int]) -> str:
     node, select, clause = part.node, part.select, part.clause
     block = Known(select, statement, staged)
     keys = _keys(arguments_of(node, statement, number))
-    guards = [] if _groups(select) else guards_of(node, block.is_known)
+    guards = [] if _groups(select) else list(guards_of(node, block.is_known))
     side, passes, drops_by = side_of(select), _passes_distinct(select), None
     block.keep_what_is_known(keys, guards)
     hidden = block.gives_hidden

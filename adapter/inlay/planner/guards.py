@@ -6,48 +6,73 @@ from collections.abc import Callable, Iterator
 
 from sqlglot import exp
 
-from inlay.planner.evaluation import may_raise
+from inlay.planner.evaluation import may_raise, operands
 
 
-def guards_of(node: exp.Expr, is_known: Callable[[exp.Expr], bool]) -> list[exp.Expr]:
+def guards_of(node: exp.Expr, is_known: Callable[[exp.Expr], bool]) -> Iterator[exp.Expr]:
     """What is known of a row that a call is asked of, inside AND, OR, CASE, if() and coalesce()."""
-    return [guard for guard, made_of in _around(node) if is_known(made_of) and not may_raise(made_of)]
+    for parts, guard in _around(node):
+        if all(is_known(part) and not may_raise(part) for part in parts):
+            copies = [part.copy() for part in parts]
+            condition = copies[0] if len(copies) == 1 else exp.EQ(this=copies[0], expression=copies[1])
+            yield guard(exp.paren(condition, copy=False))
 
 
-def _around(node: exp.Expr) -> Iterator[tuple[exp.Expr, exp.Expr]]:
-    """(a condition, what of the statement it is made of)."""
+def _is_true(condition: exp.Expr) -> exp.Expr:
+    return condition
+
+
+def _is_null(condition: exp.Expr) -> exp.Expr:
+    return exp.Is(this=condition, expression=exp.null())
+
+
+def _is_not_true(condition: exp.Expr) -> exp.Expr:
+    return exp.Not(this=exp.Is(this=condition, expression=exp.true()))
+
+
+def _is_not_false(condition: exp.Expr) -> exp.Expr:
+    return exp.Not(this=exp.Is(this=condition, expression=exp.false()))
+
+
+_Guard = tuple[list[exp.Expr], Callable[[exp.Expr], exp.Expr]]
+"""A condition, or two values that are equal, and what of it is known."""
+
+
+def _around(node: exp.Expr) -> Iterator[_Guard]:
     filters = _decides_rows(node)
     child, parent = node, node.parent
     while parent is not None and not isinstance(parent, exp.Query | exp.AggFunc | exp.Window):
         # Elsewhere DuckDB computes all that AND and OR join; what AND joins in a WHERE is a condition of its own.
         if filters and isinstance(parent, exp.Or | exp.And) and not _is_conjunct(parent):
             other = parent.right if child is parent.left else parent.left
-            for operand in _operands(other, type(parent)):
-                yield _but_for(operand, exp.true() if isinstance(parent, exp.Or) else exp.false()), operand
+            guard = _is_not_true if isinstance(parent, exp.Or) else _is_not_false
+            for operand in operands(other, type(parent)):
+                yield [operand], guard
         elif isinstance(parent, exp.Coalesce):
-            operands = [parent.this, *parent.expressions]
-            for operand in operands[: next(i for i, each in enumerate(operands) if each is child)]:
-                yield exp.Is(this=exp.paren(operand.copy()), expression=exp.null()), operand
+            for operand in (parent.this, *parent.expressions):
+                if operand is child:
+                    break
+                yield [operand], _is_null
         elif isinstance(parent, exp.Case | exp.If) and child is not parent.this:
             yield from _tests(parent, child)
         child, parent = parent, parent.parent
 
 
 def _is_conjunct(condition: exp.Expr) -> bool:
-    return isinstance(condition, exp.And) and isinstance(condition.parent, exp.Where)
+    while isinstance(condition, exp.And | exp.Paren) and condition.parent is not None:
+        condition = condition.parent
+    return isinstance(condition, exp.Where)
 
 
-def _tests(parent: exp.Expr, child: exp.Expr) -> Iterator[tuple[exp.Expr, exp.Expr]]:
+def _tests(parent: exp.Expr, child: exp.Expr) -> Iterator[_Guard]:
     """Of a part of CASE, its branches before it; of what a branch of CASE, or if(), gives, its condition."""
     if isinstance(parent, exp.Case):
         for branch in parent.args["ifs"]:
             if branch is child:
                 return
-            yield _but_for(_test(branch), exp.true()), _test(branch)
-    elif child is parent.args["true"]:
-        yield exp.paren(_test(parent)), _test(parent)
+            yield _test(branch), _is_not_true
     else:
-        yield _but_for(_test(parent), exp.true()), _test(parent)
+        yield _test(parent), _is_true if child is parent.args["true"] else _is_not_true
 
 
 def _decides_rows(node: exp.Expr) -> bool:
@@ -62,19 +87,7 @@ def _decides_rows(node: exp.Expr) -> bool:
     return False
 
 
-def _test(branch: exp.Expr) -> exp.Expr:
-    """The condition of a branch of CASE, or of if()."""
-    case = branch.parent
-    value = case.this if isinstance(case, exp.Case) else None
-    return branch.this.copy() if value is None else exp.EQ(this=value.copy(), expression=branch.this.copy())
-
-
-def _but_for(condition: exp.Expr, deciding: exp.Expr) -> exp.Expr:
-    return exp.Not(this=exp.Is(this=exp.paren(condition.copy()), expression=deciding))
-
-
-def _operands(tree: exp.Expr, kind: type[exp.Expr]) -> list[exp.Expr]:
-    bare = tree.unnest()
-    if isinstance(bare, kind):
-        return [*_operands(bare.left, kind), *_operands(bare.right, kind)]  # type: ignore[attr-defined]
-    return [tree]
+def _test(branch: exp.Expr) -> list[exp.Expr]:
+    """The condition of a branch of CASE, or of if(); of CASE over a value, that and the branch's."""
+    value = branch.parent.this if isinstance(branch.parent, exp.Case) else None
+    return [branch.this] if value is None else [value, branch.this]

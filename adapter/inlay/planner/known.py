@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from sqlglot import exp
 
@@ -75,7 +75,7 @@ class Known:
         """The condition that holds this call is not known, whatever else it holds."""
         self.asking = node
 
-    def core(self, columns: list[exp.Expr], first: int | None, guards: Collection[exp.Expr] = ()) -> exp.Select:
+    def core(self, columns: list[exp.Expr], first: int | None, guards: Iterable[exp.Expr] = ()) -> exp.Select:
         """These columns of the rows that pass the known conditions."""
         select, order = self.select, self.select.args.get("order")
         joins = [self.join(join) for join in select.args.get("joins") or []]

@@ -170,18 +170,13 @@ def _is_read_outside(
 def _passed_on(reader: exp.Select, query: exp.Query, alias: str, names: set[str]) -> set[str] | None:
     """The names under which a SELECT gives on what it reads of a query by these names, where it does nothing else with
     it; None where it does."""
+    places = {id(item): place for place, item in enumerate(reader.expressions)}
     passed: dict[int, str] = {}
     has_star = False
     for node in reader.walk(prune=lambda node: node is query or isinstance(node, exp.With)):
-        if node is query:
-            continue
         if isinstance(node, exp.PositionalColumn):
             return None
-        if isinstance(node, exp.Star | exp.Columns):
-            of = node.parent.args.get("table") if isinstance(node.parent, exp.Column) else None
-            is_other = of is not None and of.name.lower() != alias
-            if isinstance(node.parent, exp.Count) or is_other or node.find_ancestor(exp.Select) is not reader:
-                continue
+        if isinstance(node, exp.Star | exp.Columns) and _is_star_of(node, reader, alias):
             if isinstance(node, exp.Columns) or any(node.args.values()):
                 return None
             has_star = True
@@ -189,13 +184,21 @@ def _passed_on(reader: exp.Select, query: exp.Query, alias: str, names: set[str]
             if node.table and node.table.lower() != alias:
                 continue
             item = node.parent if isinstance(node.parent, exp.Alias) else node
-            if item.parent is not reader or item.arg_key != "expressions" or node.name.lower() not in names:
+            if id(item) not in places or node.name.lower() not in names:
                 return None
-            passed[reader.expressions.index(item)] = item.alias_or_name
-    group = reader.args.get("group")
+            passed[places[id(item)]] = item.alias_or_name
     if has_star:
         passed |= {-1 - i: name for i, name in enumerate(sorted(names))}
+    group = reader.args.get("group")
     grouped = group is not None and group.args.get("all")
     if passed and (grouped or any(is_read_by(part, passed, has_star) for part in parts_of(reader))):
         return None
     return {name.lower() for name in passed.values()}
+
+
+def _is_star_of(star: exp.Expr, reader: exp.Select, alias: str) -> bool:
+    """Whether a star of this SELECT stands for the columns of the relation of this name, or of all."""
+    table = star.parent.args.get("table") if isinstance(star.parent, exp.Column) else None
+    if isinstance(star.parent, exp.Count) or (table is not None and table.name.lower() != alias):
+        return False
+    return star.find_ancestor(exp.Select) is reader

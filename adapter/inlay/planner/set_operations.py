@@ -3,7 +3,7 @@ side before it."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from sqlglot import exp
@@ -42,37 +42,39 @@ class Side:
 
 def side_of(select: exp.Select) -> Side | None:
     """None where it is no side, or cannot stand alone: LIMIT counts the rows of all sides."""
-    top: exp.Expr = select
-    keeps_all, by_name = True, set[bool]()
-    while True:
-        parent = top.parent
-        is_bracket = isinstance(parent, exp.Subquery) and isinstance(parent.parent, exp.SetOperation)
-        if parent is None or not (is_bracket or isinstance(parent, exp.SetOperation)):
-            break
-        if any(parent.args.get(name) for name in ("limit", "offset", "alias")):
-            return None
-        if isinstance(parent, exp.SetOperation):
-            by_name.add(bool(parent.args.get("by_name")))
-            keeps_all = keeps_all and isinstance(parent, exp.Union) and not parent.args.get("distinct")
-        top = parent
-    if not isinstance(top, exp.SetOperation):
+    above = list(_above(select))
+    if not above or any(e.args.get("limit") or e.args.get("offset") or e.args.get("alias") for e in above):
         return None
+    operations = [each for each in above if isinstance(each, exp.SetOperation)]
+    top = operations[-1]
     first: exp.Expr = top
     while isinstance(first, exp.SetOperation | exp.Subquery):
         first = first.this
+    by_name = {bool(each.args.get("by_name")) for each in operations}
+    keeps_all = all(isinstance(each, exp.Union) and not each.args.get("distinct") for each in operations)
     own = [_name(item) for item in select.expressions]
     if by_name == {True} or (by_name == {False} and first is select):
         return Side(top, own, None, keeps_all)
-    if by_name == {True, False}:
+    if len(by_name) > 1 or not isinstance(first, exp.Select) or len(first.expressions) != len(own):
         return None
-    if not isinstance(first, exp.Select) or len(first.expressions) != len(own):
-        return None
-    stars = [
-        star for item in (*select.expressions, *first.expressions) for star in item.find_all(exp.Star, exp.Columns)
-    ]
-    if any(not isinstance(star.parent, exp.Count) for star in stars):
+    if _has_stars(select) or _has_stars(first):
         return None  # their columns cannot be told one by one
     return Side(top, own, [_name(item) for item in first.expressions], keeps_all)
+
+
+def _above(select: exp.Select) -> Iterator[exp.Expr]:
+    """The set operations, and brackets in them, around a side, up to the whole."""
+    node = select.parent
+    while isinstance(node, exp.SetOperation) or (
+        isinstance(node, exp.Subquery) and isinstance(node.parent, exp.SetOperation)
+    ):
+        yield node
+        node = node.parent
+
+
+def _has_stars(query: exp.Select) -> bool:
+    stars = (star for item in query.expressions for star in item.find_all(exp.Star, exp.Columns))
+    return any(not isinstance(star.parent, exp.Count) for star in stars)
 
 
 def under_other_names(select: exp.Select, names: list[str]) -> Side:

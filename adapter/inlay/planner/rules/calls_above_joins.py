@@ -10,7 +10,7 @@ from sqlglot import exp
 from inlay.parsing.blocks import block_at
 from inlay.parsing.edits import Edit
 from inlay.parsing.quoting import quoted
-from inlay.parsing.reading import call_at, calls_in, parsed
+from inlay.parsing.reading import call_at, calls_in, parsed, part_of
 from inlay.parsing.statement import Statement
 from inlay.parsing.unplannable import Unplannable
 from inlay.planner.known import block_of
@@ -124,38 +124,49 @@ def _is_null_of_null(statement: Statement, expression: str, inputs: Inputs) -> b
     return any(isinstance(part, exp.Column) and part.name in inputs.values() for part in tree.expressions)
 
 
+_Mention = tuple[int, int, exp.Column, str | None]
+"""(start, end, the mention, name that it needs)"""
+
+
 def _mentions(
     statement: Statement, reader: exp.Select, select: exp.Select, name: str, columns: set[str]
-) -> list[tuple[int, int, exp.Column, str | None]] | None:
-    """(start, end, the mention, name that it needs) of every mention outside; None where there may be others."""
+) -> list[_Mention] | None:
+    """Every mention outside; None where there may be others."""
     found = []
     for node in reader.walk(prune=lambda node: node is select):
-        if node is select:
-            continue
-        if isinstance(node, exp.Star) and not isinstance(node.parent, exp.Count):
-            return None  # its columns cannot be told one by one
-        if isinstance(node, exp.Columns | exp.PositionalColumn):
+        if _may_be_others(node, name, columns):
             return None
-        if isinstance(node, exp.Alias) and node.alias.lower() in columns:
-            return None
-        if isinstance(node, exp.Join) and any(part.name.lower() in columns for part in node.args.get("using") or []):
-            return None
-        if isinstance(node, exp.Column) and not node.table and node.name.lower() == name.lower():
-            return None  # a row as one value
-        if not isinstance(node, exp.Column) or node.name.lower() not in columns:
-            continue
-        if (node.table and node.table.lower() != name.lower()) or node.find_ancestor(exp.Select) is not reader:
-            return None
-        where = position(statement, node)
-        item: exp.Expr = node
-        while item.parent is not None and item.parent is not reader:
-            item = item.parent
-        if where is None or (item.arg_key == "expressions" and item is not node and not isinstance(item, exp.Alias)):
-            return None  # a column that takes its name from the mention
-        named = node.name if item is node and item.arg_key == "expressions" else None
-        found.append((*where, node, named))
+        if isinstance(node, exp.Column) and node.name.lower() in columns:
+            mention = _mention(statement, reader, node, name)
+            if mention is None:
+                return None
+            found.append(mention)
     # In CTEs of its own the reader may mean another column of the name.
     return found if not reader.args.get("with_") or _only_above(reader, select) else None
+
+
+def _may_be_others(node: exp.Expr, name: str, columns: set[str]) -> bool:
+    """Whether columns of a relation of this name may be mentioned in ways that are not seen."""
+    if isinstance(node, exp.Star):
+        return not isinstance(node.parent, exp.Count)  # its columns cannot be told one by one
+    if isinstance(node, exp.Alias):
+        return node.alias.lower() in columns
+    if isinstance(node, exp.Join):
+        return any(part.name.lower() in columns for part in node.args.get("using") or [])
+    if isinstance(node, exp.Column):
+        return not node.table and node.name.lower() == name.lower()  # a row as one value
+    return isinstance(node, exp.Columns | exp.PositionalColumn)
+
+
+def _mention(statement: Statement, reader: exp.Select, node: exp.Column, name: str) -> _Mention | None:
+    """None where it is of another relation, in another SELECT, or names a column that has no other name."""
+    if (node.table and node.table.lower() != name.lower()) or node.find_ancestor(exp.Select) is not reader:
+        return None
+    where, item = position(statement, node), part_of(reader, node)
+    is_column = item.arg_key == "expressions"
+    if where is None or (is_column and item is not node and not isinstance(item, exp.Alias)):
+        return None
+    return *where, node, node.name if is_column and item is node else None
 
 
 def _only_above(reader: exp.Select, select: exp.Select) -> bool:

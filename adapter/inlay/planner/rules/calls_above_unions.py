@@ -14,6 +14,7 @@ from inlay.parsing.marks import unmarked
 from inlay.parsing.quoting import quoted
 from inlay.parsing.reading import calls_in
 from inlay.parsing.statement import Statement
+from inlay.parsing.tokens import Word
 from inlay.planner.reads import is_read_by, reader_of
 from inlay.planner.rules.calls_above_joins import reduces
 from inlay.planner.rules.moving import Moved, movable, over_arguments, own_end
@@ -124,6 +125,22 @@ def _united(side: exp.Expr, whole: exp.Union) -> Iterator[exp.Expr]:
 def _around(statement: Statement, union: exp.Union, sides: list[_Side]) -> Statement | None:
     movables = [{id(item) for item in movable(side.select)} for side in sides]
     moves = [[id(item) in ids for item in side.select.expressions] for side, ids in zip(sides, movables, strict=True)]
+    first, words = sides[0].select.expressions, statement.words
+    columns = _columns(statement, union, sides, moves)
+    if not columns:
+        return None
+    edits = [edit for number, side in enumerate(sides) for edit in _edits(words, number, side, moves[number], columns)]
+    begin, finish = words[sides[0].block.span[0]].start, words[sides[-1].block.span[1] - 1].end
+    around = Around(union, begin, finish, _head(first, columns), ") AS _inlay_union")
+    calls = {number: call for column in columns for number, call in column.calls.calls.items()}
+    names = {number: name for column in columns for number, name in column.calls.names.items()}
+    return statement.edited(edits, calls, names, [around])
+
+
+def _columns(
+    statement: Statement, union: exp.Union, sides: list[_Side], moves: list[list[bool]]
+) -> list[_Column] | None:
+    """The columns whose calls go around the whole; None where one of them has to stay."""
     first = sides[0].select.expressions
     stars = [[bool(item.find(exp.Star, exp.Columns)) for item in side.select.expressions] for side in sides]
     # Columns are told by their places: with more than one star they may stand at others.
@@ -136,31 +153,23 @@ def _around(statement: Statement, union: exp.Union, sides: list[_Side]) -> State
             if found is None:
                 return None
             columns.append(found)
-    order = union.args.get("order")
-    moved = {column.place: _name(first[column.place]) for column in columns}
-    if not columns or (order is not None and (calls_in(order) or is_read_by(order, moved, any(stars[0])))):
-        return None
-    words = statement.words
-    edits: list[Edit] = []
-    for number, side in enumerate(sides):
-        spans = side.block.columns
-        for column in columns:
-            if moves[number][column.place]:
-                start, end = spans[column.place]
-                item = side.select.expressions[column.place]
-                new = f"NULL AS {quoted(item.alias)}"
-                edits.append(Edit(words[start].start, words[end - 1].end, new, item, "columns"))
-        last = words[spans[-1][1] - 1].end
-        exported = "".join(column.inside(number) for column in columns)
-        if edits and edits[-1].end == last:
-            edits[-1] = edits[-1]._replace(text=edits[-1].text + exported)
-        else:
-            edits.append(Edit(last, last, exported, side.select.expressions[-1], "more columns"))
-    begin, finish = words[sides[0].block.span[0]].start, words[sides[-1].block.span[1] - 1].end
-    around = Around(union, begin, finish, _head(first, columns), ") AS _inlay_union")
-    calls = {number: call for column in columns for number, call in column.calls.calls.items()}
-    names = {number: name for column in columns for number, name in column.calls.names.items()}
-    return statement.edited(edits, calls, names, [around])
+    order, moved = union.args.get("order"), {column.place: _name(first[column.place]) for column in columns}
+    is_sorted_by = order is not None and (calls_in(order) or is_read_by(order, moved, any(stars[0])))
+    return None if is_sorted_by else columns
+
+
+def _edits(words: list[Word], number: int, side: _Side, moves: list[bool], columns: list[_Column]) -> Iterator[Edit]:
+    """Of one side: NULL in the place of each column that moves, and behind the last what its call is told."""
+    spans, items = side.block.columns, side.select.expressions
+    exported = "".join(column.inside(number) for column in columns)
+    last = len(items) - 1
+    for place in (column.place for column in columns if moves[column.place]):
+        start, end = spans[place]
+        new = f"NULL AS {quoted(items[place].alias)}{exported if place == last else ''}"
+        yield Edit(words[start].start, words[end - 1].end, new, items[place], "columns")
+    if not moves[last]:
+        end = words[spans[-1][1] - 1].end
+        yield Edit(end, end, exported, items[-1], "more columns")
 
 
 def _column(statement: Statement, sides: list[_Side], place: int, moves: list[list[bool]]) -> _Column | None:

@@ -1,0 +1,93 @@
+"""How often DuckDB is asked, and what is made anew, while a statement is planned and runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import duckdb
+import pytest
+
+import inlay
+from inlay.execution import answering, queries, rehearsal, statement
+from inlay.execution.statement import prepare
+from inlay.planner.crowds import MOST_LOOKUPS
+from support.plain_and_planned import same_both_ways
+
+N = 20
+
+
+@pytest.fixture(scope="module")
+def con() -> Iterator[Any]:
+    with inlay.connect(model="fake", language_model="fake-generate", progress="off") as connection:
+        connection.execute("create table few as select 't' || i as a, i % 3 as k from range(20) r(i)")
+        yield connection
+
+
+def calls(pattern: str, joined: str) -> str:
+    return joined.join(pattern.format(f"ai_complete(a || '{i}')", i) for i in range(N))
+
+
+LINKED = {
+    "AND": f"select k from few where {calls('{} <> {}::varchar', ' and ')}",
+    "OR": f"select k from few where {calls('{} = {}::varchar', ' or ')}",
+    "CASE": f"select case {calls('when {} = {}::varchar then k', ' ')} end as c from few",
+    "coalesce": f"select coalesce({calls('nullif({}, {}::varchar)', ', ')}) as c from few",
+}
+
+
+@pytest.mark.parametrize("sql", LINKED.values(), ids=LINKED)
+def test_a_gather_mentions_each_call_before_it_once(con: Any, sql: str) -> None:
+    prepared = prepare(con._session, con.duckdb, sql)
+    texts = [staged.texts[0] for staged in prepared.staged.values()]
+    assert len(texts) == N
+    for before, text in enumerate(texts):
+        assert text.count(" || '") == before + 1  # those before it, and its own input
+
+
+def test_calls_that_were_answered_ahead_are_not_answered_again(con: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = list[int]()
+    answer = answering.answer
+    monkeypatch.setattr(answering, "answer", lambda *a, **o: (asked.append(1), answer(*a, **o))[1])
+    found = con.execute(LINKED["AND"]).fetchall()
+    assert len(asked) == N  # by the planner, for all rows; DuckDB's calls find these answers
+    assert found == con.duckdb.execute(LINKED["AND"]).fetchall()
+    assert prepare(con._session, con.duckdb, LINKED["AND"]).sql.count("SELECT _inlay_v FROM") == MOST_LOOKUPS
+
+
+def test_two_calls_of_the_same_rows_are_gathered_by_one_query(con: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    sql = "with q as (select ai_complete(a) as c, ai_summarize(a) as s from few) select c, s, count(*) from q group by all"
+    same = same_both_ways(con, sql)
+    assert same.gathered == same.planned == 40
+    readers = list[int]()
+    reader = queries.relation_reader
+    monkeypatch.setattr(queries, "relation_reader", lambda *a: (readers.append(1), reader(*a))[1])
+    prepare(con._session, con.duckdb, sql)
+    assert len(readers) == 1
+
+
+def test_a_name_is_asked_of_duckdb_once(con: Any) -> None:
+    statement.column_name(con.duckdb, "upper('once')")
+    closed = duckdb.connect()
+    closed.close()
+    assert statement.column_name(closed, "upper('once')") == "upper('once')"
+
+
+def test_twins_are_made_when_a_statement_needs_one() -> None:
+    twins = "select count(*) from duckdb_functions() where function_name like '\\_inlay\\_twin\\_%' escape '\\'"
+    with inlay.connect(model="fake", progress="off") as con:
+        con.execute("select ai_sentiment('a')").fetchall()
+        assert con.duckdb.execute(twins).fetchall() == [(0,)]
+        with pytest.raises(duckdb.BinderException, match="nosuch"):
+            con.execute("select ai_sentiment('a'), nosuch").fetchall()
+        assert con.duckdb.execute(twins).fetchall()[0][0] > 40
+
+
+def test_a_statement_is_bound_once_before_it_is_asked(con: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    bound = list[str]()
+    refusal = rehearsal.Queries.refusal
+    monkeypatch.setattr(
+        rehearsal.Queries, "refusal", lambda self, sql, *a: (bound.append(sql), refusal(self, sql, *a))[1]
+    )
+    prepare(con._session, con.duckdb, "select ai_complete(a) as c from few where k = 1")
+    assert len(bound) == 1
