@@ -48,14 +48,6 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
     return _FUNCTION.sub(r"functions/\1.md", markdown)
 
 
-def on_post_build(config: Any) -> None:
-    """The theme fetches one script from elsewhere, without which nobody could search pages that are opened as files."""
-    site = Path(config["site_dir"])
-    for page in site.rglob("*.html"):
-        here = "../" * (len(page.relative_to(site).parts) - 1) + "theme/iframe-worker.js"
-        page.write_text(page.read_text("utf-8").replace("https://unpkg.com/iframe-worker/shim", here), "utf-8")
-
-
 def _functions() -> dict[str, str]:
     """Name → what functions.md says below its heading."""
     _, *sections = (REPOSITORY / "docs" / "functions.md").read_text("utf-8").split("\n## ")
