@@ -2,7 +2,7 @@
 
 Means of ten draws with the default embedding model; every line is a SQL statement.
 
-labels      ai_classify by label names alone, with 1 to 8 examples a label: right answers. Seven topics of the example
+labels      ai_classify by label names alone, with 1 to 20 examples a label: right answers. Seven topics of the example
             project's tickets; 77 intents and seven with INLAY_BENCH_DATA, a folder that has
             banking77_train_40perclass.parquet (a sample of PolyAI's task-specific-datasets, CC-BY-4.0) and
             snips_train_300perintent.parquet (a sample of sonos/nlu-benchmark, CC0-1.0)
@@ -48,14 +48,14 @@ def labels(short: bool) -> None:
         con = _with_rows(texts, gold)
         names = sorted(set(gold))
         line = [name, str(len(names)), f"{_right(con, f'ai_classify(body, {names})'):.1%}"]
-        for n in (1, 2, 4, 8):
+        for n in (1, 2, 4, 8, 20):
             shares = []
             for draw in range(2 if short else _DRAWS):
                 _draw(con, [i for label in names for i in _some(gold, label, n, draw)])
                 shares.append(_right(con, f"ai_classify(body, {names}, examples := 'examples')"))
             line.append(f"{fmean(shares):.1%}")
         rows.append(line)
-    columns = ["set", "labels", "none", "1 a label", "2", "4", "8"]
+    columns = ["set", "labels", "none", "1 a label", "2", "4", "8", "20"]
     print(table(columns, rows))
     save("examples.labels", {"columns": columns, "lines": rows})
 

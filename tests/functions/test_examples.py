@@ -18,7 +18,7 @@ from inlay.client.connection import Connection
 from inlay.errors import ConfigError
 from inlay.functions.classify import EMBED_TEMPLATES, NLI_TEMPLATE, bind
 from inlay.functions.contract import Call
-from inlay.functions.example_fit import OWN_WEIGHT, StatementFit, label_offsets, logistic_line
+from inlay.functions.example_fit import NEAREST, OWN_WEIGHT, StatementFit, label_offsets, logistic_line
 from inlay.functions.examples import Examples, shown
 from inlay.functions.prompt_files import prompt_file
 
@@ -59,6 +59,29 @@ def test_a_label_is_the_mean_direction_of_itself_and_its_examples(con: Connectio
     assert np.array([[row["scores"][name] for name in LABELS] for row in found]) == pytest.approx(expected, abs=1e-5)
     plain = values(con, f"ai_classify(body, {LABELS})")
     assert [row["value"] for row in found] == [LABELS[k] for k in expected.argmax(axis=1)] != plain
+
+
+def test_of_many_examples_the_nearest_to_each_text_count(con: Connection) -> None:
+    con.execute(
+        "create table many as select 'seen ' || i as text, ['bug', 'praise', 'question'][i % 3 + 1] as label from range(100) r(i)"
+    )
+    names = unit(sum(fake_vectors([each.replace("{label}", name) for name in LABELS]) for each in EMBED_TEMPLATES))
+    seen, rows = fake_vectors([f"seen {i}" for i in range(100)]), fake_vectors(sorted(TEXTS))
+    expected = []
+    for row in rows:
+        moved = OWN_WEIGHT * names
+        for i in np.argsort(-(seen @ row))[:NEAREST]:
+            moved[i % 3] += seen[i]
+        expected.append(unit(moved) @ row)
+    found = values(con, f"try_ai_classify(body, {LABELS}, examples := 'many')")
+    assert [[row["scores"][name] for name in LABELS] for row in found] == pytest.approx(np.array(expected), abs=1e-4)
+    few = values(con, f"try_ai_classify(body, {LABELS}, examples := 'from many order by text limit {NEAREST}')")
+    shown = sorted(f"seen {i}" for i in range(100))[:NEAREST]
+    moved = OWN_WEIGHT * names
+    for text in shown:
+        moved[int(text.split()[1]) % 3] += fake_vectors([text])[0]
+    plain = rows @ unit(moved).T
+    assert [[row["scores"][name] for name in LABELS] for row in few] == pytest.approx(plain, abs=1e-4)
 
 
 def test_a_list_a_table_and_a_query_are_the_same_call(con: Connection, calls: dict[str, int]) -> None:

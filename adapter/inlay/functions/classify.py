@@ -25,7 +25,8 @@ from inlay.functions.assurance import assurance_of, basis_of, surely
 from inlay.functions.cascade.cascade import label_cascade
 from inlay.functions.contract import Answers, Ask, Bound, Call, sigmoid, softmax
 from inlay.functions.entailment import entailment_columns, label_entailment, logits_by_statement
-from inlay.functions.examples import label_examples, refuse_examples
+from inlay.functions.example_fit import NEAREST, nearest_scores
+from inlay.functions.examples import NO_EXAMPLES, label_examples, refuse_examples
 from inlay.functions.judged import LETTERS, Judge, Judged
 from inlay.functions.label_vectors import EMBED_TEMPLATES, label_vectors
 from inlay.functions.labels import Labels, are_read_anew, check_template, read_labels, spelled_out
@@ -204,8 +205,11 @@ def call_template(call: Call) -> str | None:
 def label_basis(model: ModelRef, labels: Labels, template: str | None) -> dict[str, Any]:
     """What of the labels decides an answer, for the signature."""
     around = model.first({"vectors": template or list(EMBED_TEMPLATES), "entailment": template or NLI_TEMPLATE})
-    basis = {"labels": [list(pair) for pair in zip(labels.names, labels.descriptions, strict=True)], "template": around}
+    pairs = [list(pair) for pair in zip(labels.names, labels.descriptions, strict=True)]
+    basis: dict[str, Any] = {"labels": pairs, "template": around}
     basis |= labels.examples.basis(labels.names)
+    if model.can("vectors") and len(labels.examples.texts) > NEAREST:
+        basis["nearest"] = NEAREST
     return basis | {"spelled": 2} if around and are_read_anew(labels.names) else basis
 
 
@@ -222,9 +226,7 @@ class LabelScorer:
 
     def __call__(self, texts: Inputs, ask: Ask) -> tuple[Floats, dict[int, str], Bools]:
         if self._model.can("vectors"):
-            anchors = label_vectors(self._labels, self._template, ask)
-            outcome = ask.vectors(texts)
-            return cosines_in_order(outcome.rows, anchors, self._labels.names), outcome.errors, outcome.known
+            return self._cosines(texts, ask)
         if self._model.can("entailment"):
             sentences = self._labels.sentences(self._template or NLI_TEMPLATE)
             if not self._each_for_itself:
@@ -237,3 +239,13 @@ class LabelScorer:
         scores = sigmoid(outcome.rows) if self._model.multi_label else softmax(outcome.rows)
         mine = [self._model.labels.index(name) for name in self._labels.names]
         return scores[:, mine], outcome.errors, outcome.known
+
+    def _cosines(self, texts: Inputs, ask: Ask) -> tuple[Floats, dict[int, str], Bools]:
+        labels, outcome = self._labels, ask.vectors(texts)
+        if len(labels.examples.texts) <= NEAREST:
+            anchors = label_vectors(labels, self._template, ask)
+            return cosines_in_order(outcome.rows, anchors, labels.names), outcome.errors, outcome.known
+        anchors = label_vectors(replace(labels, examples=NO_EXAMPLES), self._template, ask)
+        own, examples = cosines_in_order(outcome.rows, anchors, labels.names), labels.examples
+        scores = nearest_scores(outcome.rows, anchors, examples.vectors(ask), examples.places, own)
+        return scores, outcome.errors, outcome.known
