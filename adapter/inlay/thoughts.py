@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_NAMES = r"think|thinking|seed:think"
+_NAMES = r"think|thinking|thought|reasoning|seed:think"
 _OPENS = re.compile(rf"<(?:{_NAMES})>|\[THINK\]|◁think▷|<\|START_THINKING\|>|<\|channel>thought", re.IGNORECASE)
 _CLOSES = re.compile(rf"</(?:{_NAMES})>|\[/THINK\]|◁/think▷|<\|END_THINKING\|>|<channel\|>", re.IGNORECASE)
 _CHANNEL = re.compile(r"<\|channel\|>")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,6 +36,65 @@ def test_a_broken_file_is_named(tiny_models: TinyModels, family: str, how: str) 
         folder = tiny_models.copy(tiny_models.sentence(family))
         path = folder / name
         path.write_bytes(HARM[how](path.read_bytes()))
+        with (
+            inlay.connect(models={"m": {"source": str(folder)}}, model="m") as con,
+            pytest.raises(InlayError, match=name),
+        ):
+            con.execute("select ai_embed('hello')").fetchall()
+
+
+def set_to(**values: Any) -> Callable[[Path], object]:
+    return lambda path: path.write_text(json.dumps({**json.loads(path.read_text("utf-8")), **values}), "utf-8")
+
+
+def first_module(**values: Any) -> Callable[[Path], object]:
+    def change(path: Path) -> None:
+        transformer, second, *others = json.loads(path.read_text("utf-8"))
+        path.write_text(json.dumps([transformer, {**second, **values}, *others]), "utf-8")
+
+    return change
+
+
+def link_to_nothing(path: Path) -> None:
+    path.unlink()
+    path.symlink_to("/nowhere/at all")
+
+
+def folder_instead(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize("family", ["bert", "mpnet"])
+def test_a_file_that_says_what_cannot_be_is_named(tiny_models: TinyModels, family: str) -> None:
+    wrong: list[tuple[str, Callable[[Path], object]]] = [
+        ("config.json", set_to(hidden_size="many")),
+        ("config.json", set_to(hidden_size=64)),
+        ("config.json", set_to(num_attention_heads=0)),
+        ("config.json", set_to(num_hidden_layers=-1)),
+        ("config.json", set_to(num_hidden_layers=9)),
+        ("config.json", set_to(max_position_embeddings=2)),
+        ("config.json", set_to(hidden_act="zork")),
+        ("config.json", set_to(hidden_act=["gelu"])),
+        ("config.json", set_to(layer_norm_eps="small")),
+        ("config.json", set_to(model_type="zork", architectures=["Zork"])),
+        ("modules.json", lambda path: path.write_text("[1, 2]")),
+        ("modules.json", lambda path: path.write_text('[{"idx": 0}]')),
+        ("modules.json", first_module(path="../../etc")),
+        ("modules.json", first_module(path="/etc")),
+        ("modules.json", first_module(type="x.Zork")),
+        ("modules.json", lambda path: (path.parent / "1_Pooling/config.json").unlink()),
+        ("model.safetensors", folder_instead),
+        ("model.safetensors", link_to_nothing),
+        ("tokenizer.json", folder_instead),
+        ("tokenizer.json", link_to_nothing),
+        ("tokenizer.json", Path.unlink),
+        ("tokenizer_config.json", set_to(model_max_length="long")),
+        ("tokenizer_config.json", set_to(model_max_length=-5)),
+    ]
+    for name, harm in wrong:
+        folder = tiny_models.copy(tiny_models.sentence(family))
+        harm(folder / name)
         with (
             inlay.connect(models={"m": {"source": str(folder)}}, model="m") as con,
             pytest.raises(InlayError, match=name),
@@ -81,7 +143,7 @@ def test_other_addresses_are_endpoints(address: str) -> None:
     "key",
     [
         "sk-proj-abcdefghijkl", "AIzaSyA1234567890abcdefghijklmnopqrstu", "gsk_a1b2c3d4e5f6a7b8c9d0e1f2", "1234567890abcdef",
-        "Bearer abc", "0" * 70, "A" * 70,
+        "Bearer abc", "0" * 70, "A" * 70, "C0FFEE1234567890C0FFEE1234567890", "AKIAIOSFODNN7EXAMPLE",
     ],
 )  # fmt: skip
 def test_a_key_in_the_place_of_its_name_is_refused_and_not_shown(key: str) -> None:

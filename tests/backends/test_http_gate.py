@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import ssl
 from collections import deque
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -255,3 +256,33 @@ def test_what_an_exception_means(error: Exception, kind: str, says: str) -> None
     verdict = judged_error(error, timeout_s=60.0)
     assert verdict.kind == kind
     assert says in verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("number", "said", "hint"),
+    [
+        (18, "self-signed certificate", "export SSL_CERT_FILE="),
+        (20, "unable to get local issuer certificate", "export SSL_CERT_FILE="),
+        (10, "certificate has expired", "correct this machine's clock"),
+        (62, "Hostname mismatch, certificate is not valid for 'localhost'.", "the name into base_url"),
+    ],
+)
+def test_a_certificate_that_is_not_accepted_says_why_and_what_to_type(number: int, said: str, hint: str) -> None:
+    cause = ssl.SSLCertVerificationError(1, "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed")
+    cause.verify_code, cause.verify_message = number, said
+    verdict = judged_error(aiohttp.ClientConnectorCertificateError(None, cause), timeout_s=60.0)  # type: ignore[arg-type]
+    assert verdict.kind == "absent"
+    assert verdict.reason.endswith(f"the server's certificate is not accepted ({said.rstrip('.')})")
+    assert hint in verdict.hint
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<html><title>400 The plain HTTP request was sent to HTTPS port</title></html>",
+        b"Client sent an HTTP request to an HTTPS server.\n",
+    ],
+)
+def test_a_port_with_tls_that_was_asked_without_is_no_fault_of_the_row(body: bytes) -> None:
+    verdict = judged(400, {}, body, now=0.0)
+    assert verdict.kind == "absent" and "https://" in verdict.hint

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import socketserver
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, overload
 
@@ -241,9 +242,42 @@ def test_nobody_listening_is_an_error_with_the_address() -> None:
             ask(model, [f"row {n}" for n in range(n_rows)])
 
 
+@pytest.fixture
+def closing() -> Iterator[str]:
+    """The address of what closes every connection, as a port with TLS does to a request without."""
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), socketserver.BaseRequestHandler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,)).start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/v1"
+        server.shutdown()
+
+
+@pytest.mark.parametrize("retry_s", [0.0, 300.0])
+@pytest.mark.parametrize("n_rows", [1, 40])
+def test_what_closes_every_connection_is_no_server(closing: str, n_rows: int, retry_s: float) -> None:
+    for base_url, hint in ((closing, "try https://"), (closing.replace("http:", "https:"), "Start the server")):
+        with pytest.raises(EndpointError, match=hint):
+            ask(OpenAIModel(described(base_url, retry_s=retry_s)), [f"row {n}" for n in range(n_rows)])
+
+
+def test_a_server_that_closes_the_connection_for_one_row_alone_costs_that_row(server: FaultServer) -> None:
+    (failed,) = ask(OpenAIModel(described(server.base_url)), ["a <<reset>>"])
+    assert isinstance(failed, str) and "the connection was closed" in failed
+
+
+@pytest.mark.parametrize("retry_s", [0.0, 0.5])
+def test_a_server_that_is_not_there_fails_the_call_however_short_it_is_asked_again(retry_s: float) -> None:
+    with FaultServer() as server:
+        base_url = server.base_url
+    with pytest.raises(EndpointError, match="Nothing answers there"):
+        ask(OpenAIModel(described(base_url, retry_s=retry_s)), ["a"])
+
+
 @pytest.mark.parametrize(
     ("base_url", "message"),
-    [("https://127.0.0.1:{port}/v1", r"no secure connection \(TLS\)"), ("http://no.invalid/v1", "no connection")],
+    [
+        ("https://127.0.0.1:{port}/v1", r"\(TLS\): the server does not speak TLS on this port\. Write http://"),
+        ("http://no.invalid/v1", "no connection"),
+    ],
 )
 def test_an_address_without_such_a_server_fails_the_call(server: FaultServer, base_url: str, message: str) -> None:
     with pytest.raises(EndpointError, match=message):

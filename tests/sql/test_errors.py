@@ -205,3 +205,11 @@ def test_the_guard_of_the_test_above_does_catch_a_connection() -> None:
     with listener, socket.create_connection(listener.getsockname()):
         pass
     assert events
+
+
+@pytest.mark.parametrize(("max_tokens", "n_cut"), [(2, 1), (60, 0)])
+def test_a_reply_that_its_caller_limits_is_counted_where_it_is_cut(max_tokens: int, n_cut: int) -> None:
+    with inlay.connect(model="fake-generate") as con:
+        call = f"ai_complete('What are the colours of a rainbow?', max_tokens := {max_tokens})"
+        assert None not in con.execute(f"select {call}").fetchone()
+        assert con.execute("select truncated, failed from inlay_ledger()").fetchall() == [(n_cut, 0)]

@@ -550,7 +550,7 @@ def test_a_store_of_another_form_is_refused(opened: Opened, folder: Path, marker
     assert contents(folder) == {"inlay-store.json": marker.encode()}
 
 
-@pytest.mark.parametrize("lost", ["empty", "cut", "gone"])
+@pytest.mark.parametrize("lost", ["empty", "cut", "zeros", "gone"])
 def test_a_marker_that_was_lost_is_written_again(
     opened: Opened, folder: Path, no_model: Callable[[], None], lost: str
 ) -> None:
@@ -559,7 +559,7 @@ def test_a_marker_that_was_lost_is_written_again(
     whole = marker.read_bytes()
     marker.unlink()
     if lost != "gone":
-        marker.write_bytes(whole[:7] if lost == "cut" else b"")
+        marker.write_bytes({"empty": b"", "cut": whole[:7], "zeros": bytes(len(whole))}[lost])
     no_model()
     assert ask(opened(store_mode="read-only"), "ai_classify(a, ['bug', 'praise'])") == answers
     assert not marker.exists() or marker.read_bytes() != whole

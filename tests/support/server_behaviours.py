@@ -190,6 +190,8 @@ RIGHT: dict[str, Behaviour] = {
     "thoughts before": says(lambda text: f"<think>\nIs it {{x}}?\n</think>\n\n{text}"),
     "thoughts twice": says(lambda text: f"<think>a</think> <think>b</think>{text}"),
     "thoughts that were opened by the template": says(lambda text: f'Maybe {{"answer": "no"}}.</think>{text}'),
+    "thoughts of Gemini and EXAONE": says(lambda text: f"<thought>\nIs it?</thought>{text}"),
+    "thoughts of Reka": says(lambda text: f"<reasoning> so </reasoning>{text}"),
     "thoughts of Magistral": says(lambda text: f"[THINK]so[/THINK]{text}"),
     "channels": says(
         lambda text: "<|channel|>analysis<|message|>So {it} is.<|end|><|start|>assistant<|channel|>final<|message|>"

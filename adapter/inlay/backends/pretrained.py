@@ -7,10 +7,18 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
+from huggingface_hub import errors as hub_errors
 
 from inlay.backends.model_files import damaged_weights
 from inlay.errors import ModelError
 from inlay.models.ref import ModelRef
+
+# What transformers raises for a folder that it cannot read; where config.json has a value of another type, an error of
+# the hub library's, which older versions lack.
+_REFUSALS: tuple[type[Exception], ...] = (
+    OSError, ValueError, KeyError, ImportError, TypeError, AttributeError, ArithmeticError,
+    getattr(hub_errors, "StrictDataclassError", ValueError),
+)  # fmt: skip
 
 
 def load_pretrained(
@@ -23,6 +31,7 @@ def load_pretrained(
     """
     from safetensors import SafetensorError
 
+    refusals: tuple[type[Exception], ...] = (*_REFUSALS, RuntimeError, SafetensorError)
     try:
         with quiet():
             model, loaded = kind.from_pretrained(
@@ -34,15 +43,20 @@ def load_pretrained(
                 output_loading_info=True,
                 **options,
             )
-    except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
-        reason = damaged_weights(ref) or f"{ref.folder} cannot be loaded: {error}"
+    except refusals as error:
+        said = "their sizes differ" if "ignore_mismatched_sizes" in str(error) else error
+        reason = damaged_weights(ref) or (
+            f"transformers cannot load {ref.folder} by its config.json and {ref.weights[0][0]}: {said}. Fetch the "
+            "model again, or upgrade transformers."
+        )
         raise ModelError(f"model {ref.name!r}: {reason}") from error
     missing = sorted(key for key in loaded["missing_keys"] if not may_lack(key))
     if missing:
+        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""
         raise ModelError(
-            f"model {ref.name!r}: {ref.folder} has no weights for {', '.join(missing[:3])}"
-            f"{f' and {len(missing) - 3} more' if len(missing) > 3 else ''}. The file is damaged, or it is not a model "
-            f"for {ref.task!r}: check source and task of [models.{ref.name}]."
+            f"model {ref.name!r}: {ref.folder / ref.weights[0][0]} has no weights for {', '.join(missing[:3])}{more}, "
+            f"which config.json calls for. A file is damaged, or it is not a model for {ref.task!r}: check source and "
+            f"task of [models.{ref.name}]."
         )
     return model.eval()
 
@@ -80,17 +94,20 @@ def load_tokenizer(ref: ModelRef) -> Any:
             tokenizer = AutoTokenizer.from_pretrained(str(ref.folder), trust_remote_code=False, local_files_only=True)
     except TypeError as error:  # of transformers 4, for a path that is None
         raise _no_vocabulary(ref) from error
-    except (OSError, ValueError, KeyError, ImportError) as error:
+    except _REFUSALS as error:
         raise ModelError(f"model {ref.name!r}: the tokenizer in {ref.folder} cannot be loaded: {error}") from error
     if not hasattr(tokenizer, "backend_tokenizer"):
         raise ModelError(
             f"model {ref.name!r}: the tokenizer in {ref.folder} ({type(tokenizer).__name__}) is written in Python; "
             "inlay runs only those of the tokenizers library. Choose a model with a tokenizer.json."
         )
-    if not tokenizer.backend_tokenizer.encode("a", add_special_tokens=False).ids:
+    if not set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens):
         raise _no_vocabulary(ref)  # transformers 5 makes an empty one of the model's kind where it finds no files
     return tokenizer
 
 
 def _no_vocabulary(ref: ModelRef) -> ModelError:
-    return ModelError(f"model {ref.name!r}: the tokenizer in {ref.folder} has no vocabulary. Fetch the model again.")
+    return ModelError(
+        f"model {ref.name!r}: the tokenizer in {ref.folder} has no vocabulary: neither tokenizer.json nor a file of an "
+        "older kind. Fetch the model again."
+    )

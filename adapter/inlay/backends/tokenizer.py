@@ -122,7 +122,9 @@ def _load(ref: ModelRef) -> Tokenizer:
     path = ref.folder / "tokenizer.json"
     if path.is_file():
         try:
-            return Tokenizer.from_file(str(path))
+            read = Tokenizer.from_file(str(path))
+            read.encode("a")  # one without a token for what it does not know cannot
+            return read
         except Exception as error:  # which is all that the Rust side raises
             raise ModelError(f"model {ref.name!r}: {path} is no tokenizer: {error}. Fetch the model again.") from error
     # Older folders hold only a vocabulary; transformers knows how to turn each kind into a fast tokenizer.

@@ -36,7 +36,9 @@ def finished_replies(
                 usage.add(Usage(reply.tokens, reply.output_tokens))
                 reply = reply.reason
             elif isinstance(reply, Reply):
-                usage.add(Usage(reply.tokens, reply.output_tokens, int(reply.truncated)))
+                # A text whose caller takes what is written by the limit is an answer, and a cut one.
+                is_cut = reply.truncated or not (instruction.whole or reply.ended)
+                usage.add(Usage(reply.tokens, reply.output_tokens, int(is_cut)))
                 try:
                     reply = whole(instruction, prompts[position].content, reply)
                     usage.repaired += reply.repaired

@@ -58,13 +58,13 @@ def describe(settings: ModelSettings, *, device: str = "auto", dtype: str = "aut
     transformer = _transformer_settings(folder) if modules else {}
     if transformer.get("transformer_task") == "sequence-classification":
         modules = []  # a cross-encoder as sentence-transformers 6 saves it: a sequence classifier and nothing else
-    task = settings.task or _task(settings, config, modules)
+    task = settings.task or _task(settings, folder, config, modules)
     if task == "generate":
         parts: dict[str, Any] = {"width": 0}
     elif task == "embed":
         parts = sentence_parts(settings, folder, config, modules, bool(transformer.get("do_lower_case")))
     else:
-        parts = _classifier_parts(config)
+        parts = _classifier_parts(folder, config)
         if task == "rerank" and parts["width"] != 1:
             raise CannotServeError(
                 f"model {settings.name!r} has {parts['width']} labels ({', '.join(parts['labels'])}); a cross-encoder "
@@ -115,6 +115,9 @@ def _weights(
     files = sorted(folder.path.glob("*.safetensors")) + sorted(folder.path.glob("*/*.safetensors"))
     if not any(file.parent == folder.path for file in files):
         raise folder.no_safetensors()
+    for file in files:
+        if not file.is_file():
+            raise folder.broken(file.relative_to(folder.path), "it is a folder, or a link to nothing")
     weights = weight_digests(folder.path, files)
     if conversion is not None:
         if weights != conversion.weights:
@@ -133,15 +136,16 @@ def _weights(
 
 
 def _architecture(config: dict[str, Any]) -> str:
-    return next(iter(config.get("architectures") or []), "")
+    named = config.get("architectures")
+    return str(named[0]) if isinstance(named, list) and named else ""
 
 
-def _task(settings: ModelSettings, config: dict[str, Any], modules: list[dict[str, Any]]) -> Task:
+def _task(settings: ModelSettings, folder: ModelFolder, config: dict[str, Any], modules: list[dict[str, Any]]) -> Task:
     if modules:
         return "embed"
     architecture = _architecture(config)
     if architecture.endswith("ForSequenceClassification"):
-        labels = _labels(config)
+        labels = _labels(folder, config)
         if len(labels) == 1:
             return "rerank"
         return "nli" if any("entail" in label.lower() for label in labels) else "classify"
@@ -156,15 +160,17 @@ def _task(settings: ModelSettings, config: dict[str, Any], modules: list[dict[st
     )
 
 
-def _classifier_parts(config: dict[str, Any]) -> dict[str, Any]:
-    labels = _labels(config)
+def _classifier_parts(folder: ModelFolder, config: dict[str, Any]) -> dict[str, Any]:
+    labels = _labels(folder, config)
     multi = config.get("problem_type") == "multi_label_classification"
     return {"width": len(labels), "labels": labels, "multi_label": multi}
 
 
-def _labels(config: dict[str, Any]) -> tuple[str, ...]:
+def _labels(folder: ModelFolder, config: dict[str, Any]) -> tuple[str, ...]:
     named = config.get("id2label")
     if named:
+        if not isinstance(named, dict) or not all(key.isdecimal() for key in named):
+            raise folder.broken("config.json", f"id2label is {named!r}, and not an object of numbers and labels")
         return tuple(str(named[key]) for key in sorted(named, key=int))
     return tuple(f"LABEL_{i}" for i in range(int(config.get("num_labels", 2))))
 

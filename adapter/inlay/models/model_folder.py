@@ -24,6 +24,14 @@ def read_json(path: Path, kind: type, whose: str = "") -> Any:
     return content
 
 
+# Numbers that a model is made by, and the least that each may be. Others are left to whoever reads them.
+_LEAST = {
+    "hidden_size": 1, "dim": 1, "d_model": 1, "num_hidden_layers": 1, "num_attention_heads": 1,
+    "max_position_embeddings": 1, "n_positions": 1, "n_ctx": 1, "num_labels": 1, "max_seq_length": 1, "out_features": 1,
+    "layer_norm_eps": 0, "model_max_length": 0,
+}  # fmt: skip
+
+
 @dataclass(frozen=True)
 class ModelFolder:
     """name: the name of the model in the settings, for messages."""
@@ -35,7 +43,19 @@ class ModelFolder:
         """The content of a JSON file; `absent`, by default {}, where there is no such file. Raises ModelError."""
         path = self.path / file
         absent = {} if absent is None else absent
-        return read_json(path, type(absent), f"model {self.name!r}: ") if path.is_file() else absent
+        if not path.is_file():
+            return absent
+        content = read_json(path, type(absent), f"model {self.name!r}: ")
+        for name in _LEAST.keys() & set(content) if isinstance(content, dict) else ():
+            number = content[name]
+            is_number = isinstance(number, int | float) and not isinstance(number, bool) and number >= _LEAST[name]
+            if number is not None and not is_number:
+                raise self.broken(file, f"{name} is {number!r}, and not a number of at least {_LEAST[name]}")
+        return content
+
+    def broken(self, file: str | Path, reason: str) -> ModelError:
+        """reason: continues "… is broken: "."""
+        return ModelError(f"model {self.name!r}: {self.path / file} is broken: {reason}. Fetch the model again.")
 
     def cannot_serve(self, reason: str) -> CannotServeError:
         """reason: continues "model 'name' …"."""

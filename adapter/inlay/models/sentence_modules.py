@@ -62,10 +62,9 @@ class _Modules:
         self.include_prompt = True
 
     def add(self, module: dict[str, Any]) -> None:
-        kind = module["type"]
+        kind, path = self._kind_and_path(module)
         if kind.startswith("sentence_transformers."):  # any other is code of the model's own, whatever its last word is
             kind = kind.rsplit(".", 1)[-1]
-        path = module.get("path", "")
         if kind in ("Dense", "LayerNorm", "Normalize") and not self.pooling:
             raise self.folder.cannot_serve(
                 f"has a {kind} before its pooling, so it works on single tokens; inlay runs it only on pooled vectors."
@@ -79,26 +78,46 @@ class _Modules:
                     "SentenceTransformer(folder).save_pretrained(new)."
                 )
         elif kind == "Pooling":
-            self._add_pooling(self.folder.read(Path(path, "config.json")))
+            self._add_pooling(self._config_of(path))
         elif kind == "Dense":
-            self._add_dense(path, self.folder.read(Path(path, "config.json")))
+            self._add_dense(path, self._config_of(path))
         elif kind in ("LayerNorm", "Normalize"):
             self.head.append("normalize" if kind == "Normalize" else f"layernorm:{path}")
         else:
             raise self.folder.cannot_serve(
-                f"has a module {kind!r}, which inlay does not run. It runs Transformer, Pooling, Dense, LayerNorm and "
-                "Normalize."
+                f"has a module {kind!r} in its modules.json, which inlay does not run. It runs Transformer, Pooling, "
+                "Dense, LayerNorm and Normalize."
             )
+
+    def _kind_and_path(self, module: Any) -> tuple[str, str]:
+        kind, path = (module.get("type"), module.get("path", "")) if isinstance(module, dict) else (None, "")
+        if not isinstance(kind, str) or not isinstance(path, str):
+            raise self.folder.broken("modules.json", f"{module!r} is no module with a type and a path")
+        if Path(path).is_absolute() or ".." in Path(path).parts:
+            raise self.folder.broken("modules.json", f"the path {path!r} leaves the model's folder")
+        return kind, path
+
+    def _config_of(self, path: str) -> dict[str, Any]:
+        file = Path(path, "config.json")
+        if not (self.folder.path / file).is_file():
+            raise self.folder.broken("modules.json", f"it names {path!r}, and there is no {file}")
+        saved: dict[str, Any] = self.folder.read(file)
+        return saved
 
     def _add_pooling(self, saved: dict[str, Any]) -> None:
         if self.pooling:
             raise self.folder.cannot_serve("has two Pooling modules; inlay runs one.")
         named = saved.get("pooling_mode")
         if named:
-            self.pooling = (named,) if isinstance(named, str) else tuple(named)
+            self.pooling = tuple(named) if isinstance(named, list) else (named,)
         else:
-            switched_on = tuple(mode for switch, mode in _POOLING_SWITCHES.items() if saved.get(switch))
-            self.pooling = switched_on or ("mean",)
+            self.pooling = tuple(mode for switch, mode in _POOLING_SWITCHES.items() if saved.get(switch))
+            if not self.pooling:
+                if saved.keys() & _POOLING_SWITCHES.keys():
+                    raise self.folder.cannot_serve(
+                        "has a Pooling whose config.json switches every kind of pooling off."
+                    )
+                self.pooling = ("mean",)
         for mode in self.pooling:
             if mode not in _POOLING_MODES:
                 raise self.folder.cannot_serve(
@@ -114,4 +133,6 @@ class _Modules:
             activation = activation.rsplit(".", 1)[-1]
         residual = bool(saved.get("use_residual", False))
         self.head.append(Projection(path, activation, bias=bool(saved.get("bias", True)), residual=residual))
+        if not saved.get("out_features"):
+            raise self.folder.broken(Path(path, "config.json"), "it has no out_features")
         self.width = int(saved["out_features"])

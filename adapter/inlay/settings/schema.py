@@ -118,9 +118,12 @@ class ModelSettings:
     ] = None
     api_key_env: Annotated[
         str | None,
-        Matches(r"(?!(?=\w*[a-z])(?=\w*\d)\w{20,}$)[A-Za-z_]\w{0,63}", "text, the name of an environment variable"),
+        Matches(
+            r"(?!(?=\w*[a-z])(?=\w*\d)\w{20,}$|[A-F\d]{24,}$|AKIA\w{16}$)[A-Za-z_]\w{0,63}",
+            "text, the name of an environment variable",
+        ),
         Hidden(
-            r"\W|^\d|^(?=.*[a-z])(?=.*\d)\w{20,}$|^\w{65,}$",
+            r"\W|^\d|^(?=.*[a-z])(?=.*\d)\w{20,}$|^[A-F\d]{24,}$|^AKIA\w{16}$|^\w{65,}$",
             "is no name of an environment variable. If it is the key itself, put that into a variable and name it: "
             "api_key_env = 'MY_KEY'.",
         ),

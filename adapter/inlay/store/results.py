@@ -118,9 +118,10 @@ class Store:
 
 
 def check_marker(content: bytes, where: str) -> bool:
-    """Whether a store's marker is whole: False for one that is empty or was cut. Raises ConfigError for that of a store
-    in another format version, and for what is no marker. where: the store, in the message."""
-    if MARKER_CONTENT.startswith(content):
+    """Whether a store's marker is whole: False for one that is empty, was cut, or has zeros for what a machine had not
+    written when it lost its power. Raises ConfigError for that of a store in another format version, and for what is no
+    marker. where: the store, in the message."""
+    if MARKER_CONTENT.startswith(content.rstrip(b"\0")):
         return content == MARKER_CONTENT
     try:
         version = json.loads(content)["form"]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch.nn import functional
@@ -53,7 +54,7 @@ def is_lean(ref: ModelRef) -> bool:
     return (
         all(key in config for key in _REQUIRED)
         and config.get("position_embedding_type", "absolute") == "absolute"
-        and config["hidden_act"] in _ACTIVATIONS
+        and str(config["hidden_act"]) in _ACTIVATIONS
         and not config.get("is_decoder", False)
         and not config.get("add_cross_attention", False)
     )
@@ -80,6 +81,7 @@ class LeanBert:
         take = _Taker(ref, _load_weights(ref))
         self._words = take("embeddings.word_embeddings.weight")
         self._positions = take("embeddings.position_embeddings.weight")
+        take.check_sizes(config, hidden_size=self._words.shape[1], max_position_embeddings=len(self._positions))
         self._types = take("embeddings.token_type_embeddings.weight")
         self._embedding_norm = take.norm("embeddings.LayerNorm")
         self._layers = [_Layer(take, f"encoder.layer.{i}.", dtype) for i in range(int(config["num_hidden_layers"]))]
@@ -141,9 +143,21 @@ class _Taker:
         weight = self._weights.get(self._prefix + name)
         if weight is None:
             raise ModelError(
-                f"model {self._ref.name!r}: its weights lack {self._prefix + name!r}; the file is incomplete."
+                f"model {self._ref.name!r}: {self._files()} is incomplete: it lacks {self._prefix + name!r}, which "
+                "config.json calls for. Fetch the model again."
             )
         return weight.float()
+
+    def check_sizes(self, config: dict[str, Any], **actual: int) -> None:
+        for name, size in actual.items():
+            if config.get(name) not in (None, size):
+                raise ModelError(
+                    f"model {self._ref.name!r}: {name} is {config[name]} in config.json and {size} in {self._files()}, "
+                    "so one of them is damaged or of another model. Fetch the model again."
+                )
+
+    def _files(self) -> str:
+        return ", ".join(str(self._ref.folder / name) for name, _ in self._ref.weights if "/" not in name)
 
     def linear(self, name: str, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
         return self(f"{name}.weight").to(dtype), self(f"{name}.bias").to(dtype)

@@ -24,7 +24,7 @@ FIRST_WAIT_S = 1.0
 
 
 class RetryBudget:
-    """concurrency: most requests that run at once."""
+    """concurrency: most requests that run at once. successes: requests answered since the work began."""
 
     def __init__(self, concurrency: int) -> None:
         self._floor = float(max(LEAST_FLOOR, concurrency))
@@ -32,12 +32,13 @@ class RetryBudget:
         self._left = self._floor
         self._failures = 0
         self._unreachable = 0
+        self.successes = 0
         self._unreachable_at = float("-inf")
         self.give_up_after = max(LEAST_FAILURES, GIVE_UP_ROUNDS * concurrency)
 
     def begin(self) -> None:
         """Work begins after a time without any: earlier failures are forgotten, since the server may be back."""
-        self._failures = self._unreachable = 0
+        self._failures = self._unreachable = self.successes = 0
         self._left = max(self._left, self._floor)
 
     def requested(self) -> None:
@@ -46,6 +47,7 @@ class RetryBudget:
 
     def answered(self) -> None:
         self._failures = self._unreachable = 0
+        self.successes += 1
 
     def unreachable(self, sent: float, now: float) -> bool:
         """Counts an attempt that found no server; returns whether to send no more. Requests that were under way at once

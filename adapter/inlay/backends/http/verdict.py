@@ -3,8 +3,8 @@
     row        this request is wrong: 400, 413, 422 and other 4xx. Not sent again.
     again      the next attempt may succeed: 408, 409, 425, 5xx, no answer in time, a broken connection, HTML with 200
     refused    too many requests: 429, and 503 with Retry-After. All requests pause, then continue.
-    absent     nothing answers at this address: 404, 405, an untrusted certificate. The address is wrong, unless this
-               server has answered before.
+    absent     nothing answers at this address: 404, 405, no TLS. The address is wrong, unless this server has
+               answered before.
     endpoint   the server refuses every request of ours: 401, 403, 402, no quota, an unknown model, a redirect
 
 Redirects are never followed: the key goes to the host that the settings name and to no other.
@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from inlay.backends.http.body import parsed
+from inlay.backends.http.tls import PLAIN_HTTP, of_tls_error
 
 Kind = Literal["row", "again", "refused", "absent", "endpoint"]
 Hide = Callable[[str], str]
@@ -49,13 +50,16 @@ class BodyTooLarge(Exception):
 @dataclass(frozen=True)
 class Verdict:
     """reason: one line for the user. wait_s: the pause that the server asks for. complaint: the server's objection to
-    the request, in lower case, the parameter's name first. unreachable: whether there was no connection at all."""
+    the request, in lower case, the parameter's name first. unreachable: whether there was no connection at all. closed:
+    whether the connection ended before the first byte of an answer. hint: what to type, where the address is wrong."""
 
     kind: Kind
     reason: str
     wait_s: float | None = None
     complaint: str = ""
     unreachable: bool = False
+    closed: bool = False
+    hint: str = ""
 
 
 def judged(status: int, headers: Mapping[str, str], body: bytes, now: float, hide: Hide = str) -> Verdict:
@@ -79,6 +83,8 @@ def judged(status: int, headers: Mapping[str, str], body: bytes, now: float, hid
         return Verdict("endpoint", reason)
     if status == 429 or (status == 503 and wait_s is not None):
         return Verdict("refused", reason, wait_s)
+    if PLAIN_HTTP.search(complaint):
+        return Verdict("absent", reason, hint="Write https:// in base_url: this port speaks TLS.")
     if status in (404, 405, 410, 501) or (status == 400 and _NAMES_NO_MODEL.search(complaint)):
         return Verdict("absent", reason)
     if status >= 500 or status in (408, 409, 425):
@@ -94,11 +100,14 @@ def judged_error(error: Exception, timeout_s: float, hide: Hide = str) -> Verdic
         return Verdict("again", "no connection in time", unreachable=True)
     if isinstance(error, asyncio.TimeoutError):
         return Verdict("again", f"no complete answer within {timeout_s:g} s (timeout_s)")
-    if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientSSLError):
-        return Verdict("absent", f"no secure connection (TLS): {shortened(hide(str(error)))}")
+    if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError):
+        reason, hint = of_tls_error(error)
+        return Verdict("absent", f"no secure connection (TLS): {shortened(hide(reason))}", hint=hint)
     if isinstance(error, aiohttp.ClientConnectorError):
-        return Verdict("again", f"no connection: {shortened(hide(str(error.os_error)))}", unreachable=True)
-    return Verdict("again", f"the connection was closed: {shortened(hide(str(error))) or type(error).__name__}")
+        return Verdict("again", f"no connection: {shortened(hide(_said(error.os_error)))}", unreachable=True)
+    closed = isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError | ConnectionError)
+    reason = f"the connection was closed: {shortened(hide(_said(error)))}"
+    return Verdict("again", reason, closed=closed)
 
 
 def error_fields(body: bytes) -> tuple[str, str, str]:
@@ -156,6 +165,10 @@ def shortened(text: str) -> str:
     """
     line = " ".join(text.split())
     return line if len(line) <= _SHOWN else f"{line[:_SHOWN]}…"
+
+
+def _said(error: Exception) -> str:
+    return str(error) or type(error).__name__
 
 
 def _number(text: str) -> float | None:

@@ -65,7 +65,7 @@ def reply_in(answer: Answer, instruction: Instruction) -> tuple[str, bool | None
         raise NoReply(f"the model refuses: {message['refusal']}")
     text = _text_of(message.get("content"))
     if text is None or not text.strip():
-        thoughts = any(message.get(name) for name in ("reasoning_content", "reasoning"))
+        thoughts = any(message.get(name) for name in ("reasoning_content", "reasoning", "reasoning_details"))
         held = "the model's thoughts and no text. Raise max_tokens" if thoughts else "no text"
         raise NoReply(f"the reply contains {held} (finish_reason {reason!r})")
     return before_stop(text, instruction.stop), ended

@@ -34,7 +34,7 @@ from inlay.backends.http.body import holds as contains
 from inlay.backends.http.gate import Gate
 from inlay.backends.http.key import masked, read_key
 from inlay.backends.http.loop import at_close, run
-from inlay.backends.http.retry import ATTEMPTS, UNREACHABLE, RetryBudget, wait_before_s
+from inlay.backends.http.retry import ATTEMPTS, RetryBudget, wait_before_s
 from inlay.backends.http.verdict import BodyTooLarge, Verdict, judged, judged_error
 from inlay.backends.openai.habits import Habits
 from inlay.errors import ConfigError, EndpointError
@@ -68,6 +68,7 @@ class Server:
         self.gate = Gate(endpoint.requests_per_minute, endpoint.tokens_per_minute, time.monotonic())
         self.budget = RetryBudget(endpoint.concurrency)
         self.has_answered = False
+        self.speaks_http = False
         self.habits = Habits()
         self._slots = asyncio.Semaphore(endpoint.concurrency)
         self._at_gate = asyncio.Lock()
@@ -138,13 +139,13 @@ class Server:
                 if self._refused(now, sent, answer) > left_s:
                     return self._overdue(last, now - first_sent)
             elif answer.kind == "again":
-                if answer.unreachable and attempts > 1:
-                    self._give_up_if_dead(answer, sent, now)
-                else:
-                    tried += 1
-                wait_s = max(wait_before_s(max(tried, 1) + 1), answer.wait_s or 0.0)
                 # Where nobody answers, the statement fails and not one row after the other: see _give_up_if_dead.
-                may_repeat = (answer.unreachable and attempts > 1) or self.budget.take()
+                is_dead = attempts > 1 and (answer.unreachable or (answer.closed and not self.speaks_http))
+                tried += not is_dead
+                wait_s = max(wait_before_s(max(tried, 1) + 1), answer.wait_s or 0.0)
+                if is_dead and (self.budget.unreachable(sent, now) or (wait_s > left_s and not self.budget.successes)):
+                    await self._give_up_if_dead(answer)
+                may_repeat = is_dead or self.budget.take()
                 if tried >= attempts or wait_s > left_s or not may_repeat:
                     shown = f"{last} ({tried} attempt{'s' if tried > 1 else ''})"
                     return Verdict("again", shown, complaint=answer.complaint)
@@ -181,11 +182,13 @@ class Server:
 
     def refusal(self, verdict: Verdict) -> EndpointError:
         hint = ""
-        if verdict.kind == "absent":
+        if verdict.hint:
+            hint = f" {verdict.hint}"
+        elif verdict.kind == "absent":
             hint = " Check base_url: it often ends in /v1."
         elif self.endpoint.api_key_env is not None:
             hint = f" The key is read from the environment variable {self.endpoint.api_key_env}."
-        return EndpointError(f"{self.where}: {verdict.reason}.{hint}")
+        return EndpointError(f"{self.where}: {verdict.reason.rstrip('.')}.{hint}")
 
     async def _pass_gate(self, tokens: int) -> None:
         """In the order of arrival: the one in front sleeps, the others queue for the lock."""
@@ -213,6 +216,7 @@ class Server:
                     allow_redirects=False,
                 ) as response,
             ):
+                self.speaks_http = True
                 status, headers = response.status, response.headers
                 content = await _read(response, most_bytes)
         except (aiohttp.ClientError, TimeoutError, OSError, BodyTooLarge) as error:
@@ -250,13 +254,21 @@ class Server:
                 "no more. Check that the server is running, and run the statement again: finished rows are kept."
             )
 
-    def _give_up_if_dead(self, verdict: Verdict, sent: float, now: float) -> None:
-        """No row is at fault where there is no server."""
-        if self.budget.unreachable(sent, now):
-            raise EndpointError(
-                f"{self.where}: {verdict.reason}. Nothing answers there: {UNREACHABLE} attempts in a row found no "
-                "server. Start it, or correct base_url, and run the statement again: finished rows are kept."
-            )
+    async def _give_up_if_dead(self, verdict: Verdict) -> None:
+        """No row is at fault where there is no server. One that closes every connection may do that for these rows
+        alone, so it is asked for something else."""
+        found = "Nothing answers there. Start the server, or correct base_url"
+        if verdict.closed:
+            await self._attempt(self.url("models"), None, "data", None, MOST_BODY_BYTES, CONNECT_S)
+            if self.speaks_http:
+                return
+            found = "It has answered nothing that was sent, so it may be no HTTP server"
+            if urlsplit(self.endpoint.base_url).scheme == "http":
+                found += ", or one with TLS: try https:// in base_url"
+            found += ". Correct base_url"
+        raise EndpointError(
+            f"{self.where}: {verdict.reason}. {found}, and run the statement again: finished rows are kept."
+        )
 
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
