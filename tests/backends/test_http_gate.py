@@ -271,9 +271,16 @@ def test_a_certificate_that_is_not_accepted_says_why_and_what_to_type(number: in
     cause = ssl.SSLCertVerificationError(1, "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed")
     cause.verify_code, cause.verify_message = number, said
     verdict = judged_error(aiohttp.ClientConnectorCertificateError(None, cause), timeout_s=60.0)  # type: ignore[arg-type]
-    assert verdict.kind == "absent"
+    assert verdict.kind == "endpoint"
     assert verdict.reason.endswith(f"the server's certificate is not accepted ({said.rstrip('.')})")
     assert hint in verdict.hint
+
+
+def test_a_handshake_that_breaks_off_is_tried_again_as_no_server() -> None:
+    cause = ssl.SSLEOFError(8, "EOF occurred in violation of protocol")
+    verdict = judged_error(aiohttp.ClientConnectorSSLError(None, cause), timeout_s=60.0)  # type: ignore[arg-type]
+    assert (verdict.kind, verdict.unreachable) == ("again", True)
+    assert "EOF occurred in violation of protocol" in verdict.reason
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,9 @@ _TRUST = (
 _CLOCK = "Renew the server's certificate, or correct this machine's clock."
 _NAME = "Write the name into base_url for which the certificate was issued."
 
+# How OpenSSL names an answer that is none of TLS; its versions differ.
+_NO_TLS = ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG")
+
 # By the number that OpenSSL gives to the check (X509_V_ERR_…).
 _HINTS = {
     9: _CLOCK, 10: _CLOCK, 18: _TRUST, 19: _TRUST, 20: _TRUST, 21: _TRUST, 62: _NAME, 64: _NAME,
@@ -24,7 +27,7 @@ _HINTS = {
 
 
 def of_tls_error(error: aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError) -> tuple[str, str]:
-    """(why, what to type)"""
+    """(why, what to type); nothing to type where the next attempt may succeed."""
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         cause: Exception = error.certificate_error
     else:
@@ -32,12 +35,6 @@ def of_tls_error(error: aiohttp.ClientConnectorCertificateError | aiohttp.Client
     if isinstance(cause, ssl.SSLCertVerificationError):
         said = cause.verify_message.rstrip(".")
         return f"the server's certificate is not accepted ({said})", _HINTS.get(cause.verify_code, _TRUST)
-    if isinstance(cause, ssl.SSLError) and cause.reason in (
-        "WRONG_VERSION_NUMBER",
-        "HTTP_REQUEST",
-        "RECORD_LAYER_FAILURE",
-    ):
+    if isinstance(cause, ssl.SSLError) and getattr(cause, "reason", "") in _NO_TLS:
         return "the server does not speak TLS on this port", "Write http:// in base_url, or the port that has TLS."
-    return str(cause) or type(
-        cause
-    ).__name__, "Check the port in base_url, and which versions of TLS the server allows."
+    return str(cause) or type(cause).__name__, ""

@@ -3,9 +3,9 @@
     row        this request is wrong: 400, 413, 422 and other 4xx. Not sent again.
     again      the next attempt may succeed: 408, 409, 425, 5xx, no answer in time, a broken connection, HTML with 200
     refused    too many requests: 429, and 503 with Retry-After. All requests pause, then continue.
-    absent     nothing answers at this address: 404, 405, no TLS. The address is wrong, unless this server has
-               answered before.
-    endpoint   the server refuses every request of ours: 401, 403, 402, no quota, an unknown model, a redirect
+    absent     nothing answers at this address: 404, 405. The address is wrong, unless this server has answered before.
+    endpoint   the server refuses every request of ours: 401, 403, 402, no quota, an unknown model, a redirect; or we
+               refuse the server: its certificate is not accepted, or it has no TLS
 
 Redirects are never followed: the key goes to the host that the settings name and to no other.
 """
@@ -102,7 +102,8 @@ def judged_error(error: Exception, timeout_s: float, hide: Hide = str) -> Verdic
         return Verdict("again", f"no complete answer within {timeout_s:g} s (timeout_s)")
     if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError):
         reason, hint = of_tls_error(error)
-        return Verdict("absent", f"no secure connection (TLS): {shortened(hide(reason))}", hint=hint)
+        reason = f"no secure connection (TLS): {shortened(hide(reason))}"
+        return Verdict("endpoint" if hint else "again", reason, unreachable=not hint, hint=hint)
     if isinstance(error, aiohttp.ClientConnectorError):
         return Verdict("again", f"no connection: {shortened(hide(_said(error.os_error)))}", unreachable=True)
     closed = isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError | ConnectionError)
