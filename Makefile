@@ -17,7 +17,7 @@ help:
 	@echo "make test-statements  thousands of statements with calls in every clause, planned and plain"
 	@echo "make kills        50 kills each of inlay infer, dbt build and two scripts, at any moment (half an hour)"
 	@echo "make test-oldest  the tests on the oldest supported versions; make test-newest on the newest"
-	@echo "make fuzz         ten thousand calls with any arguments, ten thousand damaged parts"
+	@echo "make fuzz         ten thousand calls with any arguments, ten thousand damaged parts, every way of servers"
 	@echo "make docs         what is generated in docs/ and macros/, and the site in build/site; make notebooks runs those"
 	@echo "make lint | types | bench | wheel | clean"
 
@@ -94,11 +94,12 @@ test-ibis: .venv-ibis/test
 test-frames: .venv-frames/test
 	.venv-frames/bin/python -m pytest tests/other_environments/frames_and_marimo.py
 
-# Ten thousand calls with any arguments, and as many changed parts of a store. FUZZ_SEED=n for others.
+# Ten thousand calls with any arguments, as many changed parts of a store, and every way of servers with every function.
+# FUZZ_SEED=n for other calls and parts. Statements are drawn by test-statements.
 FUZZ_RUNS ?= 10000
 
 fuzz: $(VENV)/test
-	FUZZ_RUNS=$(FUZZ_RUNS) $(BIN)/python -m pytest -n $(WORKERS) tests/fuzz
+	FUZZ_RUNS=$(FUZZ_RUNS) $(BIN)/python -m pytest -n $(WORKERS) tests/fuzz tests/backends/test_*_behaviours.py
 
 lint: $(VENV)/test
 	$(BIN)/ruff check .
