@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import socketserver
 import subprocess
 import sys
@@ -259,9 +260,21 @@ def test_what_closes_every_connection_is_no_server(closing: str, n_rows: int, re
             ask(OpenAIModel(described(base_url, retry_s=retry_s)), [f"row {n}" for n in range(n_rows)])
 
 
-def test_a_server_that_closes_the_connection_for_one_row_alone_costs_that_row(server: FaultServer) -> None:
-    (failed,) = ask(OpenAIModel(described(server.base_url)), ["a <<reset>>"])
-    assert isinstance(failed, str) and "the connection was closed" in failed
+def test_what_never_answers_is_no_server() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # connections wait in its queue
+        model = OpenAIModel(described(f"http://127.0.0.1:{silent.getsockname()[1]}/v1", timeout_s=0.2, retry_s=0.0))
+        with pytest.raises(EndpointError, match=r"no complete answer within 0.2 s \(timeout_s\)\. .* it may hang"):
+            ask(model, [f"row {n}" for n in range(40)])
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"), [("reset", "the connection was closed"), ("hang", "no complete answer within")]
+)
+def test_a_server_that_answers_one_row_alone_with_nothing_costs_that_row(
+    server: FaultServer, fault: str, reason: str
+) -> None:
+    (failed,) = ask(OpenAIModel(described(server.base_url, timeout_s=0.3)), [f"a <<{fault}>>"])
+    assert isinstance(failed, str) and reason in failed
 
 
 @pytest.mark.parametrize("retry_s", [0.0, 0.5])

@@ -50,15 +50,16 @@ class BodyTooLarge(Exception):
 @dataclass(frozen=True)
 class Verdict:
     """reason: one line for the user. wait_s: the pause that the server asks for. complaint: the server's objection to
-    the request, in lower case, the parameter's name first. unreachable: whether there was no connection at all. closed:
-    whether the connection ended before the first byte of an answer. hint: what to type, where the address is wrong."""
+    the request, in lower case, the parameter's name first. unreachable: whether there was no connection at all.
+    unanswered: whether it may have ended before the first byte of an answer. hint: what to type, where the address is
+    wrong."""
 
     kind: Kind
     reason: str
     wait_s: float | None = None
     complaint: str = ""
     unreachable: bool = False
-    closed: bool = False
+    unanswered: bool = False
     hint: str = ""
 
 
@@ -99,16 +100,16 @@ def judged_error(error: Exception, timeout_s: float, hide: Hide = str) -> Verdic
     if isinstance(error, aiohttp.ConnectionTimeoutError):
         return Verdict("again", "no connection in time", unreachable=True)
     if isinstance(error, asyncio.TimeoutError):
-        return Verdict("again", f"no complete answer within {timeout_s:g} s (timeout_s)")
+        return Verdict("again", f"no complete answer within {timeout_s:g} s (timeout_s)", unanswered=True)
     if isinstance(error, aiohttp.ClientConnectorCertificateError | aiohttp.ClientConnectorSSLError):
         reason, hint = of_tls_error(error)
         reason = f"no secure connection (TLS): {shortened(hide(reason))}"
         return Verdict("endpoint" if hint else "again", reason, unreachable=not hint, hint=hint)
     if isinstance(error, aiohttp.ClientConnectorError):
         return Verdict("again", f"no connection: {shortened(hide(_said(error.os_error)))}", unreachable=True)
-    closed = isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError | ConnectionError)
+    unanswered = isinstance(error, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError | ConnectionError)
     reason = f"the connection was closed: {shortened(hide(_said(error)))}"
-    return Verdict("again", reason, closed=closed)
+    return Verdict("again", reason, unanswered=unanswered)
 
 
 def error_fields(body: bytes) -> tuple[str, str, str]:

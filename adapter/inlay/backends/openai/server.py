@@ -140,7 +140,7 @@ class Server:
                     return self._overdue(last, now - first_sent)
             elif answer.kind == "again":
                 # Where nobody answers, the statement fails and not one row after the other: see _give_up_if_dead.
-                is_dead = attempts > 1 and (answer.unreachable or (answer.closed and not self.speaks_http))
+                is_dead = attempts > 1 and (answer.unreachable or (answer.unanswered and not self.speaks_http))
                 tried += not is_dead
                 wait_s = max(wait_before_s(max(tried, 1) + 1), answer.wait_s or 0.0)
                 if is_dead and (self.budget.unreachable(sent, now) or (wait_s > left_s and not self.budget.successes)):
@@ -255,14 +255,14 @@ class Server:
             )
 
     async def _give_up_if_dead(self, verdict: Verdict) -> None:
-        """No row is at fault where there is no server. One that closes every connection may do that for these rows
-        alone, so it is asked for something else."""
+        """No row is at fault where there is no server. One that hangs, or closes every connection, may do so for these
+        rows alone, so it is asked for something else."""
         found = "Nothing answers there. Start the server, or correct base_url"
-        if verdict.closed:
+        if verdict.unanswered:
             await self._attempt(self.url("models"), None, "data", None, MOST_BODY_BYTES, CONNECT_S)
             if self.speaks_http:
                 return
-            found = "It has answered nothing that was sent, so it may be no HTTP server"
+            found = "It has answered nothing that was sent, so it may hang, or be no HTTP server"
             if urlsplit(self.endpoint.base_url).scheme == "http":
                 found += ", or one with TLS: try https:// in base_url"
             found += ". Correct base_url"
