@@ -204,3 +204,28 @@ def test_a_detached_connection_says_so_as_its_own_class(file: str) -> None:
             inlay.detach(con)
             with pytest.raises(NotAttachedError):
                 con.execute(PLAIN).fetchall()
+
+
+PIVOT = "PIVOT (SELECT i % 2 AS k, ai_classify('text ' || i, ['a', 'b']) AS topic FROM range(8) t(i)) ON topic USING count(*) GROUP BY k"
+
+
+@pytest.mark.parametrize(
+    "text", ["{0}", "{0};", "SELECT 1; {0}", "CREATE TEMP TABLE other AS SELECT ';' AS a; -- one; two\n{0};"]
+)
+def test_a_pivot_is_one_statement_on_every_duckdb(text: str) -> None:
+    """DuckDB below 2 makes two statements of it."""
+    with inlay.connect(model="fake") as con:
+        expected = sorted(inlay.sql(con.duckdb, PIVOT).fetchall())
+        assert len(expected) == 2
+        assert sorted(con.sql(text.format(PIVOT)).fetchall()) == expected
+        assert (
+            sorted(con.execute(text.format(PIVOT).replace("TEMP TABLE other", "TEMP TABLE another")).fetchall())
+            == expected
+        )
+
+
+def test_a_pivot_is_explained_as_one_statement() -> None:
+    with inlay.connect(model="fake") as con:
+        assert "ai_classify" in str(con.explain(PIVOT + ";"))
+        with pytest.raises(ConfigError, match="this text has 2"):
+            con.explain(f"{PIVOT}; {PIVOT}")

@@ -79,7 +79,7 @@ def _rows(con: Any, statement: str, key: str) -> pa.Table:
     from inlay.arrays import relation_table
 
     try:
-        (parsed,) = con.duckdb.extract_statements(statement)
+        *_, parsed = con.duckdb.extract_statements(statement)  # of PIVOT, DuckDB below 2 makes two
         if parsed.type != duckdb.StatementType.SELECT:
             raise ConfigError("only a query can be answered twice; this statement is none. Give a SELECT.")
         relation = con.sql(statement)

@@ -95,7 +95,7 @@ def _rows(con: Any, statement: str) -> Any:
     import duckdb
 
     relation = con.sql(statement)
-    kind = con.duckdb.extract_statements(statement)[0].expected_result_type
+    kind = con.duckdb.extract_statements(statement)[-1].expected_result_type  # of PIVOT, DuckDB below 2 makes two
     return None if relation is None or duckdb.ExpectedResultType.CHANGED_ROWS in kind else relation
 
 

@@ -17,7 +17,7 @@ from inlay.execution.session import Session
 from inlay.execution.statement import bound_relation, plain_relation, relation
 from inlay.execution.statement import execute as execute_one
 from inlay.parsing.kinds import explained_statement, is_query, writing_inside
-from inlay.parsing.tokens import Text, first_word
+from inlay.parsing.tokens import Text, first_word, statement_texts
 
 if TYPE_CHECKING:
     from inlay.models.head_card import HeadCard
@@ -53,19 +53,19 @@ _WITHOUT_ROWS = {"TRANSACTION", "SET", "VARIABLE_SET", "CREATE", "DROP", "INSERT
 
 def _last_query(session: Session, con: duckdb.DuckDBPyConnection, sql: str) -> tuple[Text, str]:
     """The text up to its last query, and what follows that, where nothing there gives rows or calls a model."""
-    statements = con.extract_statements(sql)
-    last = len(statements)
-    while last and _gives_no_rows(session, statements[last - 1]):
-        last -= 1
-    if last in (0, len(statements)) or statements[last - 1].type.name not in ("SELECT", "EXECUTE"):
+    parsed, texts = con.extract_statements(sql), statement_texts(sql)
+    if len(parsed) != len(texts):
         return Text.of(sql), ""
-    texts = [statement.query.rstrip().removesuffix(";") for statement in statements]
+    last = len(texts)
+    while last and _gives_no_rows(session, parsed[last - 1].type.name, texts[last - 1]):
+        last -= 1
+    if last in (0, len(texts)) or parsed[last - 1].type.name not in ("SELECT", "EXECUTE"):
+        return Text.of(sql), ""
     return Text("; ".join(texts[:last])), "".join(f"; {text}" for text in texts[last:])
 
 
-def _gives_no_rows(session: Session, statement: Any) -> bool:
-    text = statement.query
-    gives = statement.type.name not in _WITHOUT_ROWS or "returning" in text.lower()
+def _gives_no_rows(session: Session, kind: str, text: str) -> bool:
+    gives = kind not in _WITHOUT_ROWS or "returning" in text.lower()
     return not (gives or session.mentions.may_call(text))
 
 
@@ -78,12 +78,11 @@ def run_to_last_query(session: Session, con: duckdb.DuckDBPyConnection, sql: str
 
 def _run_all_but_last(session: Session, con: duckdb.DuckDBPyConnection, sql: str) -> Text:
     """Gives the last, without its semicolon."""
-    statements = [statement.query for statement in con.extract_statements(sql)]
-    for each in statements[:-1]:
+    con.extract_statements(sql)  # raises where one of them is none, before any runs
+    texts = statement_texts(sql)
+    for each in texts[:-1]:
         execute(session, con, each)
-    last = Text(statements[-1]) if len(statements) > 1 else Text.of(sql)
-    ends = next((word.start for word in last.words if word.text == ";"), None)
-    return last if ends is None else last.part(0, ends)
+    return texts[-1] if texts else Text.of(sql)
 
 
 def trained(

@@ -29,7 +29,7 @@ from inlay.explanation.report import Explanation, Stage, Step
 from inlay.explanation.written import duckdb_plan, rules_applied, shape
 from inlay.parsing.calls import find_calls
 from inlay.parsing.marks import numbers_in
-from inlay.parsing.tokens import Text
+from inlay.parsing.tokens import Text, statement_texts
 from inlay.parsing.unplannable import Unplannable
 from inlay.planner import reasons
 
@@ -71,11 +71,11 @@ def explain_rows(con: duckdb.DuckDBPyConnection, explanation: Explanation, metho
 
 
 def _single(con: duckdb.DuckDBPyConnection, sql: str) -> Text:
-    statements = con.extract_statements(sql)
+    con.extract_statements(sql)  # raises where it is none
+    statements = statement_texts(sql)
     if len(statements) != 1:
         raise ConfigError(f"explain takes one statement; this text has {len(statements)}. Explain the last one alone.")
-    query = str(statements[0].query)
-    return Text.of(sql) if query == sql else Text(query)
+    return statements[0]
 
 
 def _explained(

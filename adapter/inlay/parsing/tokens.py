@@ -101,6 +101,19 @@ class Text(str):
         return found + _shifted(old[i:], shift)
 
 
+def statement_texts(sql: str) -> list[Text]:
+    """The statements of a text, without their semicolons. Cut here, since DuckDB below 2 makes two statements of PIVOT,
+    with texts that begin and end in wrong places."""
+    text = Text.of(sql)
+    pieces: list[list[Word]] = [[]]
+    for word in text.words:
+        if word.text == ";":
+            pieces.append([])
+        else:
+            pieces[-1].append(word)
+    return [text.part(piece[0].start, piece[-1].end) for piece in pieces if piece]
+
+
 def _are_apart(text: str, at: int) -> bool:
     return at in (0, len(text)) or text[at - 1] in _APART or text[at] in _APART
 
