@@ -52,7 +52,7 @@ def variables(sql: str) -> dict[str, Any]:
     while frame is not None and wanted:
         if str(frame.f_globals.get("__package__")).partition(".")[0] != "inlay":
             for scope in (frame.f_locals, frame.f_globals):
-                for name in wanted & scope.keys():
+                for name in wanted.intersection(scope):  # of a frame Python 3.13 gives no set of keys
                     found[name] = scope[name]
                 wanted -= found.keys()
         frame = frame.f_back
