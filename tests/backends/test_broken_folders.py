@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 import inlay
-from inlay.errors import ConfigError, InlayError
+from inlay.errors import ConfigError, EndpointError, InlayError
 from inlay.models.endpoint import is_link_local
 from support.tiny_models import TinyModels
 
@@ -132,6 +133,21 @@ def test_a_link_local_address_is_no_endpoint_unless_allowed(host: str) -> None:
         con.execute("select ai_complete('a')").fetchall()
     with inlay.connect(models={"m": {**model, "link_local": True, "retry_s": 0, "timeout_s": 1}}, model="m") as con:
         assert con.execute("explain select ai_complete('a')").fetchall()
+
+
+@pytest.mark.parametrize("number", ["169.254.169.254", "fe80::1", "::ffff:169.254.1.1"])
+def test_a_name_that_leads_to_a_link_local_address_is_refused(number: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    family = socket.AF_INET6 if ":" in number else socket.AF_INET
+    place = (number, 80, 0, 0) if ":" in number else (number, 80)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [(family, socket.SOCK_STREAM, 6, "", place)])
+    model = {"source": "openai:m", "base_url": "http://models.example/v1"}
+    for source in (model, {**model, "task": "embed", "width": 2}):
+        call = "ai_embed('a')" if "task" in source else "ai_complete('a')"
+        with (
+            inlay.connect(models={"m": source}, model="m") as con,
+            pytest.raises(EndpointError, match=r"models.example.*leads to .*, a link-local address"),
+        ):
+            con.execute(f"select {call}").fetchall()
 
 
 @pytest.mark.parametrize("address", ["http://127.0.0.1:1/v1", "http://localhost", "http://10.0.0.1", "https://[::1]/"])

@@ -102,6 +102,7 @@ def describe_endpoint(settings: ModelSettings) -> ModelRef:
         extra_body=json.dumps(extra, sort_keys=True),
         headers=_headers(settings),
         api_key_header=settings.api_key_header,
+        link_local=settings.link_local,
     )
     identity = {
         "form": FORM, "server": endpoint.base_url, "model": name, "revision": settings.revision, "task": task,
@@ -170,13 +171,19 @@ def _headers(settings: ModelSettings) -> tuple[tuple[str, str], ...]:
 
 
 def is_link_local(address: str) -> bool:
-    """Of the addresses that name a host by its number, in any of the ways in which one can be written."""
-    host = (urlsplit(address).hostname or "").partition("%")[0]
+    """Of the addresses that name a host by its number; other names are known once they are looked up."""
+    host = urlsplit(address).hostname or ""
+    return is_link_local_number(host) or host.rstrip(".") == "metadata.google.internal"
+
+
+def is_link_local_number(host: str) -> bool:
+    """In any of the ways in which a number can be written."""
+    host = host.partition("%")[0]
     try:
         number = ipaddress.ip_address(socket.inet_aton(host) if ":" not in host else host)
         return (getattr(number, "ipv4_mapped", None) or number).is_link_local
     except (OSError, ValueError):
-        return host.rstrip(".") == "metadata.google.internal"
+        return False
 
 
 def _tokenizer_folder(settings: ModelSettings) -> Path:

@@ -22,7 +22,7 @@ class Endpoint:
     is no limit. timeout_s: time limit of one attempt. retry_s: time after its first attempt during which a request is
     repeated. structured: see Structured. batch: whether long jobs go through the provider's Batch API.
     extra_body: JSON of more fields of each request. headers: more headers. api_key_header: the header that holds the
-    key; None is Authorization, with Bearer.
+    key; None is Authorization, with Bearer. link_local: whether the server's name may lead to a link-local address.
     """
 
     base_url: str
@@ -38,6 +38,7 @@ class Endpoint:
     extra_body: str = "{}"
     headers: tuple[tuple[str, str], ...] = ()
     api_key_header: str | None = None
+    link_local: bool = False
 
 
 @dataclass(frozen=True)

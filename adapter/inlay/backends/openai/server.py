@@ -34,6 +34,7 @@ from inlay.backends.http.body import holds as contains
 from inlay.backends.http.gate import Gate
 from inlay.backends.http.key import masked, read_key
 from inlay.backends.http.loop import at_close, run
+from inlay.backends.http.names import NoLinkLocal
 from inlay.backends.http.retry import ATTEMPTS, RetryBudget, wait_before_s
 from inlay.backends.http.verdict import BodyTooLarge, Verdict, judged, judged_error
 from inlay.backends.openai.habits import Habits
@@ -273,7 +274,11 @@ class Server:
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=self.endpoint.concurrency, keepalive_timeout=_KEEP_ALIVE_S),
+                connector=aiohttp.TCPConnector(
+                    limit=self.endpoint.concurrency,
+                    keepalive_timeout=_KEEP_ALIVE_S,
+                    resolver=None if self.endpoint.link_local else NoLinkLocal(self.where),
+                ),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers={"User-Agent": "inlay", "Accept": "application/json"},
