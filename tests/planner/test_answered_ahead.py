@@ -79,6 +79,23 @@ GROUPS = {
     "with c as (select ai_sentiment(a) as a from x group by 1) select 1 from c": 13,
 }
 
+FEWEST_FIRST = {
+    # y has five rows, of which k = 1 … 4 find rows of x.
+    "select x.a from x join y on x.k = y.k where ai_sentiment(x.a) = 'q' and ai_sentiment(y.w) = 'q'": 3,
+    "select a from x where coalesce(ai_complete(a) = 'mixed', true) and ai_complete('constant') = 'q'": 1,
+    "select a from x where ai_complete(ai_sentiment(n)) = 'q' and (i > 3 or k = 1) and ai_sentiment(k::varchar) = 'q'": 3,
+    # Whose model is not asked, and not looked for.
+    "select a from x where ai_sentiment(k::varchar) = 'q' and ai_sentiment(a, model := 'nosuch') = 'q'": 3,
+}
+
+COLUMNS = {
+    "select ai_sentiment(columns('^(a|n)$')) from x": 13 + 5,
+    "select k, upper(ai_sentiment(columns(['a', 'n']))) as \"s_\\0\" from x where k = 1": 8 + 5,
+    "with c as (select a, n from x) select ai_sentiment(columns(c.*)) || columns(c.*) from c": 13 + 5,
+    "create or replace temp table made as select i, ai_sentiment(columns(lambda c: c in ('a', 'n'))) from x": 13 + 5,
+    "select a from (select ai_sentiment(columns(* exclude k)), k from (select a, n, k from x)) where k = 1": 8,
+}
+
 OTHER_KINDS = {
     "unpivot (select k, ai_sentiment(a) as p, a from x where k = 1) on p, a into name nm value vl": 8,
     "unpivot (select k, ai_sentiment(a) as p from x) on columns(* exclude k)": 13,
@@ -94,7 +111,19 @@ SEVERAL = {
 
 
 @pytest.mark.parametrize(
-    ("sql", "n"), {**CUT, **DISTINCT, **WINDOWS, **CONDITIONS, **SUBQUERIES, **GROUPS, **OTHER_KINDS, **SEVERAL}.items()
+    ("sql", "n"),
+    {
+        **CUT,
+        **DISTINCT,
+        **WINDOWS,
+        **CONDITIONS,
+        **SUBQUERIES,
+        **GROUPS,
+        **FEWEST_FIRST,
+        **COLUMNS,
+        **OTHER_KINDS,
+        **SEVERAL,
+    }.items(),
 )
 def test_asked_ahead(pair: Pair, sql: str, n: int) -> None:
     plain, planned = both_outcomes(pair, sql)

@@ -22,12 +22,13 @@ from inlay.execution.surroundings import Surroundings, surroundings
 from inlay.execution.targets import fails_at_once
 from inlay.execution.views import macros_that_call, views_of
 from inlay.parsing.kinds import is_query
-from inlay.parsing.statement import Statement
+from inlay.parsing.statement import Specs, Statement
 from inlay.parsing.tokens import Text
 from inlay.parsing.unplannable import Unplannable
 from inlay.planner import reasons
 from inlay.planner.accepted import as_duckdb_takes
 from inlay.planner.aliases import uses_an_alias_again, written_out
+from inlay.planner.columns import columns_written_out
 from inlay.planner.macros import macros_written_out
 from inlay.planner.plan import make_plan
 from inlay.planner.returning import with_named_returning
@@ -96,7 +97,7 @@ def runner_of(
     if not statement.calls:
         raise Unplannable(reasons.NO_CALL)
     session.examples[around.connection] = queries.examples
-    statement = _with_aliases(statement, queries)
+    statement = _with_columns(_with_aliases(statement, queries), queries, specs)
     if fails_at_once(statement.tree, queries):
         raise Unplannable(reasons.FAILS_AT_ONCE)
     plan = make_plan(statement, lambda text: column_name(con, text))
@@ -139,6 +140,13 @@ def _with_aliases(statement: Statement, queries: Queries) -> Statement:
                 break
             statement = changed
     return statement
+
+
+def _with_columns(statement: Statement, queries: Queries, specs: Specs) -> Statement:
+    """The statement with the columns that COLUMNS(…) with calls stands for."""
+    if "columns" not in statement.text.lower():
+        return statement
+    return columns_written_out(statement, lambda sql: [name for name, _ in queries.shape(sql, gives_rows=True)], specs)
 
 
 def _same_shape(queries: Queries, changed: str, sql: str) -> bool:

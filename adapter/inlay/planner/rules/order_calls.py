@@ -3,6 +3,9 @@
 The rank of a condition is what it costs over what it drops, cost / (1 - share that passes): Hellerstein and
 Stonebraker, "Predicate migration", SIGMOD 1993. The share is taken among the rows that pass what was chosen before it,
 so conditions that drop the same rows are not paid twice.
+
+Of few rows there is no sample: the condition with the fewest different inputs is asked first, that on the smaller side
+of a join among them.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from typing import Any
 
 from sqlglot import exp
 
+from inlay.errors import InlayError
 from inlay.parsing.blocks import block_at
 from inlay.parsing.edits import Edit
 from inlay.parsing.marks import number_of
@@ -25,7 +29,7 @@ from inlay.planner.evaluation import conjuncts
 from inlay.planner.excerpt import excerpt
 from inlay.planner.gather import arguments_of, first_rows_query
 from inlay.planner.known import Known, block_of
-from inlay.planner.rules.order_predicates import cut
+from inlay.planner.rules.order_predicates import cut, outside_brackets
 from inlay.planner.rules.run import Run
 
 SAMPLE_ROWS = 256
@@ -45,11 +49,19 @@ class Chain:
     def numbers(self) -> list[int]:
         return [number for link in self.links for number in link]
 
-    def rows(self) -> str:
-        """Marked SELECT of the number of rows that reach the conditions."""
-        known = self._known()
-        made = known.core([exp.alias_(exp.Literal.number(1), "_inlay_one")], None)
-        return known.with_ctes(f"SELECT count(*) FROM ({written(made)}) AS _inlay_core")
+    def sizes(self) -> str:
+        """Marked SELECT of the number of rows that reach the conditions, up to WORTH_ROWS, and of the different inputs
+        of each call that are in these, 0 where another call is in them."""
+        known, columns, counts = self._known(), list[exp.Expr](), list[str]()
+        for number in self.numbers:
+            arguments = arguments_of(node_of(known.select, number), self.statement, number)
+            names = [f"_inlay_s{len(columns) + i}" for i in range(len(arguments))]
+            columns += [exp.alias_(each.copy(), name) for each, name in zip(arguments, names, strict=True)]
+            is_outer = any(map(calls_in, arguments))
+            counts.append("0" if is_outer else " + ".join(f"count(DISTINCT {name})" for name in names))
+        columns = [exp.alias_(exp.null(), each.alias) if calls_in(each) else each for each in columns]
+        first = f"SELECT * FROM ({written(known.core(columns, None))}) AS _inlay_all LIMIT {WORTH_ROWS}"
+        return known.with_ctes(f"SELECT count(*), {', '.join(counts)} FROM ({first}) AS _inlay_core")
 
     def inputs(self, number: int) -> str:
         """Marked SELECT of the distinct inputs of a call in the sample."""
@@ -92,7 +104,8 @@ class Chain:
         if block is None or "where" not in block.clauses:
             return None
         span = block.clauses["where"]
-        if any(words[i].lower in ("between", "case", "or") for i in range(*span)):
+        outside = outside_brackets(words, span)
+        if any(words[i].lower in ("between", "case", "or") for i in outside):
             return None
         parts = cut(words, span, "and")
         inside = [sorted(n for i in range(*part) if (n := number_of(words[i].text)) is not None) for part in parts]
@@ -150,9 +163,8 @@ def apply(run: Run) -> None:
         return
     for chain in chains(run.statement, run.stages):
         with contextlib.suppress(Unplannable):
-            sample = _sampled(run, chain)
-            if sample is not None:
-                _arrange(run, chain, sample)
+            if not _ordered_by_size(run, chain):
+                _arrange(run, chain, _by_sample(run, chain, _sampled(run, chain)))
             return  # the text may have changed
 
 
@@ -162,20 +174,33 @@ def estimate(run: Run) -> None:
         return
     for chain in chains(run.statement, run.stages):
         with contextlib.suppress(Unplannable):
+            if _ordered_by_size(run, chain):
+                return
             sample = _sampled(run, chain)
-            if sample is not None and any(map(run.is_guessed, chain.numbers)):
+            if any(map(run.is_guessed, chain.numbers)):
                 run.undecided_are(chain.numbers)
                 note = f"which of {len(chain.links)} conditions with calls is asked first is decided when it runs"
                 run.changed(run.statement, "order_calls", note)
-            elif sample is not None:
-                _arrange(run, chain, sample)
+            else:
+                _arrange(run, chain, _by_sample(run, chain, sample))
             return
 
 
-def _sampled(run: Run, chain: Chain) -> list[tuple[Any, ...]] | None:
-    """What the conditions say of a first sample; None where there are too few rows for one."""
-    if run.rows(chain.rows())[0][0] < WORTH_ROWS:
-        return None
+def _ordered_by_size(run: Run, chain: Chain) -> bool:
+    """Orders the conditions of few rows by what their different inputs cost; False where there are more rows."""
+    n_rows, *n_inputs = run.rows(chain.sizes())[0]
+    if n_rows >= WORTH_ROWS:
+        return False
+    if n_rows > 1 and len(set(n_inputs)) > 1:
+        with contextlib.suppress(InlayError):  # of a model that may never be asked
+            costs = {number: n * run.weight(number) for number, n in zip(chain.numbers, n_inputs, strict=True)}
+            of_links = [sum(costs[number] for number in link) for link in chain.links]
+            _arrange(run, chain, sorted(range(len(of_links)), key=of_links.__getitem__))
+    return True
+
+
+def _sampled(run: Run, chain: Chain) -> list[tuple[Any, ...]]:
+    """What the conditions say of a first sample."""
     before = dict(run.answers)
     for number in run.stages:
         if number in chain.numbers:
@@ -186,8 +211,11 @@ def _sampled(run: Run, chain: Chain) -> list[tuple[Any, ...]] | None:
     return sample
 
 
-def _arrange(run: Run, chain: Chain, sample: list[tuple[Any, ...]]) -> None:
-    order = cheapest_first(sample, [sum(map(run.weight, link)) for link in chain.links])
+def _by_sample(run: Run, chain: Chain, sample: list[tuple[Any, ...]]) -> list[int]:
+    return cheapest_first(sample, [sum(map(run.weight, link)) for link in chain.links])
+
+
+def _arrange(run: Run, chain: Chain, order: list[int]) -> None:
     arranged = chain.arranged(order) if order != sorted(order) else None
     if arranged is None:
         return

@@ -133,6 +133,17 @@ def _reordered(statement: Statement, region: Span) -> list[tuple[int, int, str]]
     return _moved(statement, cut(statement.words, region, "and"), "and")
 
 
+def outside_brackets(tokens: list[Word], region: Span) -> list[int]:
+    """Places of the words of a run that are in none of its brackets."""
+    found, depth = [], 0
+    for i in range(*region):
+        depth -= tokens[i].text in _CLOSE
+        if not depth:
+            found.append(i)
+        depth += tokens[i].text in _OPEN
+    return found
+
+
 def cut(tokens: list[Word], region: Span, joiner: str) -> list[Span]:
     """The parts of a run of words between joiners outside brackets."""
     cuts, depth, between = [region[0] - 1], 0, 0
