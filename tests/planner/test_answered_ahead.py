@@ -104,6 +104,16 @@ OTHER_KINDS = {
     "set variable felt = (select max(ai_sentiment(text := n)) from x)": 5,
 }
 
+RETURNING = {
+    "begin; delete from target where k < 2 returning k, ai_sentiment(w) as felt": 2,
+    "begin; delete from target using y where y.k = target.k and ai_sentiment(y.w) <> 'q' returning ai_complete(w) as s": 4,
+    "begin; update target set w = w || '!', z = 3 where k < 2 returning ai_sentiment(w) as felt": 2,
+    "begin; update target t set w = ai_complete(t.w) returning w, ai_sentiment(t.w) as felt": 3 + 3,
+    "begin; insert into target select 100 + i, a, 1 from x where i < 3 returning *, ai_sentiment(w) as felt": 3,
+    "begin; insert into target (w, k) select ai_complete(a), 100 + i from x where i < 3 "
+    "returning ai_sentiment(w) as felt; rollback": 3 + 3,
+}
+
 SEVERAL = {
     "prepare ask as select ai_sentiment(a) from x where k = $1; execute ask(1)": 8,
     "prepare every as select ai_sentiment(a) from x; execute every": 13,

@@ -59,9 +59,13 @@ def _last_query(session: Session, con: duckdb.DuckDBPyConnection, sql: str) -> t
     last = len(texts)
     while last and _gives_no_rows(session, parsed[last - 1].type.name, texts[last - 1]):
         last -= 1
-    if last in (0, len(texts)) or parsed[last - 1].type.name not in ("SELECT", "EXECUTE"):
+    if last in (0, len(texts)) or not _gives_rows(parsed[last - 1].type.name, texts[last - 1]):
         return Text.of(sql), ""
     return Text("; ".join(texts[:last])), "".join(f"; {text}" for text in texts[last:])
+
+
+def _gives_rows(kind: str, text: str) -> bool:
+    return kind in ("SELECT", "EXECUTE") or (kind in _WITHOUT_ROWS and "returning" in text.lower())
 
 
 def _gives_no_rows(session: Session, kind: str, text: str) -> bool:

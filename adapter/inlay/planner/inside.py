@@ -10,8 +10,8 @@ from sqlglot import exp
 
 from inlay.parsing.kinds import kind_place
 from inlay.parsing.marks import numbers_in
-from inlay.parsing.query_inside import Rest, query_inside
-from inlay.parsing.reading import calls_in
+from inlay.parsing.query_inside import Rest, query_inside, table_name
+from inlay.parsing.reading import call_at, calls_in, parsed
 from inlay.parsing.statement import Statement
 from inlay.parsing.tokens import Text, closing
 from inlay.parsing.unplannable import Unplannable
@@ -21,8 +21,8 @@ _SOURCE = "_inlay_source"
 
 
 def query_read(statement: Statement) -> Statement | None:
-    """The query whose rows an UPDATE, DELETE, MERGE, PIVOT, UNPIVOT, SUMMARIZE or SET VARIABLE reads, with the same
-    calls; None of a statement of another kind. Raises Unplannable where there is none."""
+    """The query whose rows an UPDATE, DELETE, MERGE, PIVOT, UNPIVOT, SUMMARIZE or SET VARIABLE reads, or an INSERT with
+    calls in RETURNING, with the same calls; None of another statement. Raises Unplannable where there is none."""
     tokens = statement.text.words
     main = kind_place(tokens)
     kind = tokens[main].lower if main < len(tokens) else ""
@@ -31,6 +31,8 @@ def query_read(statement: Statement) -> Statement | None:
     if read is None:
         return None
     query = read(rest)
+    if query is None:
+        return None
     if not numbers_in(query):
         raise Unplannable(reasons.statement_kind(kind.upper()))
     made = Statement(Text(query), statement.calls, statement.names)
@@ -48,9 +50,57 @@ def _has_no_name(select: exp.Select) -> bool:
     return any(calls_in(item) and not isinstance(item, exp.Alias) for item in select.expressions)
 
 
-def _changed(rest: Rest) -> str:
+def _deleted(rest: Rest) -> str:
+    """Of DELETE: RETURNING reads the rows as they were."""
     inside = query_inside(rest.text)
-    return "" if inside is None else inside.query
+    if inside is None or not numbers_in(inside.rest):
+        return "" if inside is None else inside.query
+    return inside.query.replace("SELECT 1 FROM", f"SELECT {inside.rest} FROM", 1)
+
+
+def _updated(rest: Rest) -> str:
+    """Of UPDATE: RETURNING reads the rows as SET makes them."""
+    inside = query_inside(rest.text)
+    if inside is None or not numbers_in(inside.rest):
+        return "" if inside is None else inside.query
+    clauses = rest.clauses(rest.main + 1, {"set", "from", "where", "returning"})
+    parts, name = rest.parts(*clauses["set"]), rest.tokens[clauses[""][1] - 1].text
+    values = [rest.assigned(*part) for part in parts]
+    if any(rest.tokens[first + 1].text != "=" for first, _ in parts) or "default" in map(str.lower, values):
+        return inside.query
+    columns = ", ".join(f"{value} AS {rest.tokens[at].text}" for value, (at, _) in zip(values, parts, strict=True))
+    made = inside.query.replace(f"SELECT {', '.join(values)} FROM", f"SELECT {name}.* REPLACE ({columns}) FROM", 1)
+    return f"SELECT {inside.rest} FROM ({made}) AS {name}"
+
+
+def _inserted(rest: Rest) -> str | None:
+    """Of INSERT with calls in RETURNING, which read the new rows. None of others, and where some rows of the query may
+    be left out, or a call reads a default."""
+    inside = query_inside(rest.text)
+    if inside is None:
+        return None
+    word, _, items = inside.rest.partition(" ")
+    if word.lower() != "returning" or not numbers_in(items):
+        return None
+    before, found, _ = rest.text.partition(inside.query)
+    if not found or rest.tokens[rest.main + 1].lower != "into":
+        return None
+    columns = before[before.rindex(inside.changes) + len(inside.changes) :].strip()
+    if columns and not (
+        columns.startswith("(") and _columns_of_calls(items) <= {table_name(each) for each in columns[1:-1].split(",")}
+    ):
+        return None
+    name = table_name(inside.changes)
+    query = f"SELECT * FROM ({inside.query}) AS _inlay_q{columns}"
+    rows = f"FROM {inside.changes} WHERE false UNION ALL{' BY NAME' * bool(columns)} {query}"
+    return f'SELECT {items} FROM ({rows}) AS "{name}"'
+
+
+def _columns_of_calls(items: str) -> set[str]:
+    """What the calls of a SELECT list read."""
+    tree = parsed(f"SELECT {items}")
+    nodes = [node for node in tree.find_all(exp.Anonymous, exp.AnonymousAggFunc) if call_at(node) is not None]
+    return {column.name.lower() for node in nodes for column in node.find_all(exp.Column)}
 
 
 def _summarized(rest: Rest) -> str:
@@ -149,7 +199,7 @@ def _values(rest: Rest, first: int, end: int) -> list[str]:
     return []
 
 
-_READERS: Mapping[str, Callable[[Rest], str]] = {
-    "update": _changed, "delete": _changed, "merge": _merged, "pivot": _pivoted, "unpivot": _pivoted,
-    "summarize": _summarized, "set": _assigned,
+_READERS: Mapping[str, Callable[[Rest], str | None]] = {
+    "insert": _inserted, "update": _updated, "delete": _deleted, "merge": _merged, "pivot": _pivoted,
+    "unpivot": _pivoted, "summarize": _summarized, "set": _assigned,
 }  # fmt: skip
