@@ -47,6 +47,16 @@ WINDOWS = {
     "where r = 1 and k = 1": 1,
 }
 
+JOINED = {
+    # Groups and windows are made before they are joined.
+    "select q.k from (select k from x group by k having ai_sentiment(max(a)) <> 'q') q, y where q.k = y.k and z = 1": 2,
+    "select q.k from (select k from x group by k having ai_sentiment(max(a)) <> 'q') q, y where q.k = y.k and q.k = 1": 1,
+    "select q.i from (select k, i from x group by all having ai_sentiment(max(a)) <> 'q') q left join y on q.k = y.k "
+    "where q.i = 1": 1,
+    "select r from (select f, k, row_number() over (order by i) as r from (select ai_complete(a) as f, k, i from x)) q "
+    "join y using (k) where r = 1 and z = 1": 13,
+}
+
 CONDITIONS = {
     "select a from x where ai_complete(a) = 'q' or (ai_sentiment(a) = 'q' or k = 1)": 2 * 13,
     "select a from x where (ai_sentiment(a) = 'q' or k = 1) and k = 1": 0,
@@ -70,6 +80,9 @@ SUBQUERIES = {
 }
 
 GROUPS = {
+    # FILTER is asked of rows, not of groups.
+    "select k, count(*) filter (where ai_sentiment(a) = 'q') from x group by all having count(*) > 1": 13,
+    "select k, count(*) filter (where ai_sentiment(a) = 'q') as c from x where i < 4 group by k order by k limit 1": 4,
     # HAVING is asked of groups, which are made by a column's call.
     "select ai_sentiment(k::varchar) as f, max(n) from x group by 1 having ai_complete(max(n)) > 'a'": 3 + 1,
     "select ai_sentiment(k::varchar) as f, max(n) from x group by all having ai_complete(max(n)) > 'a'": 3 + 1,

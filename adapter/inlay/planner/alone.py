@@ -21,18 +21,28 @@ def joins_unknown(above: exp.Select, known: Known) -> bool:
 def leave_alone(above: exp.Select, query: exp.Select, known: Known) -> None:
     """Leaves the relation that a query is, and the conditions that are on it alone: more rows than the join has, and
     fewer than the query. Raises Unplannable where the join gives rows of another kind."""
-    from_, joins = above.args["from_"], above.args.get("joins") or []
-    relation = next((each for each in (from_.this, *(join.this for join in joins)) if _is(each, query)), None)
-    inner = all(not join.args.get("method") and _kind(join) in ("", "INNER", "CROSS") for join in joins)
-    if relation is None or not inner:
+    relation = relation_alone(above, query)
+    if relation is None:
         raise Unplannable(reasons.JOINED_BY_ANOTHER)
     name = relation.alias_or_name.lower()
     conditions = [condition for condition in known.conditions("where") if _is_on(condition, name)]
     for part in _DROPPED:
         above.set(part, None)
-    from_.set("this", relation)
+    above.args["from_"].set("this", relation)
     above.set("where", exp.Where(this=exp.and_(*conditions, copy=False)) if conditions else None)
     above.set("expressions", [])
+
+
+def relation_alone(above: exp.Select, query: exp.Select) -> exp.Expr | None:
+    """What a query is in a FROM whose joins give no other rows of it than it has; None in others."""
+    first, joins = above.args["from_"].this, above.args.get("joins") or []
+    relation = next((each for each in (first, *(join.this for join in joins)) if _is(each, query)), None)
+    kinds = {"", "INNER", "CROSS", *(_OF_THE_FIRST if relation is first else ())}
+    return relation if all(not join.args.get("method") and _kind(join) in kinds for join in joins) else None
+
+
+_OF_THE_FIRST = ("LEFT", "LEFT OUTER", "SEMI", "ANTI")
+"""Joins that give no other rows of the relation before them."""
 
 
 def _kind(join: exp.Join) -> str:

@@ -18,7 +18,7 @@ from inlay.parsing.statement import Statement
 from inlay.parsing.unplannable import Unplannable
 from inlay.planner import reasons
 from inlay.planner.aggregates import told
-from inlay.planner.alone import joins_unknown, leave_alone
+from inlay.planner.alone import joins_unknown, leave_alone, relation_alone
 from inlay.planner.crowds import MOST_LOOKUPS
 from inlay.planner.evaluation import conjuncts, is_of_a_group, is_volatile
 from inlay.planner.excerpt import excerpt
@@ -53,7 +53,7 @@ def gathers(statement: Statement, number: int, staged: Collection[int], made: Co
     # A window reads the rows that QUALIFY, DISTINCT and LIMIT drop after it.
     asked = {*staged, *made}
     wide: str | None = None
-    if narrows and not _above(node, exp.AggFunc | exp.Window):
+    if narrows and not _above(node, exp.AggFunc | exp.Window | exp.Filter):
         try:
             narrow = _narrow(statement, number, asked)
             n_lookups = len(numbers_in(narrow))
@@ -298,7 +298,9 @@ def _narrow(statement: Statement, number: int, staged: Collection[int]) -> str:
     of_all_rows = True
     chain = [select]
     for above in part.readers:
-        if not climb or passes is False or above.args.get("sample") or (drops_by is not None and _joins(above)):
+        # DuckDB makes groups and windows before it joins them.
+        apart = _joins(above) and (drops_by is not None or _groups(part.select))
+        if not climb or passes is False or above.args.get("sample") or (apart and not relation_alone(above, select)):
             break
         of_all_rows = of_all_rows and side is None and passes is None
         if side is None and (names := renamed(select)):
@@ -313,7 +315,7 @@ def _narrow(statement: Statement, number: int, staged: Collection[int]) -> str:
         block = Known(above, statement, staged, hidden, drops_by)
         drops_by = _still_drops_by(above, drops_by)
         _leave_out_what_is_after(above, of_all_rows, climb)
-        if joins_unknown(above, block):
+        if apart or joins_unknown(above, block):
             leave_alone(above, select, block)
             climb = False
         block.keep_what_is_known([exp.column(f"{KEY}{i}") for i in range(len(keys))], [])

@@ -25,7 +25,7 @@ from inlay.planner.excerpt import excerpt
 from inlay.planner.gather import first_rows_query
 from inlay.planner.known import Known, block_of
 from inlay.planner.lookups import CHANGED, Answers
-from inlay.planner.rules.order_predicates import cut
+from inlay.planner.rules.order_predicates import cut, outside_brackets
 from inlay.planner.rules.run import Run
 
 MOST_ROWS = 10_000
@@ -124,7 +124,7 @@ def _wanted(select: exp.Select) -> int | None:
 
 def _conditions(words: list[Word], span: tuple[int, int]) -> list[tuple[int, int]]:
     """What AND joins; the whole where that cannot be told apart."""
-    if any(words[i].lower in ("between", "case", "or") for i in range(*span)):
+    if any(words[i].lower in ("between", "case", "or") for i in outside_brackets(words, span)):
         return [span]
     return cut(words, span, "and")
 
