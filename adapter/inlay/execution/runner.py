@@ -58,6 +58,14 @@ class Prepared:
     held: HeldAnswers
 
 
+def _cost(session: Session, model: str) -> float:
+    """Raises Unplannable where there is no such model, which may never be asked."""
+    try:
+        return relative_cost(session.model(model))
+    except InlayError as error:
+        raise Unplannable(first_line(error)) from None
+
+
 class Runner:
     """Answers the calls of one planned statement, stage by stage. streams: whether calls may be left to the statement
     itself, chunk by chunk.
@@ -176,7 +184,7 @@ class Runner:
 
     def weight(self, number: int) -> float:
         """What a call's model costs beside others."""
-        return relative_cost(self.session.model(self.model_name(number)))
+        return _cost(self.session, self.model_name(number))
 
     def model_name(self, number: int) -> str:
         """Of the model that a call means."""

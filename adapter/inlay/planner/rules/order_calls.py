@@ -17,7 +17,6 @@ from typing import Any
 
 from sqlglot import exp
 
-from inlay.errors import InlayError
 from inlay.parsing.blocks import block_at
 from inlay.parsing.edits import Edit
 from inlay.parsing.marks import number_of
@@ -192,10 +191,9 @@ def _ordered_by_size(run: Run, chain: Chain) -> bool:
     if n_rows >= WORTH_ROWS:
         return False
     if n_rows > 1 and len(set(n_inputs)) > 1:
-        with contextlib.suppress(InlayError):  # of a model that may never be asked
-            costs = {number: n * run.weight(number) for number, n in zip(chain.numbers, n_inputs, strict=True)}
-            of_links = [sum(costs[number] for number in link) for link in chain.links]
-            _arrange(run, chain, sorted(range(len(of_links)), key=of_links.__getitem__))
+        costs = {number: n * run.weight(number) for number, n in zip(chain.numbers, n_inputs, strict=True)}
+        of_links = [sum(costs[number] for number in link) for link in chain.links]
+        _arrange(run, chain, sorted(range(len(of_links)), key=of_links.__getitem__))
     return True
 
 

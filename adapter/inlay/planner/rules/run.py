@@ -42,7 +42,7 @@ class Run(Protocol):
         ...
 
     def weight(self, number: int) -> float:
-        """What a call's model costs, relative to others."""
+        """What a call's model costs, relative to others. Raises Unplannable where there is no such model."""
         ...
 
     def table(self, number: int) -> str:
