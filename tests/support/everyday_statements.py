@@ -124,7 +124,7 @@ class Draw:
             f"ai_extract({self.text(table)}, ['who', 'what']) as c{n}", f"ai_similarity({self.text(table)}, 'query')::float as c{n}",
             f"len(ai_embed({self.text(table)})) as c{n}", f"list_transform([{table}.a], lambda z: z || {value}) as c{n}", f"{value}[1:3] as c{n}",
             f"ai_detect_pii({self.text(table)}) as c{n}", f"count({value}) over (partition by {table}.k) as c{n}",
-            f"row_number() over (order by {value}, {table}.a) as c{n}", f"try_cast({value} as int) as c{n}",
+            f"rank() over (order by {value}, {table}.a) as c{n}", f"try_cast({value} as int) as c{n}",
         )  # fmt: skip
 
     def items(self, table: str) -> str:

@@ -144,6 +144,8 @@ class Known:
                 join.set("side", None)
                 join.set("kind", None)
                 known = known or [exp.true()]
+            elif "ANTI" in (str(join.args.get(name)).upper() for name in ("side", "kind")):
+                known = [exp.false()]  # of which rows it leaves more than the known conditions would
             if not known:
                 raise Unplannable(reasons.JOINED_BY_ANOTHER)
             join.set("on", exp.and_(*known, copy=False))
