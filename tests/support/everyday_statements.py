@@ -183,7 +183,9 @@ def _select(draw: Draw) -> str:
         " order by all limit 3 offset 2",
     )
     text = f"select {distinct}{draw.items(table)} from {source}{where}{qualify}"
-    return text + ("" if "distinct" in distinct and "(" in tail else tail)
+    if "on" in distinct:  # which row stays is for an order to say
+        return text + " order by all"
+    return text + ("" if distinct and "(" in tail else tail)
 
 
 def _grouped(draw: Draw, source: str, table: str) -> str:
