@@ -99,6 +99,7 @@ FEWEST_FIRST = {
     "select x.a from x join y on x.k = y.k where ai_sentiment(x.a) = 'q' and ai_sentiment(y.w) = 'q'": 3,
     "select a from x where coalesce(ai_complete(a) = 'mixed', true) and ai_complete('constant') = 'q'": 1,
     "select a from x where ai_complete(ai_sentiment(n)) = 'q' and (i > 3 or k = 1) and ai_sentiment(k::varchar) = 'q'": 3,
+    "select a from x where ai_sentiment(ai_redact(a)) = 'q' and ai_sentiment('constant') = 'q'": 1,
     # Whose model is not asked, and not looked for.
     "select a from x where ai_sentiment(k::varchar) = 'q' and ai_sentiment(a, model := 'nosuch') = 'q'": 3,
 }

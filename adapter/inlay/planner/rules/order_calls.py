@@ -50,17 +50,20 @@ class Chain:
 
     def sizes(self) -> str:
         """Marked SELECT of the number of rows that reach the conditions, up to WORTH_ROWS, and of the different inputs
-        of each call that are in these, 0 where another call is in them."""
-        known, columns, counts = self._known(), list[exp.Expr](), list[str]()
-        for number in self.numbers:
-            arguments = arguments_of(node_of(known.select, number), self.statement, number)
-            names = [f"_inlay_s{len(columns) + i}" for i in range(len(arguments))]
-            columns += [exp.alias_(each.copy(), name) for each, name in zip(arguments, names, strict=True)]
-            is_outer = any(map(calls_in, arguments))
-            counts.append("0" if is_outer else " + ".join(f"count(DISTINCT {name})" for name in names))
-        columns = [exp.alias_(exp.null(), each.alias) if calls_in(each) else each for each in columns]
+        of each call that are in these; of a call over others' answers those of the others."""
+        known, columns, counts = self._known(), list[exp.Expr](), dict[int, str]()
+        given = {n: arguments_of(node_of(known.select, n), self.statement, n) for n in self.numbers}
+        for number, arguments in given.items():
+            if not any(map(calls_in, arguments)):
+                names = [f"_inlay_s{len(columns) + i}" for i in range(len(arguments))]
+                columns += [exp.alias_(each.copy(), name) for each, name in zip(arguments, names, strict=True)]
+                counts[number] = " + ".join(f"count(DISTINCT {name})" for name in names)
+        for number in given.keys() - counts.keys():
+            inside = {each for argument in given[number] for each in calls_in(argument)}
+            counts[number] = " + ".join(counts[each] for each in inside if not any(map(calls_in, given[each])))
         first = f"SELECT * FROM ({written(known.core(columns, None))}) AS _inlay_all LIMIT {WORTH_ROWS}"
-        return known.with_ctes(f"SELECT count(*), {', '.join(counts)} FROM ({first}) AS _inlay_core")
+        asked = ", ".join(counts[number] for number in self.numbers)
+        return known.with_ctes(f"SELECT count(*), {asked} FROM ({first}) AS _inlay_core")
 
     def inputs(self, number: int) -> str:
         """Marked SELECT of the distinct inputs of a call in the sample."""
