@@ -13,7 +13,12 @@ import inlay
 from inlay.execution.replacement_scan import with_tables
 from inlay.execution.statement import prepare
 
-CALLS = {"mood": "ai_sentiment(a)", "near": "ai_similarity(a, 'q')", "of_n": "ai_sentiment(n)"}
+CALLS = {
+    "mood": "ai_sentiment(a)",
+    "near": "ai_similarity(a, 'q')",
+    "of_n": "ai_sentiment(n)",
+    "twice": "ai_sentiment(ai_sentiment(n))",
+}
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +41,7 @@ def con() -> Iterator[Any]:
     [
         "select i, row_number() over (partition by {mood} order by i) as r from x",
         "select i, rank() over (order by {near}, i) as r from x where i < 9",
+        "select i, rank() over (order by {twice}, i) as r from x",
         "select i, lag(i) over (partition by k, {of_n} order by {near} desc nulls last, i) as r from x",
         "select i from x qualify row_number() over (partition by {mood} order by i) = 1",
         "select rank() over (order by {mood}, i) as r from x qualify lag(i) over (partition by k order by i) > 9 and {near} > -2",

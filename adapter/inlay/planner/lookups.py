@@ -76,7 +76,7 @@ def with_lookups(text: str, answers: Mapping[int, Answers], names: Mapping[int, 
         if found is None or found.kept or found.spent:
             return call
         unsure = set[int]()
-        if not (found.complete or found.call.gathers):
+        if not (found.complete or found.alone or found.call.gathers):
             written = found.call.arguments
             unsure = {at for _, at in found.keys if VALUE in arguments[at] and is_null_with_calls(written[at])}
         # What is not found is NULL, and so is the key, which then finds nothing: the call behind it says what there is.
