@@ -143,7 +143,7 @@ def test_a_session_that_asked_nothing_reports_the_latest_run(here: Path, mode: s
 
 def test_what_cascades_promised_is_told(here: Path) -> None:
     run_of(
-        "select ai_filter('text ' || i, 'is it urgent?', proxy := 'fake', recall := 0.8, precision := 0.8) from range(3000) t(i)",
+        "select ai_filter('text ' || i, 'is it urgent?', proxy := 'fake', recall := 0.8, \"precision\" := 0.8) from range(3000) t(i)",
         model="fake-nli",
     )
     assert main(["report", "--store", "kept"]) == 0
