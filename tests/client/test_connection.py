@@ -118,8 +118,8 @@ def test_ctrl_c_during_the_import_of_what_plans_is_keyboard_interrupt(
         with signals.inside(None, None):
             signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr("inlay.client.connection.load_statements", interrupted)
-    monkeypatch.setattr("inlay.client.api.load_statements", interrupted)
+    for loaded in ("connection.load_statements", "connection.load_explaining", "api.load_statements"):
+        monkeypatch.setattr(f"inlay.client.{loaded}", interrupted)
     for run in (con.execute, con.sql, con.explain, lambda _: inlay.sql(con.duckdb, "SELECT 1")):
         with pytest.raises(KeyboardInterrupt):
             run(NAMED)

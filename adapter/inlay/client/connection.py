@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import duckdb
 
+from inlay.client.explaining import load_explaining
 from inlay.client.macros import create_macros
 from inlay.client.relation import ExplainRelation, Holder, PlannedRelation, load_statements
 from inlay.client.sessions import connection_number, find_session, interrupt
@@ -73,11 +74,9 @@ class Connection(Holder):
         did beside what was expected. Raises what DuckDB says of a statement that it would not run."""
         return cast("Explanation", self._call(self._explained, __query, parameters, analyze))
 
-    # load_statements() is called inside _call(), which turns a Ctrl-C during the import into KeyboardInterrupt.
+    # What is imported here is imported inside _call(), which turns a Ctrl-C during the import into KeyboardInterrupt.
     def _explained(self, __query: str, __parameters: Any, __analyze: bool) -> Any:
-        from inlay.explanation.explain import explain  # most processes explain nothing
-
-        return explain(self._session, self._held, __query, __parameters, analyze=__analyze)
+        return load_explaining().explain(self._session, self._held, __query, __parameters, analyze=__analyze)
 
     def _planned_execute(self, __query: str, __parameters: Any) -> Any:
         return load_statements().execute(self._session, self._held, __query, __parameters)

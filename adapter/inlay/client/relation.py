@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import duckdb
 
+from inlay.client.explaining import load_explaining
 from inlay.client.original_errors import error_for_caller
 from inlay.client.sessions import stop
 from inlay.client.shown import SHOWN_ROWS, computed, html_table
@@ -280,9 +281,7 @@ class ExplainRelation(Relation):
 
     def __init__(self, con: Any, explanation: Explanation, alias: str, number: int) -> None:
         self._explanation = explanation
-        from inlay.explanation.explain import explain_rows
-
-        super().__init__(explain_rows(con, explanation, "sql", alias), number)
+        super().__init__(load_explaining().explain_rows(con, explanation, "sql", alias), number)
 
     def __repr__(self) -> str:
         return str(self._explanation)

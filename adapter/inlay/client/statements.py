@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
+from inlay.client.explaining import load_explaining
 from inlay.client.first_rows import first_rows
 from inlay.client.prepared import answer_for_all, execution
 from inlay.execution.replacement_scan import variables
@@ -40,10 +41,9 @@ def execute(session: Session, con: duckdb.DuckDBPyConnection, sql: str, paramete
     if (head := trained(session, con, sql, parameters, "execute", {})) is not None:
         return head
     if (explained := explained_statement(sql)) is not None:
-        from inlay.explanation.explain import explain, explain_rows  # most processes explain nothing
-
-        explanation = explain(session, con, explained[0], parameters, analyze=explained[1])
-        return explain_rows(con, explanation, "execute")
+        explaining = load_explaining()
+        explanation = explaining.explain(session, con, explained[0], parameters, analyze=explained[1])
+        return explaining.explain_rows(con, explanation, "execute")
     return execute_one(session, con, sql, parameters)
 
 
