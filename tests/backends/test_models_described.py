@@ -601,7 +601,12 @@ def test_what_a_model_in_a_folder_can_do(
 
 @pytest.mark.parametrize(
     ("settings", "expected"),
-    [({}, {"replies"}), ({"batch": True}, {"replies"}), ({"task": "embed", "width": 8}, {"vectors"})],
+    [
+        ({}, {"replies"}),
+        ({"batch": True}, {"replies"}),
+        ({"logprobs": True}, {"replies", "shares"}),
+        ({"task": "embed", "width": 8}, {"vectors"}),
+    ],
     ids=str,
 )
 def test_what_a_model_behind_an_endpoint_can_do(
@@ -615,7 +620,7 @@ def test_what_a_model_behind_an_endpoint_can_do(
 
 def test_every_way_to_answer_has_a_name_and_a_cost() -> None:
     ways = set(get_args(Capability)) - {"token_counts"}
-    assert ways == set(COSTS) == set(MADE_FOR) | {"likelihoods"}
+    assert ways == set(COSTS) == set(MADE_FOR) | {"likelihoods", "shares"}
 
 
 def test_a_model_answers_in_the_first_way_that_it_can() -> None:

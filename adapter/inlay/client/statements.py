@@ -76,6 +76,7 @@ def _gives_no_rows(session: Session, kind: str, text: str) -> bool:
 def run_to_last_query(session: Session, con: duckdb.DuckDBPyConnection, sql: str, parameters: Any) -> tuple[Text, str]:
     """Of several statements in one text, runs those before the one whose result is that of the text, and gives that one
     and what follows it."""
+    sql = Text.of(sql)  # so that its words are read once
     sql, after = _last_query(session, con, sql) if parameters is None else (sql, "")
     return _run_all_but_last(session, con, sql), after
 

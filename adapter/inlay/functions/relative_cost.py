@@ -15,7 +15,7 @@ from inlay.types import Capability
 
 COSTS: Mapping[Capability, float] = {
     "rules": 0.01, "vectors": 1.0, "prediction": 1.0, "own_labels": 2.0, "entailment": 2.0, "relevance": 2.0,
-    "likelihoods": 20.0, "replies": 200.0,
+    "likelihoods": 20.0, "shares": 100.0, "replies": 200.0,
 }  # fmt: skip
 
 

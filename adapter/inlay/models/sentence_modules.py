@@ -111,13 +111,8 @@ class _Modules:
         if named:
             self.pooling = tuple(named) if isinstance(named, list) else (named,)
         else:
-            self.pooling = tuple(mode for switch, mode in _POOLING_SWITCHES.items() if saved.get(switch))
-            if not self.pooling:
-                if saved.keys() & _POOLING_SWITCHES.keys():
-                    raise self.folder.cannot_serve(
-                        "has a Pooling whose config.json switches every kind of pooling off."
-                    )
-                self.pooling = ("mean",)
+            switched_on = tuple(mode for switch, mode in _POOLING_SWITCHES.items() if saved.get(switch))
+            self.pooling = switched_on or ("mean",)  # as sentence-transformers reads it
         for mode in self.pooling:
             if mode not in _POOLING_MODES:
                 raise self.folder.cannot_serve(
