@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -72,8 +72,9 @@ def call_training(
     values = with_tables(con, f"SELECT {selected}", {}, parameters, "execute", {}).fetchall()[0]
     given = dict(zip(arguments, values, strict=True))
     _complete(session.specs[function], given)
-    made = _train if function == FUNCTION else _freeze
-    outcome = made(session, con, given.pop("name"), given.pop("relation"), given)
+    name, relation = given.pop("name"), given.pop("relation")
+    said = Training.read(given) if function == FUNCTION else LabelSet.read(given)
+    outcome = _made(train_head if function == FUNCTION else freeze_labels, session, con, name, relation, said)
     card = outcome.card
     numbers = {name: card.measures.get(name) for name in _SHOWN}
     row = {
@@ -85,27 +86,19 @@ def call_training(
     return with_tables(con, f"SELECT {columns}", {}, row, method, dict(options))
 
 
-def _train(
-    session: Session, con: duckdb.DuckDBPyConnection, name: Any, relation: Any, given: Mapping[str, Any]
+def _made(
+    make: Callable[..., Outcome], session: Session, con: duckdb.DuckDBPyConnection, name: Any, relation: Any, said: Any
 ) -> Outcome:
     around = surroundings(con)
     context = session.context_of(around.connection)
-    return train_head(session, con, name, relation, Training.read(given), context, around.node or "")
-
-
-def _freeze(
-    session: Session, con: duckdb.DuckDBPyConnection, name: Any, relation: Any, given: Mapping[str, Any]
-) -> Outcome:
-    around = surroundings(con)
-    context = session.context_of(around.connection)
-    return freeze_labels(session, con, name, relation, LabelSet.read(given), context, around.node or "")
+    return make(session, con, name, relation, said, context, around.node or "")
 
 
 def freeze(session: Session, con: duckdb.DuckDBPyConnection, name: str, relation: Any, options: Any) -> HeadCard:
     """The card of labels that moved now, or before towards the same texts."""
-    return _freeze(session, con, name, relation, options).card
+    return _made(freeze_labels, session, con, name, relation, LabelSet.read(options)).card
 
 
 def train(session: Session, con: duckdb.DuckDBPyConnection, name: str, relation: Any, options: Any) -> HeadCard:
     """The card of a head that was trained now, or before from the same rows."""
-    return _train(session, con, name, relation, options).card
+    return _made(train_head, session, con, name, relation, Training.read(options)).card

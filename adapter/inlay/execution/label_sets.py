@@ -21,18 +21,18 @@ import numpy as np
 from inlay import __version__
 from inlay.arrays import relation_table
 from inlay.backends.heads import packed
-from inlay.errors import CannotServeError, ConfigError, ModelNotFoundError
+from inlay.errors import ConfigError
 from inlay.execution.context import Context
 from inlay.execution.labelled_rows import source_of
 from inlay.execution.replacement_scan import with_tables
 from inlay.execution.session import Session
-from inlay.execution.training import Outcome, with_fingerprint
+from inlay.execution.training import Outcome, card_that_learned, vectors_model, with_fingerprint
 from inlay.functions.adapted import moved
 from inlay.functions.classify import COSINE_SHARPNESS
 from inlay.functions.contract import Ask
 from inlay.functions.label_vectors import label_vectors
 from inlay.functions.labels import Labels, check_template, read_labels
-from inlay.models.head_card import Columns, HeadCard, check_name, read_card, write_head
+from inlay.models.head_card import Columns, HeadCard, check_name, write_head
 from inlay.models.ref import ModelRef
 from inlay.parsing.quoting import quoted
 from inlay.settings.read import HEAD
@@ -64,9 +64,7 @@ class LabelSet:
             raise ConfigError(
                 f"{FUNCTION}: text is {given.get('text')!r}; name the column of the texts: text := 'body'."
             )
-        labels = read_labels(FUNCTION, given.get("labels"))
-        pairs = sorted(zip(labels.names, labels.descriptions, strict=True), key=lambda pair: pair[0])
-        labels = Labels(tuple(name for name, _ in pairs), tuple(description for _, description in pairs))
+        labels = read_labels(FUNCTION, given.get("labels")).sorted()
         return cls(given["text"], labels, check_template(FUNCTION, given.get("template")), given.get("model"))
 
 
@@ -77,19 +75,10 @@ def freeze_labels(
     """Raises ConfigError for a relation without texts, CannotServeError for a model without vectors, and what reading
     the relation and asking the model raise."""
     name = check_name(name.removeprefix(HEAD) if isinstance(name, str) else name)
-    base = session.model(said.model or session.settings.model, FUNCTION)
-    if not base.can("vectors"):
-        raise CannotServeError(
-            f"{FUNCTION}: model {base.name!r} gives no vectors (its task is {base.task!r}); labels move among those of "
-            "an embedding model. Name one with model := '…'."
-        )
+    base = vectors_model(session, said.model, FUNCTION, "labels move among those of")
     texts, heads = _texts(con, relation, said.text), Path(session.settings.heads)
     digest = _learned_from(texts, said, base)
-    try:
-        current = read_card(heads, name)
-    except ModelNotFoundError:
-        current = None
-    if current is not None and current.learned_from == digest:
+    if (current := card_that_learned(heads, name, digest)) is not None:
         return Outcome(current, False)
     card, arrays = _frozen(context, name, texts, said, base, digest, node)
     write_head(heads, card, arrays)

@@ -57,25 +57,36 @@ def train_head(
     """node: of a dbt project, which trains it. Raises ConfigError for labels that nothing can be learned from,
     CannotServeError for a model without vectors, and what reading the relation and asking the model raise."""
     name = check_name(name.removeprefix(HEAD) if isinstance(name, str) else name)
-    base = session.model(training.model or session.settings.model, FUNCTION)
-    if not base.can("vectors"):
-        raise CannotServeError(
-            f"{FUNCTION}: model {base.name!r} gives no vectors (its task is {base.task!r}); a head reads those of an "
-            "embedding model. Name one with model := '…'."
-        )
+    base = vectors_model(session, training.model, FUNCTION, "a head reads those of")
     labelled = read_labelled_rows(con, relation, training)
     check_classes(labelled, training)
     digest, heads = _learned_from(labelled, training, base), Path(session.settings.heads)
-    try:
-        current = read_card(heads, name)
-    except ModelNotFoundError:
-        current = None
-    if current is not None and current.learned_from == digest:
+    if (current := card_that_learned(heads, name, digest)) is not None:
         return Outcome(current, False)
     rows, names = _features(context, labelled, training, base, node)
     card, arrays = _trained(name, labelled, training, base, rows, names, digest)
     write_head(heads, card, arrays)
     return Outcome(card, True)
+
+
+def vectors_model(session: Session, named: str | None, function: str, why: str) -> ModelRef:
+    """The embedding model that a head stands on. why: what needs one, for the error. Raises CannotServeError."""
+    base = session.model(named or session.settings.model, function)
+    if not base.can("vectors"):
+        raise CannotServeError(
+            f"{function}: model {base.name!r} gives no vectors (its task is {base.task!r}); {why} an embedding model. "
+            "Name one with model := '…'."
+        )
+    return base
+
+
+def card_that_learned(heads: Path, name: str, digest: str) -> HeadCard | None:
+    """The card of the head's current version, where it has learned from just that."""
+    try:
+        current = read_card(heads, name)
+    except ModelNotFoundError:
+        return None
+    return current if current.learned_from == digest else None
 
 
 def _learned_from(labelled: Labelled, training: Training, base: ModelRef) -> str:

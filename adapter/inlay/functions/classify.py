@@ -127,7 +127,7 @@ def other_basis(other: Other | None) -> dict[str, Any]:
 def _judge(call: Call, labels: Labels) -> Judge:
     listed = labels.listed()
     if not call.model.can("likelihoods"):
-        by_letter = labels.by_letter()
+        by_letter = labels.sorted()
         lettered = call.prompt("letters", "ai_classify").with_values(labels=by_letter.listed(LETTERS))
         in_words = call.prompt("remote", "ai_classify").with_values(labels=listed)
         return Judge(in_words, labels.names, by_letter=(lettered, by_letter.names), examples=labels.examples)

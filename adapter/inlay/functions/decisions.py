@@ -116,8 +116,7 @@ def _of_labels(where: str, name: str, kind: Kind, given: Mapping[str, Any]) -> A
     if len(labels.names) < 2:
         raise ConfigError(f"{where}: {kind} has {len(labels.names)} label; it takes two to have a choice.")
     if kind == "choice":
-        pairs = sorted(zip(labels.names, labels.descriptions, strict=True), key=lambda pair: pair[0])
-        labels = Labels(tuple(label for label, _ in pairs), tuple(description for _, description in pairs))
+        labels = labels.sorted()
     text = given.get("question")
     if text is not None and (not isinstance(text, str) or not text.strip()):
         raise ConfigError(f"{where}: its question is {text!r}; it must be a text that is not empty.")

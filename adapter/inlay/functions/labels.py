@@ -34,10 +34,10 @@ class Labels:
             for i, (name, description) in enumerate(zip(self.names, self.descriptions, strict=True))
         )
 
-    def by_letter(self) -> Labels:
+    def sorted(self) -> Labels:
         """In an order that does not depend on the call's, so that no label gains by its place."""
-        order = sorted(range(len(self.names)), key=self.names.__getitem__)
-        return Labels(tuple(self.names[i] for i in order), tuple(self.descriptions[i] for i in order))
+        pairs = sorted(zip(self.names, self.descriptions, strict=True), key=lambda pair: pair[0])
+        return Labels(tuple(name for name, _ in pairs), tuple(description for _, description in pairs))
 
 
 def one_line(text: str) -> str:
