@@ -28,18 +28,11 @@ import pyarrow.parquet as pq
 import inlay
 from bench.report import save, table
 from bench.texts import labelled
+from bench.zero_shot import INTENTS
 
 _DRAWS = 10
 _SNIPS = "snips_train_300perintent.parquet"
-_STATEMENTS = {
-    "AddToPlaylist": "add a song, an artist or an album to a playlist",
-    "BookRestaurant": "reserve a table at a restaurant",
-    "GetWeather": "ask for the weather forecast of a place and time",
-    "PlayMusic": "play a song, an album or music of an artist",
-    "RateBook": "give a rating or stars to a book",
-    "SearchCreativeWork": "find a book, a game, a film, a song or a picture by its title",
-    "SearchScreeningEvent": "find out when and where films are shown in cinemas",
-}
+_STATEMENTS = INTENTS[_SNIPS]
 
 
 def labels(short: bool) -> None:

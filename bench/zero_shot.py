@@ -56,7 +56,7 @@ def topics(short: bool) -> None:
     _show("topics", f"{len(texts)} tickets, {len(names)} topics", rows)
 
 
-_INTENTS = {
+INTENTS = {
     "snips_train_300perintent.parquet": {
         "AddToPlaylist": "add a song, an artist or an album to a playlist",
         "BookRestaurant": "reserve a table at a restaurant",
@@ -145,7 +145,7 @@ def _with_meanings(short: bool) -> Iterator[tuple[str, list[str], list[str], Map
         gold,
         {topic["label"]: topic["description"] for topic in _described_topics() if topic["label"] in set(gold)},
     )
-    for file, intents in _INTENTS.items():
+    for file, intents in INTENTS.items():
         path = Path(os.environ.get("INLAY_BENCH_DATA", "")) / file
         if path.is_file():
             read = [row for row in pq.read_table(path).to_pylist() if row["label"] in intents][:: 8 if short else 1]

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 import inlay
-from inlay.backends.fake import fake_row
 from inlay.client.connection import Connection
 from inlay.functions.classify import COSINE_SHARPNESS, EMBED_TEMPLATES
+from support.fake_vectors import fake_vectors, unit
 
 TEXTS = [f"text number {i}" for i in range(30)]
 TEAM = "'team': {'choice': ['billing', 'delivery', 'other']}"
@@ -34,14 +34,6 @@ def con(tmp_path: Path) -> Iterator[Connection]:
 
 def values(con: Any, call: str) -> list[Any]:
     return [row[0] for row in con.execute(f"select {call} from t order by body").fetchall()]
-
-
-def unit(rows: Any) -> Any:
-    return rows / np.linalg.norm(rows, axis=-1, keepdims=True)
-
-
-def fake_vectors(texts: list[str]) -> Any:
-    return unit(np.stack([fake_row(text, 8) for text in texts]).astype(np.float64))
 
 
 def shares_of(scores: Any) -> Any:

@@ -21,6 +21,7 @@ from inlay.functions.contract import Call
 from inlay.functions.example_fit import NEAREST, OWN_WEIGHT, StatementFit, label_offsets, logistic_line
 from inlay.functions.examples import Examples, shown
 from inlay.functions.prompt_files import prompt_file
+from support.fake_vectors import fake_vectors, unit
 
 TEXTS = [f"text number {i}" for i in range(40)]
 LABELS = ["bug", "praise", "question"]
@@ -39,14 +40,6 @@ def con(tmp_path: Path) -> Iterator[Connection]:
 
 def values(con: Any, call: str) -> list[Any]:
     return [row[0] for row in con.execute(f"select {call} from t order by body").fetchall()]
-
-
-def unit(rows: Any) -> Any:
-    return rows / np.linalg.norm(rows, axis=-1, keepdims=True)
-
-
-def fake_vectors(texts: list[str]) -> Any:
-    return unit(np.stack([fake_row(text, 8) for text in texts]).astype(np.float64))
 
 
 def test_a_label_is_the_mean_direction_of_itself_and_its_examples(con: Connection) -> None:
