@@ -29,6 +29,18 @@ def _version(package: str) -> str:
         return "absent"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test is named alike in every process, or pytest-xdist stops: a set's text and an address are not."""
+    for item in items:
+        values = (
+            item.callspec.params.values() if isinstance(item, pytest.Function) and hasattr(item, "callspec") else ()
+        )
+        if " at 0x" in item.name or any(
+            isinstance(value, set | frozenset) and str(value) in item.name for value in values
+        ):
+            raise pytest.UsageError(f"{item.nodeid} is named after a set or an address: give it ids of its own")
+
+
 @pytest.fixture(autouse=True)
 def own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """No inlay.toml above a test's working folder, nor a variable of the developer's shell, decides a result."""

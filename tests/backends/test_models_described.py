@@ -607,7 +607,7 @@ def test_what_a_model_in_a_folder_can_do(
         ({"logprobs": True}, {"replies", "shares"}),
         ({"task": "embed", "width": 8}, {"vectors"}),
     ],
-    ids=str,
+    ids=["plain", "batch", "logprobs", "embed"],
 )
 def test_what_a_model_behind_an_endpoint_can_do(
     tiny_models: TinyModels, settings: dict[str, Any], expected: set[Capability]
