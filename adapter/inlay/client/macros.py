@@ -7,6 +7,8 @@ options in a struct, together with the connection, the dbt node and the statemen
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from functools import cache
 
 import duckdb
 
@@ -63,8 +65,9 @@ def _create(con: duckdb.DuckDBPyConnection, session: Session, target: str) -> No
             con.execute(f"CREATE OR REPLACE {target}{name}{definition}")
 
 
-def macros_of(spec: FunctionSpec, prefix: str) -> dict[str, str]:
-    """Name → parameters and body, of the macros of one definition.
+@cache
+def macros_of(spec: FunctionSpec, prefix: str) -> Mapping[str, str]:
+    """Name → parameters and body, of the macros of one definition. Every cursor that is attached asks again.
 
     A definition that has a Python function gets a try_ twin as well, which returns what the function returns, as it
     comes. An aggregate's two macros have a twin each that takes the list of the group's texts.

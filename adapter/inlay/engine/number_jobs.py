@@ -129,7 +129,7 @@ class NumbersWindow:
             return self.pending.popleft() if self.pending else None
 
     def answer(self, rows: Ints, answers: Floats) -> None:
-        for number in np.unique(self.owner[rows]):
+        for number in set(self.owner[rows].tolist()):  # np.unique() would import numpy.ma for it
             mine = self.owner[rows] == number
             self.jobs[number].rows[self.place[rows[mine]]] = answers[mine]
             self.jobs[number].done[self.place[rows[mine]]] = True
