@@ -37,7 +37,7 @@ MISTAKES: dict[str, list[tuple[str | list[str], int, str]]] = {
         (["sql", "select ai_embed('x')", "--model", "./folder"], FAILED, "no config.json"),
         (["sql", "select ai_embed('x')", "--store", "notes.txt"], FAILED, "notes.txt cannot be opened"),
         (["sql", "select ai_embed('x')", "--store", "foo://x"], FAILED, "no installed file system reads"),
-        (["sql", "select ai_embed('x', modle := 'fake')"], FAILED, "ai_embed() does not support"),
+        (["sql", "select ai_embed('x', modle := 'fake')"], FAILED, "ai_embed: no argument named 'modle'. Did you mean 'model'?"),
         (["sql", "select ai_classify('x')"], FAILED, "labels is NULL. Give the choices"),
         (["sql", "select ai_complete('x')"], FAILED, "needs a language model"),
         (["sql", "copy (select 1) to 'absent/x.csv'"], FAILED, "absent/x.csv"),

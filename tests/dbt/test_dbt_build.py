@@ -465,7 +465,7 @@ def test_the_environment_wins_over_the_profile(monkeypatch: pytest.MonkeyPatch, 
     assert plugin(given).options["model"] == "minilm"
 
 
-def test_an_error_is_its_message_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_is_its_message_alone() -> None:
     made = plugin({"model": "fake", "progress": "off"})
     with duckdb.connect() as parent:
         made.configure_connection(parent)
@@ -475,6 +475,10 @@ def test_an_error_is_its_message_alone(monkeypatch: pytest.MonkeyPatch) -> None:
                 DuckDBCursorWrapper(cursor).execute(
                     f"create table t as select ai_embed('{FAIL} x', on_error := 'raise') as v"
                 )
+            with pytest.raises(
+                duckdb.BinderException, match="ai_embed: no argument named 'modle'. Did you mean 'model'?"
+            ):
+                DuckDBCursorWrapper(cursor).execute("create table t as select ai_embed('x', modle := 'fake') as v")
 
 
 def test_the_plugin_prints_lines_where_no_bar_can_be_drawn(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -80,11 +80,65 @@ def test_a_wrong_call_says_what_is_wrong_and_what_to_type(
     assert con.sql("select ai_count_tokens('ab')").fetchall() == [(3,)]
 
 
-def test_an_unknown_option_by_name_is_refused_by_duckdb_with_the_candidates(con: Connection) -> None:
-    with pytest.raises(
-        duckdb.BinderException, match=r"Candidate macros:\s+ai_embed\(text, task := NULL, model := NULL"
-    ):
-        con.sql("select ai_embed('x', modle := 'fake')").fetchall()
+@pytest.mark.parametrize("way", ["sql", "execute"])
+@pytest.mark.parametrize(
+    ("statement", "message", "place"),
+    [
+        (
+            "select ai_embed('x', modle := 'fake')",
+            "ai_embed: no argument named 'modle'. Did you mean 'model'? Known: model, on_blank, on_error, task, text.",
+            "ai_embed('x', modle := 'fake')",
+        ),
+        (
+            "select 1,\n  ai_sentiment(ai_sentiment('x', 'a, b')::varchar, ON_EROR => 'raise') as s",
+            "ai_sentiment: no argument named 'on_eror'. Did you mean 'on_error'?",
+            "ai_sentiment(ai_sentiment('x', 'a, b')::varchar, ON_EROR => 'raise')",
+        ),
+        (
+            "select try_ai_filter('x', 'y', 0.5), inlay.ai_rerank('x', qurey := 'y')",
+            "ai_rerank: no argument named 'qurey'. Did you mean 'query'?",
+            "inlay.ai_rerank('x', qurey := 'y')",
+        ),
+        (
+            "select ai_similarity('x')",
+            "ai_similarity: b must be given. It takes a, b, model, on_error, on_blank.",
+            "ai_similarity('x')",
+        ),
+        (
+            "select ai_similarity('x', a := 'y')",
+            "ai_similarity: a is given twice, by its place and by its name.",
+            "ai_similarity('x', a := 'y')",
+        ),
+        (
+            "select ai_count_tokens('x', 'fake', 'raise', 'ask', 'null')",
+            "ai_count_tokens: 5 arguments are given. It takes text, model, on_error.",
+            "ai_count_tokens('x', 'fake', 'raise', 'ask', 'null')",
+        ),
+        ("select own(1, c := 2)", "own: no argument named 'c'. Known: a, group.", "own(1, c := 2)"),
+        ("from inlay_ledger(run := 1)", "inlay_ledger takes no arguments.", None),
+        ("from inlay_train('x', nmae := 3)", "inlay_train: no argument named 'nmae'. Did you mean 'name'?", None),
+    ],
+)
+def test_a_wrong_argument_is_named_with_those_that_there_are(
+    con: Connection, way: str, statement: str, message: str, place: str | None
+) -> None:
+    con.execute("create macro own(a, \"group\" := ',') as a")
+    with pytest.raises(duckdb.BinderException) as caught:
+        getattr(con, way)(statement).fetchall()
+    first, _, rest = str(caught.value).partition("\n\n")
+    assert first.startswith(f"Binder Error: {message}")
+    assert way == "sql" or place is None or place in rest  # DuckDB tells no place of a relation, nor of a table macro
+    with pytest.raises(duckdb.BinderException, match="Candidate macros"):  # which are these
+        con.duckdb.execute(statement)
+
+
+def test_where_the_text_does_not_tell_the_argument_duckdb_says_what_it_says(con: Connection) -> None:
+    con.execute("create macro either(a) as a, (a, b) as b")
+    con.execute("create macro around(a) as ai_embed(a)")
+    con.execute("create or replace temp macro ai_embed(a, b) as a")
+    for statement in ("select either(1, 2, 3)", "select around('x')"):
+        with pytest.raises(duckdb.BinderException, match="does not support the supplied arguments"):
+            con.sql(statement).fetchall()
 
 
 def test_a_failed_row_is_null_and_listed_and_its_neighbours_are_answered(con: Connection) -> None:

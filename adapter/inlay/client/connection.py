@@ -72,6 +72,7 @@ class Connection(Holder):
     def explain(self, __query: str, parameters: Any = None, *, analyze: bool = False) -> Explanation:
         """What a statement will ask of models, and how it will run: no model does. analyze: runs it, and sets what it
         did beside what was expected. Raises what DuckDB says of a statement that it would not run."""
+        self._text = __query if isinstance(__query, str) else ""
         return cast("Explanation", self._call(self._explained, __query, parameters, analyze))
 
     # What is imported here is imported inside _call(), which turns a Ctrl-C during the import into KeyboardInterrupt.

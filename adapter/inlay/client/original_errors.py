@@ -13,6 +13,7 @@ from collections import deque
 
 import duckdb
 
+from inlay.client.wrong_arguments import with_wrong_argument
 from inlay.engine import cancel
 from inlay.errors import InlayError, InterruptedQueryError
 
@@ -45,7 +46,7 @@ def error_for_caller(error: Exception, watch: cancel.Watch, text: str = "") -> B
         return duckdb.InterruptException("INTERRUPT Error: Interrupted!")
     if original is not None:
         return original
-    return _placed(error, text) if text and isinstance(error, duckdb.Error) else error
+    return _placed(with_wrong_argument(error, text), text) if text and isinstance(error, duckdb.Error) else error
 
 
 def _placed(error: duckdb.Error, text: str) -> duckdb.Error:

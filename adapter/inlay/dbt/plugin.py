@@ -27,6 +27,7 @@ from inlay.client.attach import attach
 from inlay.client.macros import create_macros
 from inlay.client.original_errors import original_error
 from inlay.client.sessions import connection_number, set_node
+from inlay.client.wrong_arguments import with_wrong_argument
 from inlay.engine import cancel, signals
 from inlay.execution.session import Session
 from inlay.settings.read import beneath_the_environment, read_settings
@@ -101,9 +102,10 @@ class _Planned:
             return run(session, cursor, sql, bindings)
         except duckdb.Error as error:
             # In dbt's log the message stands alone.
-            if (original := original_error(error)) is None:
+            shown = original_error(error) or with_wrong_argument(error, sql)
+            if shown is error:
                 raise
-            raise original from None
+            raise shown from None
 
 
 class Plugin(BasePlugin):
