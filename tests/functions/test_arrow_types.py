@@ -119,6 +119,7 @@ with inlay.connect(model="fake", language_model="fake-generate", store=sys.argv[
     for cursor in (con, con.duckdb):
         rows = "(values ('my parcel is late'), ('lovely'), (null), (' '), ('<<fail>>')) t(s)"
         for call in sys.argv[2:]:
+            inlay.explain(cursor, f"select {call}, count(*) from {rows} group by all")
             cursor.execute(f"select {call}, try_{call} from {rows}").fetchall()
             assert "pandas" not in sys.modules, call
     con.cursor().execute("select ai_embed(concat('text ', i)) from range(5_000) r(i)").fetchall()

@@ -215,3 +215,22 @@ def test_a_prefix_belongs_to_the_name() -> None:
     assert calls_digest(prefixed, "select ai_embed(body)") == plain
     assert calls_digest(prefixed, "select my_ai_embed(body)") != plain
     assert calls_digest(prefixed, "select MY_TRY_AI_EMBED(body)") != plain
+
+
+@pytest.mark.parametrize(
+    ("prefix", "sql", "calls", "needs_macros"),
+    [
+        ("", "select Ai_Embed(body)", True, True),
+        ("", 'select inlay."try_AI_EMBED" \n(body)', True, True),
+        ("", "CALL INLAY_TRAIN('intents', t)", True, True),
+        ("", "from inlay_ledger()", False, True),
+        ("", "select lower(body) from ai_embeddings", False, True),  # needlessly
+        ("", "select embed(body), İ from t", False, False),
+        ("My_", "select MY_ai_embed(body)", True, True),
+        ("My_", "select my_TRY_AI_embed(body)", True, True),
+        ("My_", "select ai_embed(body)", False, False),
+    ],
+)
+def test_what_may_call_a_function_is_told_from_its_text(prefix: str, sql: str, calls: bool, needs_macros: bool) -> None:
+    mentions = session(prefix=prefix).mentions
+    assert (mentions.may_call(sql), mentions.may_need_macros(sql)) == (calls, needs_macros)

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from inlay.arrays import Bools, array_flags, array_numbers, column_of, flags_array, numbers_array
 from inlay.execution.answering import Answered
 from inlay.functions.sentiment import SENTIMENTS
 from inlay.parsing.statement import Call
@@ -56,8 +57,7 @@ class DrawnGuesses:
 
     def fill(self, call: Call, written: str, table: str, labels: Any, answered: Answered) -> pa.StructArray:
         details = answered.details()
-        pending = answered.spread(pa.array(answered.pending))
-        is_pending = np.array(pc.fill_null(pending, False), dtype=np.bool_)
+        is_pending = array_flags(answered.spread(flags_array(answered.pending)))
         values = self._guessed(call, written, self.tables[table], labels, answered, details, is_pending)
         fields = {kind.name: details.field(kind.name) for kind in details.type}
         fields["value"] = values
@@ -71,11 +71,11 @@ class DrawnGuesses:
         labels: Any,
         answered: Answered,
         details: pa.StructArray,
-        is_pending: Any,
+        is_pending: Bools,
     ) -> pa.Array:
         """The values, with guesses where they are not known."""
         values = details.field("value")
-        known = values.filter(pa.array(~is_pending)).drop_null()
+        known = values.filter(flags_array(~is_pending)).drop_null()
         if len(known):
             pool = known if guessed.pool is None else pa.concat_arrays([guessed.pool, known])
             guessed.pool = pool.slice(0, POOL)
@@ -86,12 +86,12 @@ class DrawnGuesses:
         draws = _draws(written, answered, is_pending)
         if guessed.pool is not None and len(guessed.pool) >= ENOUGH:
             guessed.assumed = ""
-            drawn = guessed.pool.take(pa.array(draws % len(guessed.pool)))
+            drawn = guessed.pool.take(numbers_array((draws % len(guessed.pool)).astype(np.int64)))
         else:
             drawn, guessed.assumed = _assumed(call, _labels(call, labels, answered), draws, values.type)
         order = np.arange(len(draws), len(draws) + len(values))
         order[places] = np.arange(len(draws))
-        return pa.concat_arrays([drawn, values]).take(pa.array(order))
+        return pa.concat_arrays([drawn, values]).take(numbers_array(order))
 
 
 def _labels(call: Call, labels: Any, answered: Answered) -> Sequence[str]:
@@ -104,13 +104,13 @@ def _labels(call: Call, labels: Any, answered: Answered) -> Sequence[str]:
     return [label["label"] if isinstance(label, dict) else str(label) for label in labels]
 
 
-def _draws(call: str, answered: Answered, is_pending: Any) -> Any:
+def _draws(call: str, answered: Answered, is_pending: Bools) -> Any:
     """A random number for each pending row of a call: the same whenever it is explained, and unlike other calls'."""
     salt = hashlib.blake2b(call.encode(), digest_size=16).digest()
     keys = [key.tobytes() for key in answered.inputs.keys]
     digests = b"".join(hashlib.blake2b(key, digest_size=8, salt=salt).digest() for key in keys)
     of_inputs = np.frombuffer(digests, dtype=np.uint64) >> np.uint64(1)
-    of_rows = np.array(answered.spread(pa.array(of_inputs.astype(np.int64))).fill_null(0), dtype=np.int64)
+    of_rows = array_numbers(answered.spread(numbers_array(of_inputs.astype(np.int64))))  # any where there is no input
     return of_rows[is_pending].astype(np.uint64)
 
 
@@ -118,13 +118,13 @@ def _assumed(call: Call, labels: Sequence[str], draws: Any, kind: pa.DataType) -
     """Guesses where too little is known, and how they were made."""
     returns = call.spec.returns
     if returns == "BOOLEAN":
-        return pa.array(draws % 2 == 0, type=kind), "half of them true"
+        return flags_array(draws % 2 == 0), "half of them true"
     if returns == "DOUBLE":
-        return pa.array(draws / 2.0**63, type=kind), "spread evenly from 0 to 1"
+        return column_of((draws / 2.0**63).tolist(), kind), "spread evenly from 0 to 1"
     if returns == "VARCHAR" and labels:
         each = "each label as often as any other"
-        return pa.array([labels[i] for i in (draws % len(labels)).tolist()], type=kind), each
+        return column_of([labels[i] for i in (draws % len(labels)).tolist()], kind), each
     if returns == "VARCHAR[]" and labels:
         made = [[label for i, label in enumerate(labels) if draw >> (i % 60) & 1] for draw in draws.tolist()]
-        return pa.array(made, type=kind), "each label for half of them"
+        return column_of(made, kind), "each label for half of them"
     return pa.nulls(len(draws), kind), "NULL"

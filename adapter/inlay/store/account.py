@@ -162,8 +162,14 @@ def _read(folder: Folder, name: str, columns: Columns, runs: Collection[str] | N
         if runs is not None and not file.startswith(tuple(runs)):
             continue
         try:
-            # Columns that an older version did not have become NULL.
-            tables.append(pq.read_table(pa.BufferReader(folder.read(f"{name}/{file}")), schema=schema))
+            rows = pq.ParquetFile(pa.BufferReader(folder.read(f"{name}/{file}"))).read()
+            tables.append(pa.Table.from_arrays([_column(rows, field) for field in schema], schema=schema))
         except READ_ERRORS:
             continue
     return pa.concat_tables(tables) if tables else empty_table(schema)
+
+
+def _column(rows: pa.Table, field: pa.Field) -> pa.Array | pa.ChunkedArray:
+    """As it is in this version; NULL where the version that wrote the rows did not have it."""
+    has_it = field.name in rows.column_names
+    return rows[field.name].cast(field.type) if has_it else pa.nulls(len(rows), field.type)
