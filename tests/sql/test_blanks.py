@@ -12,7 +12,8 @@ import pytest
 import inlay
 from inlay.client.connection import Connection
 from inlay.errors import ConfigError
-from inlay.functions.blanks import blank_texts
+from inlay.functions.blanks import blank_rows, blank_texts
+from inlay.functions.definitions import all_definitions
 
 BLANKS = ("", " ", "\n\t ", "\u3000\xa0")
 
@@ -154,3 +155,14 @@ def test_white_space_is_what_python_strips() -> None:
     assert [letter for letter, at in zip(letters, blank, strict=True) if at] == [
         letter for letter in letters if not letter.strip()
     ]
+
+
+def test_a_blank_is_found_wherever_it_is() -> None:
+    spec = all_definitions()["ai_classify"]
+    white = [letter for code in range(0x3001) if not (letter := chr(code)).strip()]
+    for blank in ["", *white, "".join(white)]:
+        column = pa.array(["text", None, "é", blank, "text"])
+        assert blank_rows(spec, "null", [column]).to_pylist() == [False, False, False, True, False]
+        assert blank_rows(spec, "null", [column.slice(3)]).to_pylist() == [True, False]
+        assert blank_rows(spec, "null", [column.slice(4)]) is None
+        assert blank_rows(spec, "null", [column.slice(0, 3)]) is None

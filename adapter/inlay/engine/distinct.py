@@ -27,13 +27,14 @@ class DistinctCounter:
         words = np.ascontiguousarray(key_matrix(keys)).view(np.uint64)[:, 0]
         if self._exact is not None and len(words) + len(self._exact) <= 2 * EXACT_LIMIT:
             given = words.tolist()
-            fresh = set(given) - self._exact
-            self._exact |= fresh
+            if self._exact.isdisjoint(given):
+                new = np.ones(len(given), dtype=np.bool_)
+            else:
+                new = np.array([word not in self._exact for word in given], dtype=np.bool_)
+            self._exact.update(given)
             if len(self._exact) > EXACT_LIMIT:
                 self._estimate_from(self._exact)
-            if len(fresh) in (0, len(given)):
-                return np.full(len(given), bool(fresh), dtype=np.bool_)
-            return np.fromiter((word in fresh for word in given), dtype=np.bool_, count=len(given))
+            return new
         if self._exact is not None:  # at least as many as the limit are new
             self._estimate_from(self._exact)
         places = _places(words)

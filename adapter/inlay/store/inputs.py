@@ -5,6 +5,7 @@ Values stay in Arrow: for most inputs nothing but the key is ever needed.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -101,16 +102,24 @@ def distinct_inputs(
     codecs = (TEXT,) * len(columns) if codecs is None else codecs
     if are_distinct or not _repeats(columns):
         # Digests show what repeats faster than texts do, though each has to be made.
-        inputs = replace(inputs_of(columns, codecs), distinct=are_distinct)
+        inputs = _all_inputs(columns, codecs, distinct=are_distinct)
         return inputs if are_distinct else _first_of_each(inputs)
     distinct, inverse = _distinct(columns)
-    return replace(inputs_of(distinct, codecs), inverse=inverse, distinct=True)
+    return replace(_all_inputs(distinct, codecs, distinct=True), inverse=inverse)
 
 
 def inputs_of(columns: Sequence[pa.Array], codecs: Sequence[Codec]) -> Inputs:
     """All rows, in order. A value that repeats in a column is hashed once."""
     each = [_repeated_digests(column, codec) for column, codec in zip(columns, codecs, strict=True)]
     return Inputs(tuple(columns), tuple(codecs), tuple(each), combined_keys(each))
+
+
+def _all_inputs(columns: Sequence[pa.Array], codecs: Sequence[Codec], *, distinct: bool) -> Inputs:
+    """The same of rows that do not look as if they repeated: nor do the values of a single column then."""
+    if len(columns) > 1:
+        return replace(inputs_of(columns, codecs), distinct=distinct)
+    digests = digests_of(columns[0], codecs[0])
+    return Inputs((columns[0],), (codecs[0],), (digests,), digests, distinct=distinct)
 
 
 def text_inputs(*columns: Sequence[str]) -> Inputs:
@@ -198,9 +207,8 @@ def _sample(n: int) -> pa.Array:
     """Rows without any order in them: texts may repeat one after the other, or all in turn."""
     if n <= _SAMPLE:
         return numbers_array(np.arange(n))
-    # np.unique() takes as long to import as a small statement takes.
-    chosen = np.random.default_rng(0).integers(0, n, _SAMPLE)
-    return numbers_array(np.array(sorted(set(chosen.tolist()))))
+    # np.random and np.unique() take as long to import as a small statement takes.
+    return numbers_array(np.array(sorted(set(random.Random(0).choices(range(n), k=_SAMPLE)))))
 
 
 def _distinct(columns: Sequence[pa.Array]) -> tuple[list[pa.Array], pa.Array]:

@@ -13,6 +13,7 @@ sha256(b))).
 
 from __future__ import annotations
 
+import binascii
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,7 +31,7 @@ Keys = npt.NDArray[np.uint8]
 """[n, 32]: one key per row."""
 
 # A loop in Python costs as much again as the digests do; map() over functions of C does not.
-_encode, _sha256 = str.encode, hashlib.sha256
+_sha256 = hashlib.sha256
 _digest = type(_sha256()).digest
 
 # Rows of a column that are Python objects at a time, so that these stay in the processor's cache.
@@ -48,8 +49,8 @@ def signature(parts: Mapping[str, Any]) -> str:
 
 def input_keys(columns: Iterable[Sequence[str | bytes]]) -> list[bytes]:
     """One 32-byte key per row of `columns`, which hold one text per argument, or the bytes of other values."""
-    digests = [list(map(_digest, map(_sha256, _encoded(column)))) for column in columns]
-    return digests[0] if len(digests) == 1 else _combined([[each.hex() for each in column] for column in digests])
+    digests = [_digests(_encoded(column)) for column in columns]
+    return digests[0] if len(digests) == 1 else _combined(list(map(key_matrix, digests)))
 
 
 def digests_of(column: pa.Array, codec: Codec) -> Keys:
@@ -57,7 +58,7 @@ def digests_of(column: pa.Array, codec: Codec) -> Keys:
     digests = np.empty((len(column), 32), dtype=np.uint8)
     for start in range(0, len(digests), _SLICE):
         encoded = codec.encode(column.slice(start, _SLICE))
-        digests[start : start + _SLICE] = key_matrix(list(map(_digest, map(_sha256, encoded))))
+        digests[start : start + _SLICE] = key_matrix(_digests(encoded))
     return digests
 
 
@@ -67,13 +68,17 @@ def combined_keys(digests: Sequence[Keys]) -> Keys:
         return digests[0]
     keys = np.empty((len(digests[0]), 32), dtype=np.uint8)
     for start in range(0, len(keys), _SLICE):
-        columns = [_hexadecimal(each[start : start + _SLICE]) for each in digests]
-        keys[start : start + _SLICE] = key_matrix(_combined(columns))
+        keys[start : start + _SLICE] = key_matrix(_combined([each[start : start + _SLICE] for each in digests]))
     return keys
 
 
-def _combined(columns: Sequence[Sequence[str]]) -> list[bytes]:
-    rows = map(_encode, map("".join, zip(*columns, strict=True)))
+def _combined(digests: Sequence[Keys]) -> list[bytes]:
+    joined = np.concatenate(list(map(_hexadecimal, digests)), axis=1).tobytes()
+    width = 64 * len(digests)
+    return _digests([joined[start : start + width] for start in range(0, len(joined), width)])
+
+
+def _digests(rows: Sequence[bytes]) -> list[bytes]:
     return list(map(_digest, map(_sha256, rows)))
 
 
@@ -82,9 +87,9 @@ def _encoded(values: Sequence[str | bytes]) -> list[bytes]:
     return [value if isinstance(value, bytes) else value.encode("utf-8", "surrogatepass") for value in values]
 
 
-def _hexadecimal(digests: Keys) -> list[str]:
-    text = np.ascontiguousarray(digests).tobytes().hex()
-    return [text[start : start + 64] for start in range(0, len(text), 64)]
+def _hexadecimal(digests: Keys) -> npt.NDArray[np.uint8]:
+    """[n, 64] letters."""
+    return np.frombuffer(binascii.hexlify(np.ascontiguousarray(digests)), dtype=np.uint8).reshape(-1, 64)
 
 
 def key_matrix(keys: Sequence[bytes] | Keys) -> Keys:
