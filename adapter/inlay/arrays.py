@@ -99,12 +99,15 @@ def column_of(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
 
 def _texts(values: Sequence[str | None], kind: pa.DataType, valid: pa.Buffer | None) -> pa.Array | None:
     """None where they are more than a column holds."""
-    encoded = [b"" if value is None else value.encode() for value in values]
-    ends = offsets_of([len(text) for text in encoded])
-    if ends[-1] >= 2**31:
+    texts = [value or "" for value in values]
+    content = "".join(texts).encode()
+    if len(content) >= 2**31:
         return None
-    content = pa.py_buffer(b"".join(encoded))
-    return pa.Array.from_buffers(kind, len(values), [valid, pa.py_buffer(ends.astype(np.int32)), content])
+    lengths = list(map(len, texts))
+    if len(content) > sum(lengths):  # letters of several bytes
+        lengths = [len(text.encode()) for text in texts]
+    ends = offsets_of(lengths).astype(np.int32)
+    return pa.Array.from_buffers(kind, len(values), [valid, pa.py_buffer(ends), pa.py_buffer(content)])
 
 
 def _floats(values: Sequence[float | None], kind: pa.DataType, valid: pa.Buffer | None) -> pa.Array:

@@ -14,6 +14,8 @@ _FINAL = re.compile(
 )
 # The same marks, taken out by a server that thinks they are none.
 _GLUED = re.compile(r"\A\s*analysis.*?assistantfinal", re.S)
+# What every mark begins with.
+_FIRST = ("<", "[", "◁")
 
 
 class OnlyThoughts(Exception):
@@ -23,6 +25,8 @@ class OnlyThoughts(Exception):
 def without_thoughts(text: str, prompt: str = "") -> str:
     """The answer in a reply: what comes after the model's thoughts, where it has written any. prompt: what was asked;
     where it has such marks itself, those in the reply may be either. Raises OnlyThoughts."""
+    if "assistantfinal" not in text and not any(map(text.__contains__, _FIRST)):
+        return text
     if _CHANNEL.search(text) and not _CHANNEL.search(prompt):
         finals = list(_FINAL.finditer(text))
         if not finals:
@@ -46,7 +50,7 @@ def without_thoughts(text: str, prompt: str = "") -> str:
 
 def begins_with_thoughts(text: str) -> bool:
     """Whether a text that was kept as an answer is none."""
-    return _BEGINS.match(text) is not None
+    return text.lstrip()[:1] in _FIRST and _BEGINS.match(text) is not None
 
 
 def _begins_with(mark: re.Match[str] | None, text: str) -> bool:

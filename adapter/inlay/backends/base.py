@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from string import Formatter
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -122,8 +122,7 @@ class Instruction:
         return {name: value for name, value in asdict(self).items() if value or name not in ("verbatim", "options")}
 
 
-@dataclass(frozen=True)
-class Prompt:
+class Prompt(NamedTuple):
     """The user's message of one prompt: before + text + after. None of the three is read as control tokens.
 
     text: the row's own text, which may be cut where the model's settings allow it. before, after: never cut.
@@ -268,9 +267,21 @@ class Embedder(Protocol):
 
 
 @lru_cache(maxsize=256)
-def _pieces(template: str) -> tuple[tuple[str, str | None], ...]:
-    """(literal text, name of the placeholder after it) in order; a Python format string, so {{ is a brace."""
-    return tuple((literal, name) for literal, name, _, _ in Formatter().parse(template))
+def _sides(template: str) -> tuple[str, str]:
+    """What stands before {text} and what comes after it, each a format string again."""
+    sides, at = ["", ""], 0
+    for literal, name, _, _ in Formatter().parse(template):
+        sides[at] += literal.replace("{", "{{").replace("}", "}}")
+        if name == "text":
+            at = 1
+        elif name is not None:
+            sides[at] += f"{{{name}}}"
+    return sides[0], sides[1]
+
+
+def is_same_for_all(template: str) -> bool:
+    """Whether prompts differ in their text alone."""
+    return not any(name not in (None, "text") for _, name, _, _ in Formatter().parse(template))
 
 
 def text_tag(text: str) -> str:
@@ -287,18 +298,9 @@ def filled(template: str, text: str, pair: str | None = None, tag: str | None = 
     >>> filled("Is {pair} in here? {text} Answer:", "a {pair} b", "c")
     Prompt(text='a {pair} b', before='Is c in here? ', after=' Answer:')
     """
-    values = {"pair": "" if pair is None else pair}
-    if "{tag}" in template:
-        values["tag"] = tag or text_tag(text)
-    parts = ["", ""]
-    side = 0
-    for literal, name in _pieces(template):
-        parts[side] += literal
-        if name == "text":
-            side = 1
-        elif name is not None:
-            parts[side] += values[name]
-    return Prompt(text, parts[0], parts[1])
+    before, after = _sides(template)
+    values = {"pair": pair or "", "tag": (tag or text_tag(text)) if "{tag}" in template else ""}
+    return Prompt(text, before.format_map(values), after.format_map(values))
 
 
 def filled_rows(

@@ -76,7 +76,6 @@ def _cut(instruction: Instruction, reply: Reply) -> NotWhole:
 
 def _is_text(text: str) -> bool:
     try:
-        text.encode()
+        return "\0" not in text and (text.isascii() or bool(text.encode()))
     except UnicodeEncodeError:
         return False
-    return "\0" not in text

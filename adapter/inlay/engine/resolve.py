@@ -160,7 +160,7 @@ class _Resolving:
             keys, claim = self.cache_keys(missing), threading.Event()
             try:
                 mine, others = self.work.cache.claim(keys, claim)
-                self.compute(missing[mine])
+                self.compute(missing if len(mine) == len(missing) else missing[mine])
             finally:
                 self.work.cache.release(keys, claim)
             for event in set(others.values()):

@@ -6,6 +6,7 @@ finishes its own claims before it waits for anyone else's, so waiting never goes
 
 from __future__ import annotations
 
+import itertools
 import mmap
 import threading
 import weakref
@@ -71,6 +72,8 @@ class ResultCache:
         missing: list[int] = []
         own: list[int] = []
         with self._lock:
+            if self._index.keys().isdisjoint(keys):
+                return list(range(len(keys))), own
             for position, key in enumerate(keys):
                 found = self._index.get(key)
                 if found is None:
@@ -93,6 +96,9 @@ class ResultCache:
         mine: list[int] = []
         others: dict[int, threading.Event] = {}
         with self._lock:
+            if self._index.keys().isdisjoint(keys) and self._claimed.keys().isdisjoint(keys):
+                self._claimed.update(dict.fromkeys(keys, event))
+                return list(range(len(keys))), others
             for position, key in enumerate(keys):
                 waiting = self._claimed.get(key)
                 if waiting is not None and not waiting.is_set():
@@ -115,8 +121,7 @@ class ResultCache:
             self._signatures.add(keys[0][:SIGNATURE_BYTES])
             self._blocks[block.number] = block
             self._bytes += block.bytes
-            for row, key in enumerate(keys):
-                self._index[key] = (block, row)
+            self._index.update(zip(keys, zip(itertools.repeat(block), range(len(keys)), strict=False), strict=True))
             while self._bytes > self.budget_bytes and len(self._blocks) > 1:
                 _, oldest = self._blocks.popitem(last=False)
                 self._bytes -= oldest.bytes

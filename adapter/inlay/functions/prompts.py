@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from inlay.backends.base import Prompt, filled_rows
-from inlay.store.inputs import Inputs, beside, text_inputs
+from inlay.backends.base import Prompt, filled, filled_rows, is_same_for_all
+from inlay.store.inputs import Inputs, beside, repeated_text, text_inputs
 
 
 def prompts(template: str, inputs: Inputs) -> Inputs:
@@ -17,6 +17,9 @@ def prompts(template: str, inputs: Inputs) -> Inputs:
     template: as filled() of backends/base.py has it.
     """
     texts = inputs.column(0)
+    if is_same_for_all(template):
+        around = filled(template, "")
+        return beside(repeated_text(around.before, len(texts)), texts, repeated_text(around.after, len(texts)))
     seconds = inputs.values(1) if len(inputs.columns) > 1 else None
     return prompt_inputs(filled_rows(template, texts.values(), seconds, texts.tags()), texts)
 

@@ -48,7 +48,8 @@ class Inputs:
 
     def tags(self) -> list[str]:
         """The first eight hex digits of the digest of each value in the first column."""
-        return [digest[:4].tobytes().hex() for digest in self.digests[0]]
+        digits = self.digests[0][:, :4].tobytes().hex()
+        return [digits[start : start + 8] for start in range(0, len(digits), 8)]
 
     def take(self, positions: Ints) -> Inputs:
         """The rows at these positions, which do not repeat where the inputs are distinct."""
@@ -126,6 +127,12 @@ def text_inputs(*columns: Sequence[str]) -> Inputs:
     """Texts that come from no column of DuckDB's: labels, criteria, pieces of longer texts."""
     arrays = [column_of(column, pa.string()) for column in columns]
     return inputs_of(arrays, (TEXT,) * len(arrays))
+
+
+def repeated_text(text: str, n: int) -> Inputs:
+    """One text n times."""
+    one = text_inputs([text])
+    return one.take(np.zeros(n, dtype=np.int64))
 
 
 def beside(*parts: Inputs) -> Inputs:

@@ -89,7 +89,7 @@ def _encoded(values: Sequence[str | bytes]) -> list[bytes]:
 
 def _hexadecimal(digests: Keys) -> npt.NDArray[np.uint8]:
     """[n, 64] letters."""
-    return np.frombuffer(binascii.hexlify(np.ascontiguousarray(digests)), dtype=np.uint8).reshape(-1, 64)
+    return np.frombuffer(binascii.hexlify(digests.tobytes()), dtype=np.uint8).reshape(-1, 64)
 
 
 def key_matrix(keys: Sequence[bytes] | Keys) -> Keys:

@@ -230,7 +230,7 @@ class ChatPrompts:
         if keep <= 0:  # unless the template writes the text several times, there is no room for any of it
             keep = len(offsets) * max(room, 0) // n_tokens
         while keep > 0:
-            (ids,) = self._ids(system, [replace(prompt, text=prompt.text[: offsets[keep - 1][1]]).content])
+            (ids,) = self._ids(system, [prompt._replace(text=prompt.text[: offsets[keep - 1][1]]).content])
             if isinstance(ids, str):
                 return ids
             if len(ids) <= room:

@@ -15,7 +15,7 @@ from inlay.engine.limits import Reserved
 from inlay.engine.number_jobs import NumbersJob, select_rows
 from inlay.engine.pool import lane_for
 from inlay.engine.question import Question
-from inlay.engine.replies import finished_replies, use
+from inlay.engine.replies import finished_replies
 from inlay.engine.reply_jobs import ReplyJob
 from inlay.engine.resolve import Finished, Usage, Work
 from inlay.errors import BudgetExceededError, InterruptedQueryError
@@ -173,14 +173,13 @@ def _replies(
                 yield Finished(np.zeros(0, dtype=np.int64), None, refused)
             job = ReplyJob(instruction, [row for _, row in rows], [position for position, _ in rows], work.cancel)
             lane.submit(job)
-            for batch in job.finished.batches(work.cancel):
-                for _, reply in batch:
-                    use(reserved, reply)
-                yield from finished_replies([batch], instruction, prompts, work)
+            for finished in finished_replies(job.finished.batches(work.cancel), instruction, prompts, work):
+                reserved.use(finished.usage.tokens, finished.usage.output_tokens)
+                yield finished
         start += n_rows
         n_rows = min(TOKENIZE_ROWS, 2 * n_rows)
 
 
 def prompts_of(inputs: Inputs) -> list[Prompt]:
     before, text, after = (inputs.values(i) for i in range(3))
-    return [Prompt(*parts) for parts in zip(text, before, after, strict=True)]
+    return list(map(Prompt, text, before, after))

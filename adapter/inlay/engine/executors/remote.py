@@ -14,7 +14,7 @@ from inlay.engine.finished import finished_by
 from inlay.engine.limits import Reserved
 from inlay.engine.pool import remote_embedder, remote_model
 from inlay.engine.question import Question
-from inlay.engine.replies import FinishedReply, finished_replies, use
+from inlay.engine.replies import FinishedReply, finished_replies
 from inlay.engine.resolve import Finished, Usage, Work
 from inlay.store.inputs import Inputs
 
@@ -44,7 +44,8 @@ def _replies(
 
     def ask(put: Callable[[FinishedReply], None]) -> None:
         def done(position: int, reply: Reply | Failed | str) -> None:
-            use(reserved, reply)  # at once, so that what it did not need is there for the next request
+            if not isinstance(reply, str):  # at once, so that what it did not need is there for the next request
+                reserved.use(reply.tokens, reply.output_tokens, reply.set_aside)
             put((position, reply))
 
         model.complete(
