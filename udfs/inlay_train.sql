@@ -7,9 +7,9 @@ args = [
 options = [
     ["text", "VARCHAR or VARCHAR[]", "NULL", "the column of the text, or several; needed"],
     ["label", "VARCHAR", "NULL", "the column of the label; needed. A text, a list of texts, a whole number or a boolean is a class, a fraction a number to predict"],
-    ["numeric", "VARCHAR or VARCHAR[]", "NULL", "columns of numbers that the head reads too"],
+    ["numeric", "VARCHAR or VARCHAR[]", "NULL", "columns of numbers that the head reads too; before DuckDB 2.0 its name needs the quotes"],
     ["categorical", "VARCHAR or VARCHAR[]", "NULL", "columns of few values that the head reads too"],
-    ["group", "VARCHAR", "NULL", "a column: rows with one value are never on both sides of a fold; default: rows with one text are not"],
+    ["group", "VARCHAR", "NULL", "a column: rows with one value are never on both sides of a fold; default: rows with one text are not; its name needs the quotes"],
     ["kind", "VARCHAR", "NULL", "'single', 'multi', 'ordinal' or 'regression'; default: by the type of the label"],
     ["levels", "VARCHAR[]", "NULL", "the labels from low to high; the head is then ordinal"],
     ["method", "VARCHAR", "NULL", "'logistic' (default), 'centroid' or 'knn'; of a regression 'ridge' (default) or 'knn'"],

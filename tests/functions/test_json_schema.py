@@ -266,6 +266,8 @@ REFUSED = [
     ("INT) , (1", "is not a DuckDB type"),
     ("INT; drop table x", "is not a DuckDB type"),
     ("a INT, b", "the field 'b' has no type"),
+    ("select VARCHAR", "A name that is a word of SQL needs quotes"),
+    ("a INT, select VARCHAR", "A name that is a word of SQL needs quotes"),
     ("STRUCT(a " * 3_000 + "INT" + ")" * 3_000, "is not a DuckDB type"),
     ("INT" + "[]" * 20, "nested more than 12 levels deep"),
     ("a BLOB", "cannot have the type BLOB. Types: VARCHAR, BOOLEAN"),

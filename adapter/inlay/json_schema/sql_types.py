@@ -70,6 +70,8 @@ SUPPORTED = (
 )
 
 
+_QUOTES = """A name that is a word of SQL needs quotes: '"select" VARCHAR'."""
+
 # The deepest nesting of types that is read.
 _DEEPEST = 100
 
@@ -99,7 +101,7 @@ def schema_of_sql_type(where: str, text: str) -> dict[str, Any]:
     shown = text if len(text) <= 200 else f"{text[:200]}…"
     raise ConfigError(
         f"{where}: {shown!r} is not a DuckDB type. Type, for example, 'name VARCHAR, age INT, tags VARCHAR[]'. "
-        f"Types: {', '.join(SUPPORTED)}."
+        f"{_QUOTES} Types: {', '.join(SUPPORTED)}."
     )
 
 
@@ -161,6 +163,8 @@ def _struct(where: str, kind: Any) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     for each in kind.expressions:
         if not isinstance(each, exp.ColumnDef):
+            if not each.name:
+                raise ConfigError(f"{where}: {each.sql('duckdb')!r} is not a name and a type. {_QUOTES}")
             raise ConfigError(f"{where}: the field {each.name!r} has no type. Type, for example, {each.name} VARCHAR.")
         if each.name in fields:
             raise ConfigError(f"{where}: the field {each.name!r} occurs twice.")
