@@ -2,8 +2,8 @@
 description = "A call of one of inlay's SQL functions, or a lookup of stored answers; options that are none are left out. Reads the vars inlay_form and inlay_prefix."
 arguments = [
     ["name", "string", "name of the SQL function"],
-    ["texts", "list[string]", "SQL expressions, in order"],
-    ["options", "dict[string, any]", "Jinja values by option name"],
+    ["texts", "list[any]", "SQL expressions, in order; of ai_filter the first may be a mapping of names to them, which the statement names"],
+    ["options", "dict[string, any]", "Jinja values by option name; of a calibration also ref('…')"],
     ["setting", "optional[list[any]]", "'labels', 'schema', 'aspects' or 'head', and its value, of a head also ref('…'); none where the function has no such argument"],
     ["is_aggregate", "bool", "whether the first text is one of each row of a group"],
     ["blank", "string", "what a blank text gives: 'null', 'same' or 'ask'"],
@@ -41,6 +41,12 @@ arguments = [
     {%- endif -%}
     {%- if setting is not none and setting[0] == 'head' and setting[1] is not string -%}
         {%- set setting = ('head', setting[1].identifier) -%}
+    {%- endif -%}
+    {%- if options.get('calibration') is not none and options.calibration is not string -%}
+        {%- do options.update({'calibration': options.calibration.identifier}) -%}
+    {%- endif -%}
+    {%- if texts and texts[0] is mapping -%}
+        {%- set texts = inlay._named_columns(name, texts[0], texts[1]) -%}
     {%- endif -%}
     {%- set parts = [] -%}
     {%- for text in texts -%}

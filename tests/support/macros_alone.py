@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
@@ -67,6 +68,7 @@ class Macros:
             "local_md5": lambda text: hashlib.md5(text.encode()).hexdigest(),
             "tojson": lambda value, sort_keys=False: json.dumps(value, sort_keys=sort_keys),
             "fromjson": json.loads,
+            "modules": SimpleNamespace(re=re),
             "return": _return,
         }
         self._macros: dict[str, Any] = {}

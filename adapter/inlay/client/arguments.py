@@ -11,10 +11,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from inlay.arrays import column_of
+from inlay.client.named_rows import with_texts_of_rows
 from inlay.engine import signals
 from inlay.errors import ConfigError
 from inlay.execution.session import Session
 from inlay.functions.spec import Argument, FunctionSpec, named_options
+from inlay.parsing.named_columns import FUNCTIONS
 from inlay.parsing.twins import DATABASE
 from inlay.store.codecs import TEXT, codec_of
 
@@ -29,6 +31,8 @@ def answer_call(
     """
     arrays = [_plain(arg.combine_chunks() if isinstance(arg, pa.ChunkedArray) else arg) for arg in args]
     positional, options = _split_arguments(spec, name, arrays)
+    if spec.name in FUNCTIONS:
+        positional = with_texts_of_rows(spec, positional)
     columns, labels = [], None
     for argument, array in zip(spec.args, positional, strict=False):
         if argument.is_setting:

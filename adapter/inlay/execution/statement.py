@@ -32,6 +32,7 @@ from inlay.planner.columns import columns_written_out
 from inlay.planner.macros import macros_written_out
 from inlay.planner.plan import make_plan
 from inlay.planner.returning import with_named_returning
+from inlay.planner.row_calls import with_texts_of_rows
 from inlay.planner.varying_schema import as_json_where_varying
 from inlay.planner.views import expanded
 
@@ -218,6 +219,7 @@ def _is_refused_for_side_effects(message: str | None) -> bool:
 def taken_form(session: Session, con: duckdb.DuckDBPyConnection, sql: str) -> Text:
     """The statement as DuckDB takes it, planned or not."""
     text = as_json_where_varying(sql, session.called)
+    text = with_texts_of_rows(text, session.called, lambda each: column_name(con, each))
     return as_duckdb_takes(text, session.called, lambda each: column_name(con, each))
 
 
