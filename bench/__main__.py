@@ -32,6 +32,7 @@ PROGRAMS = (
     "examples",
     "decide",
     "heads",
+    "calibration",
     "sentiment",
     "language_quality",
     "constrained",

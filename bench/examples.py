@@ -37,7 +37,7 @@ _STATEMENTS = INTENTS[_SNIPS]
 
 def labels(short: bool) -> None:
     rows = []
-    for name, texts, gold in _sets():
+    for name, texts, gold in sets():
         con = _with_rows(texts, gold)
         names = sorted(set(gold))
         line = [name, str(len(names)), f"{_right(con, f'ai_classify(body, {names})'):.1%}"]
@@ -57,7 +57,7 @@ def statements(short: bool) -> None:
     if not (folder := os.environ.get("INLAY_BENCH_DATA")) or not (Path(folder) / _SNIPS).exists():
         print("left out: it needs INLAY_BENCH_DATA")
         return
-    texts, gold = _file(Path(folder) / _SNIPS)
+    texts, gold = read_file(Path(folder) / _SNIPS)
     con = _with_rows(texts, gold)
     rows = []
     for n in (20, 50, 150):
@@ -74,8 +74,8 @@ def statements(short: bool) -> None:
                     f"select gold = '{intent}' as y, f.value as yes, f.confidence as sure "
                     f"from (select gold, {call} as f from rest)"
                 ).fetchnumpy()
-                found.append(_measures(*(np.ma.getdata(numbers[name]) for name in ("y", "yes", "sure"))))
-        best = fmean(_best_f1(con, intent, statement) for intent, statement in _STATEMENTS.items())
+                found.append(measures(*(np.ma.getdata(numbers[name]) for name in ("y", "yes", "sure"))))
+        best = fmean(best_f1(con, intent, statement) for intent, statement in _STATEMENTS.items())
         right, f1, off = (fmean(each[k] for each in found) for k in range(3))
         rows.append([str(n), str(len(found)), f"{right:.1%}", f"{f1:.2f}", f"{off:.3f}", f"{best:.2f}"])
     columns = ["examples", "draws", "right", "F1", "confidence off by", "F1, best threshold of all"]
@@ -87,7 +87,7 @@ def language(short: bool) -> None:
     if not (folder := os.environ.get("INLAY_BENCH_DATA")) or not (Path(folder) / _SNIPS).exists():
         print("left out: it needs INLAY_BENCH_DATA")
         return
-    texts, gold = _file(Path(folder) / _SNIPS)
+    texts, gold = read_file(Path(folder) / _SNIPS)
     places = random.Random(1).sample(range(len(texts)), 60 if short else 300)
     con = _with_rows([texts[i] for i in places], [gold[i] for i in places])
     seen = [i for i in range(len(texts)) if i not in set(places)]
@@ -103,15 +103,15 @@ def language(short: bool) -> None:
     save("examples.language", {"columns": columns, "lines": rows})
 
 
-def _sets() -> Iterator[tuple[str, list[str], list[str]]]:
+def sets() -> Iterator[tuple[str, list[str], list[str]]]:
     yield "topics of tickets", *labelled("tickets", "gold_topic")
     folder = os.environ.get("INLAY_BENCH_DATA")
     for file in ("banking77_train_40perclass.parquet", _SNIPS) if folder else ():
         if (path := Path(folder or "") / file).exists():
-            yield file.split("_")[0], *_file(path)
+            yield file.split("_")[0], *read_file(path)
 
 
-def _file(path: Path) -> tuple[list[str], list[str]]:
+def read_file(path: Path) -> tuple[list[str], list[str]]:
     read = pq.read_table(path, columns=["text", "label"])
     return read["text"].to_pylist(), read["label"].to_pylist()
 
@@ -140,7 +140,7 @@ def _right(con: Any, call: str) -> float:
     return float(con.execute(sql).fetchall()[0][0])
 
 
-def _measures(y: Any, yes: Any, sure: Any) -> tuple[float, float, float]:
+def measures(y: Any, yes: Any, sure: Any) -> tuple[float, float, float]:
     """(share of right answers, F1, calibration error by ten bins of equal width)."""
     y, yes = y.astype(bool), yes.astype(bool)
     right = y == yes
@@ -153,7 +153,7 @@ def _f1(y: Any, yes: Any) -> float:
     return float(2 * (y & yes).sum() / max(y.sum() + yes.sum(), 1))
 
 
-def _best_f1(con: Any, intent: str, statement: str) -> float:
+def best_f1(con: Any, intent: str, statement: str) -> float:
     numbers = con.execute(f"select gold = '{intent}' as y, ai_score(body, '{statement}') as s from rows").fetchnumpy()
     y, scores = numbers["y"].astype(bool), np.ma.getdata(numbers["s"])
     return max(_f1(y, scores >= threshold) for threshold in np.quantile(scores, np.linspace(0.3, 0.995, 100)))

@@ -9,6 +9,7 @@ options = [
     ["threshold", "DOUBLE", "NULL", "with other: the lowest best score of a label; a cosine for an embedding model, else a share of 1"],
     ["agreement", "DOUBLE", "NULL", "smallest share of rows that must have the model's own answer; a proxy may then answer; default: all; see docs/cascades.md"],
     "accuracy",
+    "calibration",
     "probability",
     "proxy",
     "model",

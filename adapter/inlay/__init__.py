@@ -10,7 +10,7 @@ from __future__ import annotations
 
 __version__ = "0.1.0"
 __all__ = [
-    "Connection", "Explanation", "InlayError", "attach", "connect", "detach", "explain", "freeze_labels",
+    "Connection", "Explanation", "InlayError", "attach", "calibrate", "connect", "detach", "explain", "freeze_labels",
     "interrupt", "sql", "train_head",
 ]  # fmt: skip
 
@@ -18,7 +18,7 @@ TYPE_CHECKING = False  # as type checkers read it; importing typing would take l
 if TYPE_CHECKING:
     from typing import Any
 
-    from inlay.client.api import connect, explain, freeze_labels, sql, train_head
+    from inlay.client.api import calibrate, connect, explain, freeze_labels, sql, train_head
     from inlay.client.attach import attach, detach
     from inlay.client.connection import Connection
     from inlay.client.sessions import interrupt
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Connection": "inlay.client.connection",
+    "calibrate": "inlay.client.api",
     "connect": "inlay.client.api",
     "explain": "inlay.client.api",
     "sql": "inlay.client.api",

@@ -1,12 +1,14 @@
 {#- materialized='inlay_head': a head that is trained from the rows of the model, and a table of one row about it.
 
     The model is a SELECT of labelled rows; rows without a label are left out. With labels=[…] in the place of label it
-    is a SELECT of texts, towards which the labels move once (inlay_labels). Calls in other models then say
-    inlay.ai_predict('body', ref('intents')), or model='head:intents' (and ref() in a comment, so that dbt knows the
-    order). A head is trained again only where its rows, or what is said of them here, have changed.
+    is a SELECT of texts, towards which the labels move once (inlay_labels). With call="ai_classify(body, ['bug', 'no'])"
+    in the place of text it calibrates that call (inlay_calibrate), which then says calibration=ref('…'). Calls in other
+    models say inlay.ai_predict('body', ref('intents')), or model='head:intents' (and ref() in a comment, so that dbt
+    knows the order). A head is trained again only where its rows, or what is said of them here, have changed.
 
     config: text and label, and numeric, categorical, group, kind, levels, method, class_weight, merge_rare, names, model,
-    as of inlay_train; or text and labels, and template, model, as of inlay_labels. The head has the name of the model's table. -#}
+    as of inlay_train; or text and labels, and template, model, as of inlay_labels; or call and label, and group, as of
+    inlay_calibrate. The head has the name of the model's table. -#}
 {% materialization inlay_head, adapter='duckdb', supported_languages=['sql'] %}
     {%- if var('inlay_form', 'call') == 'stored' -%}
         {%- do exceptions.raise_compiler_error(
@@ -15,8 +17,9 @@
         ) -%}
     {%- endif -%}
     {%- set given = [] -%}
-    {%- set labels = config.get('labels') -%}
-    {%- for option in ['text', 'label'] if not config.get(option) and not (option == 'label' and labels) -%}
+    {%- set labels, call = config.get('labels'), config.get('call') -%}
+    {%- set needed = ['label'] if call else ['text'] if labels else ['text', 'label'] -%}
+    {%- for option in needed if not config.get(option) -%}
         {%- do exceptions.raise_compiler_error(
             "inlay_head: '" ~ model.name ~ "' does not say which column is the " ~ option ~ ". Type: config("
             ~ "materialized='inlay_head', text='body', label='topic')."
@@ -30,7 +33,12 @@
             if config.get(option) is not none -%}
         {%- do given.append(option ~ ' := ' ~ inlay._sql_string(config.get(option))) -%}
     {%- endfor -%}
-    {%- if labels -%}
+    {%- if call -%}
+        {%- set given = [] -%}
+        {%- for option in ['call', 'label', 'group'] if config.get(option) is not none -%}
+            {%- do given.append(option ~ ' := ' ~ inlay._sql_string(config.get(option))) -%}
+        {%- endfor -%}
+    {%- elif labels -%}
         {%- set given = ['labels := ' ~ inlay._sql_labels('inlay_labels', labels)] -%}
         {%- for option in ['text', 'template', 'model'] if config.get(option) is not none -%}
             {%- do given.append(option ~ ' := ' ~ inlay._sql_string(config.get(option))) -%}
@@ -46,7 +54,7 @@
     {%- set labelled = make_temp_relation(target_relation) -%}
     {%- do run_query(create_table_as(True, labelled, compiled_code)) -%}
     {%- set head = run_query(
-        'call ' ~ var('inlay_prefix', '') ~ ('inlay_labels(' if labels else 'inlay_train(') ~ inlay._sql_string(this.identifier) ~ ', '
+        'call ' ~ var('inlay_prefix', '') ~ ('inlay_calibrate(' if call else 'inlay_labels(' if labels else 'inlay_train(') ~ inlay._sql_string(this.identifier) ~ ', '
         ~ inlay._sql_string(labelled | string) ~ ', ' ~ given | join(', ') ~ ')'
     ) -%}
     {%- set columns = [] -%}

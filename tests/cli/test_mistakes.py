@@ -15,6 +15,7 @@ import pytest
 from inlay.cli.main import main
 
 FAILED, USAGE = 1, 2
+_CALL = "ai_classify(body, ['a', 'b'])"
 
 # What is typed, split at blanks unless it is a list → exit status, and what the line says.
 MISTAKES: dict[str, list[tuple[str | list[str], int, str]]] = {
@@ -176,6 +177,15 @@ MISTAKES: dict[str, list[tuple[str | list[str], int, str]]] = {
         ("flips --key a --before fake --after fake -f q.sql -d notes.txt", FAILED, "not a valid DuckDB database"),
         ("flips --key a --before fake --after nope -f q.sql -d shop.duckdb", FAILED, "no column 'a'"),
         ("flips --kye a", USAGE, "Did you mean '--key'?"),
+    ],
+    "calibrate": [
+        ("calibrate x", USAGE, "Missing argument 'CALL'"),
+        (["calibrate", "x", "ai_score(body, 'y')", "--rows", "t", "--label", "a"], FAILED, "must be one call of"),
+        (["calibrate", "x", _CALL, "--rows", "absent", "--label", "a"], FAILED, "absent does not exist"),
+        (["calibrate", "x", _CALL, "--rows", "t", "--label", "a", "-d", "shop.duckdb"], FAILED, '"a" not found'),
+        (["calibrate", "x", _CALL, "--rows", "t", "--label", "a", "-d", "notes.txt"], FAILED, "not a valid DuckDB"),
+        (["calibrate", "a/b", _CALL, "--rows", "t", "--label", "a", "-d", "shop.duckdb"], FAILED, "no name for a head"),
+        ("calibrate --lable a", USAGE, "Did you mean '--label'?"),
     ],
     "dbt-path": [("dbt-path x", USAGE, "unexpected extra argument (x)")],
     "store": [

@@ -26,6 +26,11 @@ def test_the_example_of_every_definition_runs(con: Any, name: str, tmp_path: Pat
         )
     if name == "inlay_labels":
         con.execute("create table tickets as select 'text ' || i as body from range(40) t(i)")
+    if name == "inlay_calibrate":
+        con.execute(
+            "create table labelled_rows as select 'text ' || i as body, ['bug', 'praise'][1 + i % 2] as topic "
+            "from range(40) t(i)"
+        )
     if name == "ai_predict":
         con.execute(all_definitions()["inlay_train"].example)
     example = all_definitions()[name].example.replace("FLOAT[384]", "FLOAT[8]")  # the fake model's vectors are short

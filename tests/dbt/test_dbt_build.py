@@ -75,6 +75,7 @@ def test_build_runs_seeds_models_tests_and_a_mocked_unit_test(built: tuple[Proje
         "texts": "success",
         "kinds": "success",
         "moved": "success",
+        "calibrated": "success",
         "every_macro": "success",
         "language_models": "success",
         "per_group": "success",
@@ -103,7 +104,7 @@ def test_the_run_ends_with_an_account(built: tuple[Project, Run]) -> None:
         "ai_embed",
         "ai_extract", "ai_extract_json", "ai_filter", "ai_fix_grammar", "ai_predict", "ai_redact", "ai_rerank",
         "ai_score", "ai_sentiment", "ai_sentiment_by_aspect", "ai_similarity", "ai_summarize", "ai_summarize_agg",
-        "ai_translate", "inlay_labels", "inlay_train",
+        "ai_translate", "inlay_calibrate", "inlay_labels", "inlay_train",
     }  # fmt: skip
     # six rows each for ai_embed and try_ai_embed in every_macro and for ai_embed in grown
     embed = table["ai_embed"]
@@ -122,6 +123,7 @@ def test_retry_runs_what_failed_and_what_waited_for_it(repaired: tuple[Project, 
 def test_labels_move_in_a_model_of_their_own(rows: duckdb.DuckDBPyConnection) -> None:
     ((head, kind, classes),) = rows.execute("select head, kind, classes from moved").fetchall()
     assert (head, kind, classes) == ("moved", "single", 2)
+    assert rows.execute("select head, method, rows from calibrated").fetchall() == [("calibrated", "judgement", 40)]
 
 
 def test_macros_answer_as_the_sql_functions_do(rows: duckdb.DuckDBPyConnection) -> None:
@@ -336,6 +338,7 @@ def test_a_prefix_for_names_that_another_extension_took(tmp_path: Path) -> None:
         "--select",
         "texts",
         "kinds",
+        "calibrated",
         "every_macro",
         "language_models",
         "per_group",

@@ -185,10 +185,13 @@ CALLS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("ai_similarity", ("body", "'où est mon colis ?'"), {}),
     ("ai_classify", ("body", DESCRIBED), {"template": "It's {label}…"}),
     ("ai_classify", ("body",), {"model": "fake-classify"}),
+    ("ai_classify", ("body", ["a", "b"]), {"calibration": "sure", "accuracy": 0.05}),
+    ("ai_filter", ("body", "late"), {"calibration": "late"}),
     ("ai_classify", ("body", ["late", "a"]), {"other": "it's neither", "threshold": 0.6}),
     ("ai_classify", ("body", ["late", "it's"]), {"examples": [{"text": "où ?", "label": "it's"}]}),
     ("ai_classify_multi", ("body", ["a", "b"]), {"threshold": -1}),
     ("ai_filter", ("body", "it's late"), {"threshold": 0.25}),
+    ("ai_filter", ({"it's": "body", "id": "id"}, "{it's} is no. {id} of {{it}}, isn't {it's}?"), {"threshold": 0.1}),
     ("ai_filter", ("body", "late"), {"examples": [{"text": f"{i}", "label": i > 2} for i in range(5)]}),
     ("ai_score", ("body", "urgent"), {"examples": [{"text": f"{i}", "label": i / 5} for i in range(6)]}),
     ("ai_score", ("body", "urgent"), {}),
@@ -253,6 +256,9 @@ def databases(
         with_inlay.execute(ROWS)
         kinds = "select 'word ' || i as body, i % 2 = 0 as kind from range(40) as r(i)"
         inlay.train_head(with_inlay, "kinds", kinds, text="body", label="kind", method="centroid")
+        kinds = "select 'word ' || i as body, ['a', 'b'][1 + i % 2] as kind, i % 3 = 0 as late from range(40) as r(i)"
+        inlay.calibrate(with_inlay, "sure", kinds, call="ai_classify(body, ['a', 'b'])", label="kind")
+        inlay.calibrate(with_inlay, "late", kinds, call="ai_filter(body, 'late')", label="late")
         plain.execute(ROWS)
         yield with_inlay, plain, store
 

@@ -136,6 +136,18 @@ def test_what_is_named_wrongly(con: Connection, statement: str, message: str) ->
         con.execute(f"select * from pairs where ai_filter('{statement}', {{'a': x, 'b': y}})")
 
 
+def test_targets_and_calibrations_take_it_as_any_statement(con: Connection, tmp_path: Any) -> None:
+    inlay.attach(con.duckdb, model="fake-nli", heads=str(tmp_path))
+    con.execute(f"create table gold as select x, y, {SAME} as same from pairs")
+    con.execute("create table more as select x || ' ' || j as x, y from pairs, range(5) u(j)")
+    con.execute(f"create or replace table gold as select x, y, {SAME} as same from more")
+    card = inlay.calibrate(con, "same", "gold", call=SAME, label="same")
+    assert card.judges is not None and card.judges.statement == "a and b are the same"
+    assert both(con, f"select {SAME[:-1]}, calibration := 'same') from gold where same is not null") == both(
+        con, "select same from gold where same is not null"
+    )
+
+
 def test_in_dbt_the_text_is_a_mapping(con: Connection) -> None:
     made = Macros().ai_filter({"a": "x", "b": "y"}, "{a} and {b} are the same")
     assert both(con, f"select {made} as v from pairs order by i") == both(

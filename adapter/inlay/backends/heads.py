@@ -38,12 +38,12 @@ class Head:
 
     def __init__(self, card: HeadCard, arrays: Arrays) -> None:
         self.card = card
-        self._arrays = {name: rows for name, rows in arrays.items() if name != "held_out"}
+        self.arrays: Arrays = {name: rows for name, rows in arrays.items() if name != "held_out"}
         self.held_out = arrays.get("held_out", np.zeros((0, 2), dtype=np.float32))
 
     def numbers(self, features: Floats) -> Floats:
         """[n, classes] logits, of an ordinal head the logarithms of each level's probability; of numbers [n, 1]."""
-        return head_numbers(self._arrays, self.card.method, self.card.kind, features, self.card.temperature)
+        return head_numbers(self.arrays, self.card.method, self.card.kind, features, self.card.temperature)
 
 
 def head_numbers(arrays: Arrays, method: Method, kind: Kind, features: Floats, temperature: float) -> Floats:

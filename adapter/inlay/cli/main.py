@@ -15,6 +15,7 @@ from click.shell_completion import shell_complete
 
 from inlay import __version__
 from inlay.cli import output
+from inlay.cli.calibrate import calibrate
 from inlay.cli.check import check
 from inlay.cli.doctor import doctor
 from inlay.cli.flips import flips
@@ -45,7 +46,7 @@ def inlay(verbose: bool) -> None:
 
 COMMANDS = (
     sql, models, functions, settings, show_prompt, doctor, dbt_path, store, check, plan, infer, build, retry, report,
-    flips,
+    flips, calibrate,
 )  # fmt: skip
 for command in COMMANDS:
     inlay.add_command(command)

@@ -83,8 +83,7 @@ def train_head(con: Any, name: str, relation: Any, *, text: Any, label: str, **o
     """
     attached = _attached(con, "train_head")
     given = {**options, "text": text, "label": label}
-    card: HeadCard = attached._call(load_statements().train, attached._session, attached._held, name, relation, given)
-    return card
+    return _made(attached, "inlay_train", name, relation, given)
 
 
 def freeze_labels(con: Any, name: str, relation: Any, *, text: str, labels: Any, **options: Any) -> HeadCard:
@@ -96,7 +95,24 @@ def freeze_labels(con: Any, name: str, relation: Any, *, text: str, labels: Any,
     """
     attached = _attached(con, "freeze_labels")
     given = {**options, "text": text, "labels": labels}
-    card: HeadCard = attached._call(load_statements().freeze, attached._session, attached._held, name, relation, given)
+    return _made(attached, "inlay_labels", name, relation, given)
+
+
+def calibrate(con: Any, name: str, relation: Any, *, call: str, label: str, group: str | None = None) -> HeadCard:
+    """The card of a calibration of a judging call, from the labelled rows of a relation: with it the call may say how
+    sure it has to be, ai_classify(…, accuracy := 0.95), and ai_filter where yes begins.
+
+    relation: as of train_head(). call: the call as it is written in SQL, over the relation's columns, such as
+    "ai_classify(body, ['bug', 'praise'])"; of ai_classify, ai_filter or ai_sentiment. label: the column of the right
+    answers. group: a column whose rows belong together. Kept beside the heads, under their names.
+    """
+    given = {"call": call, "label": label, "group": group}
+    return _made(_attached(con, "calibrate"), "inlay_calibrate", name, relation, given)
+
+
+def _made(attached: Connection, function: str, name: str, relation: Any, given: Any) -> HeadCard:
+    make = load_statements().made
+    card: HeadCard = attached._call(make, attached._session, attached._held, function, name, relation, given)
     return card
 
 

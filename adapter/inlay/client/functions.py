@@ -37,6 +37,10 @@ def refuse_training(function: str) -> str:
     here = {
         "inlay_train": "inlay.train_head(con, 'intents', 'labelled_rows', text='body', label='intent')",
         "inlay_labels": "inlay.freeze_labels(con, 'topics', 'tickets', text='body', labels=['delivery', 'refund'])",
+        "inlay_calibrate": (
+            "inlay.calibrate(con, 'topics', 'labelled_rows', label='topic', "
+            "call=\"ai_classify(body, ['bug', 'praise'])\")"
+        ),
     }
     raise ConfigError(
         f"{function}: that is done by planned connections, with CALL {function}(…) as a statement of its own. Here "
@@ -79,6 +83,7 @@ _TEXT_FUNCTIONS: dict[str, Callable[..., str | None]] = {
     # From a connection that trains no head.
     "_inlay_train": lambda session, name: refuse_training("inlay_train"),
     "_inlay_labels": lambda session, name: refuse_training("inlay_labels"),
+    "_inlay_calibrate": lambda session, name: refuse_training("inlay_calibrate"),
     "_inlay_calls": calls_digest,
     "_inlay_built_with": built_with,
     "_inlay_column_comments": column_comments,

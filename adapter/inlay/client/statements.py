@@ -24,8 +24,19 @@ if TYPE_CHECKING:
     from inlay.models.head_card import HeadCard
 
 __all__ = [
-    "answer_for_all", "bound_relation", "execute", "explained_statement", "first_rows", "is_query", "plain_relation",
-    "relation", "run_to_last_query", "train", "trained", "variables", "writing_inside",
+    "answer_for_all",
+    "bound_relation",
+    "execute",
+    "explained_statement",
+    "first_rows",
+    "is_query",
+    "made",
+    "plain_relation",
+    "relation",
+    "run_to_last_query",
+    "trained",
+    "variables",
+    "writing_inside",
 ]  # fmt: skip
 
 
@@ -93,8 +104,8 @@ def _run_all_but_last(session: Session, con: duckdb.DuckDBPyConnection, sql: str
 def trained(
     session: Session, con: duckdb.DuckDBPyConnection, sql: str, parameters: Any, method: str, options: Mapping[str, Any]
 ) -> Any:
-    """What con.execute() or con.sql() gives for CALL inlay_train(…) or inlay_labels(…); None for any other
-    statement."""
+    """What con.execute() or con.sql() gives for CALL inlay_train(…), inlay_labels(…) or inlay_calibrate(…); None
+    for any other statement."""
     if first_word(sql) != "call":
         return None
     from inlay.client.training import call_training, training_arguments  # most processes train no head
@@ -103,15 +114,10 @@ def trained(
     return None if asked is None else call_training(session, con, *asked, parameters, method, options)
 
 
-def freeze(session: Session, con: duckdb.DuckDBPyConnection, name: str, relation: Any, options: Any) -> HeadCard:
-    """The card of labels that moved towards these texts."""
-    from inlay.client.training import freeze
+def made(
+    session: Session, con: duckdb.DuckDBPyConnection, function: str, name: str, relation: Any, options: Any
+) -> HeadCard:
+    """The card of what inlay_train, inlay_labels or inlay_calibrate made."""
+    from inlay.client.training import made
 
-    return freeze(session, con, name, relation, options)
-
-
-def train(session: Session, con: duckdb.DuckDBPyConnection, name: str, relation: Any, options: Any) -> HeadCard:
-    """The card of a head that has learned from these rows."""
-    from inlay.client.training import train
-
-    return train(session, con, name, relation, options)
+    return made(session, con, function, name, relation, options).card

@@ -1,13 +1,16 @@
-"""CALL inlay_train(…) and inlay_labels(…) on planned connections, inlay.train_head() and freeze_labels() in Python."""
+"""CALL inlay_train(…), inlay_labels(…) and inlay_calibrate(…) on planned connections; inlay.train_head(),
+freeze_labels() and calibrate() in Python."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import duckdb
 
 from inlay.errors import ConfigError
+from inlay.execution.calibrating import FUNCTION as CALIBRATE
+from inlay.execution.calibrating import Calibrating, calibrate
 from inlay.execution.label_sets import FUNCTION as LABELS
 from inlay.execution.label_sets import LabelSet, freeze_labels
 from inlay.execution.labelled_rows import Training
@@ -18,22 +21,26 @@ from inlay.execution.training import FUNCTION, Outcome, train_head
 from inlay.functions.spec import FunctionSpec
 from inlay.parsing.tokens import Text, closing, first_word, split
 
-if TYPE_CHECKING:
-    from inlay.models.head_card import HeadCard
+_SHOWN = ("accuracy", "macro_f1", "calibration_error", "answered_at_95", "r2", "mean_error")
 
-_SHOWN = ("accuracy", "macro_f1", "calibration_error", "r2", "mean_error")
+_WAYS: Mapping[str, tuple[Callable[..., Outcome], Callable[[Mapping[str, Any]], Any]]] = {
+    FUNCTION: (train_head, Training.read),
+    LABELS: (freeze_labels, LabelSet.read),
+    CALIBRATE: (calibrate, Calibrating.read),
+}
+"""What makes a head, and how what is said of it is read."""
 
 
 def training_arguments(session: Session, sql: str) -> tuple[str, dict[str, str]] | None:
-    """Of CALL inlay_train(…) or inlay_labels(…) which of them, and the SQL of each argument by name; None for any other
-    statement. Raises ConfigError for arguments that it does not take."""
+    """Of CALL inlay_train(…), inlay_labels(…) or inlay_calibrate(…) which of them, and the SQL of each argument by
+    name; None for any other statement. Raises ConfigError for arguments that it does not take."""
     if first_word(sql) != "call":
         return None
     text = Text.of(sql)
     words = text.words
     bracket = next((i for i, word in enumerate(words) if word.text == "("), 0)
     name = words[bracket - 1].text.strip('"').lower() if bracket > 1 else ""
-    function = next((each for each in (FUNCTION, LABELS) if name == f"{session.settings.prefix}{each}".lower()), None)
+    function = next((each for each in _WAYS if name == f"{session.settings.prefix}{each}".lower()), None)
     if function is None:
         return None
     spec = session.specs[function]
@@ -73,8 +80,7 @@ def call_training(
     given = dict(zip(arguments, values, strict=True))
     _complete(session.specs[function], given)
     name, relation = given.pop("name"), given.pop("relation")
-    said = Training.read(given) if function == FUNCTION else LabelSet.read(given)
-    outcome = _made(train_head if function == FUNCTION else freeze_labels, session, con, name, relation, said)
+    outcome = made(session, con, function, name, relation, given)
     card = outcome.card
     numbers = {name: card.measures.get(name) for name in _SHOWN}
     row = {
@@ -86,19 +92,12 @@ def call_training(
     return with_tables(con, f"SELECT {columns}", {}, row, method, dict(options))
 
 
-def _made(
-    make: Callable[..., Outcome], session: Session, con: duckdb.DuckDBPyConnection, name: Any, relation: Any, said: Any
+def made(
+    session: Session, con: duckdb.DuckDBPyConnection, function: str, name: Any, relation: Any, given: Mapping[str, Any]
 ) -> Outcome:
+    """A head, a label set or a calibration: made now, or before from the same rows."""
+    make, read = _WAYS[function]
+    said = read(given)
     around = surroundings(con)
     context = session.context_of(around.connection)
     return make(session, con, name, relation, said, context, around.node or "")
-
-
-def freeze(session: Session, con: duckdb.DuckDBPyConnection, name: str, relation: Any, options: Any) -> HeadCard:
-    """The card of labels that moved now, or before towards the same texts."""
-    return _made(freeze_labels, session, con, name, relation, LabelSet.read(options)).card
-
-
-def train(session: Session, con: duckdb.DuckDBPyConnection, name: str, relation: Any, options: Any) -> HeadCard:
-    """The card of a head that was trained now, or before from the same rows."""
-    return _made(train_head, session, con, name, relation, Training.read(options)).card

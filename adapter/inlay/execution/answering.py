@@ -106,9 +106,7 @@ def answer(context: Context, call: BoundCall, rows: Rows, *, detail: bool) -> An
     if call.on_error == "raise":
         _stop_at_foreseen(context, call, rows)
     n_rows = len(rows.columns[0]) if rows.n_rows is None else rows.n_rows
-    # What was not sure enough is listed with its likeliest answer.
-    whole = detail or call.bound.is_silent
-    schema = answer_schema(call.spec) if whole else pa.schema([answer_schema(call.spec).field("value")])
+    schema = answer_schema(call.spec) if detail else pa.schema([answer_schema(call.spec).field("value")])
     with context.entry(rows.statement, call.spec.name, call.model, call.text, n_rows, rows.node) as entry:
         valid = _valid_rows(rows.columns)
         returned = None
@@ -188,7 +186,8 @@ def _resolved(
             pending = np.zeros(len(inputs), dtype=np.bool_)
             pending[finished.pending] = True
         else:
-            question = replace(call.question, answers=call.codec(schema))
+            # What was not sure enough is listed with its likeliest answer.
+            question = replace(call.question, answers=call.codec(call.schema if call.bound.is_silent else schema))
             # Of a dry run nothing is kept, though some functions need no model to answer.
             work = replace(function.ask.work, executor=function)
             found = resolve(question, inputs, work, keep=not context.is_dry)
@@ -207,7 +206,7 @@ def _unsure(
     left = {}
     for place, row in zip(places, rows, strict=True):
         scores = dict(row["scores"] or ())
-        best = max(scores, key=lambda name: scores[name]) if scores else None
+        best = max(sorted(scores), key=lambda name: scores[name]) if scores else None
         text = " | ".join(inputs.excerpts(place))
         left[int(place)] = Unsure(call.spec.name, call.model.name, text[:EXCERPT], best, row["confidence"])
     return left
@@ -259,10 +258,8 @@ class _Function:
         errors = {place: reason for place, reason in answers.errors.items() if not is_pending[place]}
         good = ~is_pending
         good[list(errors)] = False
-        return Finished(
-            np.flatnonzero(good), answer_table(answers, self.call.spec), errors, np.flatnonzero(is_pending),
-            answers.known,
-        )  # fmt: skip
+        table = answer_table(answers, self.call.spec, is_silent=self.call.bound.is_silent)
+        return Finished(np.flatnonzero(good), table, errors, np.flatnonzero(is_pending), answers.known)
 
 
 def _paced_slices(n: int) -> Iterator[slice]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -15,6 +15,8 @@ from inlay.engine.answers import Table
 from inlay.engine.question import Question, numbers_question
 from inlay.errors import ConfigError, UnknownModelError
 from inlay.functions.arrow import answer_schema
+from inlay.functions.calibrated import OPTIONS, Calibration, check_can_be_calibrated, with_calibrations
+from inlay.functions.calibrations import fitting_calibrations, is_to_be_calibrated, named_calibration
 from inlay.functions.cascade.cascade import has_targets
 from inlay.functions.contract import Bound, Call
 from inlay.functions.decisions import read_questions, structure
@@ -24,7 +26,7 @@ from inlay.functions.spec import FunctionSpec
 from inlay.json_schema import read_schema
 from inlay.locks import new_lock
 from inlay.models.describe import describe
-from inlay.models.head_card import check_name, read_card
+from inlay.models.head_card import HeadCard, check_name, read_card
 from inlay.models.heads import describe_head
 from inlay.models.ref import ModelRef
 from inlay.settings.read import HEAD
@@ -41,7 +43,8 @@ NOT_OPTIONS = {"statement", "node"}
 @dataclass(frozen=True)
 class BoundCall:
     """A call that is ready. text: it, as it is written, in one canonical form; see call_text(). blank: what a blank
-    text gives."""
+    text gives. judged: of a calibrated call, the signature of its question without its accuracy, and its
+    calibrations."""
 
     spec: FunctionSpec
     call: Call
@@ -49,6 +52,8 @@ class BoundCall:
     on_error: str
     text: str
     blank: Blank = "null"
+    judged: str = ""
+    calibrations: tuple[HeadCard, ...] = ()
 
     @property
     def model(self) -> ModelRef:
@@ -65,7 +70,12 @@ class BoundCall:
         the answer."""
         if self.bound.basis is None:
             return numbers_question(self.model, self.bound.prompt)
-        return Question(self.spec.name, self.model, self._parts, self.codec(answer_schema(self.spec)))
+        return Question(self.spec.name, self.model, self._parts, self.codec(self.schema))
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Of what is stored of its answers."""
+        return answer_schema(self.spec, is_silent=self.bound.is_silent)
 
     @cached_property
     def _parts(self) -> Mapping[str, Any]:
@@ -89,7 +99,7 @@ class BoundCall:
         Binding.structure()."""
         question = self.question
         stored = self.bound.basis is not None
-        schema = answer_schema(self.spec) if stored else pa.schema([("value", pa.list_(pa.float32()))])
+        schema = self.schema if stored else pa.schema([("value", pa.list_(pa.float32()))])
         result_set = store.result_set(question.name, question.signature, question.parts, question.about)
         try:
             result_set.make_readable(schema)
@@ -156,7 +166,9 @@ class Binding:
     def _is_current(self, call: BoundCall) -> bool:
         """Whether the heads that it means are still the ones that their names mean."""
         heads = [ref for ref in (call.model, *call.call.heads.values()) if ref.base is not None]
-        return all(self.model(ref.name) is ref for ref in heads)
+        if not all(self.model(ref.name) is ref for ref in heads):
+            return False
+        return not call.judged or self._calibrations(call.call, call.judged) == call.calibrations
 
     def heads_of(self, spec: FunctionSpec, setting: Any) -> dict[str, ModelRef]:
         """By name, the trained heads that a call's questions name."""
@@ -166,11 +178,8 @@ class Binding:
         return {each.head: self.model(f"{HEAD}{each.head}", spec.name) for each in asked if each.head}
 
     def _bind(self, spec: FunctionSpec, labels: Any, options: Mapping[str, Any], text: str) -> BoundCall:
-        known = {option.name for option in spec.options} | NOT_OPTIONS
         given = {name: value for name, value in self.given(spec.name, options).items() if name not in NOT_OPTIONS}
-        for name in (*given, *options):
-            if name not in known:
-                raise ConfigError.unknown_option(spec.name, name, known - NOT_OPTIONS)
+        _check_names(spec, [*given, *options])
         on_error = self.on_error(spec.name, options)
         name = self.model_name(spec, labels, given)
         if not isinstance(name, str):
@@ -178,7 +187,32 @@ class Binding:
         proxy = self._proxy(spec, given) if has_targets(given) else None
         model, heads = self.model(name, spec.name), self.heads_of(spec, labels)
         call = Call(spec.name, model, given, labels, proxy, self.settings.prompts_folder, heads)
-        return BoundCall(spec, call, bind_of(spec)(call), on_error, text, self._blank(spec, given))
+        blank = self._blank(spec, given)
+        if not is_to_be_calibrated(spec, call):
+            return BoundCall(spec, call, bind_of(spec)(call), on_error, text, blank)
+        judged = self.judged(spec, labels, given)
+        question = judged.question.signature
+        cards = self._calibrations(call, question)
+        found = [Calibration.read(Path(self.settings.heads), card) for card in cards]
+        bound = with_calibrations(call, judged.bound, found)
+        return BoundCall(spec, call, bound, on_error, text, blank, question, cards)
+
+    def judged(self, spec: FunctionSpec, labels: Any, given: Mapping[str, Any]) -> BoundCall:
+        """The call without its accuracy, by whose question a calibration is found. given: its options. Raises
+        ConfigError for those that a calibration does not go with."""
+        _check_names(spec, given)
+        left = {name: value for name, value in given.items() if name not in (*OPTIONS, *NOT_OPTIONS)}
+        model = self.model(str(self.model_name(spec, labels, left)), spec.name)
+        call = Call(spec.name, model, left, labels, None, self.settings.prompts_folder, is_calibrated=True)
+        check_can_be_calibrated(call)
+        return BoundCall(spec, call, bind_of(spec)(call), "null", call_text(spec.name, labels, left))
+
+    def _calibrations(self, call: Call, question: str) -> tuple[HeadCard, ...]:
+        """Those that the call names, or that were made for its question. Raises ConfigError where there are none."""
+        heads = Path(self.settings.heads)
+        if (named := call.options.get("calibration")) is not None:
+            return (named_calibration(call, heads, named, question),)
+        return fitting_calibrations(call, heads, question)
 
     def model_name(self, spec: FunctionSpec, labels: Any, given: Mapping[str, Any]) -> Any:
         """The name of the model that a call means. given: its options, over those of the configuration."""
@@ -243,3 +277,9 @@ class Binding:
         if asked not in (None, "null", "raise"):
             raise ConfigError(f"{function}: on_error is {asked!r}; it must be 'null' or 'raise'.")
         return asked or self.settings.on_error
+
+
+def _check_names(spec: FunctionSpec, options: Iterable[str]) -> None:
+    known = {option.name for option in spec.options}
+    if (unknown := next((name for name in options if name not in known | NOT_OPTIONS), None)) is not None:
+        raise ConfigError.unknown_option(spec.name, unknown, known)

@@ -19,7 +19,7 @@ import numpy as np
 from inlay import __version__
 from inlay.arrays import Floats
 from inlay.backends.heads import packed
-from inlay.errors import CannotServeError, ModelNotFoundError
+from inlay.errors import CannotServeError, ConfigError, ModelNotFoundError
 from inlay.execution.context import Context
 from inlay.execution.labelled_rows import Labelled, Training, check_classes, class_counts, read_labelled_rows
 from inlay.execution.session import Session
@@ -80,12 +80,16 @@ def vectors_model(session: Session, named: str | None, function: str, why: str) 
     return base
 
 
-def card_that_learned(heads: Path, name: str, digest: str) -> HeadCard | None:
-    """The card of the head's current version, where it has learned from just that."""
+def card_that_learned(heads: Path, name: str, digest: str, *, judges: bool = False) -> HeadCard | None:
+    """The card of the head's current version, where it has learned from just that. judges: whether it is to be a
+    calibration. Raises ConfigError where the name is taken by one of the other kind."""
     try:
         current = read_card(heads, name)
     except ModelNotFoundError:
         return None
+    if (current.judges is not None) != judges:
+        there = "a head" if judges else f"a calibration of {current.judges.function}" if current.judges else ""
+        raise ConfigError(f"{name!r} is {there} already, in {heads.absolute()}. Take another name.")
     return current if current.learned_from == digest else None
 
 
@@ -156,11 +160,13 @@ def _trained(
 
 
 def with_fingerprint(card: HeadCard) -> HeadCard:
-    parts = {
+    parts: dict[str, Any] = {
         "form": FORM, "kind": card.kind, "method": card.method, "answer": card.answer, "classes": card.classes,
         "columns": asdict(card.columns), "base": card.base_fingerprint, "arrays": card.arrays,
         "temperature": card.temperature,
     }  # fmt: skip
+    if card.judges is not None:
+        parts["judges"] = asdict(card.judges)
     digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
     return replace(card, fingerprint=digest)
 

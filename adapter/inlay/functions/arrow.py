@@ -15,19 +15,21 @@ from inlay.functions.spec import FunctionSpec
 _SCORES = arrow_type("MAP(VARCHAR, DOUBLE)")
 
 
-def answer_schema(spec: FunctionSpec) -> pa.Schema:
-    """value, confidence and, where the definition has them, scores: what is stored of an answer."""
+def answer_schema(spec: FunctionSpec, *, is_silent: bool = False) -> pa.Schema:
+    """value, confidence and, where the definition has them, scores: what is stored of an answer. is_silent: whether it
+    may be NULL since it is not sure enough; then the scores are kept of any function, for what it would have been."""
     fields = [("value", arrow_type(spec.returns)), ("confidence", pa.float64())]
-    return pa.schema(fields + ([("scores", _SCORES)] if spec.scores else []))
+    return pa.schema(fields + ([("scores", _SCORES)] if spec.scores or is_silent else []))
 
 
-def answer_table(answers: Answers, spec: FunctionSpec) -> pa.Table:
+def answer_table(answers: Answers, spec: FunctionSpec, *, is_silent: bool = False) -> pa.Table:
     """One row per answered input, NULL where it failed, in the columns of answer_schema()."""
     n = len(answers.values)
+    schema = answer_schema(spec, is_silent=is_silent)
     columns = [_values(answers, spec.returns), column_of(answers.confidence or [None] * n, pa.float64())]
-    if spec.scores:
+    if "scores" in schema.names:
         columns.append(_scores(answers, n))
-    return pa.table(columns, schema=answer_schema(spec))
+    return pa.table(columns, schema=schema)
 
 
 def value_array(table: pa.Table) -> pa.Array:

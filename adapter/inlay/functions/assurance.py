@@ -1,8 +1,8 @@
 """From which confidence on enough answers are right, with a stated probability: sure or silent.
 
-The contract. Labelled rows, answered by heads that had not seen them, are a random sample of the rows to come. Over
-that chance, with at least `probability`, the answers to rows to come whose confidence reaches the threshold are right
-at least as often as `accuracy` says. Rows to come of another kind are outside of it.
+The contract. Labelled rows, answered by heads or calibrations (calibrated.py) that had not seen them, are a random
+sample of the rows to come. Over that chance, with at least `probability`, the answers to rows to come whose confidence
+reaches the threshold are right at least as often as `accuracy` says. Rows to come of another kind are outside of it.
 
 How. The labelled rows are put in order by confidence, which says nothing of which are right, and a sequence of ever
 larger sets of the surest rows is fixed: it begins with a quarter of the rows, or with as many as can show the
@@ -24,6 +24,7 @@ from inlay.arrays import Floats
 from inlay.backends.heads import load_head
 from inlay.errors import ConfigError
 from inlay.functions.contract import Answers, Call
+from inlay.models.head_card import HeadCard
 
 _FIRST = 0.25
 _STEP = 0.01
@@ -65,26 +66,46 @@ def assured(held_out: Floats, accuracy: float, probability: float) -> Assurance 
     return Assurance(accuracy, probability, float(confidence[passed - 1]), n, passed, int(wrong[passed]))
 
 
-def assurance_of(call: Call) -> Assurance | None:
-    """What a call promises with accuracy := …; None without. Raises ConfigError where nothing can be promised, and says
-    how many labelled rows that takes."""
+def answered_at_95(held_out: Floats) -> float:
+    """The share of rows that accuracy := 0.95 answers."""
+    found = assured(held_out, 0.95, 0.95)
+    return 0.0 if found is None else found.answered / found.rows
+
+
+def accuracy_of(call: Call) -> tuple[float, float] | None:
+    """(accuracy, probability) that a call asks for; None where it asks for no accuracy."""
     accuracy = call.number("accuracy", lambda number: 0 < number < 1, "a number between 0 and 1")
     if accuracy is None:
         return None
-    probability = call.number("probability", lambda number: 0 < number < 1, "a number between 0 and 1") or 0.95
-    n = least_rows(accuracy, probability)
-    card, named = call.model.card, f"{call.function}: accuracy is {accuracy:g}"
+    return accuracy, call.number("probability", lambda number: 0 < number < 1, "a number between 0 and 1") or 0.95
+
+
+def assurance_of(call: Call) -> Assurance | None:
+    """What a call of a head promises with accuracy := …; None without. Raises ConfigError as promised(), and for a
+    model that is no head of classes."""
+    if (wanted := accuracy_of(call)) is None:
+        return None
+    card = call.model.card
     if card is None or "accuracy" not in card.measures:
         raise ConfigError(
-            f"{named}, but no labelled rows say how often {call.model.name!r} is right. Train a head of classes from "
-            f"at least {n:,} labelled rows that differ (CALL inlay_train('name', …)), and name it here: 'head:name'."
+            f"{call.function}: accuracy is {wanted[0]:g}, but no labelled rows say how often {call.model.name!r} is "
+            f"right. Train a head of classes from at least {least_rows(*wanted):,} labelled rows that differ (CALL "
+            "inlay_train('name', …)), and name it here: 'head:name'."
         )
-    found = assured(load_head(call.model).held_out, accuracy, probability)
+    return promised(call.function, card, load_head(call.model).held_out, *wanted)
+
+
+def promised(function: str, card: HeadCard, held_out: Floats, accuracy: float, probability: float) -> Assurance:
+    """What the labelled rows of a head, or of a calibration, show. Raises ConfigError where they show no such accuracy,
+    and says how many labelled rows that takes."""
+    found = assured(held_out, accuracy, probability)
     if found is None:
+        about = "head" if card.judges is None else "calibration"
         raise ConfigError(
-            f"{named}, which the {card.rows:,} labelled rows of head {card.name!r} do not show with probability "
-            f"{probability:g}: it takes {n:,} of them at least, all right, or more with few wrong ones. In "
-            f"cross-validation {card.measures['accuracy']:.3f} were right. Label more rows, or ask for less."
+            f"{function}: accuracy is {accuracy:g}, which the {card.rows:,} labelled rows of {about} {card.name!r} do "
+            f"not show with probability {probability:g}: it takes {least_rows(accuracy, probability):,} of them at "
+            f"least, all right, or more with few wrong ones. In cross-validation {card.measures['accuracy']:.3f} were "
+            "right. Label more rows, or ask for less."
         )
     return found
 

@@ -54,6 +54,7 @@ class Call:
     proxy: ModelRef | None = None
     prompts_folder: Path | None = None
     heads: Mapping[str, ModelRef] = field(default_factory=dict)
+    is_calibrated: bool = False
 
     def prompt(self, situation: str = "", function: str = "") -> PromptFile:
         """The prompt of the call's function, or of the one whose prompts it shares, for its model."""

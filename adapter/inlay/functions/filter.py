@@ -46,18 +46,24 @@ def _above(threshold: float, scores: Floats, errors: dict[int, str], known: Bool
     """scores: probabilities."""
     held = scores >= np.float32(threshold)
     sure = np.where(held, scores, 1 - scores)
-    return Answers(_booleans(held, errors), errors, known, confidence=numbers(sure, errors))
+    return Answers(_booleans(held, errors), errors, known, numbers(sure, errors), scores=_odds(scores))
+
+
+def _odds(probabilities: Floats) -> Floats:
+    """What a calibration reads, [n, 1]: see calibrated.py."""
+    p = np.clip(probabilities.astype(np.float64), 1e-6, 1 - 1e-6)
+    return np.asarray(np.log(p / (1 - p)), dtype=np.float32)[:, None]
 
 
 def _by_cosine(call: Call) -> Bound:
     call_targets(call)  # which are refused: no proxy costs less than an embedding model
     if examples := statement_examples(call):
         return _by_examples(call, examples)
-    threshold = call.threshold(None)
+    threshold = call.threshold(0.0 if call.is_calibrated else None)
 
     def answer(inputs: Inputs, ask: Ask) -> Answers:
         scores, errors, known = statement_cosines(inputs, ask)
-        return Answers(_booleans(scores >= np.float32(threshold), errors), errors, known)
+        return Answers(_booleans(scores >= np.float32(threshold), errors), errors, known, scores=scores[:, None])
 
     near = Closeness(("document", "query"), least=float(np.float32(threshold)))
     return Bound(answer, {"version": 1, "threshold": threshold}, closeness=near)
@@ -93,6 +99,7 @@ def _by_language_model(call: Call) -> Bound:
             confidence=None
             if judged.scores is None
             else numbers(np.where(held, judged.scores[:, 0], judged.scores[:, 1]), judged.errors),
+            scores=None if judged.scores is None else _odds(judged.scores[:, 0]),
         )
 
     basis = {"version": 1, "threshold": threshold, **judge.basis(call.model)}

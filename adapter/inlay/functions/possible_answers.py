@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 
 from inlay.arrays import Bools, array_flags, array_floats, column_of
 from inlay.engine.answers import AnswerCodec, Numbers, Table, Texts, is_reply
+from inlay.functions.decisions import HOLDS
 from inlay.functions.labels import one_line
 from inlay.functions.sentiment import SENTIMENTS
 from inlay.json_schema import is_stored_reply
@@ -69,7 +70,9 @@ def _each(values: pa.ChunkedArray, test: Callable[[Any], bool], *, where_null: b
 
 def _labels(question: Question) -> list[str]:
     """What an answer may be, as each way to answer says it: labels with their descriptions, labels alone, or the
-    feelings that there are sentences of."""
+    feelings that there are sentences of; of a statement whether it holds."""
+    if question.get("function") == "ai_filter":
+        return list(HOLDS)
     given = question.get("labels") or question.get("compared") or question.get("levels") or question.get("options")
     return [each if isinstance(each, str) else each[0] for each in given or SENTIMENTS]
 

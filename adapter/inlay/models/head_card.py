@@ -18,6 +18,7 @@ import re
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -27,7 +28,8 @@ from inlay.models.model_folder import read_json
 Kind = Literal["single", "multi", "ordinal", "regression"]
 """One class a row, any number of classes, one of several levels that have an order, a number."""
 
-Method = Literal["logistic", "centroid", "knn", "ridge"]
+Method = Literal["logistic", "centroid", "knn", "ridge", "judgement"]
+"""The last is no head: the calibration of a function that judges without labelled rows, see Judges."""
 
 FORM = "head/1"
 CARD, ARRAYS, CURRENT = "card.json", "arrays.npz", "current.json"
@@ -66,6 +68,17 @@ class Columns:
 
 
 @dataclass(frozen=True)
+class Judges:
+    """What a calibration is of. question: signature of the call, without its accuracy. call: it as it was written.
+    statement: the one that was judged, where rows may have others."""
+
+    function: str
+    question: str
+    call: str
+    statement: str | None = None
+
+
+@dataclass(frozen=True)
 class HeadCard:
     """classes: in the order of the head's numbers; of an ordinal head from low to high. rows_per_class: of the labelled
     rows. answer: SQL type of what it answers. base: name of the embedding model, and its fingerprint. arrays: SHA-256
@@ -94,6 +107,7 @@ class HeadCard:
     confusion: tuple[tuple[str, str, int], ...] = ()
     trained_at: str = ""
     trained_by: str = ""
+    judges: Judges | None = None
 
     @property
     def version(self) -> str:
@@ -140,6 +154,21 @@ def all_cards(heads: Path) -> list[HeadCard]:
     return [read_card(heads, path.parent.name) for path in sorted(heads.glob(f"*/{CURRENT}"))]
 
 
+def judgements(heads: Path) -> list[HeadCard]:
+    """The current card of every calibration."""
+    folders = (path.parent for path in sorted(heads.glob(f"*/{CURRENT}")))
+    cards = (
+        _card_for_ever(folder / str(read_json(folder / CURRENT, dict).get("version")) / CARD) for folder in folders
+    )
+    return [card for card in cards if card.judges is not None]
+
+
+@lru_cache(maxsize=256)
+def _card_for_ever(path: Path) -> HeadCard:
+    """Of a version, which never changes."""
+    return _card(path, read_json(path, dict))
+
+
 def arrays_file(heads: Path, card: HeadCard) -> Path:
     return heads / card.name / card.version / ARRAYS
 
@@ -181,8 +210,10 @@ def _card(path: Path, read: dict[str, Any]) -> HeadCard:
         categorical = tuple(Categorical(each["name"], tuple(each["values"])) for each in columns["categorical"])
         named: dict[str, Any] = {key: tuple(read.pop(key)) for key in ("classes", "rows_per_class", "merged")}
         confusion = tuple((str(given), str(answer), int(n)) for given, answer, n in read.pop("confusion"))
+        judges = read.pop("judges", None)
         return HeadCard(
-            columns=Columns(tuple(columns["texts"]), numeric, categorical), confusion=confusion, **named, **read
-        )
+            columns=Columns(tuple(columns["texts"]), numeric, categorical), confusion=confusion,
+            judges=None if judges is None else Judges(**judges), **named, **read,
+        )  # fmt: skip
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{path} is no card of a head that this version reads: {error}. Train it again.") from error

@@ -12,7 +12,12 @@ from inlay.models.ref import ModelRef
 
 def describe_head(name: str, card: HeadCard, base: ModelRef, heads: Path) -> ModelRef:
     """name: what the call calls it. base: the embedding model of the card's name, as it is now. Raises CannotServeError
-    where that is another than the head was trained over: its vectors mean something else."""
+    where that is another than the head was trained over: its vectors mean something else; and for a calibration."""
+    if card.judges is not None:
+        raise CannotServeError(
+            f"{card.name!r} is a calibration of {card.judges.function}, and no head that answers by itself. Name it in "
+            f"such a call: {card.judges.function}(…, calibration := '{card.name}')."
+        )
     if base.fingerprint != card.base_fingerprint:
         raise CannotServeError(
             f"head {card.name!r} was trained over the vectors of a model {card.base!r} with the fingerprint "

@@ -4,6 +4,7 @@ accuracy            share of right answers
 macro_f1            mean over classes of F1, the harmonic mean of precision and recall
 calibration_error   expected calibration error: |confidence - share of right answers| in 15 bins of equal width, each
                     weighted by its rows (Guo et al., On calibration of modern neural networks, ICML 2017)
+calibration_error_before    the same of the function's own confidence, before it was calibrated
 answered_at_95      share of the rows that accuracy := 0.95 would answer, with probability 0.95 (functions/assurance.py)
 r2, mean_error      of numbers: the explained share of the variance, the mean absolute error
 mean_levels_off     of levels: the mean distance between the given and the answered one
@@ -62,6 +63,12 @@ def calibration_error(confidence: Floats, right: Bools, bins: int = 15) -> float
     bin_of = np.minimum((confidence * bins).astype(np.int64), bins - 1)
     off = np.bincount(bin_of, weights=confidence.astype(np.float64) - right, minlength=bins)
     return float(np.abs(off).sum() / len(confidence))
+
+
+def by_confidence(confidence: Floats, right: Bools) -> Floats:
+    """What a head or a calibration keeps of held-out rows, the surest first: see backends/heads.py."""
+    order = np.argsort(-confidence, kind="stable")
+    return np.stack([confidence[order], right[order]], axis=1).astype(np.float32)
 
 
 def confused(given: Ints, answered: Ints, classes: Sequence[str], most: int = 200) -> tuple[tuple[str, str, int], ...]:

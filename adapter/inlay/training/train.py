@@ -17,12 +17,12 @@ import numpy as np
 
 from inlay.arrays import Bools, Floats, Ints
 from inlay.backends.heads import level_logits, raw_numbers
-from inlay.functions.assurance import assured
+from inlay.functions.assurance import answered_at_95
 from inlay.functions.contract import sigmoid, softmax
 from inlay.models.head_card import Kind, Method
 from inlay.training.calibration import temperature_of_classes, temperature_of_flags
 from inlay.training.fits import STRENGTHS, Examples, fits, one_core_each
-from inlay.training.measures import confused, of_classes, of_numbers, of_sets
+from inlay.training.measures import by_confidence, confused, of_classes, of_numbers, of_sets
 
 MOST_FOLDS = 5
 
@@ -53,8 +53,7 @@ def train(method: Method, examples: Examples, folds: Ints, classes: Sequence[str
         others = folds != fold
         scaled[~others] /= np.float32(temperature(examples.kind, raw[others], examples.given[others]))
     measures, confusion, sure = _measured(examples, scaled, classes)
-    promise = assured(sure, 0.95, 0.95)
-    measures = {**measures, "answered_at_95": 0.0 if promise is None else promise.answered / promise.rows}
+    measures = {**measures, "answered_at_95": answered_at_95(sure)}
     own = temperature(examples.kind, raw, examples.given)
     return Trained({**arrays, "held_out": sure}, strengths[best], own, measures, confusion)
 
@@ -109,16 +108,11 @@ def _measured(
         scores = sigmoid(scaled)
         answers = scores >= 0.5
         sure = np.where(answers, scores, 1 - scores).min(axis=1)
-        return of_sets(given, scores), (), _sure(sure, (answers == given).all(axis=1))
+        return of_sets(given, scores), (), by_confidence(sure, (answers == given).all(axis=1))
     ordered = examples.kind == "ordinal"
     scores = softmax(level_logits(scaled) if ordered else scaled)
     answered = (np.cumsum(scores, axis=1) < 0.5).sum(axis=1) if ordered else scores.argmax(axis=1)
     answered = np.minimum(answered, len(classes) - 1)
     confidence = scores[np.arange(len(scores)), answered]
     measures = of_classes(given, answered, confidence, len(classes), ordered=ordered)
-    return measures, confused(given, answered, classes), _sure(confidence, answered == given)
-
-
-def _sure(confidence: Floats, right: Bools) -> Floats:
-    order = np.argsort(-confidence, kind="stable")
-    return np.stack([confidence[order], right[order]], axis=1).astype(np.float32)
+    return measures, confused(given, answered, classes), by_confidence(confidence, answered == given)
