@@ -107,6 +107,17 @@ _SLOTS = {
             "restaurant_type": "What type of restaurant?",
         },
     ),
+    "SNIPS, weather": (
+        "snips_train_300perintent.parquet", "label = 'GetWeather'",
+        {
+            "city": "Which city?", "timeRange": "When?", "condition_description": "Which weather?",
+            "country": "Which country?",
+        },
+    ),
+    "SNIPS, music": (
+        "snips_train_300perintent.parquet", "label = 'PlayMusic'",
+        {"artist": "Which artist?", "service": "On which service?", "year": "Which year?", "album": "Which album?"},
+    ),
 }  # fmt: skip
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inlay.arrays import Floats, Ints
+from inlay.backends.runs import Spans
 from inlay.errors import InlayError
 from inlay.models.ref import ModelRef
 
@@ -29,7 +30,7 @@ class Tokens:
     lengths_before: number of tokens in each text before any cut, or a lower bound of it. prompt_tokens: leading tokens
     of each text that belong to the prompt and are left out of pooling (0 for most models). choices: the question to a
     language model about these texts. alike: one number per row; rows with equal numbers contain the same text and are
-    best read together. None where all texts differ.
+    best read together. None where all texts differ. texts: as they were read, where answers are made of their words.
     """
 
     ids: npt.NDArray[np.int32]
@@ -37,8 +38,9 @@ class Tokens:
     types: npt.NDArray[np.int32] | None
     lengths_before: Ints
     prompt_tokens: int = 0
-    choices: Choices | None = None
+    choices: Choices | Spans | None = None
     alike: Ints | None = None
+    texts: tuple[str, ...] | None = None
 
     @property
     def lengths(self) -> Ints:
@@ -86,6 +88,11 @@ class Choices:
     system: str
     user: str
     options: tuple[str, ...]
+
+    @property
+    def width(self) -> int:
+        """Numbers for each text."""
+        return len(self.options)
 
     def prompts(
         self, texts: Sequence[str], pairs: Sequence[str] | None = None, tags: Sequence[str] | None = None
@@ -189,8 +196,8 @@ class Encoded:
 
 
 class LanguageModel(Protocol):
-    """A language model loaded in this process: 'replies'. It is also a Backend, whose tokenize() takes Choices as the
-    prompt and whose run() returns log-likelihoods of the options: 'likelihoods'.
+    """A language model loaded in this process: 'replies'. It is also a Backend, whose tokenize() takes Choices or
+    Spans as the prompt and whose run() returns log-likelihoods of the options, or the numbers of Spans: 'likelihoods'.
 
     max_batch_tokens: token budget of a batch, prompts and replies together.
     """
@@ -311,6 +318,10 @@ def filled_rows(
     return [filled(template, *row) for row in zip(texts, pairs or nothing, tags or nothing, strict=True)]
 
 
+Asked = str | Choices | Spans
+"""What numbers are asked for: with a text before each text, or by a question to a language model."""
+
+
 class Backend(Protocol):
     """A loaded model. `run` is called from the lane's threads only, from `workers` of them at once.
 
@@ -328,7 +339,7 @@ class Backend(Protocol):
         ...
 
     def tokenize(
-        self, texts: list[str], pairs: list[str] | None, prompt: str | Choices, tags: Sequence[str] | None = None
+        self, texts: list[str], pairs: list[str] | None, prompt: Asked, tags: Sequence[str] | None = None
     ) -> Tokens:
         """Tokens of each text, or of each (text, pair), cut at the model's limit. Called from any thread.
 
@@ -339,7 +350,7 @@ class Backend(Protocol):
 
     def run(self, tokens: Tokens) -> Floats:
         """One row of float32 per text: a vector ('vectors'), logits ('own_labels', 'entailment', 'relevance'), or the
-        log-likelihood of each option of tokens.choices ('likelihoods').
+        log-likelihood of each option of tokens.choices, or the numbers of its Spans ('likelihoods').
 
         Raises OutOfMemory when a smaller batch may fit; any other exception means that at least one row is at fault.
         """

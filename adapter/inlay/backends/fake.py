@@ -17,7 +17,19 @@ from typing import Any
 import numpy as np
 
 from inlay.arrays import Floats, offsets_of
-from inlay.backends.base import BatchFailed, Choices, Done, Encoded, Instruction, OutOfMemory, Prompt, Reply, Tokens
+from inlay.backends.base import (
+    Asked,
+    BatchFailed,
+    Choices,
+    Done,
+    Encoded,
+    Instruction,
+    OutOfMemory,
+    Prompt,
+    Reply,
+    Tokens,
+)
+from inlay.backends.runs import NO_RUN, Spans, words_of
 from inlay.locks import new_lock
 from inlay.models.ref import ModelRef
 
@@ -95,6 +107,15 @@ def _work(texts: Sequence[str], n_tokens: int) -> None:
             time.sleep(0.2)
 
 
+def _fake_spans(text: str, spans: Spans) -> list[float]:
+    """For each question the first word, which answers about half of them."""
+    numbers: list[float] = []
+    for question in spans.questions:
+        first, end = (words_of(text) or [(0, 0)])[0]
+        numbers += [first, end, 9 * float(fake_row(f"{text}\0{question}", 1)[0]) if end else NO_RUN]
+    return numbers
+
+
 class FakeBackend:
     """A token is a UTF-8 byte, after one that starts the text; a pair is joined by byte 0."""
 
@@ -108,13 +129,13 @@ class FakeBackend:
         pass
 
     def tokenize(
-        self, texts: list[str], pairs: list[str] | None, prompt: str | Choices, tags: Sequence[str] | None = None
+        self, texts: list[str], pairs: list[str] | None, prompt: Asked, tags: Sequence[str] | None = None
     ) -> Tokens:
-        choices = prompt if isinstance(prompt, Choices) else None
-        if choices is not None:
+        choices = None if isinstance(prompt, str) else prompt
+        if isinstance(choices, Choices):
             joined = [each.content for each in choices.prompts(texts, pairs, tags)]
         else:
-            joined = [f"{prompt}{text}" for text in texts]
+            joined = [f"{prompt}{text}" for text in texts] if choices is None else texts
         if pairs is not None and choices is None:
             joined = [f"{text}\0{pair}" for text, pair in zip(joined, pairs, strict=True)]
         encoded = [_START + text.encode("utf-8") for text in joined]
@@ -122,7 +143,7 @@ class FakeBackend:
         cut = [text[: self.ref.max_tokens] for text in encoded]
         offsets = offsets_of([len(text) for text in cut])
         ids = np.frombuffer(b"".join(cut), dtype=np.uint8).astype(np.int32)
-        return Tokens(ids, offsets, None, before, choices=choices)
+        return Tokens(ids, offsets, None, before, choices=choices, texts=None if choices is None else tuple(texts))
 
     def run(self, tokens: Tokens) -> Floats:
         raw = tokens.ids.astype(np.uint8).tobytes()
@@ -131,6 +152,8 @@ class FakeBackend:
             for start, end in zip(tokens.offsets[:-1], tokens.offsets[1:], strict=True)
         ]
         _work(texts, len(raw))
+        if isinstance(tokens.choices, Spans):
+            return np.array([_fake_spans(text, tokens.choices) for text in tokens.texts or ()], dtype=np.float32)
         if tokens.choices is not None:
             # Likelihoods of answers differ by more than numbers of a vector do.
             return np.float32(3) * np.stack([fake_row(text, len(tokens.choices.options)) for text in texts])

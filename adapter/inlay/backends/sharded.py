@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import cast
 
 from inlay.arrays import Floats
-from inlay.backends.base import Backend, BatchFailed, Choices, Done, Encoded, Instruction, LanguageModel, Prompt, Tokens
+from inlay.backends.base import Asked, Backend, BatchFailed, Done, Encoded, Instruction, LanguageModel, Prompt, Tokens
 from inlay.locks import new_lock
 
 
@@ -30,7 +30,7 @@ class ShardedBackend:
             self._mine.copy = self._free.pop()
 
     def tokenize(
-        self, texts: list[str], pairs: list[str] | None, prompt: str | Choices, tags: Sequence[str] | None = None
+        self, texts: list[str], pairs: list[str] | None, prompt: Asked, tags: Sequence[str] | None = None
     ) -> Tokens:
         return self._copies[0].tokenize(texts, pairs, prompt, tags)
 

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from inlay.arrays import Floats
-from inlay.backends.base import BatchFailed, Choices, Done, Encoded, Instruction, Prompt, Reply, Tokens
+from inlay.backends.base import Asked, BatchFailed, Done, Encoded, Instruction, Prompt, Reply, Tokens
 from inlay.errors import CannotServeError, MissingExtraError
 from inlay.json_schema.grammar import grammar_of
 from inlay.models.ref import ModelRef
@@ -86,7 +86,7 @@ class VLLMModel:
                 self._engine.abort_request(list(requests))
 
     def tokenize(
-        self, texts: list[str], pairs: list[str] | None, prompt: str | Choices, tags: Sequence[str] | None = None
+        self, texts: list[str], pairs: list[str] | None, prompt: Asked, tags: Sequence[str] | None = None
     ) -> Tokens:
         raise _cannot_judge(self.ref)
 

@@ -158,6 +158,7 @@ def joined(parts: Sequence[Tokens]) -> Tokens:
         prompt_tokens=parts[0].prompt_tokens,
         choices=parts[0].choices,
         alike=_alike(parts),
+        texts=None if parts[0].texts is None else tuple(text for part in parts for text in part.texts or ()),
     )
 
 
@@ -185,4 +186,5 @@ def select_rows(tokens: Tokens, rows: Ints) -> Tokens:
         prompt_tokens=tokens.prompt_tokens,
         choices=tokens.choices,
         alike=None if tokens.alike is None else tokens.alike[rows],
+        texts=None if tokens.texts is None else tuple(tokens.texts[row] for row in rows.tolist()),
     )

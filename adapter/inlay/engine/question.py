@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from inlay import __version__
-from inlay.backends.base import Choices, Instruction
+from inlay.backends.base import Asked, Choices, Instruction
+from inlay.backends.runs import Spans
 from inlay.engine.answers import AnswerCodec, Numbers, Texts
 from inlay.models.ref import ModelRef
 from inlay.store.keys import Keys, signature
@@ -26,13 +27,13 @@ from inlay.store.results import Store
 class Question:
     """name: of the results, for people who read the store. parts: everything but the input that can change an answer,
     as JSON values; hashed, it is the signature. answers: how they are held. asked: of a model's numbers the prompt
-    before each text, or the choices of a language model; of replies the instruction; None where a function answers."""
+    before each text, or the question to a language model; of replies the instruction; None where a function answers."""
 
     name: str
     model: ModelRef
     parts: Mapping[str, Any]
     answers: AnswerCodec
-    asked: str | Choices | Instruction | None = None
+    asked: Asked | Instruction | None = None
 
     @cached_property
     def signature(self) -> str:
@@ -54,7 +55,7 @@ class Question:
         return {"model": model, "created_by": f"inlay {__version__}", **width}
 
 
-def numbers_question(model: ModelRef, prompt: str | Choices = "", *, pair: bool = False) -> Question:
+def numbers_question(model: ModelRef, prompt: Asked = "", *, pair: bool = False) -> Question:
     """One row of numbers for each text, or for each (text, pair). dtype is what was asked for: with 'auto', machines of
     different precision share results, within the tolerance that docs/models.md states."""
     parts = {
@@ -65,8 +66,9 @@ def numbers_question(model: ModelRef, prompt: str | Choices = "", *, pair: bool 
         "prompt": prompt if isinstance(prompt, str) else asdict(prompt),
         "pair": pair,
     }
-    if isinstance(prompt, Choices):
-        return Question("likelihoods", model, parts, Numbers(len(prompt.options)), prompt)
+    if isinstance(prompt, Choices | Spans):
+        name = "likelihoods" if isinstance(prompt, Choices) else "spans"
+        return Question(name, model, parts, Numbers(prompt.width), prompt)
     return Question("vectors" if model.can("vectors") else "logits", model, parts, Numbers(model.width), prompt)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from inlay.arrays import Bools, Floats, Ids, Ints
 from inlay.backends.base import Choices, Instruction
+from inlay.backends.runs import Spans
 from inlay.engine.question import Question, numbers_question, replies_question
 from inlay.engine.resolve import Resolved, Usage, Work, resolve
 from inlay.errors import CannotServeError, ConfigError
@@ -160,6 +161,10 @@ class Ask:
         """The log-likelihood of each option, of texts or of pairs in two columns."""
         question = numbers_question(self.model, choices, pair=len(texts.columns) > 1)
         return self._resolved(question, texts, self.work.keep_numbers)
+
+    def spans(self, spans: Spans, texts: Inputs) -> Resolved:
+        """For each question the run of the text's words that answers it, see Spans.width."""
+        return self._resolved(numbers_question(self.model, spans), texts, self.work.keep_numbers)
 
     def prior(self, choices: Choices, texts: Inputs) -> tuple[Floats, dict[int, str]]:
         """([neutral texts, rows or 1, options] log-likelihoods of each option where the text says nothing; why rows

@@ -76,9 +76,9 @@ class ChatPrompts:
         template = tokenizer.chat_template
         self._has_template = bool(template)
         source = template if isinstance(template, str) else "\n".join((template or {}).values())
-        self._guarded = GuardedTokenizer(tokenizer, source)
+        self.guarded = GuardedTokenizer(tokenizer, source)
         # A base model's prompt has no closing token: the reply continues the prompt.
-        self._leaves_out = len(self._guarded.closing) if not (self._has_template or encoder_decoder) else 0
+        self._leaves_out = len(self.guarded.closing) if not (self._has_template or encoder_decoder) else 0
         self._takes_system = self._has_template and self._renders_system()
         self._scaffolds = {n_parts: self._scaffold(n_parts) for n_parts in (1, 2)}
         self._lead, self._end = self._answer(ends)
@@ -148,17 +148,17 @@ class ChatPrompts:
         lead = self._lead
         if not self._has_template and not self._encoder_decoder:
             lead = "" if before.endswith("\n") else " "
-        (alone,) = self._guarded.encode([before], special=False)
+        (alone,) = self.guarded.encode([before], special=False)
         options = []
         for option in choices.options:
-            (both,) = self._guarded.encode([f"{before}{lead}{option}"], special=False)
+            (both,) = self.guarded.encode([f"{before}{lead}{option}"], special=False)
             rest = both[len(alone) :]
             if self._encoder_decoder:
-                (rest,) = self._guarded.encode([option], special=False)
+                (rest,) = self.guarded.encode([option], special=False)
             elif not np.array_equal(both[: len(alone)], alone):
-                rest = np.array(self._guarded.following(f"{lead}{option}"), dtype=np.int32)
-            if self._guarded.controls(rest):
-                rest = np.array(self._guarded.as_data(f"{lead}{option}", first=self._encoder_decoder), dtype=np.int32)
+                rest = np.array(self.guarded.following(f"{lead}{option}"), dtype=np.int32)
+            if self.guarded.controls(rest):
+                rest = np.array(self.guarded.as_data(f"{lead}{option}", first=self._encoder_decoder), dtype=np.int32)
             options.append(rest.tolist())
         return options
 
@@ -175,25 +175,25 @@ class ChatPrompts:
         encoded = self._tokens([scaffold.text(each) for each in parts])
         rows: list[Ids | str] = []
         for each, ids in zip(parts, encoded, strict=True):
-            as_written = tuple(self._guarded.controls(ids)) == scaffold.control
-            if as_written and not any(self._guarded.spells_unknown(part) for part in each):
+            as_written = tuple(self.guarded.controls(ids)) == scaffold.control
+            if as_written and not any(self.guarded.spells_unknown(part) for part in each):
                 rows.append(ids)
             else:
                 rows.append(self._as_data(scaffold, each))
         return rows
 
     def _tokens(self, texts: Sequence[str]) -> list[Ids]:
-        encoded = self._guarded.encode(texts, special=not self._has_template)
+        encoded = self.guarded.encode(texts, special=not self._has_template)
         return [ids[: len(ids) - self._leaves_out] for ids in encoded]
 
     def _as_data(self, scaffold: Scaffold, parts: Sequence[str]) -> Ids | str:
         try:
-            ids = self._guarded.joined(scaffold.filled(parts))
+            ids = self.guarded.joined(scaffold.filled(parts))
         except ValueError as error:
             return str(error)
         if not self._has_template:
-            closing = self._guarded.closing if self._encoder_decoder else []
-            ids = np.array([*self._guarded.opening, *ids, *closing], dtype=np.int32)
+            closing = self.guarded.closing if self._encoder_decoder else []
+            ids = np.array([*self.guarded.opening, *ids, *closing], dtype=np.int32)
         return ids
 
     def _rendered_ids(self, parts: Sequence[str]) -> Ids | str:
@@ -208,7 +208,7 @@ class ChatPrompts:
                 )
         except (TemplateError, ValueError, TypeError) as error:
             return f"the model's chat template refuses this prompt: {error}"
-        if self._guarded.controls(ids) != self._guarded.controls(harmless):
+        if self.guarded.controls(ids) != self.guarded.controls(harmless):
             return _TOO_OLD
         return ids
 
@@ -225,7 +225,7 @@ class ChatPrompts:
 
     def _cut(self, system: str, prompt: Prompt, n_tokens: int, room: int, reply_tokens: int) -> Encoded | str:
         """The prompt with as much of the beginning of prompt.text as fits."""
-        offsets = self._guarded.offsets(prompt.text)
+        offsets = self.guarded.offsets(prompt.text)
         keep = len(offsets) - (n_tokens - room)
         if keep <= 0:  # unless the template writes the text several times, there is no room for any of it
             keep = len(offsets) * max(room, 0) // n_tokens
@@ -274,7 +274,7 @@ class ChatPrompts:
         else:
             scaffold = Scaffold(("", "\n\n", "\n") if n_parts == 2 else ("", ""), ((False, False),) * n_parts)
         (ids,) = self._tokens([scaffold.text(["x"] * n_parts)])
-        return replace(scaffold, control=tuple(self._guarded.controls(ids)))
+        return replace(scaffold, control=tuple(self.guarded.controls(ids)))
 
     def _agrees(self, scaffold: Scaffold, probe: str) -> bool:
         parts = [probe] * len(scaffold.trims)
@@ -308,7 +308,7 @@ class ChatPrompts:
         lead, mark, after = replied[len(before) :].partition(_MARKS[0])
         if not replied.startswith(before) or not mark or lead.strip():
             return "", end
-        (ids,) = self._guarded.encode([after], special=False)
+        (ids,) = self.guarded.encode([after], special=False)
         return lead, next((number for number in ids.tolist() if number in ends), end)
 
 

@@ -10,7 +10,9 @@ import numpy as np
 import torch
 
 from inlay.arrays import Floats, Ints, offsets_of
-from inlay.backends.base import Choices, Done, Encoded, Instruction, Prompt, Tokens
+from inlay.backends.base import Asked, Choices, Done, Encoded, Instruction, Prompt, Tokens
+from inlay.backends.chat.continued import ContinuedPrompts
+from inlay.backends.chat.control_tokens import Ids
 from inlay.backends.chat.template import ChatPrompts
 from inlay.backends.decoders.causal import CausalReader, reader_of
 from inlay.backends.decoders.decoding import PADDED, Writer
@@ -18,12 +20,14 @@ from inlay.backends.decoders.encoder_decoder import EncoderDecoder
 from inlay.backends.decoders.likelihood import likelihoods
 from inlay.backends.decoders.option_tree import OptionTree, option_tree
 from inlay.backends.decoders.replies import Draft, Language
+from inlay.backends.decoders.spans import found_spans, span_tokens
 from inlay.backends.decoders.transformers_loop import TransformersLoop
 from inlay.backends.decoders.whole_batches import write_batches
 from inlay.backends.device import choose_dtype, device_name, use_one_core
 from inlay.backends.memory import out_of_memory_unified
 from inlay.backends.model_files import check_digests, read_config
 from inlay.backends.pretrained import end_tokens, load_pretrained, load_tokenizer
+from inlay.backends.runs import Spans
 from inlay.locks import new_lock
 from inlay.models.ref import ModelRef
 
@@ -59,6 +63,7 @@ class TorchLanguageModel:
         skips = "<|channel|>" not in tokenizer.get_vocab()
         self._language = Language(lambda ids: tokenizer.decode(ids, skip_special_tokens=skips), frozenset(self._ends))
         self._chat = ChatPrompts(ref, tokenizer, self._ends, encoder_decoder=encoder_decoder)
+        self._continued = ContinuedPrompts(self._chat.guarded, closes=encoder_decoder)
         self._reader = None if encoder_decoder else reader_of(model, device)
         self._other = EncoderDecoder(model, device) if encoder_decoder else TransformersLoop(model, device)
         # Of the model's own generation settings only the start and end tokens are used; the instruction decides how a
@@ -117,11 +122,13 @@ class TorchLanguageModel:
         )
 
     def tokenize(
-        self, texts: list[str], pairs: list[str] | None, prompt: str | Choices, tags: Sequence[str] | None = None
+        self, texts: list[str], pairs: list[str] | None, prompt: Asked, tags: Sequence[str] | None = None
     ) -> Tokens:
         """Tokens up to where the answer begins, see ChatPrompts.questions()."""
+        if isinstance(prompt, Spans):
+            return span_tokens(self._continued, self.ref, prompt, texts)
         if not isinstance(prompt, Choices):
-            raise TypeError("the prompt of a language model is Choices")
+            raise TypeError("the prompt of a language model is Choices or Spans")
         encoded = self._chat.questions(prompt, texts, pairs, self._tree(prompt).depth, tags)
         offsets = offsets_of([len(ids) for ids, _ in encoded])
         ids = np.concatenate([ids for ids, _ in encoded]) if encoded else np.zeros(0, dtype=np.int32)
@@ -130,15 +137,25 @@ class TorchLanguageModel:
 
     @torch.inference_mode()
     def run(self, tokens: Tokens) -> Floats:
+        if isinstance(tokens.choices, Spans):
+            return found_spans(self._continued, tokens.choices, tokens, self._likelihoods_in_parts)
         assert tokens.choices is not None
-        tree = self._tree(tokens.choices)
         rows = [tokens.ids[start:end] for start, end in zip(tokens.offsets[:-1], tokens.offsets[1:], strict=True)]
+        return self._likelihoods(rows, self._tree(tokens.choices), tokens.alike)
+
+    def _likelihoods_in_parts(self, rows: Sequence[Ids], tree: OptionTree) -> Floats:
+        """Of prompts about one text, as many at a time as a batch may hold."""
+        step = max(1, self.max_batch_tokens // (max(map(len, rows)) + len(tree.tokens) + 1))
+        parts = [rows[start : start + step] for start in range(0, len(rows), step)]
+        return np.concatenate([self._likelihoods(part, tree, np.zeros(len(part), dtype=np.int64)) for part in parts])
+
+    def _likelihoods(self, rows: Sequence[Ids], tree: OptionTree, alike_rows: Ints | None) -> Floats:
         likely = np.zeros((len(rows), len(tree.options)), dtype=np.float32)
         by_row = [i for i, row in enumerate(rows) if self._is_read_by_row(len(row) + tree.depth)]
         others = [i for i, row in enumerate(rows) if not self._is_read_by_row(len(row) + tree.depth)]
         with out_of_memory_unified(self._device):
             if by_row and self._reader is not None:
-                alike = None if tokens.alike is None else tokens.alike[by_row]
+                alike = None if alike_rows is None else alike_rows[by_row]
                 likely[by_row] = likelihoods(self._reader, [rows[i] for i in by_row], tree, alike).cpu().numpy()
             if others:
                 likely[others] = self._other.likelihoods([rows[i] for i in others], tree).cpu().numpy()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import torch
 
 from inlay.arrays import Floats
-from inlay.backends.base import Choices, Tokens
+from inlay.backends.base import Asked, Tokens
 from inlay.backends.device import choose_dtype, device_name, use_one_core
 from inlay.backends.encoders.head import load_head_part
 from inlay.backends.encoders.lean_bert import LeanBert, is_lean
@@ -54,7 +54,7 @@ class TorchEncoder:
         use_one_core()
 
     def tokenize(
-        self, texts: list[str], pairs: list[str] | None, prompt: str | Choices, tags: Sequence[str] | None = None
+        self, texts: list[str], pairs: list[str] | None, prompt: Asked, tags: Sequence[str] | None = None
     ) -> Tokens:
         assert isinstance(prompt, str)  # Choices are for language models
         return self._tokenize(texts, pairs, prompt)

@@ -13,6 +13,7 @@ import numpy as np
 
 from inlay.arrays import Bools, Ints
 from inlay.backends.base import Choices, Instruction
+from inlay.backends.runs import Spans
 from inlay.engine.executors.local import TOKENIZE_ROWS, prompts_of
 from inlay.engine.question import Question
 from inlay.engine.resolve import Finished, Usage, Work
@@ -103,6 +104,8 @@ def _tokens(question: Question, inputs: Inputs) -> int:
         elif isinstance(question.asked, Choices):
             prompts = question.asked.prompts(columns[0], columns[1] if len(columns) > 1 else None, part.tags())
             total += prompt_tokens(question.model, question.asked.system, [prompt.content for prompt in prompts])
+        elif isinstance(question.asked, Spans):
+            total += text_tokens(question.model, columns[0], None, f"{question.asked.before} ")
         else:
             total += text_tokens(question.model, columns[0], columns[1] if len(columns) > 1 else None, question.asked)
     return total

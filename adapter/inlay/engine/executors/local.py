@@ -113,7 +113,7 @@ class _Submitting:
     def submit(self, places: Ints) -> list[tuple[NumbersJob, Ints]]:
         """A text that the tokenizer refuses fails alone."""
         model, asked = self.question.model, self.question.asked
-        assert isinstance(asked, str | Choices)
+        assert not isinstance(asked, Instruction) and asked is not None
         rows = places.tolist()  # a list is read several times faster with Python's numbers than with numpy's
         texts, *pairs = [[column[row] for row in rows] for column in self.columns]
         try:
