@@ -84,7 +84,7 @@ def build(
     _infer(task, "inferred ahead")
     status = min(1, request.run("build", *flags, settings=own))
     if report_file is not None:
-        report_new_runs(settings.store, earlier, report_file)
+        report_new_runs(settings.store, settings.heads, earlier, report_file)
     return status
 
 

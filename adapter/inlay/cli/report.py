@@ -51,26 +51,27 @@ def report(
         )
     folder = open_folder(settings.store)
     check_store(folder)
-    whole = stored_report(folder, runs=runs, latest=latest)
+    whole = stored_report(folder, settings.heads, runs=runs, latest=latest)
     if selected is not None:
         whole = replace(
             whole,
             calls=[call for call in whole.calls if call["node"] in selected],
             failures=[row for row in whole.failures if row["node"] in selected],
             certificates=[row for row in whole.certificates if row["node"] in selected],
+            unsure=[row for row in whole.unsure if row["node"] in selected],
         )
     write_report(whole, out, with_inputs=not no_inputs)
 
 
-def report_new_runs(store: str, earlier: Collection[str], file: Path) -> None:
-    """Of the runs that a store has beside the earlier ones."""
+def report_new_runs(store: str, heads: str, earlier: Collection[str], file: Path) -> None:
+    """Of the runs that a store has beside the earlier ones. heads: their folder."""
     from inlay.reports.runs import stored_report
     from inlay.store.account import run_names
     from inlay.store.folder import open_folder
 
     folder = open_folder(store)
     if new := [name for name in run_names(folder) if name not in earlier]:
-        write_report(stored_report(folder, runs=new), file)
+        write_report(stored_report(folder, heads, runs=new), file)
     else:
         output.note(f"{file} is not written: nothing was asked of a model.")
 

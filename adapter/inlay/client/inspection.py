@@ -6,7 +6,6 @@ Engine and store are imported when a table is read: this module is, when a conne
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +63,24 @@ def errors(session: Session) -> Rows:
 
 def unsure(session: Session) -> Rows:
     """What was not sure enough for the accuracy of its call, the surest first."""
-    return sorted((vars(each) for each in session.ledger.unsure()), key=lambda row: -(row["confidence"] or 0.0))
+    rows = ({**vars(each), "input": " | ".join(each.inputs)[:EXCERPT]} for each in session.ledger.unsure())
+    return sorted(rows, key=lambda row: -(row["confidence"] or 0.0))
+
+
+def review(session: Session) -> Rows:
+    """What got no answer in this session and in every run in the store, best to look at first."""
+    from inlay.execution.review import to_review
+
+    errors = ({**vars(each), "node": "", "call": "", "inputs": [each.input]} for each in session.ledger.errors())
+    left, failed = [vars(each) for each in session.ledger.unsure()], list(errors)
+    if session.store is not None:
+        from inlay.store.account import read_errors, read_unsure
+
+        folder = session.store.folder
+        stored = [read(folder).to_pylist() for read in (read_unsure, read_errors)]
+        # A store that is written to has what this session left already.
+        left, failed = stored if session.store.writable else (stored[0] + left, stored[1] + failed)
+    return to_review(left, failed)
 
 
 def heads(session: Session) -> Rows:
@@ -83,19 +99,13 @@ def heads(session: Session) -> Rows:
 
 def risk(session: Session) -> Rows:
     """Of every head of classes, what its surest answers would have been worth: by a hundredth of the labelled rows."""
-    from inlay.backends.heads import read_head
-    from inlay.models.head_card import all_cards, arrays_file
+    from inlay.functions.risk import risks
 
-    rows: Rows = []
-    for card in all_cards(folder := Path(session.settings.heads)):
-        held_out = read_head(card, arrays_file(folder, card)).held_out
-        n, right = len(held_out), held_out[:, 1].cumsum()
-        for answered in sorted({math.ceil(n * k / 100) for k in range(1, 101)} if n else ()):
-            rows.append({
-                "head": card.name, "version": card.version, "answered": answered, "coverage": answered / n,
-                "accuracy": float(right[answered - 1]) / answered, "confidence": float(held_out[answered - 1, 0]),
-            })  # fmt: skip
-    return rows
+    return [
+        {"head": each.card.name, "version": each.card.version, **vars(step)}
+        for each in risks(Path(session.settings.heads))
+        for step in each.steps()
+    ]
 
 
 def ledger(session: Session) -> Rows:

@@ -81,6 +81,7 @@ _HEADS = {
     **numbers(" ".join(inspection.MEASURES)),
 }
 _RISK = {**texts("head version"), **whole_numbers("answered"), **numbers("coverage accuracy confidence")}
+_REVIEW = {**texts("function model node input answer"), **numbers("confidence"), **texts("error at run")}
 _LEDGER = {column.name: LEDGER_COLUMNS[column.name] for column in dataclasses.fields(LedgerRow)}
 _FAILURES = {name: ERRORS_COLUMNS[name] for name in ("run", "failed_at", "node", "function", "model")}
 _CERTIFICATES = {name: kind for name, kind in CERTIFICATES_COLUMNS.items() if name != "invocation"}
@@ -90,6 +91,7 @@ TABLES = (
     Table("inlay_functions", texts("name signature returns summary nulls cost example"), inspection.functions),
     Table("inlay_errors", texts("function model input error"), inspection.errors),
     Table("inlay_unsure", {**texts("function model input answer"), **numbers("confidence")}, inspection.unsure),
+    Table("inlay_review", _REVIEW, inspection.review),
     Table("inlay_heads", _HEADS, inspection.heads),
     Table("inlay_risk", _RISK, inspection.risk),
     Table("inlay_ledger", _LEDGER, inspection.ledger),

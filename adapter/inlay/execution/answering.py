@@ -20,7 +20,7 @@ from inlay.errors import RowsFailedError
 from inlay.execution.binding import BoundCall
 from inlay.execution.context import Context
 from inlay.execution.ledger import Entry
-from inlay.execution.records import EXCERPT, Unsure
+from inlay.execution.records import Unsure
 from inlay.functions.arrow import answer_schema, answer_table, detail_array, value_array
 from inlay.functions.blanks import blank_rows
 from inlay.functions.contract import PENDING, Answers, Ask
@@ -192,13 +192,15 @@ def _resolved(
             work = replace(function.ask.work, executor=function)
             found = resolve(question, inputs, work, keep=not context.is_dry)
             table, errors, known, pending = found.rows, found.errors, found.known, found.pending
-    unsure = _unsure(call, inputs, table, errors, pending) if call.bound.is_silent else {}
-    context.ledger.count(entry, inputs.keys, known, errors, function.ask.usage, call.model, unsure)
+    unsure = _unsure(call, entry, inputs, table, errors, pending) if call.bound.is_silent else {}
+    left = context.ledger.count(entry, inputs.keys, known, errors, function.ask.usage, call.model, unsure)
+    if left and context.account is not None:
+        context.account.left([vars(each) for each in left])
     return replace(answered, table=table.select(schema.names), errors=errors, known=known, pending=pending)
 
 
 def _unsure(
-    call: BoundCall, inputs: Inputs, table: pa.Table, errors: Mapping[int, str], pending: Bools
+    call: BoundCall, entry: Entry, inputs: Inputs, table: pa.Table, errors: Mapping[int, str], pending: Bools
 ) -> dict[int, Unsure]:
     """By place, what has no answer though nothing failed."""
     places = [i for i in true_places(table["value"].combine_chunks().is_null()) if i not in errors and not pending[i]]
@@ -207,8 +209,8 @@ def _unsure(
     for place, row in zip(places, rows, strict=True):
         scores = dict(row["scores"] or ())
         best = max(sorted(scores), key=lambda name: scores[name]) if scores else None
-        text = " | ".join(inputs.excerpts(place))
-        left[int(place)] = Unsure(call.spec.name, call.model.name, text[:EXCERPT], best, row["confidence"])
+        about = entry.node, call.spec.name, call.model.name, call.text
+        left[int(place)] = Unsure(*about, inputs.excerpts(place), best, row["confidence"])
     return left
 
 

@@ -143,9 +143,10 @@ class Ledger:
     def count(
         self, entry: Entry, keys: Keys, known: Bools, failed: Mapping[int, str], usage: Usage, model: ModelRef,
         unsure: Mapping[int, Unsure] | None = None,
-    ) -> None:  # fmt: skip
+    ) -> list[Unsure]:  # fmt: skip
         """Adds the distinct inputs of one chunk; an input that this statement has had before is not counted again.
-        usage: what they took of the model. unsure: by place, whose answer was not sure enough."""
+        usage: what they took of the model. unsure: by place, whose answer was not sure enough; those of them are
+        returned that the statement has not had before."""
         with self._lock:
             new = entry.distinct.add(keys)
             bad = np.zeros(len(new), dtype=np.bool_)
@@ -157,6 +158,7 @@ class Ledger:
             entry.known += int(np.count_nonzero(new & ~bad & known))
             entry.inferred += int(np.count_nonzero(new & ~bad & ~known))
         self.spent(entry, usage, model)
+        return left
 
     def spent(self, entry: Entry, usage: Usage, model: ModelRef) -> None:
         """Adds what was asked of a model, whatever became of it."""

@@ -21,11 +21,14 @@ class RowError:
 
 @dataclass(frozen=True)
 class Unsure:
-    """One input whose answer was not sure enough. answer: the likeliest, and its confidence."""
+    """One input whose answer was not sure enough. call: as of call_text(). answer: the likeliest, and its
+    confidence."""
 
+    node: str
     function: str
     model: str
-    input: str
+    call: str
+    inputs: tuple[str, ...]
     answer: str | None
     confidence: float | None
 

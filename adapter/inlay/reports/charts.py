@@ -66,6 +66,30 @@ def timeline(title: str, spans: Sequence[Span]) -> str:
     return _svg(title, len(spans), drawn)
 
 
+def curve(title: str, points: Sequence[tuple[float, float]]) -> str:
+    """A line from left to right: x from 0 to 1, y from one half to 1; what is lower lies on the bottom."""
+    width, height, pad = 280, 190, 28
+    at = [
+        (pad + x * (width - 2 * pad), height - pad - (max(y, 0.5) - 0.5) * 2 * (height - 2 * pad)) for x, y in points
+    ]  # fmt: skip
+    lines = [
+        f'<line class="grid" x1="{pad}" x2="{width - pad}" y1="{y:.1f}" y2="{y:.1f}"/>'
+        f'<text class="label small" x="{pad - 4}" y="{y + 4:.1f}">{share}</text>'
+        for share in (".5", ".75", "1")
+        for y in [height - pad - (float(share) - 0.5) * 2 * (height - 2 * pad)]
+    ]
+    hint = "; ".join(f"{x:.0%} answered, {y:.1%} right" for x, y in points[9::10])
+    drawn = " ".join(f"{x:.1f},{y:.1f}" for x, y in at)
+    return (
+        f'<svg viewBox="0 0 {width} {height}" role="img" aria-label="{html.escape(title)}">'
+        f"<title>{html.escape(title)}: {html.escape(hint)}</title>{''.join(lines)}"
+        f'<polyline class="line" points="{drawn}"/>'
+        f'<text x="{pad}" y="16">{html.escape(title)}</text>'
+        f'<text class="small" x="{pad}" y="{height - 8}">0</text>'
+        f'<text class="label small" x="{width - pad}" y="{height - 8}">all answered</text></svg>'
+    )
+
+
 def legend(*kinds: str) -> str:
     return (
         '<p class="legend">' + "".join(f'<span><i class="{kind}"></i>{html.escape(kind)}</span>' for kind in kinds)

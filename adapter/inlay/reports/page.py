@@ -12,6 +12,7 @@ from inlay import __version__
 from inlay.reports.charts import KINDS, Bar, Span, bars, legend, timeline
 from inlay.reports.failures import failures_section
 from inlay.reports.runs import Report, Row, Total, began
+from inlay.reports.sureness import curves_section, unsure_section
 from inlay.reports.tables import cell, seconds_text, table_html
 
 MOST_BARS = 40
@@ -52,6 +53,8 @@ def page(report: Report, *, with_inputs: bool = True) -> str:
         _by_model(report),
         _when(report),
         failures_section(report, total.failed, with_inputs=with_inputs),
+        unsure_section(report, with_inputs=with_inputs),
+        curves_section(report.risks),
         _certificates(report.certificates),
         _recent(report),
         _footer(),

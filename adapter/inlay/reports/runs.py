@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from inlay.errors import ConfigError
 from inlay.execution.session import Session
-from inlay.store.account import read_certificates, read_errors, read_ledger, run_names
+from inlay.functions.risk import Risk, risks
+from inlay.store.account import read_certificates, read_errors, read_ledger, read_unsure, run_names
 from inlay.store.folder import Folder
 
 Row = Mapping[str, Any]
@@ -42,13 +44,15 @@ class Total:
 @dataclass(frozen=True)
 class Report:
     """source: where it was read. calls: of the ledger, in the order in which they began. recent: the store's latest
-    runs, oldest first."""
+    runs, oldest first. unsure: what was not sure enough to be answered. risks: of the heads and calibrations."""
 
     source: str
     calls: Sequence[Row]
     failures: Sequence[Row]
     certificates: Sequence[Row]
     recent: Sequence[tuple[str, Total]] = ()
+    unsure: Sequence[Row] = ()
+    risks: Sequence[Risk] = ()
 
     @property
     def runs(self) -> list[str]:
@@ -62,8 +66,9 @@ class Report:
         return {name: Total.of(calls) for name, calls in groups.items()}
 
 
-def stored_report(folder: Folder, *, runs: Sequence[str] = (), latest: int = 1) -> Report:
-    """Of the runs whose names begin so, and without any of the latest ones. Raises ConfigError where there are none."""
+def stored_report(folder: Folder, heads: str, *, runs: Sequence[str] = (), latest: int = 1) -> Report:
+    """Of the runs whose names begin so, and without any of the latest ones. heads: their folder. Raises ConfigError
+    where there are none."""
     names = run_names(folder)
     chosen = [name for name in names if name.startswith(tuple(runs))] if runs else names[-latest:]
     if not chosen:
@@ -77,6 +82,8 @@ def stored_report(folder: Folder, *, runs: Sequence[str] = (), latest: int = 1) 
         read_errors(folder, chosen).to_pylist(),
         read_certificates(folder, chosen).to_pylist(),
         recent,
+        read_unsure(folder, chosen).to_pylist(),
+        list(risks(Path(heads))),
     )
 
 
@@ -87,14 +94,16 @@ def session_report(session: Session, run: str = "") -> Report:
     if session.store is not None and session.account is not None and (session.store.writable or not calls):
         session.close_account()
         named = [run] if run else [session.account.run] if calls else []
-        return stored_report(session.store.folder, runs=named)
+        return stored_report(session.store.folder, session.settings.heads, runs=named)
     if not calls:
         raise ConfigError(
             "there is nothing to report: this session has asked no model, and keeps no account of others. Name a store "
             "in inlay.toml, or in the plugin's config: {store: .inlay}"
         )
     failures = [{"node": "", **vars(error), "inputs": [error.input]} for error in session.ledger.errors()]
-    return Report("this session", calls, failures, session.ledger.certificate_rows())
+    unsure = [vars(each) for each in session.ledger.unsure()]
+    found = list(risks(Path(session.settings.heads)))
+    return Report("this session", calls, failures, session.ledger.certificate_rows(), (), unsure, found)
 
 
 def began(call: Row) -> float:

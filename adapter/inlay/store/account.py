@@ -2,10 +2,11 @@
 
     ledger/<run>.parquet      one row per call of a statement; written anew, whole, while the run goes on
     errors/<run>-<n>.parquet  one row per failed input, with all that is needed to try it again
+    unsure/<run>-<n>.parquet  one row per input that was not sure enough to be answered, with the likeliest answer
     certificates/<run>.parquet  one row per question that a cascade answered: what it promised, and by which sample
 
-A run is one process's use of a store. Unlike results, errors hold the failed inputs themselves: on a local file system
-only their owner can read them.
+A run is one process's use of a store. Unlike results, errors and unsure hold the inputs themselves: on a local file
+system only their owner can read them.
 """
 
 from __future__ import annotations
@@ -24,12 +25,18 @@ import pyarrow.parquet as pq
 
 from inlay.arrays import empty_table
 from inlay.locks import new_lock
-from inlay.store.account_columns import CERTIFICATES_COLUMNS, ERRORS_COLUMNS, LEDGER_COLUMNS, Columns
+from inlay.store.account_columns import (
+    CERTIFICATES_COLUMNS,
+    ERRORS_COLUMNS,
+    LEDGER_COLUMNS,
+    UNSURE_COLUMNS,
+    Columns,
+)
 from inlay.store.folder import Folder
 from inlay.store.parts import READ_ERRORS, SUFFIX, part_names
 from inlay.store.results import Store
 
-LEDGER, ERRORS, CERTIFICATES = "ledger", "errors", "certificates"
+LEDGER, ERRORS, UNSURE, CERTIFICATES = "ledger", "errors", "unsure", "certificates"
 
 # While a run goes on its ledger is written again at most this often; a killed process loses no more of it.
 WRITE_EVERY_S = 5.0
@@ -64,7 +71,7 @@ class Account:
     def begin_run(self) -> None:
         self.run = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
         self._written = float("-inf")
-        self._errors = 0
+        self._files = 0
 
     def write(self, rows: Callable[[], Sequence[Mapping[str, Any]]], *, now: bool = False) -> None:
         """Stores the run's ledger as it is now, unless it was stored a moment ago."""
@@ -78,13 +85,20 @@ class Account:
                 self._publish(f"{LEDGER}/{self.run}.parquet", table)
 
     def failed(self, failures: Sequence[Failure]) -> None:
-        if not self._store.writable or not failures:
+        self._add(ERRORS, [{"failed_at": now_text(), **vars(failure)} for failure in failures], ERRORS_COLUMNS)
+
+    def left(self, unsure: Sequence[Mapping[str, Any]]) -> None:
+        """Adds inputs that were not sure enough to be answered."""
+        self._add(UNSURE, [{"left_at": now_text(), **each} for each in unsure], UNSURE_COLUMNS)
+
+    def _add(self, kind: str, rows: Sequence[Mapping[str, Any]], columns: Columns) -> None:
+        """A file of rows with inputs in them."""
+        if not self._store.writable or not rows:
             return
         with self._lock:
-            self._errors += 1
-            number = self._errors
-        rows = [{"failed_at": now_text(), **vars(failure)} for failure in failures]
-        self._publish(f"{ERRORS}/{self.run}-{number:04d}.parquet", self._table(rows, ERRORS_COLUMNS), private=True)
+            self._files += 1
+            number = self._files
+        self._publish(f"{kind}/{self.run}-{number:04d}.parquet", self._table(rows, columns), private=True)
 
     def certified(self, rows: Callable[[], Sequence[Mapping[str, Any]]]) -> None:
         """Stores the run's certificates as they are now."""
@@ -139,6 +153,11 @@ def read_ledger(folder: Folder, runs: Collection[str] | None = None) -> pa.Table
 def read_errors(folder: Folder, runs: Collection[str] | None = None) -> pa.Table:
     """Every failure of these runs, or of all, oldest first; an input that failed twice is there twice."""
     return _read(folder, ERRORS, ERRORS_COLUMNS, runs)
+
+
+def read_unsure(folder: Folder, runs: Collection[str] | None = None) -> pa.Table:
+    """What these runs, or all, left without an answer since it was not sure enough, oldest first."""
+    return _read(folder, UNSURE, UNSURE_COLUMNS, runs)
 
 
 def read_certificates(folder: Folder, runs: Collection[str] | None = None) -> pa.Table:

@@ -30,6 +30,12 @@ ERRORS_COLUMNS = {
     "inputs": "VARCHAR[]",
     **texts("error"),
 }
+UNSURE_COLUMNS = {
+    **texts("run invocation node left_at function model call"),
+    "inputs": "VARCHAR[]",
+    **texts("answer"),
+    **numbers("confidence"),
+}
 CERTIFICATES_COLUMNS = {
     **texts("run invocation"),
     "statement": "INTEGER",
