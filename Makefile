@@ -123,7 +123,7 @@ docs: $(VENV)/demo .venv-docs/made
 
 # The notebooks of the docs from docs/notebooks/*.py, run, with what they print and draw.
 notebooks: $(VENV)/test
-	$(BIN)/python docs/notebooks/build.py
+	$(BIN)/python docs/notebooks/run.py
 
 bench: $(VENV)/test
 	$(BIN)/python -m bench --short

@@ -6,8 +6,10 @@ Importing configures nothing. Where nobody has configured logging, Python writes
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
+import warnings
 
 
 class _StandardError(logging.Handler):
@@ -25,3 +27,12 @@ def show_info(name: str = "inlay") -> None:
     if not any(isinstance(handler, _StandardError) for handler in package.handlers):
         package.addHandler(_StandardError())
     logging.getLogger(name).setLevel(logging.INFO)
+
+
+def expect_no_widgets() -> None:
+    """To be called before the hub's library or transformers are imported. In a notebook without ipywidgets tqdm, which
+    they import, would warn that it draws no widgets: nothing here needs them."""
+    if "ipykernel" in sys.modules and "tqdm.auto" not in sys.modules:
+        with contextlib.suppress(ImportError), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "IProgress not found")
+            import tqdm.auto  # noqa: F401

@@ -21,7 +21,6 @@ def run(path: Path) -> None:
 
 if __name__ == "__main__":
     # As in an activated environment: cells type `inlay` and `dbt`.
-    os.environ["PYTHONWARNINGS"] = "ignore:IProgress not found"  # of tqdm, where there are no widgets
     os.environ |= {"NO_COLOR": "1", "TERM": "dumb", "DBT_USE_COLORS": "false"}
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     for name in sys.argv[1:] or sorted(path.name for path in HERE.glob("*.ipynb")):

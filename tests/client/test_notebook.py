@@ -7,6 +7,7 @@ import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ from inlay.backends.fake import SLOW
 from inlay.client.connection import Connection
 from inlay.explanation.report import Explanation
 from support.paths import REPOSITORY
+from support.tiny_models import TinyModels
+
+pytest_plugins = ["support.tiny_models"]
 
 PROJECT = REPOSITORY / "example_project"
 NOTEBOOK = PROJECT / "notebooks" / "explore.ipynb"
@@ -96,6 +100,20 @@ def test_a_notebook_saved_afterwards_holds_what_was_done(
     assert re.fullmatch(r"ai_embed fake: 80 of 80 rows in [\d.]+ s", data["text/plain"])
     assert data["text/html"] == f"<small>{data['text/plain']}</small>"
     assert "widgets" not in notebook["metadata"]
+
+
+def test_a_model_is_loaded_in_a_notebook_without_a_word_of_widgets(
+    run_notebook: Run, tmp_path: Path, tiny_models: TinyModels
+) -> None:
+    from nbformat.v4 import new_code_cell, new_notebook
+
+    assert find_spec("ipywidgets") is None  # without which tqdm warns
+    model = {"source": str(tiny_models.sentence("mpnet"))}
+    connect = f"import inlay\ncon = inlay.connect(model='tiny', models={{'tiny': {model}}}, progress='off')"
+    cells = [connect, "con.execute(\"select ai_embed('a')\").fetchall()[:0]", "import sys\n'tqdm.auto' in sys.modules"]
+    notebook = new_notebook(cells=[new_code_cell(source) for source in cells])
+    run_notebook(notebook, tmp_path)
+    assert [output.get("text") or output["data"]["text/plain"] for output in outputs(notebook)] == ["[]", "True"]
 
 
 @pytest.mark.weights

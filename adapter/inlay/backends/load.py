@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from inlay.backends.base import Backend, Embedder, RemoteModel, Tokens
 from inlay.backends.sharded import ShardedBackend, ShardedLanguageModel
 from inlay.errors import CannotServeError, MissingExtraError
+from inlay.logs import expect_no_widgets
 from inlay.models.ref import ModelRef
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def load_backend(ref: ModelRef) -> Backend:
         from inlay.backends.fake import FakeBackend
 
         return FakeBackend(ref)
+    expect_no_widgets()
     if ref.backend == "vllm":
         return _load_vllm_model(ref)
     if ref.task == "generate":

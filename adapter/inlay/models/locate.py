@@ -12,6 +12,7 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 from inlay.errors import MissingExtraError, ModelError, ModelNotFoundError
+from inlay.logs import expect_no_widgets
 from inlay.models import gguf
 from inlay.models.fingerprint import file_digest
 from inlay.settings.schema import ModelSettings
@@ -86,6 +87,7 @@ def find_folder(settings: ModelSettings, needs: str = "config.json") -> Path:
 
 def _hub(name: str, *, offline: bool, needs: str) -> Path | None:
     repository, _, revision = name.partition("@")
+    expect_no_widgets()
     try:
         from huggingface_hub import snapshot_download
     except ImportError:
