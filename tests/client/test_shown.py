@@ -119,7 +119,23 @@ def test_it_is_said_first_where_more_rows_are_needed(
     finally:
         logger.removeHandler(handler)
     assert asked_when_told == [0]
-    assert "showing 20 rows needs up to 5,000 inputs of ai_embed(s)" in caplog.text
+    assert "showing 20 rows asks for up to 5,000 inputs of ai_embed(s)" in caplog.text
+
+
+def test_no_more_is_said_than_is_asked(
+    shop: Connection, calls: dict[str, int], caplog: pytest.LogCaptureFixture
+) -> None:
+    shop.execute("create table lefts as select 'left ' || i % 40 as a from range(90) r(i)")
+    shop.execute("create table rights as select 'right ' || i % 30 as b from range(70) r(i)")
+    pairs = shop.sql(
+        "select * from lefts join rights on ai_similarity(a, b) > 0.2"
+    )  # which asks for values, not for pairs
+    repr(pairs)
+    assert "showing 20 rows asks for up to 70 inputs of ai_similarity(a, b)" in caplog.text
+    assert calls["rows"] == 70
+    caplog.clear()
+    repr(pairs)  # which is known
+    assert not caplog.text
 
 
 def test_relations_made_from_one_that_asks_a_model_show_as_little(shop: Connection, calls: dict[str, int]) -> None:

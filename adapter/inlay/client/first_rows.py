@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import duckdb
 
 from inlay.client.shown import computed
-from inlay.execution.queries import UNBOUND
-from inlay.execution.runner import Runner
+from inlay.engine.executors.counting import Counting
+from inlay.errors import InlayError, InterruptedQueryError
 from inlay.execution.session import Session
 from inlay.execution.statement import relation, runner_of
+from inlay.explanation.guesses import DrawnGuesses
 from inlay.parsing.kinds import is_query
 from inlay.parsing.tokens import Text, Word, first_word
 from inlay.parsing.unplannable import Unplannable
-from inlay.planner.gather import gathers
 from inlay.planner.rules.early_stop import early_stops
 
 _log = logging.getLogger("inlay.client")
@@ -62,28 +63,30 @@ def _say_what_is_needed(
     tables: Mapping[str, Any],
     n_rows: int,
 ) -> None:
-    """Warns where more has to be asked than what is shown, as to sort by the answers or to count them."""
+    """Warns where more has to be asked than what is shown, as to sort by the answers or to count them. Counted as the
+    statement would ask: what is known is not asked, nor is a join by vectors asked for each pair."""
     try:
-        runner = runner_of(session, con, sql, parameters, tables)
-    except (Unplannable, *UNBOUND):
+        context = session.context.dry(Counting(), DrawnGuesses())
+        runner = runner_of(session, con, sql, parameters, tables, context)
+        stopping = {number for stop in early_stops(runner.statement, runner.stages) for number in stop.numbers}
+        if stopping.issuperset(runner.stages):
+            return
+        number = runner.queries.around.connection
+        # DuckDB makes calls that no query of the planner's looks up, where it binds a table function.
+        with nullcontext() if number is None else session.within(number, context):
+            runner.run()
+    except (duckdb.InterruptException, InterruptedQueryError):
+        raise
+    except (Unplannable, InlayError, duckdb.Error):  # what is wrong is said when it runs
         return
-    stopping = {number for stop in early_stops(runner.statement, runner.stages) for number in stop.numbers}
-    needed = {number: _n_inputs(runner, number) for number in runner.stages if number not in stopping}
+    needed = {
+        number: sum((work.to_infer for work in runner.staged[number].work.values()), 0)
+        for number in set(runner.staged) - stopping
+    }
     if needed and (most := max(needed.values())) > n_rows + 1:
         call = next(runner.statement.written(number) for number, n in needed.items() if n == most)
         _log.warning(
-            "inlay: showing %d rows needs up to %s inputs of %s: the statement sorts, groups, counts or compares rows "
-            "by its answers.",
+            "inlay: showing %d rows asks for up to %s inputs of %s: the statement sorts, groups, joins, counts or "
+            "compares rows by its answers.",
             n_rows, f"{most:,}", call,
         )  # fmt: skip
-
-
-def _n_inputs(runner: Runner, number: int) -> int:
-    """Distinct inputs that reach a call; 0 where they depend on the answers to another."""
-    try:
-        inputs = runner.looked_up(next(gathers(runner.statement, number, ())))
-        return int(runner.query(f"SELECT count(*) FROM ({inputs})").fetchall()[0][0])
-    except duckdb.InterruptException:
-        raise
-    except (Unplannable, duckdb.Error):  # it is asked as rows come, and DuckDB says what is wrong
-        return 0
