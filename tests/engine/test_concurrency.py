@@ -220,8 +220,8 @@ def test_answers_stay_right_when_memory_is_too_small_for_them(memory_mb: int, th
         make_texts(con, 8 * 2048, 10_000)
         expect(con, 10_000)
         assert at_once(*(asks(con.cursor(), WRONG) for _ in range(3))) == [[(0, 8 * 2048)]] * 3
-        # 290 bytes an answer, so 1 MB holds some 3,400 of the 10,000; the last block stays in any case.
-        assert len(session.cache) <= max(memory_mb * 3_500, 2_048)
+        # 230 bytes an answer, so 1 MB holds some 4,300 of the 10,000; the last block stays in any case.
+        assert len(session.cache) <= max(memory_mb * 4_400, 2_048)
         before = CALLS["rows"]
         assert at_once(asks(con, WRONG)) == [[(0, 8 * 2048)]]
         assert CALLS["rows"] > before

@@ -195,7 +195,8 @@ class Table:
 
     def from_table(self, table: pa.Table) -> tuple[Ints, pa.Table]:
         places = np.flatnonzero(self.possible(table))
-        return places, _rows_at(table, places).cast(self.schema)
+        rows = _rows_at(table, places)
+        return places, rows if rows.schema.equals(self.schema) else rows.cast(self.schema)
 
 
 def _rows_at(table: pa.Table, places: Ints) -> pa.Table:

@@ -200,7 +200,8 @@ class _Resolving:
         if self.result_set is None or not len(places):
             return places
         self.result_set.refresh(self.work.owner)
-        at, table = self.result_set.find(self.inputs.keys[places], self.question.answers.schema)
+        keys = self.inputs.keys if _are_all(places, len(self.inputs)) else self.inputs.keys[places]
+        at, table = self.result_set.find(keys, self.question.answers.schema)
         if table is None:
             return places
         good, rows = self.question.answers.from_table(table)

@@ -6,7 +6,6 @@ finishes its own claims before it waits for anyone else's, so waiting never goes
 
 from __future__ import annotations
 
-import itertools
 import mmap
 import threading
 import weakref
@@ -23,10 +22,13 @@ Rows = Floats | list[Any]
 """What was computed for as many keys: a matrix of numbers, or a list of texts."""
 
 # What a key, its place and the dictionary slot cost beside the numbers themselves, measured with tracemalloc.
-ENTRY_BYTES = 250
+ENTRY_BYTES = 200
 
 
 SIGNATURE_BYTES = 32
+
+_ROW_BITS = 32
+_ROWS = (1 << _ROW_BITS) - 1
 
 
 @dataclass
@@ -56,7 +58,8 @@ class ResultCache:
     def __init__(self, budget_bytes: int) -> None:
         self.budget_bytes = budget_bytes
         self._lock = new_lock()
-        self._index: dict[bytes, tuple[_Block, int]] = {}
+        # The number of a block and a row of it, as one number: Python's garbage collector would look at every tuple.
+        self._index: dict[bytes, int] = {}
         self._blocks: OrderedDict[int, _Block] = OrderedDict()
         self._claimed: dict[bytes, threading.Event] = {}
         self._bytes = 0
@@ -79,8 +82,8 @@ class ResultCache:
                 if found is None:
                     missing.append(position)
                 else:
-                    block, row = found
-                    into[position] = block.rows[row]
+                    block = self._blocks[found >> _ROW_BITS]
+                    into[position] = block.rows[found & _ROWS]
                     self._blocks.move_to_end(block.number)
                     if owner is not None and block.owner == owner:
                         own.append(position)
@@ -121,13 +124,14 @@ class ResultCache:
             self._signatures.add(keys[0][:SIGNATURE_BYTES])
             self._blocks[block.number] = block
             self._bytes += block.bytes
-            self._index.update(zip(keys, zip(itertools.repeat(block), range(len(keys)), strict=False), strict=True))
+            first = block.number << _ROW_BITS
+            self._index.update(zip(keys, range(first, first + len(keys)), strict=True))
             while self._bytes > self.budget_bytes and len(self._blocks) > 1:
                 _, oldest = self._blocks.popitem(last=False)
                 self._bytes -= oldest.bytes
                 for key in oldest.keys:
                     held = self._index.get(key)
-                    if held and held[0] is oldest:
+                    if held is not None and held >> _ROW_BITS == oldest.number:
                         del self._index[key]
 
     def release(self, keys: list[bytes], event: threading.Event) -> None:

@@ -187,7 +187,7 @@ def _resolved(
             pending[finished.pending] = True
         else:
             # What was not sure enough is listed with its likeliest answer.
-            question = replace(call.question, answers=call.codec(call.schema if call.bound.is_silent else schema))
+            question = call.question_about(call.schema if call.bound.is_silent else schema)
             # Of a dry run nothing is kept, though some functions need no model to answer.
             work = replace(function.ask.work, executor=function)
             found = resolve(question, inputs, work, keep=not context.is_dry)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, get_args
@@ -89,6 +89,17 @@ class BoundCall:
             **self.bound.basis,
         }
 
+    def question_about(self, schema: pa.Schema) -> Question:
+        """The function's own question, where these columns of its answers are wanted."""
+        names = tuple(schema.names)
+        if names not in self._questions:  # whose signature is made once, and not for every chunk
+            self._questions[names] = replace(self.question, answers=self.codec(schema))
+        return self._questions[names]
+
+    @cached_property
+    def _questions(self) -> dict[tuple[str, ...], Question]:
+        return {}
+
     def codec(self, schema: pa.Schema) -> Table:
         """Of the function's own answers. schema: the columns of them that are wanted."""
         return Table(schema, partial(are_possible, self._parts))
@@ -152,13 +163,12 @@ class Binding:
 
     def bound(self, function: str, labels: Any, options: Mapping[str, Any]) -> BoundCall:
         """The checked call. Raises ConfigError or ModelError."""
-        text = call_text(function, labels, options)
-        key = f"{text} {options.get('on_error') or ''}"
+        key = repr((function, labels, [given for given in options.items() if given[0] not in NOT_OPTIONS]))
         with self._lock:
             call = self._calls.get(key)
         if call is not None and self._is_current(call):
             return call
-        call = self._bind(self.specs[function], labels, options, text)
+        call = self._bind(self.specs[function], labels, options, call_text(function, labels, options))
         with self._lock:
             self._calls[key] = call
         return call

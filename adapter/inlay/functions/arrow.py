@@ -26,7 +26,8 @@ def answer_table(answers: Answers, spec: FunctionSpec, *, is_silent: bool = Fals
     """One row per answered input, NULL where it failed, in the columns of answer_schema()."""
     n = len(answers.values)
     schema = answer_schema(spec, is_silent=is_silent)
-    columns = [_values(answers, spec.returns), column_of(answers.confidence or [None] * n, pa.float64())]
+    confidence = column_of(answers.confidence, pa.float64()) if answers.confidence else pa.nulls(n, pa.float64())
+    columns = [_values(answers, spec.returns), confidence]
     if "scores" in schema.names:
         columns.append(_scores(answers, n))
     return pa.table(columns, schema=schema)

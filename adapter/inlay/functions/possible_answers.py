@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import lru_cache, partial
 from math import isfinite
 from typing import Any
 
@@ -48,18 +48,22 @@ def are_answers(manifest: Mapping[str, Any], rows: pa.Table) -> Bools:
 def are_possible(question: Question, rows: pa.Table) -> Bools:
     """Of each row whether it may be an answer to the question."""
     value = rows["value"]
-    good = array_flags(value.is_valid())
+    good = _has_value(value)
     test = _TESTS.get(str(question.get("function")))
     if test is not None:
         good &= test(question, value)
     if "least_confidence" in question:  # what is not sure enough has no value, and that is its answer
-        good |= array_flags(value.is_null())
+        good |= ~_has_value(value)
     if "confidence" in rows.column_names:
         confidence = rows["confidence"]
-        good &= array_flags(confidence.is_null()) | np.isfinite(array_floats(confidence))
+        good &= ~_has_value(confidence) | np.isfinite(array_floats(confidence))
     if "scores" in rows.column_names:
         good &= _scores(question, rows["scores"])
     return good
+
+
+def _has_value(column: pa.ChunkedArray) -> Bools:
+    return array_flags(column.is_valid()) if column.null_count else np.ones(len(column), dtype=np.bool_)
 
 
 def _each(values: pa.ChunkedArray, test: Callable[[Any], bool], *, where_null: bool = False) -> Bools:
@@ -93,7 +97,12 @@ def _scores(question: Question, values: pa.ChunkedArray) -> Bools:
 
 def _a_label(question: Question, values: pa.ChunkedArray) -> Bools:
     other = [question["other"][0]] if "other" in question else []
-    return array_flags(pc.is_in(values, value_set=column_of([*_labels(question), *other], pa.string())))
+    return array_flags(pc.is_in(values, value_set=_label_column((*_labels(question), *other))))
+
+
+@lru_cache
+def _label_column(labels: tuple[str, ...]) -> pa.Array:
+    return column_of(labels, pa.string())
 
 
 def _some_labels(question: Question, values: pa.ChunkedArray) -> Bools:

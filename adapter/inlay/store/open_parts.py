@@ -47,6 +47,7 @@ class OpenParts:
         self._unread: list[int] = []
         self._glanced = False
         self._decoded = DecodedGroups()
+        self._fitting: set[tuple[int, pa.Schema]] = set()  # parts whose columns have the types of a schema
 
     def __len__(self) -> int:
         return len(self._index) + self._n_rows(self._unread)
@@ -190,7 +191,9 @@ class OpenParts:
             first = np.searchsorted(self._starts, number << 32)
             places = [int(group - first) for group in absent]
             try:
-                check_types(self._files[number].schema_arrow, schema)
+                if (number, schema) not in self._fitting:
+                    check_types(self._files[number].schema_arrow, schema)
+                    self._fitting.add((number, schema))
                 batches = read_groups(self.folder, self._parts[number], self._files[number], places, columns)
             except (DamagedPart, FileNotFoundError) as error:
                 return number, absent, error
