@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -17,13 +17,14 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from inlay.arrays import Bools, Floats, Ints, numbers_array, relation_table
+from inlay.arrays import Bools, Floats, Ints, Numbers, numbers_array, relation_table
 from inlay.engine import cancel, signals
 from inlay.engine.near_pairs import TooManyPairs, near_pairs
 from inlay.execution.answering import Rows, answer
+from inlay.execution.binding import BoundCall
 from inlay.execution.context import Context
 from inlay.execution.session import Session
-from inlay.execution.vectors import side_vectors
+from inlay.execution.vectors import Side, side_vectors
 from inlay.functions.blanks import asked_places
 from inlay.functions.contract import Closeness, cosines
 from inlay.parsing.statement import Call, Statement
@@ -165,7 +166,7 @@ def pairs_by_vectors(
 ) -> Pairs:
     """The pairs whose score passes the bound, as the function computes it."""
     session, context = asks.session, asks.context
-    bound, strictly = _bound(asks, join, closeness)
+    bound = _bound(asks, join, closeness)
     about = Rows([], asks.statement_number, str(options.get("node") or ""))
     bound_call = session.bound(call.spec.name, labels, options, context)
     # Where the answer to a blank is NULL, it is in no pair.
@@ -176,59 +177,89 @@ def pairs_by_vectors(
         n_blank = sum(map(len, values)) - sum(map(len, asked))
         sides = side_vectors(context, bound_call, closeness, asked, about, n_blank)
         if any(side.pending for side in sides):
-            n_pairs = max(map(len, asked)) if all(map(len, asked)) else 0
-            at = [of_side[np.arange(n_pairs) % max(1, len(of_side))] for of_side in places]
-            score = _doubles(np.full(n_pairs, bound)) if closeness.least is None else pa.repeat(True, n_pairs)
-            return Pairs(values, (at[0], at[1]), score, assumed=True)
+            at, scores = _one_for_each(places, bound)
+            return Pairs(values, at, _answers(scores, closeness), assumed=True)
         if any(side.errors for side in sides) and bound_call.on_error == "raise":
             raise Unplannable(reasons.VALUE_FAILED)
-        rows = []
-        for side in sides:
-            if not np.isfinite(side.rows).all():
-                raise Unplannable(reasons.NOT_FINITE)
-            rows.append(side.rows)
-        good = [np.setdiff1d(np.arange(len(side.rows)), list(side.errors)) for side in sides]
-        above = np.greater if strictly else np.greater_equal
+        (left, right), scores = _near(sides, closeness, bound, token.check)
+        at = (places[0][left], places[1][right])
+        scores, passes = _decided(context, bound_call, about, Pairs(values, at), scores, closeness, bound)
+    return Pairs(values, (at[0][passes], at[1][passes]), _answers(scores[passes], closeness))
 
-        # What is stored may say otherwise of a pair just below the bound, so those are found too.
-        def nearly(scores: Floats) -> Bools:
-            return np.asarray(closeness.score(scores).astype(np.float64) >= bound - NEAR, dtype=np.bool_)
 
-        try:
-            left, right, found = near_pairs(
-                rows[0][good[0]], rows[1][good[1]], closeness.cosine(bound - NEAR), cosines, nearly,
-                most=MOST_PAIRS, check=token.check,
-            )  # fmt: skip
-        except TooManyPairs:
-            raise Unplannable(reasons.too_many_pairs(MOST_PAIRS)) from None
-        left, right = places[0][good[0][left]], places[1][good[1][right]]
-        scores = closeness.score(found).astype(np.float64)
-        kept = above(scores, bound)
-        close = np.flatnonzero(np.abs(scores - bound) <= NEAR)
-        if len(close) and context.store is not None:
-            texts = [side.take(numbers_array(at[close])) for side, at in zip(values, (left, right), strict=True)]
-            stored = answer(context, bound_call, replace(about, columns=texts, n_rows=0), detail=False)
-            answers_of_close = stored.values().to_pylist()
-            if closeness.least is None:
-                scores[close] = [math.nan if score is None else score for score in answers_of_close]
-                kept[close] = above(scores[close], bound)
-            else:
-                kept[close] = [bool(each) for each in answers_of_close]
-    left, right, scores = left[kept], right[kept], scores[kept]
-    answers = _doubles(scores) if closeness.least is None else pa.repeat(True, len(scores))
-    return Pairs(values, (left, right), answers)
+def _one_for_each(places: list[Ints], bound: _Bound) -> tuple[tuple[Ints, Ints], Numbers]:
+    """Of a dry run, a pair for each value of the larger side."""
+    n_pairs = max(map(len, places)) if all(map(len, places)) else 0
+    left, right = (of_side[np.arange(n_pairs) % max(1, len(of_side))] for of_side in places)
+    return (left, right), np.full(n_pairs, bound.least)
+
+
+def _near(
+    sides: list[Side], closeness: Closeness, bound: _Bound, check: Callable[[], None]
+) -> tuple[tuple[Ints, Ints], Numbers]:
+    """The pairs that pass the bound or nearly do, since what is stored may say otherwise of a pair just below it; and
+    their scores."""
+    if not all(np.isfinite(side.rows).all() for side in sides):
+        raise Unplannable(reasons.NOT_FINITE)
+    good = [np.setdiff1d(np.arange(len(side.rows)), list(side.errors)) for side in sides]
+    left_rows, right_rows = (side.rows[places] for side, places in zip(sides, good, strict=True))
+    least = bound.least - NEAR
+
+    def nearly(scores: Floats) -> Bools:
+        return np.asarray(closeness.score(scores).astype(np.float64) >= least, dtype=np.bool_)
+
+    try:
+        left, right, found = near_pairs(
+            left_rows, right_rows, closeness.cosine(least), cosines, nearly, most=MOST_PAIRS, check=check
+        )
+    except TooManyPairs:
+        raise Unplannable(reasons.too_many_pairs(MOST_PAIRS)) from None
+    return (good[0][left], good[1][right]), closeness.score(found).astype(np.float64)
+
+
+def _decided(
+    context: Context, call: BoundCall, about: Rows, pairs: Pairs, scores: Numbers, closeness: Closeness, bound: _Bound
+) -> tuple[Numbers, Bools]:
+    """(the score of each pair, whether it passes the bound), by what is stored where that may matter."""
+    passes = bound.passed_by(scores)
+    close = np.flatnonzero(np.abs(scores - bound.least) <= NEAR)
+    if not len(close) or context.store is None:
+        return scores, passes
+    texts = Pairs(pairs.values, (pairs.at[0][close], pairs.at[1][close])).texts()
+    answers = answer(context, call, replace(about, columns=texts, n_rows=0), detail=False).values().to_pylist()
+    if closeness.least is None:
+        scores[close] = [math.nan if score is None else score for score in answers]
+        passes = bound.passed_by(scores)
+    else:
+        passes[close] = [bool(each) for each in answers]
+    return scores, passes
+
+
+def _answers(scores: Numbers, closeness: Closeness) -> pa.Array:
+    """Of pairs that pass the bound."""
+    return _doubles(scores) if closeness.least is None else pa.repeat(True, len(scores))
 
 
 def _doubles(numbers: Any) -> pa.Array:
     return pa.Array.from_buffers(pa.float64(), len(numbers), [None, pa.py_buffer(np.ascontiguousarray(numbers))])
 
 
-def _bound(asks: Asks, join: JoinByCall, closeness: Closeness) -> tuple[float, bool]:
-    """(the bound, whether a score must be above it)."""
+@dataclass(frozen=True)
+class _Bound:
+    """The lowest score that joins. strictly: a score must be above it."""
+
+    least: float
+    strictly: bool = False
+
+    def passed_by(self, scores: Numbers) -> Bools:
+        return np.asarray(scores > self.least if self.strictly else scores >= self.least, dtype=np.bool_)
+
+
+def _bound(asks: Asks, join: JoinByCall, closeness: Closeness) -> _Bound:
     if join.compared is None:
         if closeness.least is None:
             raise Unplannable(reasons.NOT_A_CONDITION)
-        return closeness.least, False
+        return _Bound(closeness.least)
     if closeness.least is not None:
         raise Unplannable(reasons.COMPARED)
     operator, text = join.compared
@@ -238,7 +269,7 @@ def _bound(asks: Asks, join: JoinByCall, closeness: Closeness) -> tuple[float, b
         raise Unplannable(reasons.bound_not_read(str(error).splitlines()[0])) from None
     if value is None or not math.isfinite(value):
         raise Unplannable(reasons.BOUND_NOT_FINITE)
-    return float(value), operator == ">"
+    return _Bound(float(value), strictly=operator == ">")
 
 
 def pairs_by_answers(asks: Asks, join: JoinByCall, values: tuple[pa.Array, pa.Array]) -> Pairs:

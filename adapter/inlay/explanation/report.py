@@ -39,6 +39,11 @@ class Stage:
     def is_counted(self) -> bool:
         return self.expected is not None and not self.basis
 
+    @property
+    def asks_nothing(self) -> bool:
+        """Whether it was counted that every answer is known."""
+        return self.is_counted and self.expected is not None and not self.expected.to_infer
+
 
 @dataclass(frozen=True)
 class Step:
@@ -137,38 +142,42 @@ def _bases(said: Explanation) -> list[str]:
 
 def _sections(said: Explanation) -> list[tuple[str, list[str]]]:
     """(title, lines) of what stands below the stages; both forms show the same."""
-    found = []
-    if said.plain and not said.reason:
-        found.append(("Made as rows come", [f"{step.what}: {step.note}" for step in said.plain]))
-    if said.unread:
-        found.append(("Not made", [f"{call}: nothing reads its answer" for call in said.unread]))
-    if said.rules:
-        found.append(("Rules", [f"{step.what}: {step.note}" for step in said.rules]))
-    models = [
+    sections = [
+        ("Made as rows come", [] if said.reason else [f"{step.what}: {step.note}" for step in said.plain]),
+        ("Not made", [f"{call}: nothing reads its answer" for call in said.unread]),
+        ("Rules", [f"{step.what}: {step.note}" for step in said.rules]),
+        ("Models, as expected" if said.ran and said.costs.models else "Models", _costs(said)),
+        ("It ran", _run(said) if said.ran else []),
+    ]
+    return [(title, lines) for title, lines in sections if lines]
+
+
+def _costs(said: Explanation) -> list[str]:
+    """What models take, or that none is asked."""
+    lines = [
         f"{each.model}: {_n(each.inputs, 'input')}, {_n(each.all_tokens, 'token')}, "
         + (_about(each.seconds) if each.seconds is not None else "seconds unknown")
         + f" ({each.source})"
         for each in said.costs.models
     ]
     if said.costs.cost:
-        models.append(f"cost: about {said.costs.cost:,.4f}")
+        lines.append(f"cost: about {said.costs.cost:,.4f}")
     if said.refused:
-        models.append(f"would stop: {said.refused}")
-    nothing_asked = all(stage.is_counted and stage.expected and not stage.expected.to_infer for stage in said.stages)
-    if not models and said.stages and nothing_asked:
-        models = ["Everything is known: no model runs." if not said.ran else "Everything was known: no model ran."]
-    if models:
-        found.append(("Models, as expected" if said.ran and said.costs.models else "Models", models))
-    if said.ran:
-        lines = [f"{_seconds(said.seconds)} in all, models included"]
-        if said.actual is not None and said.actual.rows:
-            work = said.actual
-            lines.append(
-                f"as rows came: {_n(work.rows, 'row')}, {work.distinct:,} distinct, {work.known:,} known, "
-                f"{work.to_infer:,} inferred, {_n(work.tokens, 'token')}"
-            )
-        found.append(("It ran", lines))
-    return found
+        lines.append(f"would stop: {said.refused}")
+    if lines or not said.stages or not all(stage.asks_nothing for stage in said.stages):
+        return lines
+    return ["Everything was known: no model ran." if said.ran else "Everything is known: no model runs."]
+
+
+def _run(said: Explanation) -> list[str]:
+    lines = [f"{_seconds(said.seconds)} in all, models included"]
+    if said.actual is not None and said.actual.rows:
+        work = said.actual
+        lines.append(
+            f"as rows came: {_n(work.rows, 'row')}, {work.distinct:,} distinct, {work.known:,} known, "
+            f"{work.to_infer:,} inferred, {_n(work.tokens, 'token')}"
+        )
+    return lines
 
 
 HEAD = ("", "call", "model", "rows", "distinct", "known", "to infer", "tokens", "", "")

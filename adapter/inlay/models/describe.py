@@ -7,6 +7,8 @@ model behind an endpoint.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -49,43 +51,42 @@ def describe(settings: ModelSettings, *, device: str = "auto", dtype: str = "aut
             f"model {settings.name!r}: {path} has no config.json, so it is not a model's folder. "
             f"Correct [models.{settings.name}] source in inlay.toml."
         )
-    folder = ModelFolder(settings.name, path)
-    config = folder.read("config.json")
+    return _of_files(settings, _Files.read(ModelFolder(settings.name, path)), device, dtype)
+
+
+@dataclass(frozen=True)
+class _Files:
+    """What the small files in a model's folder say. transformer, modules: of a sentence-transformers folder, else
+    empty."""
+
+    folder: ModelFolder
+    config: dict[str, Any]
+    tokenizer: dict[str, Any]
+    transformer: dict[str, Any]
+    modules: list[dict[str, Any]]
+
+    @classmethod
+    def read(cls, folder: ModelFolder) -> _Files:
+        modules = folder.read("modules.json", [])
+        transformer = _transformer_settings(folder) if modules else {}
+        if transformer.get("transformer_task") == "sequence-classification":
+            modules = []  # a cross-encoder as sentence-transformers 6 saves it: a sequence classifier and nothing else
+        return cls(folder, folder.read("config.json"), folder.read("tokenizer_config.json"), transformer, modules)
+
+    @property
+    def architecture(self) -> str:
+        named = self.config.get("architectures")
+        return str(named[0]) if isinstance(named, list) and named else ""
+
+
+def _of_files(settings: ModelSettings, files: _Files, device: str, dtype: str) -> ModelRef:
+    path = files.folder.path
     conversion = read_conversion(path)
-    weights = _weights(settings, folder, conversion)
-    modules = folder.read("modules.json", [])
-    tokenizer = folder.read("tokenizer_config.json")
-    transformer = _transformer_settings(folder) if modules else {}
-    if transformer.get("transformer_task") == "sequence-classification":
-        modules = []  # a cross-encoder as sentence-transformers 6 saves it: a sequence classifier and nothing else
-    task = settings.task or _task(settings, folder, config, modules)
-    if task == "generate":
-        parts: dict[str, Any] = {"width": 0}
-    elif task == "embed":
-        parts = sentence_parts(settings, folder, config, modules, bool(transformer.get("do_lower_case")))
-    else:
-        parts = _classifier_parts(folder, config)
-        if task == "rerank" and parts["width"] != 1:
-            raise CannotServeError(
-                f"model {settings.name!r} has {parts['width']} labels ({', '.join(parts['labels'])}); a cross-encoder "
-                f"has one. Remove task from [models.{settings.name}]."
-            )
-    limit = settings.max_tokens or (
-        _window(config) if task == "generate" else _token_limit(tokenizer, config, transformer)
-    )
-    saved = folder.read("config_sentence_transformers.json").get("prompts") if settings.prompts is None else None
-    if saved:
-        parts["prompts"] = tuple(sorted((k, v) for k, v in saved.items() if isinstance(v, str) and v))
-    # Prompts are part of each input's identity, not of the model's: after a change of the query prompt, documents stay
-    # known.
-    pipeline = {
-        "task": task,
-        "max_tokens": limit,
-        "truncation_side": tokenizer.get("truncation_side", "right"),
-        **{key: [str(item) for item in value] for key, value in parts.items() if key in ("pooling", "head", "labels")},
-        **{key: value for key, value in parts.items() if key in ("lowercase", "include_prompt", "multi_label")},
-        **(_chat(settings, folder, tokenizer) if task == "generate" else {}),
-    }
+    weights = _weights(settings, files.folder, conversion)
+    task = settings.task or _task(settings, files)
+    parts = _parts(settings, files, task)
+    limit = settings.max_tokens or (_window(files.config) if task == "generate" else _token_limit(files))
+    pipeline = _pipeline(settings, files, task, limit, parts)
     backend = settings.backend or "torch"
     return ModelRef(
         folder=path,
@@ -93,19 +94,61 @@ def describe(settings: ModelSettings, *, device: str = "auto", dtype: str = "aut
         backend=backend,
         capabilities=capabilities_of(task, backend),
         chat_template_options=settings.chat_template_options,
-        architecture=_architecture(config),
-        model_type=config.get("model_type", ""),
+        architecture=files.architecture,
+        model_type=files.config.get("model_type", ""),
         max_tokens=limit,
         # A text that is cut still has a vector; a prompt that is cut is another question.
         too_long=settings.too_long or ("error" if task == "generate" else "truncate"),
         fingerprint=model_fingerprint(
-            path, weights, config, pipeline, None if conversion is None else conversion.identity
+            path, weights, files.config, pipeline, None if conversion is None else conversion.identity
         ),
         device=settings.device or device,
         dtype=settings.dtype or dtype,
         weights=weights,
-        **{**declared(settings), **parts},
+        **{**declared(settings), **parts, **_saved_prompts(settings, files)},
     )
+
+
+def _parts(settings: ModelSettings, files: _Files, task: Task) -> dict[str, Any]:
+    """Arguments of ModelRef: what stands behind the transformer."""
+    if task == "generate":
+        return {"width": 0}
+    if task == "embed":
+        lowercase = bool(files.transformer.get("do_lower_case"))
+        return sentence_parts(settings, files.folder, files.config, files.modules, lowercase)
+    labels = _labels(files)
+    if task == "rerank" and len(labels) != 1:
+        raise CannotServeError(
+            f"model {settings.name!r} has {len(labels)} labels ({', '.join(labels)}); a cross-encoder has one. Remove "
+            f"task from [models.{settings.name}]."
+        )
+    multi = files.config.get("problem_type") == "multi_label_classification"
+    return {"width": len(labels), "labels": labels, "multi_label": multi}
+
+
+def _saved_prompts(settings: ModelSettings, files: _Files) -> dict[str, Any]:
+    """The folder's own prompts, where the settings have none."""
+    saved = None
+    if settings.prompts is None:
+        saved = files.folder.read("config_sentence_transformers.json").get("prompts")
+    if not saved:
+        return {}
+    return {"prompts": tuple(sorted((k, v) for k, v in saved.items() if isinstance(v, str) and v))}
+
+
+def _pipeline(
+    settings: ModelSettings, files: _Files, task: Task, limit: int, parts: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Everything around the weights that decides an answer. Prompts are part of each input's identity, not of the
+    model's: after a change of the query prompt, documents stay known."""
+    return {
+        "task": task,
+        "max_tokens": limit,
+        "truncation_side": files.tokenizer.get("truncation_side", "right"),
+        **{key: [str(item) for item in value] for key, value in parts.items() if key in ("pooling", "head", "labels")},
+        **{key: value for key, value in parts.items() if key in ("lowercase", "include_prompt", "multi_label")},
+        **(_chat(settings, files) if task == "generate" else {}),
+    }
 
 
 def _weights(
@@ -135,17 +178,12 @@ def _weights(
     return weights
 
 
-def _architecture(config: dict[str, Any]) -> str:
-    named = config.get("architectures")
-    return str(named[0]) if isinstance(named, list) and named else ""
-
-
-def _task(settings: ModelSettings, folder: ModelFolder, config: dict[str, Any], modules: list[dict[str, Any]]) -> Task:
-    if modules:
+def _task(settings: ModelSettings, files: _Files) -> Task:
+    if files.modules:
         return "embed"
-    architecture = _architecture(config)
+    architecture = files.architecture
     if architecture.endswith("ForSequenceClassification"):
-        labels = _labels(folder, config)
+        labels = _labels(files)
         if len(labels) == 1:
             return "rerank"
         return "nli" if any("entail" in label.lower() for label in labels) else "classify"
@@ -160,19 +198,13 @@ def _task(settings: ModelSettings, folder: ModelFolder, config: dict[str, Any], 
     )
 
 
-def _classifier_parts(folder: ModelFolder, config: dict[str, Any]) -> dict[str, Any]:
-    labels = _labels(folder, config)
-    multi = config.get("problem_type") == "multi_label_classification"
-    return {"width": len(labels), "labels": labels, "multi_label": multi}
-
-
-def _labels(folder: ModelFolder, config: dict[str, Any]) -> tuple[str, ...]:
-    named = config.get("id2label")
+def _labels(files: _Files) -> tuple[str, ...]:
+    named = files.config.get("id2label")
     if named:
         if not isinstance(named, dict) or not all(key.isdecimal() for key in named):
-            raise folder.broken("config.json", f"id2label is {named!r}, and not an object of numbers and labels")
+            raise files.folder.broken("config.json", f"id2label is {named!r}, and not an object of numbers and labels")
         return tuple(str(named[key]) for key in sorted(named, key=int))
-    return tuple(f"LABEL_{i}" for i in range(int(config.get("num_labels", 2))))
+    return tuple(f"LABEL_{i}" for i in range(int(files.config.get("num_labels", 2))))
 
 
 def _transformer_settings(folder: ModelFolder) -> dict[str, Any]:
@@ -183,12 +215,12 @@ def _transformer_settings(folder: ModelFolder) -> dict[str, Any]:
     return {}
 
 
-def _token_limit(tokenizer: dict[str, Any], config: dict[str, Any], transformer: dict[str, Any]) -> int:
+def _token_limit(files: _Files) -> int:
     """As sentence-transformers: its own max_seq_length, else the smaller of tokenizer and position table."""
-    saved = transformer.get("max_seq_length")
+    config, saved = files.config, files.transformer.get("max_seq_length")
     limits = [int(saved)] if saved else []
-    if not saved and tokenizer:
-        limits.append(int(min(tokenizer.get("model_max_length") or 10**9, 10**9)))
+    if not saved and files.tokenizer:
+        limits.append(int(min(files.tokenizer.get("model_max_length") or 10**9, 10**9)))
     positions = config.get("max_position_embeddings")
     if positions:
         # RoBERTa and related models number positions from padding_idx + 1, so two of the table's rows are never used.
@@ -206,13 +238,13 @@ def _window(config: dict[str, Any]) -> int:
     return 2_048 if not config.get("is_encoder_decoder") else 512
 
 
-def _chat(settings: ModelSettings, folder: ModelFolder, tokenizer: dict[str, Any]) -> dict[str, Any]:
+def _chat(settings: ModelSettings, files: _Files) -> dict[str, Any]:
     """Files that decide how a prompt is written and where a reply ends."""
-    template = folder.path / "chat_template.jinja"
+    file, template = files.folder.path / "chat_template.jinja", files.tokenizer.get("chat_template")
     return {
-        "chat_template": template.read_text(encoding="utf-8") if template.is_file() else tokenizer.get("chat_template"),
+        "chat_template": file.read_text(encoding="utf-8") if file.is_file() else template,
         "chat_template_options": settings.chat_template_options,
-        "ends": folder.read("generation_config.json").get("eos_token_id"),
+        "ends": files.folder.read("generation_config.json").get("eos_token_id"),
     }
 
 

@@ -19,6 +19,7 @@ from inlay.models.declared import declared
 from inlay.models.locate import find_folder
 from inlay.models.ref import Endpoint, ModelRef
 from inlay.settings.schema import ModelSettings
+from inlay.types import Task
 
 PREFIX = "openai:"
 
@@ -67,10 +68,33 @@ _EMBEDDING_TOKENS = 8_192
 def describe_endpoint(settings: ModelSettings) -> ModelRef:
     """The model that the settings describe, identified by its server's address, its name there and the revision that
     the user sets. Raises ConfigError where a setting is missing."""
-    name = settings.source.removeprefix(PREFIX)
+    task = _checked_task(settings)
+    extra = _extra_body(settings)
+    endpoint = _endpoint(settings, extra)
+    capabilities = capabilities_of(task, "openai", tokenizer=settings.tokenizer is not None)
+    return ModelRef(
+        folder=Path(),
+        task=task,
+        backend="openai",
+        capabilities=capabilities | {"shares"} if settings.logprobs else capabilities,
+        architecture="",
+        model_type=urlsplit(endpoint.base_url).hostname or "",
+        width=settings.width or 0,
+        max_tokens=settings.max_tokens or (_EMBEDDING_TOKENS if task == "embed" else _WINDOW_TOKENS),
+        too_long=settings.too_long or "error",
+        fingerprint=_fingerprint(settings, task, endpoint, extra),
+        head=("normalize",) if settings.normalize else (),
+        endpoint=endpoint,
+        tokenizer=None if settings.tokenizer is None else _tokenizer_folder(settings),
+        **declared(settings),
+    )
+
+
+def _checked_task(settings: ModelSettings) -> Task:
+    """Raises ConfigError where a setting is missing, or is none of an endpoint's."""
     task = settings.task or "generate"
     where = f"[models.{settings.name}]"
-    if not name:
+    if settings.source == PREFIX:
         raise ConfigError(
             f"{where}: source is {settings.source!r}; it names no model. Write it like 'openai:gpt-5-mini'."
         )
@@ -86,11 +110,16 @@ def describe_endpoint(settings: ModelSettings) -> ModelRef:
     if task == "embed" and settings.width is None:
         raise ConfigError(f"{where}: width is missing: the length of the vectors. Set, for example, width = 1536.")
     refuse_unused(settings, {**NOT_SENT, **(_NOT_OF_REPLIES if task == "generate" else _NOT_OF_VECTORS)}, "an endpoint")
-    extra = _extra_body(settings)
+    return task
+
+
+def _endpoint(settings: ModelSettings, extra_body: Mapping[str, Any]) -> Endpoint:
+    """Where the model is, and how it is asked."""
+    assert settings.base_url is not None
     default = Endpoint("", "")
-    endpoint = Endpoint(
+    return Endpoint(
         base_url=settings.base_url.rstrip("/"),
-        model=name,
+        model=settings.source.removeprefix(PREFIX),
         api_key_env=settings.api_key_env,
         concurrency=settings.concurrency or default.concurrency,
         requests_per_minute=settings.requests_per_minute,
@@ -99,32 +128,20 @@ def describe_endpoint(settings: ModelSettings) -> ModelRef:
         retry_s=default.retry_s if settings.retry_s is None else settings.retry_s,
         structured=settings.structured or default.structured,
         batch=settings.batch,
-        extra_body=json.dumps(extra, sort_keys=True),
+        extra_body=json.dumps(extra_body, sort_keys=True),
         headers=_headers(settings),
         api_key_header=settings.api_key_header,
         link_local=settings.link_local,
     )
+
+
+def _fingerprint(settings: ModelSettings, task: Task, endpoint: Endpoint, extra_body: Mapping[str, Any]) -> str:
+    """Of what decides the model's answers, as far as the settings say."""
     identity = {
-        "form": FORM, "server": endpoint.base_url, "model": name, "revision": settings.revision, "task": task,
-        "width": settings.width, **({"extra_body": extra} if extra else {}),
+        "form": FORM, "server": endpoint.base_url, "model": endpoint.model, "revision": settings.revision,
+        "task": task, "width": settings.width, **({"extra_body": extra_body} if extra_body else {}),
     }  # fmt: skip
-    capabilities = capabilities_of(task, "openai", tokenizer=settings.tokenizer is not None)
-    return ModelRef(
-        folder=Path(),
-        task=task,
-        backend="openai",
-        capabilities=capabilities | {"shares"} if settings.logprobs else capabilities,
-        architecture="",
-        model_type=urlsplit(endpoint.base_url).hostname or "",
-        width=settings.width or 0,
-        max_tokens=settings.max_tokens or (_EMBEDDING_TOKENS if task == "embed" else _WINDOW_TOKENS),
-        too_long=settings.too_long or "error",
-        fingerprint=hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest(),
-        head=("normalize",) if settings.normalize else (),
-        endpoint=endpoint,
-        tokenizer=None if settings.tokenizer is None else _tokenizer_folder(settings),
-        **declared(settings),
-    )
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
 
 def refuse_unused(settings: ModelSettings, unused: Mapping[str, str], what: str) -> None:
