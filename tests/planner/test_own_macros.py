@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import inlay
+from inlay.execution import statement
 from inlay.execution.statement import prepare
 from support.everyday_statements import TABLES
 from support.outcomes import Pair, both_outcomes, difference
@@ -90,7 +91,54 @@ def test_what_cannot_be_written_out_is_as_it_was(pair: Pair, sql: str) -> None:
 
 
 def test_macros_of_a_file_are_known_when_it_is_opened(tmp_path: Path) -> None:
-    for statement in ("create macro own(q) as ai_sentiment(q)", "select own('a')"):
+    for sql in ("create macro own(q) as ai_sentiment(q)", "select own('a')"):
         with inlay.connect(tmp_path / "a.duckdb", model="fake", progress="off") as con:
-            con.execute(statement)
+            con.execute(sql)
             assert con._session.mentions.may_call("select own(x)")
+
+
+CHANGES = {
+    "another body": "create or replace macro said(t) as ai_sentiment(t || '?')",
+    "another parameter": "create or replace macro said(u) as ai_sentiment(u)",
+    "parameters with types": "create or replace macro said(t integer) as ai_sentiment('i' || t), (t varchar) as ai_complete(t)",
+    "no call": "create or replace macro said(t) as upper(t)",
+    "a temporary one before it": "create temp macro said(t) as ai_complete(t)",
+    "none": "drop macro said",
+}
+
+
+@pytest.mark.parametrize("by_another", [False, True])
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_macro_is_read_again_once_it_is_another(
+    change: str, by_another: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    n_read = list[int]()
+    read = statement.macros_that_call
+    monkeypatch.setattr(statement, "macros_that_call", lambda *a: (n_read.append(1), read(*a))[1])
+    asked = ["select a, said(t := a) as r from x order by a", "create table r as select said(a) from x"]
+    pair = []
+    for _ in range(2):
+        con = inlay.connect(model="fake", language_model="fake-generate", progress="off")
+        con.execute(
+            "create table x as select 't' || i as a from range(9) r(i); create macro said(t) as ai_sentiment(t)"
+        )
+        pair.append(con)
+    for each in (*asked, "drop table r", asked[0]):
+        assert difference(*both_outcomes((pair[0], pair[1]), each)) is None
+    assert n_read == [1]
+    assert len(prepare(pair[1]._session, pair[1].duckdb, asked[0]).staged) == 1
+    for con in pair:
+        (con.duckdb.cursor() if by_another and "temp" not in change else con.duckdb).execute(change)
+    for each in (asked[0], "select said(a) from x", *asked):
+        assert difference(*both_outcomes((pair[0], pair[1]), each)) is None
+    for con in pair:
+        con.close()
+
+
+def test_a_macro_that_calls_nothing_is_not_known() -> None:
+    with inlay.connect(model="fake", progress="off") as con:
+        con.execute(
+            "create macro loud(t) as upper(t); create macro felt(t) as ai_sentiment(t); select ai_sentiment('a')"
+        )
+        assert con._session.mentions.names_macro("select felt(a) from x")
+        assert not con._session.mentions.names_macro("select loud(a) from x")

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from inlay.functions.spec import FunctionSpec
+
+if TYPE_CHECKING:
+    from inlay.parsing.tokens import Word
 
 
 class Mentions:
@@ -38,6 +43,11 @@ class Mentions:
     def names_macro(self, sql: str) -> bool:
         """Whether a text may use a macro of the user's that calls one of the functions."""
         return self._macros is not None and self._macros.search(sql) is not None
+
+    def uses_macro(self, words: Sequence[Word]) -> bool:
+        """The same of the words of a text, where names in literals and aliases are none."""
+        names = (word.lower.strip('"') for word, after in itertools.pairwise(words) if after.text == "(")
+        return not self._macro_names.isdisjoint(names)
 
     def may_need_macros(self, sql: str) -> bool:
         """Whether a statement names a function of ours, a table function too, or a view that calls one."""

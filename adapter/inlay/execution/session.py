@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from inlay.errors import NotAttachedError
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from inlay.execution.ledger import Ledger
     from inlay.models.ref import ModelRef
     from inlay.parsing.statement import Specs
+    from inlay.planner.macro import Macro
     from inlay.store.account import Account
     from inlay.store.results import Store
 
@@ -61,6 +62,7 @@ class Session:
         self.ahead: dict[int | None, HeldAnswers] = {}  # by connection, of a statement that is running on it
         self.create_twins: Callable[[duckdb.DuckDBPyConnection], None] = lambda con: None  # see client/macros.py
         self.views: frozenset[str] = frozenset()  # those of the database that the latest planned statement saw
+        self.macros: Mapping[str, Sequence[Macro]] | None = None  # that call a model, as they were when last read
         self._recorded: set[str] = set()
         self.configure(settings)
 
@@ -81,6 +83,7 @@ class Session:
         }
         self.called |= {of_list(name): kind for name, kind in self.called.items() if kind[0].kind == "aggregate"}
         self.mentions = Mentions(specs.values(), settings.prefix).with_views_of(getattr(self, "mentions", None))
+        self.macros = None
         self._recorded.clear()  # another default model answers the same words
         with self._lock:
             self._binding = None

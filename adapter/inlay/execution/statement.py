@@ -6,19 +6,19 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import duckdb
 
-from inlay.execution.acceptance import in_transaction, is_aborted, refusal
+from inlay.execution.acceptance import bind_alike, in_transaction, is_aborted, refusal
 from inlay.execution.context import Context
 from inlay.execution.queries import UNBOUND, Queries, first_line
 from inlay.execution.rehearsal import not_looked_up
 from inlay.execution.replacement_scan import variables, with_named_parameters, with_tables
 from inlay.execution.runner import Prepared, Runner
 from inlay.execution.session import Session
-from inlay.execution.surroundings import Surroundings, surroundings
+from inlay.execution.surroundings import surroundings
 from inlay.execution.targets import fails_at_once
 from inlay.execution.views import macros_that_call, views_of
 from inlay.parsing.kinds import is_query
@@ -29,6 +29,7 @@ from inlay.planner import reasons
 from inlay.planner.accepted import as_duckdb_takes
 from inlay.planner.aliases import uses_an_alias_again, written_out
 from inlay.planner.columns import columns_written_out
+from inlay.planner.macro import Macro
 from inlay.planner.macros import macros_written_out
 from inlay.planner.plan import make_plan
 from inlay.planner.returning import with_named_returning
@@ -94,7 +95,7 @@ def runner_of(
     text, parameters = with_named_parameters(taken_form(session, con, sql), parameters)
     queries = Queries(con, tables, parameters, around, session.binding.structure)
     written = Statement.read(text, specs)
-    statement = _with_definitions(session, con, written, around)
+    statement = _with_definitions(session, written, queries)
     if not statement.calls:
         raise Unplannable(reasons.NO_CALL)
     session.examples[around.connection] = queries.examples
@@ -117,19 +118,30 @@ def runner_of(
     return runner
 
 
-def _with_definitions(
-    session: Session, con: duckdb.DuckDBPyConnection, statement: Statement, around: Surroundings
-) -> Statement:
+def _with_definitions(session: Session, statement: Statement, queries: Queries) -> Statement:
     """The statement with what views and macros of the user's stand for in their places."""
-    macros, specs = None, session.called
     for expand_views in (True, False):
-        if session.mentions.names_macro(statement.text):
-            macros = macros_that_call(session, con) if macros is None else macros
-            text = macros_written_out(statement.plain, macros, lambda each: column_name(con, each))
-            statement = Statement.read(text, specs)
+        if session.mentions.uses_macro(statement.words):
+            statement = Statement.read(_with_macros(session, statement.plain, queries), session.called)
         if expand_views:
-            statement = expanded(statement, views_of(session, con, statement.text, around), specs)
+            views = views_of(session, queries.con, statement.text, queries.around)
+            statement = expanded(statement, views, session.called)
     return statement
+
+
+def _with_macros(session: Session, sql: Text, queries: Queries) -> Text:
+    """The statement with macros of the user's written out. To read them takes as long as to plan a statement: those
+    read before serve where DuckDB binds what they make of it as it binds the statement itself."""
+
+    def written(macros: Mapping[str, Sequence[Macro]]) -> Text:
+        return macros_written_out(sql, macros, lambda text: column_name(queries.con, text))
+
+    if session.macros is not None:
+        text = written(session.macros)
+        if text != sql and bind_alike(queries.con, sql, text, queries.tables, queries.parameters):
+            return text
+    session.macros = macros_that_call(session, queries.con)
+    return written(session.macros)
 
 
 def _with_aliases(statement: Statement, queries: Queries) -> Statement:
@@ -248,7 +260,7 @@ def _planned_or_plain(
         # The user's own text: it runs, or DuckDB says what is wrong with it.
         plain = instead or (lambda: with_tables(con, sql + after, tables, parameters, method, options))
         result = plain()
-    if (made := _DEFINES.match(sql)) is not None:
+    if (made := _DEFINES.match(sql)) is not None and session.mentions.may_call(sql):
         name = made["quoted"] or made["bare"]
         if made["prepares"]:
             session.mentions.know_prepared(name)
