@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import inlay
+from inlay.execution import gathering
 from support.plain_and_planned import same_both_ways
 
 COLUMNS = {
@@ -74,3 +75,19 @@ def test_a_union_of_them_is_one_of_their_texts(con: Any, column: str) -> None:
 def test_fractions_and_times_stay_with_the_function(con: Any, column: str) -> None:
     """They have one text in Arrow, which functions are handed, and another in DuckDB."""
     assert not same_both_ways(con, f"select i, ai_complete({column}) from t").gathered
+
+
+@pytest.mark.parametrize("column", ["j", "d", "n", "c", "i % 3"])
+def test_inputs_come_in_several_reads(con: Any, column: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gathering, "GATHER_ROWS", 2)
+    sql = f"select i, ai_complete({column}) as r from t where ai_similarity({column}, i) is not null"
+    answered = same_both_ways(con, sql)
+    assert answered.is_planned and answered.planned == answered.plain
+
+
+def test_a_date_that_arrow_writes_otherwise_is_left_to_the_call(con: Any) -> None:
+    con.execute(
+        "create or replace table far as select unnest([date '2024-01-01', date '12024-01-01', 'infinity'::date, null]) as d"
+    )
+    answered = same_both_ways(con, "select d, ai_complete(d) as r from far")
+    assert (answered.gathered, answered.by_the_calls) == (2, 2)

@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 import inlay
-from inlay.execution import answering, queries, rehearsal, statement
+from inlay.execution import answering, gathering, rehearsal, statement
 from inlay.execution.statement import prepare
 from inlay.planner.crowds import MOST_LOOKUPS
 from support.plain_and_planned import same_both_ways
@@ -59,11 +59,11 @@ def test_two_calls_of_the_same_rows_are_gathered_by_one_query(con: Any, monkeypa
     sql = "with q as (select ai_complete(a) as c, ai_summarize(a) as s from few) select c, s, count(*) from q group by all"
     same = same_both_ways(con, sql)
     assert same.gathered == same.planned == 40
-    readers = list[int]()
-    reader = queries.relation_reader
-    monkeypatch.setattr(queries, "relation_reader", lambda *a: (readers.append(1), reader(*a))[1])
+    read = list[int]()
+    batches = gathering._batches
+    monkeypatch.setattr(gathering, "_batches", lambda *a: (read.append(1), batches(*a))[1])
     prepare(con._session, con.duckdb, sql)
-    assert len(readers) == 1
+    assert len(read) == 1
 
 
 def test_a_name_is_asked_of_duckdb_once(con: Any) -> None:

@@ -14,7 +14,8 @@ import pyarrow.compute as pc
 from inlay.arrays import column_of
 from inlay.engine.result_cache import ENTRY_BYTES
 from inlay.execution.binding import NOT_OPTIONS
-from inlay.execution.queries import GATHER_ROWS, Queries
+from inlay.execution.gathering import GATHER_ROWS
+from inlay.execution.queries import Queries
 from inlay.functions.arrow_types import arrow_type
 from inlay.functions.spec import FunctionSpec
 from inlay.parsing.statement import Call

@@ -4,34 +4,30 @@ from __future__ import annotations
 
 import contextlib
 import copy
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import duckdb
 import pyarrow as pa
 
-from inlay.arrays import relation_reader, relation_table
+from inlay.arrays import relation_table
 from inlay.errors import ConfigError
 from inlay.execution.acceptance import refusal
 from inlay.execution.labelled_rows import source_of
 from inlay.execution.replacement_scan import with_tables
 from inlay.execution.surroundings import Surroundings
-from inlay.functions.spec import READ_AS_TEXT, FunctionSpec, named_options
+from inlay.functions.spec import FunctionSpec, named_options
 from inlay.parsing.query_inside import query_inside
 from inlay.parsing.quoting import quoted
 from inlay.parsing.statement import Call
 from inlay.parsing.unplannable import Unplannable
 from inlay.planner import reasons
 from inlay.planner.evaluation import is_literal
-from inlay.planner.gather import KEY, ROWS
-from inlay.planner.lookups import VALUE, same_keys
+from inlay.planner.gather import KEY
+from inlay.planner.lookups import VALUE
 
 UNBOUND = (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException, duckdb.NotImplementedException)
-
-
-GATHER_ROWS = 8_192
-"""Inputs that are answered at a time."""
 
 
 _STRUCTS: dict[str, pa.DataType] = {}
@@ -45,8 +41,7 @@ _LITERALS: dict[str, dict[str, Any]] = {}
 class Queries:
     """tables: variables that a query may name as tables; answers are added to them. parameters: of the statement, by
     name. around: what the connection says of itself. structure: of a typed call, see Binding.structure(). examples:
-    rows of the relations that calls name as their examples. read_before: by query and types, what a call was asked that
-    another may be asked too."""
+    rows of the relations that calls name as their examples."""
 
     con: duckdb.DuckDBPyConnection
     tables: dict[str, Any]
@@ -54,7 +49,6 @@ class Queries:
     around: Surroundings
     structure: Callable[[FunctionSpec, Any], str]
     examples: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    read_before: dict[tuple[str, ...], pa.RecordBatch] = field(default_factory=dict)
 
     @property
     def in_transaction(self) -> bool:
@@ -109,74 +103,6 @@ class Queries:
         except UNBOUND as error:
             raise Unplannable(reasons.not_bound(first_line(error))) from None
         return list(zip(relation.columns, map(str, relation.types), strict=True))
-
-    def gathered(
-        self,
-        queries: Iterable[str],
-        call: Call,
-        keys: tuple[tuple[int, int], ...],
-        held: str,
-        gathered: list[str],
-        expect: Callable[[int], None] | None = None,
-    ) -> pa.RecordBatchReader:
-        """The distinct inputs of the first query that DuckDB binds, without those in the table `held`, whose one row
-        says it all where there are no keys. gathered: the queries that these came from; the new one is added. expect:
-        is told how many rows they stand for. Raises Unplannable where DuckDB binds none."""
-        reason: Exception | None = None
-        for sql in queries:
-            is_answered = held in self.tables and not keys and self.tables[held].num_rows > 0
-            if sql in gathered or is_answered:
-                return pa.RecordBatchReader.from_batches(pa.schema([]), [])
-            gathered.append(sql)
-            if held not in self.tables and (read := self.read_before.get(_as_asked(sql, call))) is not None:
-                if expect is not None:
-                    expect(sum(read.column(ROWS).to_pylist()))
-                return pa.RecordBatchReader.from_batches(read.schema, [read])
-            if held in self.tables and keys:
-                on = same_keys(held, call, ((i, f"_inlay_g.{KEY}{i}", at) for i, at in keys))
-                sql = f"SELECT * FROM ({sql}) AS _inlay_g ANTI JOIN {held} ON {on}"
-            try:
-                relation = self._as_texts(self.run(sql), sql, call)
-            except UNBOUND as error:
-                reason = error
-                continue
-            if expect is not None:
-                _tell_rows(relation, expect)
-            return relation_reader(relation, GATHER_ROWS)
-        raise Unplannable(reasons.inputs_not_selected(first_line(reason)))
-
-    def _as_texts(self, relation: Any, sql: str, call: Call) -> Any:
-        """The inputs with a text in the place of what is no VARCHAR, as the function would be handed it."""
-        takes = [argument.type for argument in call.spec.args if not argument.is_setting]
-        wanted = {f"{KEY}{i}": kind for i, kind in enumerate(takes)}
-        kinds = [str(kind).partition("(")[0] for kind in relation.types]
-        given = {name: kind for name, kind in zip(relation.columns, kinds, strict=True) if name in wanted}
-        others = {name: kind for name, kind in given.items() if kind != wanted[name]}
-        for name, kind in others.items():
-            if wanted[name] != "VARCHAR" or kind not in READ_AS_TEXT:
-                raise Unplannable(reasons.of_other_type(kind, wanted[name]))
-        if not others:
-            return relation
-        casts = ", ".join(f"{column}::VARCHAR AS {column}" for column in others)
-        # A date beyond the years 1 to 9999 has another text in Arrow: it is left to the call.
-        dates = "".join(f" AND coalesce(strlen({c}::VARCHAR), 10) = 10" for c, kind in others.items() if kind == "DATE")
-        return self.run(f"SELECT * REPLACE ({casts}) FROM ({sql}) AS _inlay_g WHERE TRUE{dates}")
-
-    def read(self, inputs: pa.RecordBatchReader, whole: bool, sql: str, call: Call) -> Iterator[pa.RecordBatch]:
-        """What gathered() gave, batch by batch or in one. sql: the query, where other calls may be asked of what it
-        gives. Raises what DuckDB says while rows come; Arrow hands on its text alone."""
-        n_read = 0
-        try:
-            for batch in inputs.read_all().combine_chunks().to_batches() if whole else _filled(inputs):
-                n_read += 1
-                yield batch
-            if sql and n_read == 1:  # of one query, kept for the others
-                self.read_before[_as_asked(sql, call)] = batch
-        except OSError as error:
-            if type(error) is not OSError:  # a TimeoutError of a signal's handler
-                raise
-            kind = duckdb.InterruptException if str(error).startswith("INTERRUPT") else duckdb.Error
-            raise kind(str(error)) from None
 
     def settings(self, call: Call) -> tuple[Any, dict[str, Any], int | None]:
         """Labels, options by name, and the connection's number, as the function would be told."""
@@ -236,40 +162,6 @@ class Queries:
         made = relation_table(relation)
         _STRUCTS[structure] = made.schema.field(VALUE).type
         return made
-
-
-def _as_asked(sql: str, call: Call) -> tuple[str, ...]:
-    """A query for inputs, with the types that they are read as."""
-    return (sql, *(argument.type for argument in call.spec.args if not argument.is_setting))
-
-
-def _filled(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """The same rows in as few batches of GATHER_ROWS as that takes: DuckDB gives those of each of its threads alone,
-    and every batch costs as much to answer as a few hundred rows."""
-    waiting: list[pa.RecordBatch] = []
-    for batch in batches:
-        if waiting and sum(map(len, waiting)) + len(batch) > GATHER_ROWS:
-            yield from _one(waiting)
-            waiting = []
-        waiting.append(batch)
-    yield from _one(waiting)
-
-
-def _one(batches: list[pa.RecordBatch]) -> list[pa.RecordBatch]:
-    if len(batches) < 2:
-        return batches
-    joined: list[pa.RecordBatch] = pa.Table.from_batches(batches).combine_chunks().to_batches()
-    return joined
-
-
-def _tell_rows(gathered: Any, expect: Callable[[int], None]) -> None:
-    """How many rows gathered inputs stand for."""
-    try:
-        expect(gathered.aggregate(f"coalesce(sum({ROWS}), 0)::BIGINT").fetchall()[0][0])
-    except duckdb.InterruptException:
-        raise
-    except duckdb.Error:  # as reading them will, where it is handled
-        return
 
 
 def first_line(error: Exception | None) -> str:

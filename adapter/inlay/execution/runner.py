@@ -20,6 +20,7 @@ from inlay.execution.acceptance import is_aborted
 from inlay.execution.answer_tables import AnswerTable, HeldAnswers
 from inlay.execution.answering import Rows
 from inlay.execution.context import Context
+from inlay.execution.gathering import Gathering
 from inlay.execution.join import joined
 from inlay.execution.kept_calls import made_by_queries, not_overtaking
 from inlay.execution.many_calls import ManyCalls
@@ -84,6 +85,7 @@ class Runner:
         self.names = plan.statement.names
         self.queries = queries
         self.query = queries.run
+        self.gathering = Gathering(queries)
         self.context = context
         self.streams = streams and not context.is_dry
         self.answers: dict[int, Answers] = {}
@@ -155,7 +157,7 @@ class Runner:
         self.changed(changed, "join_by_call", note)
 
     def rows(self, text: str) -> list[tuple[Any, ...]]:
-        return list(self.query(self.looked_up(text)).fetchall())
+        return list(self.query(self.looked_up(text), "execute").fetchall())
 
     def table(self, number: int) -> str:
         return self.held[number].name
@@ -213,8 +215,11 @@ class Runner:
         """A query of the planner's own as SQL. Raises Unforeseen where it would have a model run in a dry run."""
         if not self.context.is_dry:
             answers = self.answers if self.reasons.keys().isdisjoint(numbers_in(text)) else self._not_overtaking()
-            ahead = {number: replace(a, kept="") if a.kept == "where" else a for number, a in answers.items()}
-            return with_lookups(text, ahead, self.names)
+            # No call stands behind these lookups: DuckDB takes as long to plan it as the rest of such a query.
+            answers = {
+                n: replace(a, complete=True, kept="" if a.kept == "where" else a.kept) for n, a in answers.items()
+            }
+            return with_lookups(text, answers, self.names)
         for number in numbers_in(text):
             found = self.answers.get(number)
             if found is None or found.kept not in ("", "where"):
@@ -266,15 +271,13 @@ class Runner:
         if texts is None:
             made = made_before(self.statement, number, made_by_queries(self.reasons, self.context))
             texts = self.all_pairs.get(number) or gathers(self.statement, number, self.looked_up_ahead, made)
-        looked_up = (self.looked_up(text) for text in self.staged[number].noted(texts))
+        asked = ((self.looked_up(text), not numbers_in(text)) for text in self.staged[number].noted(texts))
         expect = self.context.progress.expect if self.context.progress.shown else None  # to count them takes a query
-        inputs = self.queries.gathered(looked_up, call, key_places(call), held.name, held.gathered, expect)
         try:
             with signals.inside(held.connection, (self.session.number, self.statement_number)):
                 # Targets are met over all the inputs of a call together, and labels move towards all of them.
                 whole = every and self.session.binding.needs_all(call.spec.name, held.options, not held.values)
-                same = held.name not in self.tables and not numbers_in(self.staged[number].texts[-1])
-                for batch in self.queries.read(inputs, whole, held.gathered[-1] if same else "", call):
+                for batch in self.gathering.inputs(asked, call, held.name, held.gathered, whole, expect):
                     self.staged[number].inputs += batch.num_rows
                     self.answer(call, held, batch, whole)
         except (InlayError, Unplannable, duckdb.InterruptException):
@@ -283,8 +286,6 @@ class Runner:
             if is_aborted(self.queries.con):
                 raise
             raise Unplannable(reasons.inputs_not_selected(first_line(error))) from error
-        finally:
-            inputs.close()  # an open reader holds the connection
         self.held.keep(call, held)
         self.many.asked(self.statement, call, self.looked_up_ahead, every)
 
