@@ -19,11 +19,15 @@ class Surroundings:
 
 
 def surroundings(con: duckdb.DuckDBPyConnection) -> Surroundings:
-    first = "SELECT txid_current(), getvariable('inlay_connection'), getvariable('inlay_node')"
-    transaction, connection, node = con.execute(first).fetchall()[0]
-    second = (
-        "SELECT txid_current(), list(lower(view_name)) FROM duckdb_views() "
-        "WHERE NOT internal AND database_name = current_database() AND schema_name = current_schema()"
-    )
-    latest, views = con.execute(second).fetchall()[0]
-    return Surroundings(connection, node, transaction == latest, frozenset(views or ()))
+    found = con.execute(_FOUND).fetchall()  # of the system's views, too: to leave them out there takes longer
+    transaction, connection, node, *place = found[0][:5]
+    views = frozenset(name for *_, database, schema, name in found if [database, schema] == place)
+    (latest,) = con.execute("SELECT txid_current()").fetchall()[0]
+    return Surroundings(connection, node, transaction == latest, views)
+
+
+_FOUND = """
+    SELECT txid_current(), getvariable('inlay_connection'), getvariable('inlay_node'), current_database(),
+           current_schema(), database_name, schema_name, lower(view_name)
+    FROM duckdb_views()
+"""
