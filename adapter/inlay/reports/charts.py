@@ -99,8 +99,8 @@ def legend(*kinds: str) -> str:
 def _svg(title: str, n_rows: int, drawn: Sequence[str]) -> str:
     height = n_rows * _ROW + 4
     return (
-        f'<svg viewBox="0 0 {_WIDTH} {height}" role="img" aria-label="{html.escape(title)}">'
-        f"<title>{html.escape(title)}</title>{''.join(drawn)}</svg>"
+        f'<div class="wide"><svg class="rows" viewBox="0 0 {_WIDTH} {height}" role="img" '
+        f'aria-label="{html.escape(title)}"><title>{html.escape(title)}</title>{"".join(drawn)}</svg></div>'
     )
 
 
