@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-Task = Literal["embed", "classify", "nli", "rerank", "generate", "rules", "head"]
+ModelTask = Literal["embed", "classify", "nli", "rerank", "generate"]
 """What a model was made for: text → vector, text → its own labels, premise and hypothesis → entailment,
-query and document → relevance, prompt → text (a language model). 'rules' is no model: patterns and checksums. A 'head'
-was trained here from labelled rows, over the vectors of an embedding model."""
+query and document → relevance, prompt → text (a language model)."""
+
+Task = ModelTask | Literal["rules", "head"]
+"""Two more that nobody sets: 'rules' is no model, but patterns and checksums. A 'head' was trained here from labelled
+rows, over the vectors of an embedding model."""
 
 Capability = Literal[
     "vectors",  # text → vector: Backend.run, or Embedder.embed behind an endpoint

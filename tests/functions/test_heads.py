@@ -14,6 +14,8 @@ import inlay
 from inlay.backends.fake import CALLS
 from inlay.client.connection import Connection
 from inlay.errors import CannotServeError, ConfigError, DigestError, ModelNotFoundError, RowsFailedError
+from inlay.models import head_card
+from inlay.models.model_folder import read_json
 
 pytest.importorskip("sklearn")
 
@@ -237,3 +239,14 @@ def test_a_plan_counts_what_the_vectors_cost(con: Connection) -> None:
     con.execute("create table new as select 'new ' || i as body from range(7) r(i)")
     plan = con.explain("select ai_predict(body, 'kinds') from new")
     assert plan.costs.inputs == 7 and plan.costs.models[0].model == "fake"
+
+
+def test_a_card_is_read_once_while_chunks_are_answered(con: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    label(con, "case when e[1] > 0 then 'high' else 'low' end")
+    con.execute(BY_CENTRES)
+    read: list[str] = []
+    monkeypatch.setattr(head_card, "read_json", lambda path, kind: read.append(path.name) or read_json(path, kind))
+    head_card._card.cache_clear()
+    asked = "select count(ai_predict(body, 'kinds')) from texts, range(30)"
+    assert con.duckdb.execute(asked).fetchall() == [(12_000,)]
+    assert read.count("card.json") == 1

@@ -125,6 +125,7 @@ WRONG = [
     ('[models.m]\nsource = "fake:embed"\nconcurrency = 0', "concurrency is 0; it must be a whole number of at least 1"),
     ('[models.m]\nsource = "fake:embed"\nrequests_per_minute = 0', "requests_per_minute is 0; it must be a number above 0"),
     ('[models.m]\nsource = "fake:embed"\ntask = "chat"', "task is 'chat'; it must be one of embed, classify"),
+    ('[models.m]\nsource = "fake:embed"\ntask = "head"', "task is 'head'; it must be one of embed, classify"),
     ('[models.m]\nsource = "fake:embed"\nprompts = {query = 1}', "[models.m]: prompts.query is 1; it must be text"),
     ('[models.m]\nsource = "fake:embed"\nsha256 = "abc"', "sha256 is 'abc'; it must be 64 hexadecimal digits"),
     ('[models.m]\nsource = "fake:embed"\ntemplate = 3', "template is 3; it must be text"),

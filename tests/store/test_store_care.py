@@ -974,3 +974,24 @@ def test_a_folder_that_is_no_store(tmp_path: Path, capsys: pytest.CaptureFixture
     assert main(["store", "verify", "--store", str(tmp_path)]) == 1
     assert "there is no store at" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(os.name != "posix", reason="rights of POSIX")
+def test_answered_inputs_are_for_their_owner_alone(tmp_path: Path) -> None:
+    stores = [str(tmp_path / name) for name in ("here", "there")]
+    before = os.umask(0o022)
+    try:
+        for text in ("a text", "another"):  # two parts, to be made one
+            with inlay.connect(model="fake", store=stores[0], store_inputs=True) as con:
+                con.execute("select ai_classify($1, ['bug', 'praise'])", [text]).fetchall()
+        export = str(tmp_path / "export.tar")
+        assert main(["store", "export", "--store", stores[0], export]) == 0
+        assert main(["store", "import", "--store", stores[1], export]) == 0
+        assert main(["store", "compact", "--store", stores[0]]) == 0
+    finally:
+        os.umask(before)
+    parts = [path for store in stores for path in Path(store, "results").glob("ai_classify*/*.parquet")]
+    holding = [path for path in parts if "inputs" in pq.read_schema(path).names]
+    assert {path.parts[-4] for path in holding} == {"here", "there"}
+    assert {path.stat().st_mode & 0o777 for path in holding} == {0o600}
+    assert {path.stat().st_mode & 0o777 for path in set(parts) - set(holding)} <= {0o644}

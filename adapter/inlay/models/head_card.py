@@ -141,12 +141,14 @@ def read_card(heads: Path, reference: str) -> HeadCard:
         version = str(read_json(folder / CURRENT, dict).get("version"))
     check_name(version)  # no other folder
     path = folder / version / CARD
-    if not path.is_file():
+    try:
+        written = path.stat()
+    except (FileNotFoundError, NotADirectoryError):
         known = sorted(each.parent.name for each in folder.glob(f"*/{CARD}"))
         raise ModelNotFoundError(
             f"head {name!r} has no version {version!r} in {folder}. Known: {', '.join(known) or 'none'}."
-        )
-    return _card(path, read_json(path, dict))
+        ) from None
+    return _card(path, written.st_mtime_ns, written.st_size)
 
 
 def all_cards(heads: Path) -> list[HeadCard]:
@@ -201,7 +203,10 @@ def _not_found(heads: Path, name: str) -> ModelNotFoundError:
     )
 
 
-def _card(path: Path, read: dict[str, Any]) -> HeadCard:
+@lru_cache(maxsize=64)
+def _card(path: Path, written_at_ns: int, n_bytes: int) -> HeadCard:
+    """Read once for as long as the file stays as it was: a call means the same version for each of its chunks."""
+    read = read_json(path, dict)
     try:
         if read.pop("form") != FORM or read["kind"] not in get_args(Kind) or read["method"] not in get_args(Method):
             raise ValueError("it is of another form")

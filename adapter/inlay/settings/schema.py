@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from inlay.settings.check import Hidden, Matches, Range
 from inlay.settings.declare import Doc, Short, entry_of
-from inlay.types import OnError, Structured, Task, TooLong
+from inlay.types import ModelTask, OnError, Structured, TooLong
 
 DEFAULT_MODEL = "minilm"
 
@@ -40,7 +40,9 @@ class ModelSettings:
             unset="required, but for the models that come with inlay",
         ),
     ]
-    task: Annotated[Task | None, Doc("what the model was made for; `generate` is a language model", _FROM_FILES)] = None
+    task: Annotated[
+        ModelTask | None, Doc("what the model was made for; `generate` is a language model", _FROM_FILES)
+    ] = None
     backend: Annotated[Backend | None, Doc("what runs the model", "decided by `source`; `torch` for files")] = None
     device: Annotated[Device | None, Doc("where the model runs", "`device` of the session")] = None
     dtype: Annotated[Dtype | None, Doc("the precision of its products", "`dtype` of the session")] = None

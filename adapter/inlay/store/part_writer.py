@@ -36,6 +36,8 @@ class PartWriter:
     ) -> None:
         self._schema = schema.with_metadata(part_metadata(signature, replaces, rows_at))
         self._draft = folder.draft()
+        if "inputs" in schema.names:
+            self._draft.make_private()
         self._digest = hashlib.sha256()
         self._waiting: list[pa.Table] = []
         self._piece = bytearray()

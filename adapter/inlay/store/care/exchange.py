@@ -290,7 +290,7 @@ def _take_part(
     if item.result_set in fresh:
         result_set.publish(MANIFEST, fresh.pop(item.result_set))
         taken.new_result_sets += 1
-    result_set.publish(item.name, item.content)
+    result_set.publish(item.name, item.content, private=checked.has_inputs)
     here.add(item.name)
     taken.parts += 1
     taken.rows += checked.part.rows

@@ -43,11 +43,13 @@ AreAnswers = Callable[[Mapping[str, Any], pa.Table], Bools]
 
 @dataclass(frozen=True)
 class Checked:
-    """A part that is whole. keys: the first eight bytes of each. derived: rows whose inputs gave their key again."""
+    """A part that is whole. keys: the first eight bytes of each. derived: rows whose inputs gave their key again.
+    has_inputs: whether it holds any."""
 
     part: Part
     keys: U64
     derived: int
+    has_inputs: bool
 
 
 @dataclass
@@ -175,7 +177,8 @@ def check_part(
             raise DamagedPart(f"{n:,} of its {len(table):,} rows hold what is no answer to its question")
         if INPUTS in schema.names:
             derived += _derive(group_keys, table[INPUTS].to_pylist())
-    return Checked(part, np.concatenate(keys) if keys else np.zeros(0, dtype=np.uint64), derived)
+    joined = np.concatenate(keys) if keys else np.zeros(0, dtype=np.uint64)
+    return Checked(part, joined, derived, INPUTS in schema.names)
 
 
 def _count_no_answers(rows: pa.Table, manifest: Mapping[str, Any], are_answers: AreAnswers) -> int:
