@@ -20,7 +20,7 @@ from support.attached import NAMED, PLAIN, one
 def test_the_example_of_every_definition_runs(con: Any, name: str, tmp_path: Path) -> None:
     heads = str(tmp_path / "heads")
     inlay.attach(con, model="fake", language_model="fake-generate", models={"my-reranker": "fake:rerank"}, heads=heads)
-    if name in ("inlay_train", "ai_predict"):
+    if name in ("inlay_train", "inlay_mislabelled", "ai_predict"):
         con.execute(
             "create table labelled_rows as select 'text ' || i as body, 'k' || i % 2 as intent from range(40) t(i)"
         )

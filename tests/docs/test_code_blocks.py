@@ -46,7 +46,8 @@ create table tickets as select i as ticket_id, i as id, 'mail' as channel, i % 3
 create table reviews as select i as review_id, i as id, i % 2 as product_id, body from (select ticket_id as i, body from tickets);
 create table stg_tickets as from tickets; create table stg_reviews as from reviews;
 create table labelled_tickets as select 'word ' || i as text, ['bug', 'praise'][i % 2 + 1] as label from range(8) t(i);
-create table labelled_rows as select 'word ' || i as body, ['bug', 'praise'][i % 2 + 1] as topic from range(40) t(i);
+create table labelled_rows as select 'word ' || i as body, ['bug', 'praise'][i % 2 + 1] as topic, topic as intent
+    from range(40) t(i);
 create table products as select i as id, 'lamp ' || i as title from range(3) t(i); create table offers as from products;
 create table seen as select 'seen ' || i as body, i % 2 = 0 as is_angry from range(8) t(i);
 create table customers as select i as customer_id, 'customer ' || i as name from range(3) t(i);

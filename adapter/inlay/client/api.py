@@ -110,6 +110,17 @@ def calibrate(con: Any, name: str, relation: Any, *, call: str, label: str, grou
     return _made(_attached(con, "calibrate"), "inlay_calibrate", name, relation, given)
 
 
+def mislabelled(con: Any, relation: Any, *, text: Any, label: str, **options: Any) -> Any:
+    """The labelled rows of a relation whose label is probably wrong, the surest first, as a relation: input, label,
+    likely, confidence, label_confidence. A head is cross-validated over them and kept nowhere.
+
+    relation, text, label: as of train_head(). options: as of inlay_mislabelled in docs/functions.md.
+    """
+    attached = _attached(con, "mislabelled")
+    given = {**options, "text": text, "label": label}
+    return attached._call(load_statements().suspects_of, attached._session, attached._held, relation, given)
+
+
 def _made(attached: Connection, function: str, name: str, relation: Any, given: Any) -> HeadCard:
     make = load_statements().made
     card: HeadCard = attached._call(make, attached._session, attached._held, function, name, relation, given)

@@ -34,6 +34,7 @@ __all__ = [
     "plain_relation",
     "relation",
     "run_to_last_query",
+    "suspects_of",
     "trained",
     "variables",
     "writing_inside",
@@ -112,6 +113,13 @@ def trained(
 
     asked = training_arguments(session, sql)
     return None if asked is None else call_training(session, con, *asked, parameters, method, options)
+
+
+def suspects_of(session: Session, con: duckdb.DuckDBPyConnection, relation: Any, options: Any) -> Any:
+    """The rows whose label is probably wrong, as a relation."""
+    from inlay.client.training import suspects_of
+
+    return con.from_arrow(suspects_of(session, con, relation, options))
 
 
 def made(

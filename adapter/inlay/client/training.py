@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from inlay.errors import ConfigError
 from inlay.execution.calibrating import FUNCTION as CALIBRATE
@@ -14,6 +15,8 @@ from inlay.execution.calibrating import Calibrating, calibrate
 from inlay.execution.label_sets import FUNCTION as LABELS
 from inlay.execution.label_sets import LabelSet, freeze_labels
 from inlay.execution.labelled_rows import Training
+from inlay.execution.mislabelled import FUNCTION as MISLABELLED
+from inlay.execution.mislabelled import mislabelled
 from inlay.execution.replacement_scan import with_tables
 from inlay.execution.session import Session
 from inlay.execution.surroundings import surroundings
@@ -32,7 +35,7 @@ _WAYS: Mapping[str, tuple[Callable[..., Outcome], Callable[[Mapping[str, Any]], 
 
 
 def training_arguments(session: Session, sql: str) -> tuple[str, dict[str, str]] | None:
-    """Of CALL inlay_train(…), inlay_labels(…) or inlay_calibrate(…) which of them, and the SQL of each argument by
+    """Of CALL inlay_train(…), or another of the statements that train, which of them, and the SQL of each argument by
     name; None for any other statement. Raises ConfigError for arguments that it does not take."""
     if first_word(sql) != "call":
         return None
@@ -40,7 +43,9 @@ def training_arguments(session: Session, sql: str) -> tuple[str, dict[str, str]]
     words = text.words
     bracket = next((i for i, word in enumerate(words) if word.text == "("), 0)
     name = words[bracket - 1].text.strip('"').lower() if bracket > 1 else ""
-    function = next((each for each in _WAYS if name == f"{session.settings.prefix}{each}".lower()), None)
+    function = next(
+        (each for each in (*_WAYS, MISLABELLED) if name == f"{session.settings.prefix}{each}".lower()), None
+    )
     if function is None:
         return None
     spec = session.specs[function]
@@ -74,11 +79,15 @@ def call_training(
     session: Session, con: duckdb.DuckDBPyConnection, function: str, arguments: Mapping[str, str], parameters: Any,
     method: str, options: Mapping[str, Any],
 ) -> Any:  # fmt: skip
-    """Trains, and gives what con.execute() or con.sql() gives: one row about the head."""
+    """Trains, and gives what con.execute() or con.sql() gives: one row about the head, or the rows that are
+    suspect."""
     selected = ", ".join(f"{value} AS {name}" for name, value in arguments.items())
     values = with_tables(con, f"SELECT {selected}", {}, parameters, "execute", {}).fetchall()[0]
     given = dict(zip(arguments, values, strict=True))
     _complete(session.specs[function], given)
+    if function == MISLABELLED:
+        rows = suspects_of(session, con, given.pop("relation"), given)
+        return with_tables(con, "FROM _inlay_rows", {"_inlay_rows": rows}, None, method, dict(options))
     name, relation = given.pop("name"), given.pop("relation")
     outcome = made(session, con, function, name, relation, given)
     card = outcome.card
@@ -90,6 +99,16 @@ def call_training(
     types = {"rows": "BIGINT", "classes": "INTEGER", "is_new": "BOOLEAN"} | dict.fromkeys(_SHOWN, "DOUBLE")
     columns = ", ".join(f'${name}::{types.get(name, "VARCHAR")} AS "{name}"' for name in row)
     return with_tables(con, f"SELECT {columns}", {}, row, method, dict(options))
+
+
+def suspects_of(session: Session, con: duckdb.DuckDBPyConnection, relation: Any, given: Mapping[str, Any]) -> pa.Table:
+    """The rows whose label is probably wrong."""
+    try:
+        training = Training.read(given)
+    except ConfigError as error:
+        raise ConfigError(str(error).replace(FUNCTION, MISLABELLED)) from None
+    around = surroundings(con)
+    return mislabelled(session, con, relation, training, session.context_of(around.connection), around.node or "")
 
 
 def made(

@@ -17,7 +17,7 @@ import duckdb
 import numpy as np
 
 from inlay import __version__
-from inlay.arrays import Floats
+from inlay.arrays import Floats, Ints
 from inlay.backends.heads import packed
 from inlay.errors import CannotServeError, ConfigError, ModelNotFoundError
 from inlay.execution.context import Context
@@ -63,8 +63,8 @@ def train_head(
     digest, heads = _learned_from(labelled, training, base), Path(session.settings.heads)
     if (current := card_that_learned(heads, name, digest)) is not None:
         return Outcome(current, False)
-    rows, names = _features(context, labelled, training, base, node)
-    card, arrays = _trained(name, labelled, training, base, rows, names, digest)
+    examples, folds = examples_of(context, labelled, training, base, node)
+    card, arrays = _trained(name, labelled, training, base, examples, folds, digest)
     write_head(heads, card, arrays)
     return Outcome(card, True)
 
@@ -134,25 +134,32 @@ def _read(labelled: Labelled) -> Read:
     return of_rows(labelled.columns, labelled.rows)
 
 
-def _trained(
-    name: str, labelled: Labelled, training: Training, base: ModelRef, rows: Floats, names: Floats | None, digest: str
-) -> tuple[HeadCard, bytes]:
+def examples_of(
+    context: Context, labelled: Labelled, training: Training, base: ModelRef, node: str
+) -> tuple[Examples, Ints]:
+    """(what is learned from, the fold of each). The labelled rows are put in that order."""
+    rows, names = _features(context, labelled, training, base, node)
     # In an order of their own, so that rows in another order give the same arrays to the last bit.
     order = sorted(range(len(rows)), key=lambda i: (labelled.keys[i].tobytes(), labelled.written[i]))
     labelled.take(order)
     rows = rows[order]
-    method = training.method or METHODS[labelled.kind][0]
     weights = _weights(labelled, balanced=training.class_weight == "balanced")
     examples = Examples(labelled.kind, rows, labelled.given, weights, len(labelled.classes), names)
     strata = labelled.given if labelled.kind in ("single", "ordinal") else np.zeros(len(rows), dtype=np.int64)
-    folds = folds_of(labelled.groups, strata, MOST_FOLDS)
+    return examples, folds_of(labelled.groups, strata, MOST_FOLDS)
+
+
+def _trained(
+    name: str, labelled: Labelled, training: Training, base: ModelRef, examples: Examples, folds: Ints, digest: str
+) -> tuple[HeadCard, bytes]:
+    method = training.method or METHODS[labelled.kind][0]
     learned: Trained = train(method, examples, folds, labelled.classes)
     arrays = packed(learned.arrays)
     card = HeadCard(
         name=name, kind=labelled.kind, method=method, answer=labelled.answer, classes=labelled.classes,
         columns=labelled.columns, base=base.name, base_fingerprint=base.fingerprint,
         arrays=hashlib.sha256(arrays).hexdigest(), fingerprint="", learned_from=digest,
-        temperature=learned.temperature, strength=learned.strength, rows=len(rows), left_out=labelled.left_out,
+        temperature=learned.temperature, strength=learned.strength, rows=len(examples), left_out=labelled.left_out,
         folds=MOST_FOLDS, rows_per_class=class_counts(labelled), merged=labelled.merged, measures=learned.measures,
         confusion=learned.confusion, trained_at=now_text(), trained_by=f"inlay {__version__}",
     )  # fmt: skip

@@ -40,22 +40,37 @@ class Trained:
 
 def train(method: Method, examples: Examples, folds: Ints, classes: Sequence[str]) -> Trained:
     """folds: of each example."""
+    strength, raw = _chosen(method, examples, folds)
+    (arrays,) = fits(method, examples, (strength,))
+    if examples.kind == "regression":
+        return Trained(arrays, strength, 1.0, of_numbers(examples.given, raw[:, 0].astype(np.float64)))
+    measures, confusion, sure = _measured(examples, _scaled(examples, raw, folds), classes)
+    measures = {**measures, "answered_at_95": answered_at_95(sure)}
+    own = temperature(examples.kind, raw, examples.given)
+    return Trained({**arrays, "held_out": sure}, strength, own, measures, confusion)
+
+
+def held_out_shares(method: Method, examples: Examples, folds: Ints) -> Floats:
+    """[n, classes] calibrated probabilities of one class a row, by fits that have not seen the row."""
+    _, raw = _chosen(method, examples, folds)
+    return softmax(_scaled(examples, raw, folds))
+
+
+def _chosen(method: Method, examples: Examples, folds: Ints) -> tuple[float, Floats]:
+    """(the strength that is best on held-out rows, the raw numbers of every row by it)."""
     strengths = STRENGTHS[method]
     held_out = _held_out(method, examples, folds, strengths)
     best = int(np.argmin([_loss(examples, raw) for raw in held_out]))
-    (arrays,) = fits(method, examples, strengths[best : best + 1])
-    if examples.kind == "regression":
-        answered = held_out[best][:, 0].astype(np.float64)
-        return Trained(arrays, strengths[best], 1.0, of_numbers(examples.given, answered))
-    raw = held_out[best]
+    return strengths[best], held_out[best]
+
+
+def _scaled(examples: Examples, raw: Floats, folds: Ints) -> Floats:
+    """Each fold's numbers by the temperature of the others."""
     scaled = raw.copy()
     for fold in np.unique(folds):
         others = folds != fold
         scaled[~others] /= np.float32(temperature(examples.kind, raw[others], examples.given[others]))
-    measures, confusion, sure = _measured(examples, scaled, classes)
-    measures = {**measures, "answered_at_95": answered_at_95(sure)}
-    own = temperature(examples.kind, raw, examples.given)
-    return Trained({**arrays, "held_out": sure}, strengths[best], own, measures, confusion)
+    return scaled
 
 
 def temperature(kind: Kind, raw: Floats, given: Any) -> float:
