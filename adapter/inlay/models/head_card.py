@@ -158,17 +158,7 @@ def all_cards(heads: Path) -> list[HeadCard]:
 
 def judgements(heads: Path) -> list[HeadCard]:
     """The current card of every calibration."""
-    folders = (path.parent for path in sorted(heads.glob(f"*/{CURRENT}")))
-    cards = (
-        _card_for_ever(folder / str(read_json(folder / CURRENT, dict).get("version")) / CARD) for folder in folders
-    )
-    return [card for card in cards if card.judges is not None]
-
-
-@lru_cache(maxsize=256)
-def _card_for_ever(path: Path) -> HeadCard:
-    """Of a version, which never changes."""
-    return _card(path, read_json(path, dict))
+    return [card for card in all_cards(heads) if card.judges is not None]
 
 
 def arrays_file(heads: Path, card: HeadCard) -> Path:
