@@ -13,6 +13,7 @@ import pytest
 import inlay
 from inlay.errors import ConfigError, EndpointError, InlayError
 from inlay.models.endpoint import is_link_local
+from support.installed_versions import TOKEN_LIMIT, TRANSFORMERS
 from support.tiny_models import TinyModels
 
 pytest_plugins = ("support.tiny_models",)
@@ -76,7 +77,8 @@ def test_a_file_that_says_what_cannot_be_is_named(tiny_models: TinyModels, famil
         ("config.json", set_to(num_hidden_layers=9)),
         ("config.json", set_to(max_position_embeddings=2)),
         ("config.json", set_to(hidden_act="zork")),
-        ("config.json", set_to(hidden_act=["gelu"])),
+        # transformers 4 loads such a model, and every row fails.
+        *([("config.json", set_to(hidden_act=["gelu"]))] if TRANSFORMERS >= 5 else []),
         ("config.json", set_to(layer_norm_eps="small")),
         ("config.json", set_to(model_type="zork", architectures=["Zork"])),
         ("modules.json", lambda path: path.write_text("[1, 2]")),
@@ -90,8 +92,8 @@ def test_a_file_that_says_what_cannot_be_is_named(tiny_models: TinyModels, famil
         ("tokenizer.json", folder_instead),
         ("tokenizer.json", link_to_nothing),
         ("tokenizer.json", Path.unlink),
-        ("tokenizer_config.json", set_to(model_max_length="long")),
-        ("tokenizer_config.json", set_to(model_max_length=-5)),
+        (TOKEN_LIMIT[0], set_to(**{TOKEN_LIMIT[1]: "long"})),
+        (TOKEN_LIMIT[0], set_to(**{TOKEN_LIMIT[1]: -5})),
     ]
     for name, harm in wrong:
         folder = tiny_models.copy(tiny_models.sentence(family))

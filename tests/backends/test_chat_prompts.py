@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from transformers import AutoTokenizer
 
@@ -298,6 +297,10 @@ def test_an_option_that_spells_a_control_token_stays_text(language_models: TinyL
     assert all(tail and not control & set(tail) for tail in found)
 
 
+def _ids_or_reason(row: Encoded | str) -> list[int] | str:
+    return row if isinstance(row, str) else row.ids.tolist()
+
+
 def test_prompts_are_encoded_from_many_threads(language_models: TinyLanguageModels) -> None:
     """Hostile rows, rows that are cut and templates that are rendered each time among them."""
     twice = "{% for m in messages %}<|im_start|>{{ m.content }}{{ m.content }}<|im_end|>{% endfor %}"
@@ -308,8 +311,8 @@ def test_prompts_are_encoded_from_many_threads(language_models: TinyLanguageMode
     ):
         chat = prompts_of(ref)
         asked = [Prompt(text) for text in texts]
-        expected = [row.ids.tolist() for row in chat.encode(SYSTEM, asked, 8)]  # type: ignore[union-attr]
+        # An older transformers refuses hostile rows of the second template, with a reason.
+        expected = [_ids_or_reason(row) for row in chat.encode(SYSTEM, asked, 8)]
         with ThreadPoolExecutor(4) as threads:
             for made in threads.map(lambda _: chat.encode(SYSTEM, asked, 8), range(12)):  # noqa: B023
-                for row, ids in zip(made, expected, strict=True):
-                    np.testing.assert_array_equal(row.ids, ids)  # type: ignore[union-attr]
+                assert [_ids_or_reason(row) for row in made] == expected

@@ -187,7 +187,7 @@ def test_a_text_is_read_once_whatever_is_asked_of_it(
     found[batches[0]] = model.run(select_rows(tokens, batches[0]))
     close(found, expected(language_models, family, rows_of(tokens), model._chat.options(choices)))
     if family in ("llama", "qwen3", "gpt2"):
-        assert read == [("read_alike", len(asked)), ("read", 7)]
+        assert read == [("read_alike", len(asked)), ("read", len({text for text, _ in asked}))]
 
 
 def test_rows_of_one_text_stand_together_in_a_batch(language_models: TinyLanguageModels) -> None:

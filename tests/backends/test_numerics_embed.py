@@ -33,7 +33,7 @@ from inlay.models.describe import describe
 from inlay.models.ref import ModelRef
 from inlay.settings.schema import ModelSettings
 from support.asking import numbers
-from support.installed_versions import SENTENCE_TRANSFORMERS
+from support.installed_versions import SENTENCE_TRANSFORMERS, TRANSFORMERS
 from support.tiny_models import (
     AFTER,
     FAMILIES,
@@ -143,25 +143,31 @@ def test_what_follows_pooling_gives_the_vectors_of_sentence_transformers(
 # ---- prompts
 
 
+# sentence-transformers 5 strips a prompt where nothing follows it; 6 does not, and neither does inlay.
+PROMPTED = TEXTS if SENTENCE_TRANSFORMERS >= 6 else tuple(text for text in TEXTS if text)
 PROMPTS = {"query": "Represent this question for search: ", "document": "passage: "}
 
 
 @pytest.mark.parametrize("include_prompt", [True, False], ids=["prompt pooled", "prompt left out"])
 @pytest.mark.parametrize("family", ["bert", "roberta", "mpnet"])
 def test_prompts_go_before_queries_and_documents(tiny_models: TinyModels, family: str, include_prompt: bool) -> None:
+    if SENTENCE_TRANSFORMERS < 6 and not include_prompt and family == "roberta":
+        pytest.skip("sentence-transformers 5 counts the tokens of a prompt without the blank at its end")
     folder = tiny_models.sentence(family, prompts=PROMPTS, include_prompt=include_prompt)
     model, ref = sentence_transformer(folder), described(folder)
-    queries, documents = embed(ref, list(TEXTS), "query").rows, embed(ref, list(TEXTS), "document").rows
-    assert_equal(queries, model.encode_query(list(TEXTS)))
-    assert_equal(documents, model.encode_document(list(TEXTS)))
+    queries, documents = (embed(ref, list(PROMPTED), purpose).rows for purpose in ("query", "document"))
+    assert_equal(queries, model.encode_query(list(PROMPTED)))
+    assert_equal(documents, model.encode_document(list(PROMPTED)))
     assert np.abs(queries - documents).max() > 0.01
 
 
 @pytest.mark.parametrize("mode", POOLING_MODES)
 def test_a_prompt_is_left_out_of_every_pooling(tiny_models: TinyModels, mode: str) -> None:
+    if SENTENCE_TRANSFORMERS < 6 and mode == "cls":
+        pytest.skip("sentence-transformers 5 takes the first token, the prompt's or not")
     folder = tiny_models.sentence("bert", mode, prompts=PROMPTS, include_prompt=False)
-    expected = sentence_transformer(folder).encode_query(list(TEXTS))
-    assert_equal(embed(described(folder), list(TEXTS), "query").rows, expected)
+    expected = sentence_transformer(folder).encode_query(list(PROMPTED))
+    assert_equal(embed(described(folder), list(PROMPTED), "query").rows, expected)
 
 
 def test_a_model_with_other_prompt_names_gets_no_prompt(tiny_models: TinyModels) -> None:
@@ -268,14 +274,14 @@ def test_ai_embed_gives_the_vectors_of_sentence_transformers(tiny_models: TinyMo
     folder = tiny_models.sentence("roberta", after=("normalize",), prompts=PROMPTS)
     model = sentence_transformer(folder)
     with inlay.connect(model=str(folder), device="cpu", dtype="float32") as con:
-        con.execute("create table texts as select unnest(range(len(?))) as n, unnest(?) as body", [list(TEXTS)] * 2)
+        con.execute("create table texts as select unnest(range(len(?))) as n, unnest(?) as body", [list(PROMPTED)] * 2)
         documents = con.sql("select ai_embed(body, on_blank := 'answer')::float[32] from texts order by n").fetchall()
         queries = con.sql(
             "select ai_embed(body, task := 'query', on_blank := 'answer')::float[32] from texts order by n"
         ).fetchall()
         assert con.sql("select ai_embed(null) is null").fetchall() == [(True,)]
-    assert_equal(np.array([row[0] for row in documents], dtype=np.float32), model.encode_document(list(TEXTS)))
-    assert_equal(np.array([row[0] for row in queries], dtype=np.float32), model.encode_query(list(TEXTS)))
+    assert_equal(np.array([row[0] for row in documents], dtype=np.float32), model.encode_document(list(PROMPTED)))
+    assert_equal(np.array([row[0] for row in queries], dtype=np.float32), model.encode_query(list(PROMPTED)))
 
 
 # ---- answers do not depend on the batch
@@ -325,6 +331,8 @@ def test_any_texts_give_the_vectors_of_sentence_transformers(
         folder = tiny_models.sentence(family, "weightedmean")
         loaded[family] = described(folder), sentence_transformer(folder)
     ref, model = loaded[family]
+    if SENTENCE_TRANSFORMERS < 6:  # strips them itself
+        texts = [text.strip() for text in texts]
     assert_equal(embed(ref, texts).rows, model.encode(texts))
 
 
@@ -370,7 +378,8 @@ def test_replaced_attention_equals_padding(
             assert_equal(found, expected)
         else:
             assert_equal(found, expected, BFLOAT16_TOKEN_TOLERANCE)
-    assert cuts == [len(texts) for texts in BATCHES]
+    # Models of transformers 4 take no attention of ours, so they are padded there.
+    assert cuts == ([len(texts) for texts in BATCHES] if TRANSFORMERS >= 5 else [])
 
 
 @torch.inference_mode()

@@ -163,3 +163,9 @@ def test_words_of_a_spliced_text(pieces: list[tuple[int, int, str]], expected: s
     made = text.spliced(pieces)
     assert made == expected
     assert made.words == words(expected)
+
+
+def test_a_numbered_parameter_is_two_words_under_every_duckdb() -> None:
+    assert [word.text for word in words("f($1, $22, $name, '$3')")] == [
+        "f", "(", "$", "1", ",", "$", "22", ",", "$", "name", ",", "'$3'", ")",
+    ]  # fmt: skip

@@ -59,6 +59,14 @@ def _unigram(kind: str, vocab: Scores, extra_ids: int = 0, **_: Any) -> Any:
     return made
 
 
+# Where a saved sentence-transformers model says how many tokens it reads: (file, key).
+TOKEN_LIMIT = (
+    ("tokenizer_config.json", "model_max_length")
+    if SENTENCE_TRANSFORMERS >= 6
+    else ("sentence_bert_config.json", "max_seq_length")
+)
+
+
 def sentence_module(name: str) -> Any:
     """The class of sentence-transformers of that name: 5 has its modules in another place than 6."""
     for home in ("base.modules", "sentence_transformer.modules", "models"):

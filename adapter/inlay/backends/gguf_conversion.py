@@ -18,18 +18,23 @@ def main(file: Path, folder: Path) -> int:
     try:
         import gguf
         import torch
-        from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+        import transformers
+        from transformers import AutoModelForCausalLM, AutoTokenizer
     except ImportError as error:
         sys.stderr.write(f"{error.name}\n")
         return MISSING_PACKAGE
     if file.parent != folder.parent:
         return _alone(file, folder)
     kept = {"F32": torch.float32, "F16": torch.float16}
+    # transformers 4 has no other way than to dequantise, and no word for it.
+    dequantised = (
+        {"quantization_config": transformers.GgufConfig(dequantize=True)} if hasattr(transformers, "GgufConfig") else {}
+    )
     largest = max(gguf.GGUFReader(file).tensors, key=lambda tensor: int(tensor.n_elements))
     model: Any = AutoModelForCausalLM.from_pretrained(
         str(file.parent),
         gguf_file=file.name,
-        quantization_config=GgufConfig(dequantize=True),
+        **dequantised,
         dtype=kept.get(largest.tensor_type.name, torch.bfloat16),
         local_files_only=True,
         trust_remote_code=False,

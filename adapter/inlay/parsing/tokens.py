@@ -167,6 +167,9 @@ def _tokenised(sql: str) -> list[Word]:
         if literal:
             found.append(Word(at, at + literal.end(), literal[0]))
             continue
+        if bare[0] == "$" and bare[1:].isdigit():  # one token below DuckDB 2
+            found += [Word(at, at + 1, "$"), Word(at + 1, at + len(bare), bare[1:])]
+            continue
         # Whether the tokenizer counts a comment as a token or lets the token before it run on, it is none here.
         if "--" in text or "/*" in text:
             text = _COMMENT.sub("", text)
