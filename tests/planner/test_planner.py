@@ -272,7 +272,7 @@ def test_vectors_that_stream_are_inferred_once() -> None:
     with inlay.connect(model="fake", progress="off", memory_mb=24) as con:
         con.execute("create table v as select ai_embed('text ' || i) as e from range(95000) t(i)")
         assert con.execute('select sum("rows"), sum(inferred), sum(known) from inlay_ledger()').fetchall() == [
-            (95_000 + 24_576, 95_000, 24_576)
+            (95_000 + 32_768, 95_000, 32_768)
         ]
 
 
