@@ -1,18 +1,21 @@
 """The distinct inputs of calls, as DuckDB gives them for queries of the planner's own.
 
-They are read as rows: a relation, whose rows would come as Arrow, is bound twice, and most statements ask for few
-inputs, by queries that take longer to bind than to run.
+The first are read as rows: a relation, whose rows would come as Arrow, is bound twice, and most statements ask for few
+inputs, by queries that take longer to bind than to run. Where there are more, the rest comes as Arrow, in which a row
+costs a tenth.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from inlay.arrays import column_of
+from inlay.arrays import column_of, relation_reader
 from inlay.execution.queries import UNBOUND, Queries, first_line
 from inlay.functions.spec import READ_AS_TEXT
 from inlay.parsing.statement import Call
@@ -108,17 +111,46 @@ def _as_texts(sql: str, call: Call, answered: str | None) -> str:
 def _batches(result: Any, call: Call) -> Iterator[pa.RecordBatch]:
     """What such a query gives. Raises Unplannable for what no function is handed as text."""
     types = _types(call)
-    kinds, n_rows = list[str](), GATHER_ROWS
-    while n_rows == GATHER_ROWS and (rows := result.fetchmany(GATHER_ROWS)):
-        kinds, n_rows = kinds or _kinds(rows[0][-len(types) :], types), len(rows)
-        # A date beyond the years 1 to 9999 has another text in Arrow: it is left to the call.
-        dates = [i for i, kind in enumerate(kinds) if kind == "DATE"]
-        if dates:
-            rows = [row for row in rows if all(row[i] is None or len(row[i]) == len("2000-01-01") for i in dates)]
-        columns = [[row[i] for row in rows] for i in range(len(types) + 1)]
-        given = [codec_of(kind).arrow for kind in types] + [pa.int64()]
-        names = [f"{KEY}{i}" for i in range(len(types))] + [ROWS]
-        yield from pa.table(list(map(column_of, columns, given)), names=names).to_batches()
+    rows = result.fetchmany(GATHER_ROWS)
+    if not rows:
+        return
+    kinds = _kinds(rows[0][-len(types) :], types)
+    given = [codec_of(kind).arrow for kind in types] + [pa.int64()]
+    names = [f"{KEY}{i}" for i in range(len(types))] + [ROWS]
+    columns = [column_of([row[i] for row in rows], kind) for i, kind in enumerate(given)]
+    # A date beyond the years 1 to 9999 has another text in Arrow: it is left to the call.
+    dates = [i for i, kind in enumerate(kinds) if kind == "DATE"]
+    yield from _of_usual_dates(pa.table(columns, names=names), dates).to_batches()
+    if len(rows) < GATHER_ROWS:
+        return
+    schema = pa.schema(list(zip(names, given, strict=True)))
+    for batch in _rest(result):
+        table = pa.Table.from_arrays(batch.columns[: len(names)], names=names).cast(schema)
+        yield from _of_usual_dates(table, dates).to_batches()
+
+
+def _rest(result: Any) -> Iterator[pa.RecordBatch]:
+    """Rows of a result that were not fetched yet. Raises what DuckDB says; Arrow hands on its text alone."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # DuckDB 2 would rather be asked for a relation
+        reader = relation_reader(result, GATHER_ROWS)
+    try:
+        yield from reader
+    except OSError as error:
+        if type(error) is not OSError:  # a TimeoutError of a signal's handler
+            raise
+        kind = duckdb.InterruptException if str(error).startswith("INTERRUPT") else duckdb.Error
+        raise kind(str(error)) from None
+    finally:
+        reader.close()  # an open reader holds the connection
+
+
+def _of_usual_dates(table: pa.Table, dates: Sequence[int]) -> pa.Table:
+    """Rows whose dates have ten letters."""
+    for i in dates:
+        is_usual = pc.equal(pc.utf8_length(table.column(i)), len("2000-01-01"))
+        table = table.filter(pc.or_kleene(is_usual, table.column(i).is_null()))
+    return table
 
 
 def _kinds(written: Sequence[str], wanted: Sequence[str]) -> list[str]:
