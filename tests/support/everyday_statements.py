@@ -169,7 +169,7 @@ def _select(draw: Draw) -> str:
     qualify = ""
     if random.random() < 0.1:
         qualify = (
-            f" qualify row_number() over (partition by {table}.k order by {table}.a) {draw.of('= 1', '<= 3')} "
+            f" qualify rank() over (partition by {table}.k order by {table}.a) {draw.of('= 1', '<= 3')} "
             + draw.of("", f"and {draw.condition(table)}")
         )
     distinct = draw.of("", "", "", "", "", "distinct ", f"distinct on ({table}.k, {table}.a) ")
@@ -190,11 +190,12 @@ def _select(draw: Draw) -> str:
 
 def _grouped(draw: Draw, source: str, table: str) -> str:
     key = draw.of(draw.value(table), f"{table}.k", f"{table}.a")
+    listed = draw.value(table)  # in an order that leaves no two values to chance
     aggregate = draw.of(
         "count(*)", f"max({draw.value(table)})", f"count(distinct {draw.value(table)})", f"count(*) filter ({draw.condition(table)})",
-        f"count(*) filter (where {draw.condition(table)})", f"list({draw.value(table)} order by {draw.value(table)})", f"min({table}.a)",
-        f"string_agg({draw.value(table)}, ',' order by {table}.a, {table}.k)", f"ai_agg({draw.text(table)}, 'what is it?')",
-        f"bool_or({draw.condition(table)})", f"any_value({table}.k) + sum(length({draw.value(table)}))", f"mode(ai_sentiment({table}.a))",
+        f"count(*) filter (where {draw.condition(table)})", f"list({listed} order by {draw.value(table)}, {listed})", f"min({table}.a)",
+        f"string_agg({listed}, ',' order by {table}.a, {table}.k, {listed})", f"ai_agg({draw.text(table)}, 'what is it?')",
+        f"bool_or({draw.condition(table)})", f"min({table}.k) + sum(length({draw.value(table)}))", f"histogram(ai_sentiment({table}.a))",
         f"ai_complete(max({table}.a))", f"ai_sentiment(string_agg({table}.a, ' ' order by {table}.a))",
     )  # fmt: skip
     by = draw.of("all", "all", key, key, "1", f"grouping sets (({key}), ())", f"rollup ({key})")

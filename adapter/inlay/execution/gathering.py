@@ -28,6 +28,9 @@ from inlay.store.codecs import codec_of
 GATHER_ROWS = 8_192
 """Inputs that are answered at a time."""
 
+FIRST_ROWS = 256
+"""Of these the rows are read one by one."""
+
 
 class Gathering:
     """Of one statement. What one call was asked is kept for others that may be asked the same."""
@@ -70,12 +73,13 @@ class Gathering:
                 reason = error
                 continue
             batches = _batches(result, call)
-            first = next(batches, None)
+            first, is_whole = next(batches, (None, True))
             if first is None:
                 return
-            if len(first) < GATHER_ROWS and answers is None and reads_no_answers:
+            if is_whole and answers is None and reads_no_answers:
                 self._kept[asked] = first
-            yield from _one([first, *batches]) if whole else _and(first, batches)
+            rest = (batch for batch, _ in batches)
+            yield from _one([first, *rest]) if whole else _and(first, rest)
             return
         raise Unplannable(reasons.inputs_not_selected(first_line(reason)))
 
@@ -108,25 +112,29 @@ def _as_texts(sql: str, call: Call, answered: str | None) -> str:
     return f"{text} ANTI JOIN {answered} ON {on}"
 
 
-def _batches(result: Any, call: Call) -> Iterator[pa.RecordBatch]:
-    """What such a query gives. Raises Unplannable for what no function is handed as text."""
+def _batches(result: Any, call: Call) -> Iterator[tuple[pa.RecordBatch, bool]]:
+    """What such a query gives, and of each batch whether it is the last. Raises Unplannable for what no function is
+    handed as text."""
     types = _types(call)
-    rows = result.fetchmany(GATHER_ROWS)
+    rows = result.fetchmany(FIRST_ROWS)
     if not rows:
         return
     kinds = _kinds(rows[0][-len(types) :], types)
     given = [codec_of(kind).arrow for kind in types] + [pa.int64()]
-    names = [f"{KEY}{i}" for i in range(len(types))] + [ROWS]
+    schema = pa.schema(list(zip([f"{KEY}{i}" for i in range(len(types))] + [ROWS], given, strict=True)))
     columns = [column_of([row[i] for row in rows], kind) for i, kind in enumerate(given)]
     # A date beyond the years 1 to 9999 has another text in Arrow: it is left to the call.
     dates = [i for i, kind in enumerate(kinds) if kind == "DATE"]
-    yield from _of_usual_dates(pa.table(columns, names=names), dates).to_batches()
-    if len(rows) < GATHER_ROWS:
-        return
-    schema = pa.schema(list(zip(names, given, strict=True)))
-    for batch in _rest(result):
-        table = pa.Table.from_arrays(batch.columns[: len(names)], names=names).cast(schema)
-        yield from _of_usual_dates(table, dates).to_batches()
+    waiting = pa.Table.from_arrays(columns, schema=schema)
+    if len(rows) == FIRST_ROWS:
+        for batch in _rest(result):
+            more = pa.Table.from_arrays(batch.columns[: len(schema)], names=schema.names).cast(schema)
+            waiting = pa.concat_tables([waiting, more])
+            if len(waiting) >= GATHER_ROWS:
+                yield _of_usual_dates(waiting.slice(0, GATHER_ROWS), dates), False
+                waiting = waiting.slice(GATHER_ROWS)
+    if len(waiting):
+        yield _of_usual_dates(waiting, dates), True
 
 
 def _rest(result: Any) -> Iterator[pa.RecordBatch]:
@@ -145,12 +153,12 @@ def _rest(result: Any) -> Iterator[pa.RecordBatch]:
         reader.close()  # an open reader holds the connection
 
 
-def _of_usual_dates(table: pa.Table, dates: Sequence[int]) -> pa.Table:
+def _of_usual_dates(table: pa.Table, dates: Sequence[int]) -> pa.RecordBatch:
     """Rows whose dates have ten letters."""
     for i in dates:
         is_usual = pc.equal(pc.utf8_length(table.column(i)), len("2000-01-01"))
         table = table.filter(pc.or_kleene(is_usual, table.column(i).is_null()))
-    return table
+    return pa.RecordBatch.from_arrays([column.combine_chunks() for column in table.columns], schema=table.schema)
 
 
 def _kinds(written: Sequence[str], wanted: Sequence[str]) -> list[str]:
