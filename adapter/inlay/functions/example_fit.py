@@ -5,7 +5,7 @@ and of those of its examples that are among the nearest to the text. A statement
 examples in which it does not hold.
 
 Probabilities: by logistic regression on one number for each example, as scored without that example itself; targets
-are a little short of 0 and 1 (Platt 1999), so that a few examples which are told apart do not make all answers sure.
+are a little short of 0 and 1 (Platt 1999), so that a few examples without an error do not make all answers sure.
 """
 
 from __future__ import annotations

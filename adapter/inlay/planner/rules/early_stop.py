@@ -123,7 +123,7 @@ def _wanted(select: exp.Select) -> int | None:
 
 
 def _conditions(words: list[Word], span: tuple[int, int]) -> list[tuple[int, int]]:
-    """What AND joins; the whole where that cannot be told apart."""
+    """What AND joins; the whole where the parts cannot be found in the text."""
     if any(words[i].lower in ("between", "case", "or") for i in outside_brackets(words, span)):
         return [span]
     return cut(words, span, "and")

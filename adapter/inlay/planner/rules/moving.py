@@ -52,7 +52,7 @@ def moved(
     statement: Statement, select: exp.Select, item: exp.Expr, start: int, inputs: Inputs, calls: Moved
 ) -> str | None:
     """The column's expression over `inputs`, which it adds to, as it adds to `calls`. start: where the column begins in
-    the text. None where it cannot be told apart."""
+    the text. None where it cannot be found there."""
     end = own_end(statement, item, start)
     if end is None:
         return None

@@ -99,7 +99,7 @@ class Chain:
         return Known(excerpt(self.statement, self.links[0][0]).select, self.statement, ())
 
     def arranged(self, order: Sequence[int]) -> Statement | None:
-        """The statement with its conditions in this order; None where they cannot be told apart in the text."""
+        """The statement with its conditions in this order; None where they cannot be found in the text."""
         statement, words = self.statement, self.statement.words
         at = statement.place(self.links[0][0])
         block = block_at(statement.text, at)
