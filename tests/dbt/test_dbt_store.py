@@ -27,7 +27,7 @@ pytest.importorskip("dbt.adapters.duckdb")
 
 import inlay
 from inlay.backends.fake import FAIL, fake_reply
-from inlay.execution.queries import GATHER_ROWS
+from inlay.execution.gathering import GATHER_ROWS
 from inlay.store.account import read_ledger
 from inlay.store.folder import open_folder
 from support.dbt_runs import Project, Run

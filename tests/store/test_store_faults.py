@@ -27,7 +27,7 @@ from inlay.arrays import vector_array
 from inlay.backends.fake import CALLS
 from inlay.client.connection import Connection
 from inlay.errors import ConfigError
-from inlay.execution.queries import GATHER_ROWS
+from inlay.execution.gathering import GATHER_ROWS
 from inlay.functions.classify import EMBED_TEMPLATES
 from inlay.functions.possible_answers import are_answers
 from inlay.store import open_parts, part_writer
