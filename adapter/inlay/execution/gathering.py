@@ -31,6 +31,9 @@ GATHER_ROWS = 8_192
 FIRST_ROWS = 256
 """Of these the rows are read one by one."""
 
+_GOES_ON = hasattr(duckdb.DuckDBPyConnection, "to_arrow_reader")
+"""Whether a result of which rows were read gives the rest as Arrow. DuckDB 1 loses it, so a relation is read there."""
+
 
 class Gathering:
     """Of one statement. What one call was asked is kept for others that may be asked the same."""
@@ -68,7 +71,7 @@ class Gathering:
             if expect is not None:
                 self._tell_rows(text, expect)
             try:
-                result = self._queries.run(text, "execute")
+                result = self._queries.run(text, "execute" if _GOES_ON else "sql")
             except UNBOUND as error:
                 reason = error
                 continue
@@ -116,25 +119,40 @@ def _batches(result: Any, call: Call) -> Iterator[tuple[pa.RecordBatch, bool]]:
     """What such a query gives, and of each batch whether it is the last. Raises Unplannable for what no function is
     handed as text."""
     types = _types(call)
-    rows = result.fetchmany(FIRST_ROWS)
-    if not rows:
-        return
-    kinds = _kinds(rows[0][-len(types) :], types)
     given = [codec_of(kind).arrow for kind in types] + [pa.int64()]
     schema = pa.schema(list(zip([f"{KEY}{i}" for i in range(len(types))] + [ROWS], given, strict=True)))
-    columns = [column_of([row[i] for row in rows], kind) for i, kind in enumerate(given)]
+    more: Iterator[pa.RecordBatch] = iter(())
+    if _GOES_ON:
+        rows = result.fetchmany(FIRST_ROWS)
+        if not rows:
+            return
+        kinds = _kinds(rows[0][-len(types) :], types)
+        columns = [column_of([row[i] for row in rows], kind) for i, kind in enumerate(given)]
+        waiting = pa.Table.from_arrays(columns, schema=schema)
+        if len(rows) == FIRST_ROWS:
+            more = _rest(result)
+    else:
+        more = _rest(result)
+        first = next(more, None)
+        if first is None:
+            return
+        kinds = _kinds([column[0].as_py() for column in first.columns[-len(types) :]], types)
+        waiting = _inputs_of(first, schema)
     # A date beyond the years 1 to 9999 has another text in Arrow: it is left to the call.
     dates = [i for i, kind in enumerate(kinds) if kind == "DATE"]
-    waiting = pa.Table.from_arrays(columns, schema=schema)
-    if len(rows) == FIRST_ROWS:
-        for batch in _rest(result):
-            more = pa.Table.from_arrays(batch.columns[: len(schema)], names=schema.names).cast(schema)
-            waiting = pa.concat_tables([waiting, more])
-            if len(waiting) >= GATHER_ROWS:
-                yield _of_usual_dates(waiting.slice(0, GATHER_ROWS), dates), False
-                waiting = waiting.slice(GATHER_ROWS)
-    if len(waiting):
-        yield _of_usual_dates(waiting, dates), True
+    for batch in more:
+        if len(waiting) >= GATHER_ROWS:
+            yield _of_usual_dates(waiting.slice(0, GATHER_ROWS), dates), False
+            waiting = waiting.slice(GATHER_ROWS)
+        waiting = pa.concat_tables([waiting, _inputs_of(batch, schema)])
+    while len(waiting):
+        yield _of_usual_dates(waiting.slice(0, GATHER_ROWS), dates), len(waiting) <= GATHER_ROWS
+        waiting = waiting.slice(GATHER_ROWS)
+
+
+def _inputs_of(batch: pa.RecordBatch, schema: pa.Schema) -> pa.Table:
+    """Without the types that the values had."""
+    return pa.Table.from_arrays(batch.columns[: len(schema)], names=schema.names).cast(schema)
 
 
 def _rest(result: Any) -> Iterator[pa.RecordBatch]:
