@@ -138,5 +138,6 @@ def test_control_tokens_in_a_row_are_text(local: Connection) -> None:
 
 
 def test_what_would_be_judged_is_counted_by_the_models_own_tokenizer(local: Connection) -> None:
+    local.execute("select ai_classify('another text', ['bug', 'praise'])")  # and texts that say nothing
     said = str(local.explain("select ai_classify('a new text', ['bug', 'praise']), ai_complete('a new text')"))
     assert "2 inputs" in said
