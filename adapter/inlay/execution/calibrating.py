@@ -37,7 +37,7 @@ from inlay.models.head_card import Columns, HeadCard, Judges, check_name, write_
 from inlay.parsing.marks import unmarked
 from inlay.parsing.quoting import quoted
 from inlay.parsing.statement import Statement
-from inlay.parsing.tokens import Text
+from inlay.parsing.tokens import Text, closing
 from inlay.parsing.unplannable import Unplannable
 from inlay.planner.row_calls import with_texts_of_rows
 from inlay.store.account import now_text
@@ -133,7 +133,8 @@ def _judged(session: Session, con: duckdb.DuckDBPyConnection, sql: str) -> tuple
         text = with_texts_of_rows(Text(f"SELECT {sql} AS judged"), session.called, lambda text: text)
         statement = Statement.read(text, session.called)
         outermost = next((call for number, call in statement.calls.items() if statement.place(number) == 1), None)
-        is_whole = outermost is not None and statement.words[2].text == "(" and _ends_with(statement)
+        is_bracket = len(statement.words) > 2 and statement.words[2].text == "("
+        is_whole = is_bracket and closing(statement.words, 2) == len(statement.words) - 3  # AS judged
         if outermost is None or not is_whole or outermost.detail or outermost.spec.name not in takes:
             raise ConfigError(
                 f"{FUNCTION}: call is {sql!r}; it must be one call of {', '.join(takes)}, as it is written in SQL: "
@@ -146,16 +147,6 @@ def _judged(session: Session, con: duckdb.DuckDBPyConnection, sql: str) -> tuple
     texts = tuple(unmarked(text, statement.names) for text in outermost.texts)
     given = session.binding.given(outermost.spec.name, options)
     return session.binding.judged(outermost.spec, labels, given), texts
-
-
-def _ends_with(statement: Statement) -> bool:
-    """Whether the brackets of the first call end where the statement does."""
-    depth = 0
-    for place, word in enumerate(statement.words[2:], 2):
-        depth += {"(": 1, ")": -1}.get(word.text, 0)
-        if not depth:
-            return place == len(statement.words) - 3  # AS judged
-    return False
 
 
 def _read(

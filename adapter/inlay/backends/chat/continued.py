@@ -13,6 +13,7 @@ class ContinuedPrompts:
     def __init__(self, tokenizer: GuardedTokenizer, *, closes: bool) -> None:
         self._tokenizer = tokenizer
         self._closing = tokenizer.closing if closes else []
+        self._end_of_line = tokenizer.following("\n")
 
     def beginning(self, before: str, text: str) -> Ids:
         """Up to the end of a row's own text, of which nothing is read as a control token. Raises ValueError where it
@@ -26,7 +27,7 @@ class ContinuedPrompts:
 
     def answer(self, text: str) -> list[int]:
         """A text in the place of the answer, with the end of its line. Words of the row: none is a control token."""
-        return [*self._tokenizer.as_data(f" {text}"), *self._tokenizer.following("\n")]
+        return [*self._tokenizer.as_data(f" {text}"), *self._end_of_line]
 
     def first_letters(self, text: str, n_tokens: int) -> str:
         """As much of the beginning of a text as so many tokens hold."""
