@@ -171,7 +171,7 @@ def relation_table(relation: Any) -> pa.Table:
 def relation_reader(relation: Any, n_rows: int) -> pa.RecordBatchReader:
     """The same in batches of n_rows; of the result of a statement too."""
     names = ("to_arrow_reader", "fetch_arrow_reader", "fetch_record_batch")
-    return getattr(relation, next(name for name in names if name in dir(type(relation))))(n_rows)
+    return getattr(relation, next(name for name in names if hasattr(relation, name)))(n_rows)
 
 
 def vector_array(rows: Floats, mask: Bools | None = None) -> pa.Array:

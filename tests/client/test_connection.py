@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 
 import inlay
+from inlay.arrays import relation_reader
 from inlay.client.relation import Relation
 from inlay.engine import signals
 from inlay.errors import (
@@ -29,6 +30,13 @@ def test_a_relation_can_be_named_in_sql(con: Any) -> None:
     assert con.sql("SELECT label FROM labelled").fetchall() == labelled.fetchall()
     assert isinstance(labelled.filter("label IS NOT NULL"), Relation)
     assert labelled.union(labelled).aggregate("count(*)").fetchall() == [(2,)]
+
+
+def test_a_relation_has_what_this_version_of_duckdb_gives_one(con: Any) -> None:
+    labelled, plain = con.sql(NAMED + " AS label"), con.duckdb.sql("SELECT 1")
+    names = ("to_arrow_reader", "fetch_arrow_reader", "to_arrow_table", "fetch_arrow_table", "pl", "nosuch")
+    assert [hasattr(labelled, name) for name in names] == [hasattr(plain, name) for name in names]
+    assert relation_reader(con.sql(NAMED + " AS label"), 10).read_all().num_rows == 1
 
 
 def test_a_relation_of_a_plain_connection_can_be_named_in_sql(con: Any) -> None:

@@ -226,6 +226,8 @@ class PlannedRelation(CallingRelation):
                 return self._made_with(self._call(__value, *__args, **__kwargs), (*__args, *__kwargs.values()))
 
             return describing
+        # What this version of DuckDB does not have is not there, before anything is planned.
+        getattr(self._unplanned, __name)
 
         def method(*__args: Any, **__kwargs: Any) -> Any:
             self._plan_for(__name)
