@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,12 +14,14 @@ import pyarrow.compute as pc
 
 from inlay.arrays import column_of
 from inlay.engine.result_cache import ENTRY_BYTES
-from inlay.execution.binding import NOT_OPTIONS
+from inlay.execution.binding import NOT_OPTIONS, Binding
 from inlay.execution.gathering import GATHER_ROWS
+from inlay.execution.quality import Quality, Settings
 from inlay.execution.queries import Queries
 from inlay.functions.arrow_types import arrow_type
 from inlay.functions.spec import FunctionSpec
 from inlay.parsing.statement import Call
+from inlay.parsing.unplannable import Unplannable
 from inlay.planner.gather import KEY
 from inlay.planner.lookups import VALUE, key_places
 from inlay.store.codecs import Codec, codec_of
@@ -109,12 +112,15 @@ class HeldAnswers(dict[int, AnswerTable]):
     """Tables of answers by the number of the call that looks them up; calls that ask the same of the same model share
     one."""
 
-    def __init__(self, queries: Queries) -> None:
+    def __init__(self, queries: Queries, calls: Iterable[Call], binding: Binding) -> None:
+        """calls: those that are to be answered ahead."""
         super().__init__()
         self._queries = queries
         self.connection = queries.around.connection
         self._shared: dict[tuple[Any, ...], AnswerTable] = {}
-        self._settings: dict[tuple[Any, ...], tuple[Any, dict[str, Any], int | None]] = {}
+        self._settings: dict[tuple[Any, ...], Settings] = {}
+        quality = queries.around.quality
+        self.quality = Quality.of(quality, binding, () if quality is None else self._readable(calls))
 
     def table_of(self, call: Call) -> AnswerTable:
         """The table that the call shares, or a new one."""
@@ -122,11 +128,25 @@ class HeldAnswers(dict[int, AnswerTable]):
         shared = self._shared.get(question)
         if shared is not None:
             return shared
-        settings = self._settings.get(question)
-        if settings is None:
-            settings = self._settings[question] = self._queries.settings(call)
+        settings = self.settings(call)
         codecs = [codec_of(argument.type) for argument in call.spec.args if not argument.is_setting]
         return AnswerTable(*settings, codecs, arrow_type(call.spec.try_returns if call.detail else call.spec.returns))
+
+    def settings(self, call: Call) -> Settings:
+        """Labels, options by name, and the connection's number, with what the call gets of the statement's target."""
+        return self.quality.within(call.spec, self.written(call))
+
+    def written(self, call: Call) -> Settings:
+        """The same as the statement has them."""
+        question = question_of(call)
+        if question not in self._settings:
+            self._settings[question] = self._queries.settings(call)
+        return self._settings[question]
+
+    def _readable(self, calls: Iterable[Call]) -> Iterator[tuple[FunctionSpec, Settings]]:
+        for call in calls:
+            with contextlib.suppress(Unplannable):  # it will not be answered ahead either
+                yield call.spec, self.written(call)
 
     def without_rows(self, call: Call) -> pa.Table:
         """As DuckDB looks a call up of which nothing was asked yet."""
@@ -143,8 +163,9 @@ class HeldAnswers(dict[int, AnswerTable]):
         self, function: str, columns: list[pa.Array], labels: Any, options: Mapping[str, Any]
     ) -> pa.Array | None:
         """Answers to rows of a call that DuckDB makes, where all of them were answered ahead."""
-        for (name, detail, *_), table in self._shared.items():
-            if name == function and not detail and table.labels == labels and _given(table.options) == _given(options):
+        for question, table in self._shared.items():
+            (name, detail, *_), (_, written, _) = question, self._settings[question]
+            if name == function and not detail and table.labels == labels and _given(written) == _given(options):
                 return table.answers_to(columns)
         return None
 

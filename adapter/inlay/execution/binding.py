@@ -194,7 +194,7 @@ class Binding:
         name = self.model_name(spec, labels, given)
         if not isinstance(name, str):
             raise ConfigError(f"{spec.name}: model is {name!r}; it must be the name of a registered model.")
-        proxy = self._proxy(spec, given) if has_targets(given) else None
+        proxy = self.proxy(spec, given) if has_targets(given) else None
         model, heads = self.model(name, spec.name), self.heads_of(spec, labels)
         call = Call(spec.name, model, given, labels, proxy, self.settings.prompts_folder, heads)
         blank = self._blank(spec, given)
@@ -245,7 +245,7 @@ class Binding:
             return self.settings.language_model
         return self.settings.model
 
-    def _proxy(self, spec: FunctionSpec, given: Mapping[str, Any]) -> ModelRef:
+    def proxy(self, spec: FunctionSpec, given: Mapping[str, Any]) -> ModelRef:
         """What stands in for the exact model where it is sure: the model named, or the default."""
         name = given.get("proxy") or self.settings.model
         if not isinstance(name, str):

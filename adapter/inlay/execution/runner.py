@@ -89,7 +89,7 @@ class Runner:
         self.context = context
         self.streams = streams and not context.is_dry
         self.answers: dict[int, Answers] = {}
-        self.held = HeldAnswers(queries)
+        self.held = HeldAnswers(queries, map(plan.statement.calls.__getitem__, plan.stages), session.binding)
         self.many = ManyCalls(session, context, plan)
         self.not_looked_up: set[int] = set()
         self.all_pairs: dict[int, list[str]] = {}  # the inputs of a call that a join asks for every pair
@@ -137,7 +137,7 @@ class Runner:
         number, statement, call = join.number, self.statement, self.statement.calls[join.number]
         try:
             with self.staged.working_for(number):
-                changed, note = joined(self, join, self.queries.settings(call))
+                changed, note = joined(self, join, self.held.settings(call))
             self.answers[number] = Answers(self.table(number), call, key_places(call), spent=True)
             texts = (with_lookups(each.text, self.answers, self.names) for each in (statement, changed))
             before, after = (self.queries.shape(text, gives_rows=is_query(statement.text)) for text in texts)

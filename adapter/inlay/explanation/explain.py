@@ -163,7 +163,8 @@ def _stages(runner: Runner, guesses: DrawnGuesses, places: Mapping[int, int]) ->
         call = runner.plan.statement.calls[number]
         held = runner.held.get(number)
         if held is not None and runner.session.binding.has_targets(call.spec.name, held.options):
-            basis.append("within its targets a proxy decides some of them: the exact model is asked of no more")
+            targets = runner.held.quality.said(call.spec, runner.held.written(call)) or "its targets"
+            basis.append(f"within {targets} a proxy decides some of them: the exact model is asked of no more")
         if number in runner.undecided:
             basis.append("which of these is asked first is decided when it runs, by a sample of rows")
         unforeseen = runner.unforeseen.get(number)
