@@ -70,6 +70,11 @@ def test_the_column_keeps_its_name(con: Any) -> None:
         ("ai_agg(a, 'q' order by i desc)", "list(a order by i desc)"),
         ("ai_agg(distinct a, 'q' order by a desc)", "list(distinct a order by a desc)"),
         ("ai_agg(a, 'q' order by i desc) filter (where i > 3)", "list(a order by i desc) filter (where i > 3)"),
+        ("ai_agg(a, 'q' order by ai_sentiment(a) desc, i)", "list(a order by ai_sentiment(a) desc, i)"),
+        (
+            "ai_agg(distinct a, 'q' order by a) filter (where ai_sentiment(a) <> 'positive')",
+            "list(distinct a order by a) filter (where ai_sentiment(a) <> 'positive')",
+        ),
         ("ai_summarize_agg(distinct a, max_words := 7)", "list_sort(list(distinct a))"),
     ],
 )

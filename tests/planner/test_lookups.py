@@ -9,6 +9,7 @@ import duckdb
 import pytest
 
 import inlay
+from inlay.execution.statement import prepare
 from support.plain_and_planned import same_both_ways
 
 TABLES = """
@@ -101,6 +102,12 @@ def test_a_lookup_never_gives_another_rows_answer(con: Any) -> None:
             same_both_ways(con, sql)
     finally:
         con.execute("reset scalar_subquery_error_on_multiple_rows")
+
+
+def test_a_word_that_follows_at_once_is_a_word_of_its_own(con: Any) -> None:
+    sql = "select case when k = 1 then ai_complete(a)else a end, ai_complete(a)as r, ai_complete(a)from x"
+    assert same_both_ways(con, sql).by_the_calls == 0
+    assert prepare(con._session, con.duckdb, sql).sql.count("_inlay_v") == 3
 
 
 def test_a_constant_is_asked_once_wherever_it_stands(con: Any) -> None:

@@ -34,6 +34,8 @@ STATEMENTS = {
     "a join by two calls": "select * from (select ai_sentiment(x.a) as p, k from x) q "
     "join (select ai_complete(n) as p, k from x) r on q.p = r.p where q.k = 1 and r.k = 2",
     "nothing reads it below LIMIT": "select a from (select a, ai_complete(a) as r from x order by i limit 5) v",
+    "nothing reads it beside GROUP BY ALL": "with c as (select k, ai_complete(max(a)) as r from x group by all) "
+    "select count(*) from c",
 }
 
 

@@ -89,3 +89,28 @@ def test_a_constant_that_no_row_asks_sorts_nothing(con: Any, text: str) -> None:
     assert con.execute(sql).fetchall() == []
     sql = f"select i, row_number() over (order by ai_sentiment({text}), i) as r from x where i < 2"
     assert con.execute(sql).fetchall() == [(0, 1), (1, 2)]
+
+
+ORDERED = "select i, k, rank() over (order by {mood}) as r from x"
+UNREAD = {
+    f"with c as ({ORDERED}) select count(*) from c": 0,
+    f"with c as ({ORDERED}) select ai_sentiment('q'), count(*) from c": 1,
+    f"with c as ({ORDERED}), d as (select i, k from c) select i, ai_sentiment(k) from d": 3,
+    f"select k from ({ORDERED} union all select i, k, 1 from x)": 0,
+    f"select i from ({ORDERED} limit 3)": 0,
+    f"select i, (select count(*) from ({ORDERED})) from x": 0,
+    "select i from (select i, rank() over w as r from x window w as (order by {mood}))": 0,
+    "select i from (select i, rank() over w as r from x window w as (order by {mood}) order by r)": 40,
+    "select i from (select i, {mood} as m, rank() over (partition by m order by i) as r from x)": 0,
+    f"describe {ORDERED}": 0,
+}
+
+
+@pytest.mark.parametrize("sql", UNREAD)
+def test_one_that_nothing_reads_asks_nothing(con: Any, sql: str) -> None:
+    answered = sql.replace("{mood}", "mood").replace("from x", "from answered x")
+    expected = con.duckdb.execute(answered).fetchall()
+    con._session.ledger.clear()
+    con._session.cache.clear()
+    assert sorted(con.execute(sql.format(**CALLS)).fetchall()) == sorted(expected)
+    assert sum(row.inferred for row in con._session.ledger.rows()) == UNREAD[sql]

@@ -109,12 +109,12 @@ class Runner:
             for rule in RULES if self.plan.around is None else ():
                 if isinstance(rule, AnswerRule):
                     (rule.estimate if self.context.is_dry else rule.apply)(self)
-            for number in self.stages:
-                if number not in self.done:
-                    try:
-                        self.stage(number)
-                    except Unplannable as reason:
-                        self.reasons[number] = str(reason)
+            for number in [number for number in self.stages if number not in self.done]:
+                try:
+                    self.stage(number)
+                except Unplannable as reason:
+                    self.reasons[number] = str(reason)
+                    _look_up_unread(self, number)
 
     @property
     def statement(self) -> Statement:
@@ -317,3 +317,12 @@ class Runner:
         held.add(rows, answer if call.detail or not detail else answer.field("value"), gathers=call.gathers)
         if held.is_too_large(call.spec, self.context.cache.budget_bytes):
             raise Unplannable(reasons.too_large(held.n_bytes))
+
+
+def _look_up_unread(runner: Runner, number: int) -> None:
+    """Where DuckDB takes no call, one that nothing reads is looked up in a table without rows."""
+    found = answers_of(runner.statement, number, "")
+    if found.alone and runner.reasons[number] == reasons.UNREAD:
+        held = runner.held.table_of(found.call)
+        runner.held.keep(found.call, held)
+        runner.answers[number] = replace(found, table=held.name)

@@ -72,5 +72,6 @@ def replaced(text: str, replace: Replace) -> str:
             for first, last in split(parts)
             if last > first
         ]
-        pieces.append((name.start(), at, replace(int(name[1], 32), arguments)))
+        space = " " if text[at : at + 1].isidentifier() else ""  # ai_x(a)AS b: what replaces a call ends in a name
+        pieces.append((name.start(), at, replace(int(name[1], 32), arguments) + space))
     return spliced(text, pieces)

@@ -44,7 +44,9 @@ def as_duckdb_takes(sql: Text, specs: Specs, column_name: Callable[[str], str]) 
 
 
 def _with(statement: Statement, text: str) -> Statement:
-    return Statement(Text(text), statement.calls, statement.names)
+    there = set(numbers_in(text))
+    calls = {number: call for number, call in statement.calls.items() if number in there}
+    return Statement(Text(text), calls, statement.names)
 
 
 def _with_calls(statement: Statement, texts: Mapping[int, str]) -> Statement:
@@ -125,16 +127,15 @@ def _gathered(statement: Statement, number: int) -> tuple[str, str] | None:
     if not call.gathers or not inside or not (filters or is_distinct or order is not None):
         return None
     arguments = inside[is_distinct:order]
-    parts = [text[arguments[i].start : arguments[j - 1].end] for i, j in split(arguments)]
-    if filters:
-        condition = text[found[last + 3].end : found[closing(found, last + 2)].start].strip()
-        parts[0] = f"CASE WHEN {condition} THEN {parts[0]} END"
-    bare = f"{found[at].text}({', '.join(parts)})"
+    first, *rest = [text[arguments[i].start : arguments[j - 1].end] for i, j in split(arguments)]
+    condition = text[found[last + 3].end : found[closing(found, last + 2)].start].strip() if filters else ""
+    kept = f"CASE WHEN {condition} THEN {first} END" if filters else first
+    bare = f"{found[at].text}({', '.join([kept, *rest])})"
     if not is_distinct and order is None:
         return bare, bare
     by = text[inside[order].start : inside[-1].end] if order is not None else ""
-    parts[0] = list_of(call.spec, parts[0], distinct=is_distinct, order=by)
-    return bare, f"{of_list(statement.names[number])}({', '.join(parts)})"
+    made = list_of(call.spec, first, distinct=is_distinct, order=by, where=condition)
+    return bare, f"{of_list(statement.names[number])}({', '.join([made, *rest])})"
 
 
 def _outside(inside: list[Word]) -> list[int]:

@@ -34,8 +34,9 @@ def told(call: Call, arguments: Sequence[str], at: int) -> str:
     return spliced(expression, pieces)
 
 
-def list_of(spec: FunctionSpec, text: str, *, distinct: bool, order: str) -> str:
-    """SQL of the list that the macro hands over, of the different texts alone or in another order. order: ORDER BY …"""
+def list_of(spec: FunctionSpec, text: str, *, distinct: bool, order: str, where: str) -> str:
+    """SQL of the list that the macro hands over, of the different texts alone, in another order, or of some rows.
+    order: ORDER BY …; where: a condition."""
     expression, _ = _handed_over(spec)[0]
     name = spec.args[0].name
     made = expression.replace(f"list({name} ORDER BY coalesce({name}))", f"list({name} {order})")
@@ -43,7 +44,8 @@ def list_of(spec: FunctionSpec, text: str, *, distinct: bool, order: str) -> str
         made = made.replace("list(", "list(DISTINCT ", 1)
     if distinct and not order:
         made = made.replace("to_json(", "to_json(list_sort(", 1).replace("::VARCHAR", ")::VARCHAR", 1)
-    return re.sub(rf"\b{name}\b", lambda _: f"({text})", made)
+    made = re.sub(rf"\b{name}\b", lambda _: f"({text})", made)
+    return made.replace("FILTER (WHERE ", f"FILTER (WHERE ({where}) AND ", 1) if where else made
 
 
 def of_list(name: str) -> str:

@@ -105,10 +105,12 @@ def _query(tree: exp.Expr) -> exp.Expr | None:
     """The query of a statement that may be planned."""
     if isinstance(tree, exp.Query | exp.Values):
         return tree
-    inner = tree.args.get("this" if isinstance(tree, exp.Copy) else "expression")
+    inner = tree.args.get("this" if isinstance(tree, exp.Copy | exp.Describe) else "expression")
     if isinstance(tree, exp.Create) and str(tree.args.get("kind")).upper() != "TABLE":
         return None
-    if isinstance(tree, exp.Create | exp.Insert | exp.Copy) and isinstance(inner, exp.Query | exp.Values):
+    if isinstance(tree, exp.Create | exp.Insert | exp.Copy | exp.Describe) and isinstance(
+        inner, exp.Query | exp.Values
+    ):
         return inner
     return None
 
@@ -120,8 +122,6 @@ def _obstacle(statement: Statement, number: int, random: bool) -> str | None:
         in_values = values_of(node) is not None
         if not in_values and is_constant(node) and _is_in_table_function(node):
             return reasons.IN_TABLE_FUNCTION
-        if node.find_ancestor(exp.Describe):
-            return reasons.UNREAD
         if isinstance(node.parent, exp.In) and node.parent.this is not node:
             return reasons.RIGHT_OF_IN
         if isinstance(node.parent, exp.Window) and node.arg_key == "this":

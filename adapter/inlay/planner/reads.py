@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from weakref import WeakKeyDictionary
 
 from sqlglot import exp
 
 from inlay.parsing.reading import calls_in, part_of
 from inlay.parsing.statement import Statement
+from inlay.planner.evaluation import is_of_a_group
 from inlay.planner.known import block_of
 from inlay.planner.set_operations import side_of
 
@@ -84,17 +85,22 @@ def parts_of(select: exp.Select) -> list[exp.Expr]:
 
 def unread_items(select: exp.Select) -> list[exp.Expr]:
     """The columns with calls, and with names, that nothing else in their SELECT reads."""
-    items = select.expressions
-    with_calls = [(place, item) for place, item in enumerate(items) if isinstance(item, exp.Alias) and calls_in(item)]
-    if not with_calls:
+    return _unmentioned(select, [item for item in select.expressions if calls_in(item)])
+
+
+def _unmentioned(select: exp.Select, columns: Collection[exp.Expr]) -> list[exp.Expr]:
+    """Of these columns those with names that nothing else in their SELECT reads."""
+    asked = {id(item) for item in columns if isinstance(item, exp.Alias)}
+    if not asked:
         return []
-    parts = parts_of(select)
+    items, parts = select.expressions, parts_of(select)
     names = [{column.name.lower() for column in item.find_all(exp.Column) if not column.table} for item in items]
     mentions = Counter(name for each in names for name in each)
     return [
         item
-        for place, item in with_calls
-        if mentions[item.alias.lower()] == (item.alias.lower() in names[place])
+        for place, item in enumerate(items)
+        if id(item) in asked
+        and mentions[item.alias.lower()] == (item.alias.lower() in names[place])
         and not any(
             is_read_by(part, {place: item.alias})
             for part in parts
@@ -122,7 +128,10 @@ def is_unread_item(item: exp.Expr, select: exp.Select, statement: Statement) -> 
 
 
 def is_read(node: exp.Expr, statement: Statement) -> bool:
-    """Whether DuckDB makes a call at all: not where nothing reads the CTE, or the column, in which it stands."""
+    """Whether DuckDB makes a call at all: not where nothing reads the CTE, or the column, in which it stands, nor below
+    DESCRIBE."""
+    if node.find_ancestor(exp.Describe):
+        return False
     cte = node.find_ancestor(exp.CTE)
     while isinstance(cte, exp.CTE):
         name = cte.alias.lower()
@@ -130,16 +139,28 @@ def is_read(node: exp.Expr, statement: Statement) -> bool:
             return False
         cte = cte.find_ancestor(exp.CTE)
     select, clause = block_of(node)
-    group = select.args.get("group")
     distinct = select.args.get("distinct")
-    if clause != "expressions" or (distinct is not None and not distinct.args.get("on")):
+    if distinct is not None and not distinct.args.get("on"):
         return True
-    if group is not None and group.args.get("all"):
+    if clause == "windows":
+        return _are_windows_read(select, statement)
+    if clause != "expressions":
         return True
-    item = part_of(select, node)
+    item, group = part_of(select, node), select.args.get("group")
+    if group is not None and group.args.get("all") and not is_of_a_group(item):
+        return True
     if not is_unread_item(item, select, statement):
         return True
     return _is_read_outside(select, {item.alias.lower()}, statement)
+
+
+def _are_windows_read(select: exp.Select, statement: Statement) -> bool:
+    """Whether one of the columns that are made over a WINDOW clause is read."""
+    made = [item for item in select.expressions if item.find(exp.Window)]
+    others = [select.args[name] for name in ("qualify", "order") if select.args.get(name)]
+    if any(part.find(exp.Window) for part in others) or len(_unmentioned(select, made)) < len(made):
+        return True
+    return _is_read_outside(select, {item.alias.lower() for item in made}, statement)
 
 
 def _is_read_outside(
