@@ -9,6 +9,7 @@ InlayError
 │   ├── DigestError           its weights are not the recorded ones
 │   ├── MissingExtraError     a Python package that it needs is not installed
 │   ├── CannotServeError      the model exists, but cannot honestly answer this function
+│   ├── ModelTooLargeError    it takes more memory than loaded_memory_mb allows
 │   └── EndpointError         a server refuses the key or does not know the model: no row is to blame
 ├── BudgetExceededError       a limit of the configuration would be passed: the model was not called
 ├── RowsFailedError           on_error := 'raise' and at least one row failed
@@ -82,6 +83,16 @@ class CannotServeError(ModelError):
     pass
 
 
+class ModelTooLargeError(ModelError):
+    @classmethod
+    def beyond(cls, model: str, n_bytes: int, most_bytes: int) -> ModelTooLargeError:
+        return cls(
+            f"model {model!r}: its weights take {megabytes(n_bytes):,} MB once they are loaded, and loaded_memory_mb "
+            f"is {megabytes(most_bytes):,}. It was not loaded. Set loaded_memory_mb = {megabytes(n_bytes)} or more, a "
+            "smaller dtype, or a smaller model."
+        )
+
+
 class EndpointError(ModelError):
     pass
 
@@ -140,6 +151,11 @@ class ForkedProcessError(InlayError):
 
 class InterruptedQueryError(InlayError):
     pass
+
+
+def megabytes(n_bytes: int) -> int:
+    """Rounded up."""
+    return -(-n_bytes // 1_000_000)
 
 
 def closest(name: str, known: Iterable[str]) -> str:

@@ -17,7 +17,7 @@ def con(attached: Con) -> Con:
 
 
 COLUMNS = {
-    "inlay_models": "model task source backend width max_tokens fingerprint device status is_default",
+    "inlay_models": "model task source backend width max_tokens fingerprint device loaded_mb status is_default",
     "inlay_functions": "name signature returns summary nulls cost example",
     "inlay_errors": "function model input error",
     "inlay_ledger": "statement function model rows distinct_inputs known inferred failed truncated blank unsure repaired "

@@ -40,6 +40,7 @@ FROM_ENVIRONMENT: dict[str, tuple[str, Any]] = {
     "progress": ("lines", "lines"),
     "prefix": ("my_", "my_"),
     "memory_mb": ("64", 64),
+    "loaded_memory_mb": ("500", 500),
     "heads": ("/heads", "/heads"),
     "prompts_folder": ("/prompts", Path("/prompts")),
     "store": ("/kept", "/kept"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import gc
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -39,6 +41,25 @@ def load_tokenizer(ref: ModelRef) -> Callable[[list[str], list[str] | None, str]
 def needs_torch(ref: ModelRef) -> bool:
     """Whether answers of the model need torch in this process."""
     return ref.backend not in ("fake", "openai", "rules")
+
+
+def weights_bytes(ref: ModelRef) -> int:
+    """What load_backend() will hold in memory, on all devices together; 0 where that is nothing, or not known: vLLM
+    takes what its own settings say."""
+    if ref.backend != "torch":
+        return 0
+    with _needs_extra("torch", ref):
+        from inlay.backends.size import weights_bytes
+    return weights_bytes(ref)
+
+
+def free_memory() -> None:
+    """What models that nobody refers to any more have left behind: modules of transformers are in circles, and torch
+    keeps a GPU's memory for itself."""
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
 
 
 def load_backend(ref: ModelRef) -> Backend:

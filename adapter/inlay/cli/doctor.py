@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import time
@@ -80,6 +81,8 @@ def _checks(given: Mapping[str, Any], config: Path | None) -> Iterator[Check]:
     yield from _store(settings)
     yield _language_model(settings, settings.language_model)
     yield from _models_of_functions(settings)
+    if torch_here and settings.loaded_memory_mb is not None:
+        yield from _memory(settings, settings.loaded_memory_mb)
     try:
         ref = _described(settings, settings.model)
     except InlayError as error:
@@ -130,6 +133,25 @@ def _models_of_functions(settings: Settings) -> Iterator[Check]:
                 _described(settings, name)
             except InlayError as error:
                 yield Check(function, "✗", str(error))
+
+
+def _memory(settings: Settings, most_mb: int) -> Iterator[Check]:
+    """What the models that answer where a call names none take once they are loaded, against the limit."""
+    from inlay.backends.load import weights_bytes
+    from inlay.errors import megabytes
+
+    sizes = {}
+    for name in dict.fromkeys((settings.model, settings.language_model)):
+        with contextlib.suppress(InlayError):  # which the other checks name
+            if name is not None and (n_bytes := weights_bytes(_described(settings, name))):
+                sizes[name] = megabytes(n_bytes)
+    found = f"loaded_memory_mb is {most_mb:,}; " + ", ".join(f"{name} takes {mb:,}" for name, mb in sizes.items())
+    if too_large := [mb for mb in sizes.values() if mb > most_mb]:
+        yield Check("memory", "✗", found, f"loaded_memory_mb = {max(too_large)}, or a smaller model")
+    elif sum(sizes.values()) > most_mb:
+        yield Check("memory", "–", f"{found}: not loaded together", f"loaded_memory_mb = {sum(sizes.values())}")
+    elif sizes:
+        yield Check("memory", "✓", found)
 
 
 def _language_model(settings: Settings, name: str | None) -> Check:

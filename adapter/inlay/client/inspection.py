@@ -23,23 +23,26 @@ MEASURES = ("accuracy", "macro_f1", "calibration_error", "answered_at_95", "mean
 
 def models(session: Session) -> Rows:
     """One row per registered model; a model that is not on this machine is listed with the reason."""
-    from inlay.engine.pool import loaded_models
+    from inlay.engine.loaded import loaded_models
+    from inlay.engine.pool import endpoint_devices
     from inlay.models.locate import local_folder
 
     rows = []
+    in_memory, asked = loaded_models(), endpoint_devices()
     for name, entry in sorted(session.settings.models.items()):
-        row = {
+        row: dict[str, Any] = {
             "model": name, "task": entry.task, "source": entry.source, "backend": entry.backend or "torch",
-            "width": None, "max_tokens": entry.max_tokens, "fingerprint": None, "device": None,
+            "width": None, "max_tokens": entry.max_tokens, "fingerprint": None, "device": None, "loaded_mb": None,
             "status": "not on this machine", "is_default": name == session.settings.model,
         }  # fmt: skip
         if entry.source.startswith(WITHOUT_FILES) or local_folder(entry) is not None:
             try:
                 ref = session.model(name)
-                device = loaded_models().get(ref.fingerprint)
+                device, n_bytes = in_memory.get(ref.fingerprint, (asked.get(ref.fingerprint), 0))
                 row |= {
                     "task": ref.task, "backend": ref.backend, "width": ref.width, "max_tokens": ref.max_tokens,
-                    "fingerprint": ref.fingerprint, "device": device, "status": "loaded" if device else "here",
+                    "fingerprint": ref.fingerprint, "device": device, "loaded_mb": n_bytes / 1e6 or None,
+                    "status": "loaded" if device else "here",
                 }  # fmt: skip
             except InlayError as error:
                 row["status"] = str(error)

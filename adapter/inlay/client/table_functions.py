@@ -72,7 +72,9 @@ _MODELS = {
     **texts("model task source backend"),
     "width": "INTEGER",
     "max_tokens": "INTEGER",
-    **texts("fingerprint device status"),
+    **texts("fingerprint device"),
+    **numbers("loaded_mb"),
+    "status": "VARCHAR",
     "is_default": "BOOLEAN",
 }
 _HEADS = {

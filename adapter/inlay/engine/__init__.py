@@ -9,6 +9,7 @@ To ask a model without SQL, as the tests of this room and `bench/` do, these nam
 
 `replies_question(ref, instruction)` asks a language model to write; its inputs are three columns: what stands before
 each text, the texts, and what comes after them. A new Work with a new ResultCache knows nothing; a model stays loaded
-for as long as the process lives. What loads models is `load_backend` in pool.py; `max_batch_tokens` and `workers` of
-what it returns (backends/base.py) are read once, when the model's lane is made.
+for as long as the process lives, unless `most_loaded_bytes` of a Work has it unloaded. What loads models is
+`load_backend` in loaded.py; `max_batch_tokens` and `workers` of what it returns (backends/base.py) are read once, when
+the model's lane is made.
 """

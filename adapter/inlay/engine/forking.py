@@ -16,7 +16,7 @@ import threading
 import time
 
 from inlay.backends.load import needs_torch
-from inlay.engine import cancel, lane, pool, result_cache, signals
+from inlay.engine import cancel, lane, loaded, pool, result_cache, signals
 from inlay.errors import ForkedProcessError
 from inlay.models.ref import ModelRef
 
@@ -77,7 +77,7 @@ _cuda_at_fork = False
 def _in_child() -> None:
     global _torch_before, _cuda_before, _is_one_thread
     _torch_before, _cuda_before, _is_one_thread = "torch" in sys.modules, _cuda_before or _cuda_at_fork, False
-    for module in (cancel, signals, lane, pool, result_cache):
+    for module in (cancel, signals, lane, loaded, pool, result_cache):
         module.begin_anew()
 
 

@@ -47,12 +47,17 @@ class Helpers:
         self._n = n_workers - 1
         self._prepare = prepare
         self._all_started = threading.Barrier(max(1, n_workers))
-        self._queue: SimpleQueue[_Shared] = SimpleQueue()
+        self._queue: SimpleQueue[_Shared | None] = SimpleQueue()
 
     def start(self, name: str) -> None:
         # Daemons, so that a query abandoned at exit cannot keep the process alive.
         for _ in range(self._n):
             threading.Thread(target=self._serve, name=name, daemon=True).start()
+
+    def close(self) -> None:
+        """Ends the threads, once they have done what is asked of them."""
+        for _ in range(self._n):
+            self._queue.put(None)
 
     def prepare(self) -> None:
         if not self._n:
@@ -77,8 +82,9 @@ class Helpers:
 
     def _serve(self) -> None:
         self.prepare()
-        while True:
-            self._help(self._queue.get())
+        while (shared := self._queue.get()) is not None:
+            self._help(shared)
+            del shared
 
     @staticmethod
     def _help(shared: _Shared) -> None:

@@ -37,7 +37,7 @@ class Lane:
         self._helpers = Helpers(n_workers, self.backend.start_worker)
         self._queue: deque[Job] = deque()
         self._wake = threading.Condition()
-        self._started = False
+        self._started = self._closed = False
         self._idle = threading.Event()
         self._idle.set()
 
@@ -50,6 +50,17 @@ class Lane:
     def max_batch_tokens(self) -> int:
         """Of a batch of numbers, by now: less than the device's own after it ran out of memory."""
         return self._number_budget.max_tokens
+
+    @property
+    def is_idle(self) -> bool:
+        return self._idle.is_set()
+
+    def close(self) -> None:
+        """Lets go of the model's threads, which hold its weights; only of an idle lane that nobody will use."""
+        with self._wake:
+            self._closed = True
+            self._wake.notify()
+        self._helpers.close()
 
     def wait_until_idle(self, timeout_s: float) -> bool:
         return self._idle.wait(timeout_s)
@@ -70,15 +81,18 @@ class Lane:
 
     def _serve(self) -> None:
         self._helpers.prepare()
-        while True:
-            self._serve_window()
+        while self._serve_window():
+            pass
 
-    def _serve_window(self) -> None:
-        """One window. A method of its own, so that this thread holds on to nothing of it while it waits for the next:
-        a job's failure leads by its traceback to the caller's variables, open connections among them."""
+    def _serve_window(self) -> bool:
+        """One window; False once the lane is closed. A method of its own, so that this thread holds on to nothing of it
+        while it waits for the next: a job's failure leads by its traceback to the caller's variables, open connections
+        among them."""
         with self._wake:
             while not self._queue:
                 self._idle.set()
+                if self._closed:
+                    return False
                 self._wake.wait()
             jobs = self._take_window()
         failure: BaseException | None = None
@@ -88,6 +102,7 @@ class Lane:
             failure = error
         for job in jobs:
             job.end(failure)
+        return True
 
     def _run(self, jobs: list[Job]) -> None:
         if isinstance(jobs[0], NumbersJob):

@@ -1,4 +1,4 @@
-"""One loaded model per device per process, and one client per endpoint, shared by every connection and dbt thread."""
+"""One client per endpoint and one tokenizer per model, shared by every connection and dbt thread of the process."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar, cast
 
 from inlay.backends.base import Embedder, RemoteModel, Tokens
-from inlay.backends.load import load_backend, load_embedder, load_remote, load_tokenizer
-from inlay.engine.lane import Lane
+from inlay.backends.load import load_embedder, load_remote, load_tokenizer
 from inlay.locks import new_lock
 from inlay.models.ref import ModelRef
 from inlay.store.batch_journal import StoredJournal
@@ -17,17 +16,11 @@ from inlay.store.results import Store
 Key = tuple[object, ...]
 T = TypeVar("T")
 
-_lanes: dict[Key, Lane] = {}
 _remote: dict[Key, RemoteModel | Embedder] = {}
 _tokenizers: dict[Key, Callable[[list[str], list[str] | None, str], Tokens]] = {}
 _loading: dict[Key, threading.Lock] = {}
 _forgotten: list[object] = []
 _lock = new_lock()
-
-
-def lane_for(ref: ModelRef) -> Lane:
-    """The lane of this model, loading it at the first call; callers of other models are not held up meanwhile."""
-    return _once(_lanes, _key(ref), lambda: Lane(load_backend(ref)))
 
 
 def remote_model(ref: ModelRef, store: Store | None) -> RemoteModel:
@@ -43,7 +36,8 @@ def remote_embedder(ref: ModelRef) -> Embedder:
 
 def tokenizer_of(ref: ModelRef) -> Callable[[list[str], list[str] | None, str], Tokens]:
     """The model's tokenizer, without its weights."""
-    return _once(_tokenizers, (*_key(ref), ref.tokenizer), lambda: load_tokenizer(ref))
+    key = (ref.fingerprint, ref.backend, ref.too_long, ref.tokenizer)
+    return _once(_tokenizers, key, lambda: load_tokenizer(ref))
 
 
 def begin_anew() -> None:
@@ -51,10 +45,6 @@ def begin_anew() -> None:
     _forgotten.append(dict(_remote))
     _remote.clear()
     _loading.clear()
-
-
-def _key(ref: ModelRef) -> Key:
-    return (ref.fingerprint, ref.backend, ref.device, ref.dtype, ref.too_long)
 
 
 def _once(made: dict[Key, T], key: Key, make: Callable[[], T]) -> T:
@@ -66,7 +56,6 @@ def _once(made: dict[Key, T], key: Key, make: Callable[[], T]) -> T:
         return made[key]
 
 
-def loaded_models() -> dict[str, str]:
-    """Fingerprint → device of every model that this process has loaded."""
-    local = {str(key[0]): lane.backend.device for key, lane in _lanes.items()}
-    return local | {model.ref.fingerprint: model.device for model in _remote.values()}
+def endpoint_devices() -> dict[str, str]:
+    """Fingerprint → device of every model behind an endpoint that this process has asked."""
+    return {model.ref.fingerprint: model.device for model in list(_remote.values())}

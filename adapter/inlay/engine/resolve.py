@@ -81,7 +81,8 @@ class Work:
     """What questions are resolved with. owner: a number for the call of a statement, whose own results are not "known"
     to it; it tells the store that it need not look for new results at every chunk. keep_numbers: store what models
     computed, and not only the answers made of it. keep_inputs: store inputs beside their keys. n_inputs: of the call
-    that a question is part of, where that is not asked about all of them; progress is a share of these."""
+    that a question is part of, where that is not asked about all of them; progress is a share of these.
+    most_loaded_bytes: what all loaded models may take together."""
 
     executor: Executor
     cache: ResultCache
@@ -93,6 +94,7 @@ class Work:
     keep_numbers: bool = True
     keep_inputs: bool = False
     n_inputs: int = 0
+    most_loaded_bytes: int | None = None
 
     def progressed(self, share: float, tokens: int) -> None:
         if self.on_progress is not None:

@@ -13,7 +13,8 @@ import pyarrow as pa
 from inlay.engine.cancel import Token
 from inlay.engine.executors.models import Models
 from inlay.engine.limits import Limits
-from inlay.engine.pool import loaded_models
+from inlay.engine.loaded import device_of
+from inlay.engine.pool import endpoint_devices
 from inlay.engine.resolve import Executor, OnProgress, Work
 from inlay.engine.result_cache import ResultCache
 from inlay.execution.ledger import Entry, Ledger
@@ -44,7 +45,7 @@ class Guesses(Protocol):
 @dataclass(frozen=True)
 class Context:
     """executor: answers what nobody knows. guesses: of a dry run, what stands for answers that nobody knows; None
-    leaves them NULL. keep_numbers, keep_inputs: as of Work."""
+    leaves them NULL. keep_numbers, keep_inputs, most_loaded_bytes: as of Work."""
 
     executor: Executor
     ledger: Ledger
@@ -55,6 +56,7 @@ class Context:
     account: Account | None
     keep_numbers: bool = True
     keep_inputs: bool = False
+    most_loaded_bytes: int | None = None
     guesses: Guesses | None = None
 
     @classmethod
@@ -70,6 +72,7 @@ class Context:
         return replace(
             self, progress=Progress(settings.progress), store=store, account=account,
             keep_numbers=settings.store_vectors, keep_inputs=settings.store_inputs,
+            most_loaded_bytes=None if settings.loaded_memory_mb is None else settings.loaded_memory_mb * 1_000_000,
         )  # fmt: skip
 
     @property
@@ -92,7 +95,7 @@ class Context:
         owner = None if entry is None else entry.number
         return Work(
             self.executor, self.cache, self.store, self.limits, Token(), owner, on_progress,
-            self.keep_numbers, self.keep_inputs,
+            self.keep_numbers, self.keep_inputs, most_loaded_bytes=self.most_loaded_bytes,
         )  # fmt: skip
 
     @contextlib.contextmanager
@@ -104,6 +107,10 @@ class Context:
         try:
             yield entry
         finally:
-            self.ledger.end(entry, loaded_models().get(model.fingerprint, "") if entry.tokens or entry.inferred else "")
+            self.ledger.end(entry, _device(model) if entry.tokens or entry.inferred else "")
             if self.account is not None:
                 self.account.write(self.ledger.account_rows)
+
+
+def _device(model: ModelRef) -> str:
+    return device_of(model.fingerprint) or endpoint_devices().get(model.fingerprint, "")

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from inlay.backends.base import Instruction
+from inlay.engine.cancel import Token
 from inlay.engine.executors.counting import Counting, Needed
 from inlay.engine.limits import Limits
-from inlay.engine.pool import lane_for, loaded_models
+from inlay.engine.loaded import loaded, loaded_models
+from inlay.engine.pool import endpoint_devices
 from inlay.engine.resolve import Usage, resolve
 from inlay.errors import BudgetExceededError
 from inlay.execution.context import Context
@@ -124,7 +126,7 @@ def _model_cost(needed: Needed, speed: Speed | None) -> ModelCost:
         return ModelCost(model.name, inputs, needed.tokens, written, None, source, money)
     seconds = (needed.tokens + written) / speed.tokens_per_second
     source = speed.source
-    if model.fingerprint not in loaded_models():
+    if model.fingerprint not in {*loaded_models(), *endpoint_devices()}:
         seconds += speed.loading_seconds
         source += ", loading included"
     return ModelCost(model.name, inputs, needed.tokens, written, seconds, source, money)
@@ -157,7 +159,7 @@ def speeds_here(session: Session) -> dict[str, Speed]:
 def measured_speed(needed: Needed, context: Context) -> Speed:
     """Runs a sample of what was counted for this model. The results are kept, so that nothing is computed for the
     estimate alone; numbers only where the settings store numbers."""
-    loading = _loading_seconds(needed.model)
+    loading = _loading_seconds(needed.model, context)
     usage, seconds, written, n_replies, n_inputs = Usage(), 0.0, 0, 0, 0
     for question, inputs in needed.sample:
         replies = isinstance(question.asked, Instruction)
@@ -175,9 +177,9 @@ def measured_speed(needed: Needed, context: Context) -> Speed:
     return Speed(per_second, loading, written / n_replies if n_replies else None, f"{n_inputs:,} inputs, measured now")
 
 
-def _loading_seconds(model: ModelRef) -> float:
+def _loading_seconds(model: ModelRef, context: Context) -> float:
     if model.endpoint is not None:
         return 0.0
     began = time.perf_counter()
-    lane_for(model)
-    return time.perf_counter() - began
+    with loaded(model, Token(), context.most_loaded_bytes):
+        return time.perf_counter() - began

@@ -245,6 +245,15 @@ class Settings:
         Range(min=0),
         Doc("how much of what models computed a process keeps, in MB, so that equal inputs are inferred once"),
     ] = 512
+    loaded_memory_mb: Annotated[
+        int | None,
+        Range(min=1),
+        Doc(
+            "how much the weights of all loaded models may take together, in MB: the model that was idle longest is "
+            "unloaded before another is loaded",
+            "no limit",
+        ),
+    ] = None
     store: Annotated[
         str | None,
         Matches("", "a folder or an address such as s3://bucket/inlay"),

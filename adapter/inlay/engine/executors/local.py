@@ -12,8 +12,8 @@ from inlay.backends.base import Choices, Instruction, Prompt, is_refusal
 from inlay.engine import forking
 from inlay.engine.lane import Lane
 from inlay.engine.limits import Reserved
+from inlay.engine.loaded import loaded
 from inlay.engine.number_jobs import NumbersJob, select_rows
-from inlay.engine.pool import lane_for
 from inlay.engine.question import Question
 from inlay.engine.replies import finished_replies
 from inlay.engine.reply_jobs import ReplyJob
@@ -30,25 +30,25 @@ STORE_S = 1.0
 
 
 class Local:
-    """Loads the model where it is not."""
+    """Loads the model where it is not, and keeps it loaded while it answers."""
 
     claims = True
 
     def run(self, question: Question, inputs: Inputs, work: Work) -> Iterator[Finished]:
         began = time.perf_counter()
         forking.prepare(question.model)
-        lane = lane_for(question.model)
-        loading = Finished(np.zeros(0, dtype=np.int64), None)
-        loading.usage.loading_seconds = time.perf_counter() - began
-        yield loading
-        began = time.perf_counter()
-        try:
-            if isinstance(question.asked, Instruction):
-                yield from _replies(lane, question, question.asked, inputs, work)
-            else:
-                yield from _numbers(lane, question, inputs, work)
-        finally:
-            work.limits.took(time.perf_counter() - began)
+        with loaded(question.model, work.cancel, work.most_loaded_bytes) as lane:
+            loading = Finished(np.zeros(0, dtype=np.int64), None)
+            loading.usage.loading_seconds = time.perf_counter() - began
+            yield loading
+            began = time.perf_counter()
+            try:
+                if isinstance(question.asked, Instruction):
+                    yield from _replies(lane, question, question.asked, inputs, work)
+                else:
+                    yield from _numbers(lane, question, inputs, work)
+            finally:
+                work.limits.took(time.perf_counter() - began)
 
 
 def _numbers(lane: Lane, question: Question, inputs: Inputs, work: Work) -> Iterator[Finished]:
