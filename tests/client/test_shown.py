@@ -161,7 +161,12 @@ def test_an_error_is_placed_in_the_users_own_text(shop: Connection, method: str,
     with pytest.raises(duckdb.ConversionException) as raised:
         getattr(shop, method)(sql).fetchall()
     assert str(raised.value).startswith("Conversion Error: Could not convert string 'text 0' to INT32")
-    assert place in str(raised.value)
+    if duckdb.__version__ >= "2":
+        assert place in str(raised.value)
+    elif method == "execute":  # where DuckDB 1 marks one character
+        assert place.replace("^^^^^", "^") in str(raised.value)
+    else:  # where DuckDB 1 shows a text of its own
+        assert "LINE" not in str(raised.value)
     assert raised.value.__cause__ is None
     assert raised.value.__suppress_context__
 
