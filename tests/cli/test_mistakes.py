@@ -28,7 +28,7 @@ MISTAKES: dict[str, list[tuple[str | list[str], int, str]]] = {
     ],
     "sql": [
         (["sql", "selct 1"], FAILED, 'syntax error at or near "selct"'),
-        (["sql", "select 'x"], FAILED, "unterminated string"),
+        (["sql", "select 'x"], FAILED, "unterminated"),
         (["sql", "select 1", "select 2"], USAGE, "unexpected extra argument (select 2)"),
         (["sql", "select ai_clasify('x', ['a'])"], FAILED, "ai_clasify does not exist"),
         (["sql", "select * from absent"], FAILED, "Table with name absent does not exist"),

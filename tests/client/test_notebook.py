@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pandas as pd
 import pytest
 
@@ -199,7 +200,8 @@ def test_an_error_of_a_shown_relation_is_shown_once(shell: Any, con: Connection,
     shown = capsys.readouterr()
     text = shown.out + shown.err
     assert text.count("Could not convert string 'a' to INT32") == 1
-    assert "LINE 2:   s::int from (values ('a')) t(s)" in text
+    if duckdb.__version__ >= "2":  # DuckDB 1 shows a text of its own in the errors of relations
+        assert "LINE 2:   s::int from (values ('a')) t(s)" in text
     assert "_inlay" not in text
 
 
