@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from inlay.arrays import column_of
+from inlay.arrays import column_of, joined
 from inlay.client.named_rows import with_texts_of_rows
 from inlay.engine import signals
 from inlay.errors import ConfigError
@@ -29,7 +29,7 @@ def answer_call(
     args: the row values, then labels where the function takes them, then perhaps a struct or map of options. Labels
     and options may differ from row to row; rows that have the same are answered together.
     """
-    arrays = [_plain(arg.combine_chunks() if isinstance(arg, pa.ChunkedArray) else arg) for arg in args]
+    arrays = [_plain(joined(arg)) for arg in args]
     positional, options = _split_arguments(spec, name, arrays)
     if spec.name in FUNCTIONS:
         positional = with_texts_of_rows(spec, positional)
