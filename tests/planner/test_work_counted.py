@@ -85,9 +85,7 @@ def test_twins_are_made_when_a_statement_needs_one() -> None:
 
 def test_a_statement_is_bound_once_before_it_is_asked(con: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     bound = list[str]()
-    refusal = rehearsal.Queries.refusal
-    monkeypatch.setattr(
-        rehearsal.Queries, "refusal", lambda self, sql, *a: (bound.append(sql), refusal(self, sql, *a))[1]
-    )
+    binds = rehearsal.Queries.binds
+    monkeypatch.setattr(rehearsal.Queries, "binds", lambda self, sql, *a: (bound.append(sql), binds(self, sql, *a))[1])
     prepare(con._session, con.duckdb, "select ai_complete(a) as c from few where k = 1")
     assert len(bound) == 1

@@ -18,6 +18,7 @@ from inlay.execution.labelled_rows import source_of
 from inlay.execution.replacement_scan import with_tables
 from inlay.execution.surroundings import Surroundings
 from inlay.functions.spec import FunctionSpec, named_options
+from inlay.parsing.kinds import is_query
 from inlay.parsing.query_inside import query_inside
 from inlay.parsing.quoting import quoted
 from inlay.parsing.statement import Call
@@ -75,9 +76,23 @@ class Queries:
         """Why DuckDB does not bind a statement, or why that cannot be told. tables: instead of these."""
         return refusal(self.con, sql, self.tables if tables is None else tables, self.parameters)
 
+    def binds(self, sql: str, tables: Mapping[str, Any] | None = None) -> bool:
+        """Whether DuckDB is known to bind a statement. A relation is made of a query where that ends no transaction: it
+        takes less than to learn why not. tables: as of refusal()."""
+        # DuckDB asks for the values of PIVOT's columns, and takes parameters of a relation that runs at once.
+        if self.in_transaction or self.parameters or not is_query(sql) or "pivot" in sql.lower():
+            return self.refusal(sql, tables) is None
+        try:
+            with_tables(self.con, sql, self.tables if tables is None else tables, None)
+        except duckdb.InterruptException:
+            raise
+        except duckdb.Error:
+            return False
+        return True
+
     def accepts(self, sql: str, tables: Mapping[str, Any] | None = None) -> bool:
         """Whether DuckDB binds a statement. Outside a transaction EXPLAIN is asked where the other way cannot tell."""
-        if self.refusal(sql, tables) is None:
+        if self.binds(sql, tables):
             return True
         if self.in_transaction:
             return False

@@ -39,14 +39,14 @@ def not_looked_up(
         found = {number: answers[number] for number in numbers}
         return with_lookups(plan.binds.text, found, {**statement.names, **twins})
 
-    if not plan.stages or queries.refusal(looked_up(answers), tables) is None:
+    if not plan.stages or queries.binds(looked_up(answers), tables):
         return set()
     create_twins()
     if not _is_accepted(written if plan.binds is plan.runs else statement, queries):
         raise Unplannable(reasons.REFUSED)
     if queries.accepts(looked_up(answers), tables):
         return set()
-    refused = {number for number in answers if queries.refusal(looked_up([number]), tables) is not None}
+    refused = {number for number in answers if not queries.binds(looked_up([number]), tables)}
     for each in (refused, set(answers)):
         if queries.accepts(looked_up(answers.keys() - each), tables):
             return each
@@ -76,4 +76,4 @@ def _is_accepted(statement: Statement, queries: Queries) -> bool:
     """Whether DuckDB binds the user's statement."""
     twin = unmarked(statement.text, {number: twin_name(name) for number, name in statement.names.items()})
     # A twin's column has another name, and some statements are bound by EXPLAIN alone.
-    return queries.refusal(twin) is None or queries.accepts(statement.plain)
+    return queries.binds(twin) or queries.accepts(statement.plain)
