@@ -5,7 +5,7 @@ What a connection needs for statements that call a model is all here, so that it
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -63,19 +63,6 @@ _WITHOUT_ROWS = {"TRANSACTION", "SET", "VARIABLE_SET", "CREATE", "DROP", "INSERT
 """Kinds of statements behind a query, in one text, whose result is then the query's."""
 
 
-def _last_query(session: Session, con: duckdb.DuckDBPyConnection, sql: str) -> tuple[Text, str]:
-    """The text up to its last query, and what follows that, where nothing there gives rows or calls a model."""
-    parsed, texts = con.extract_statements(sql), statement_texts(sql)
-    if len(parsed) != len(texts):
-        return Text.of(sql), ""
-    last = len(texts)
-    while last and _gives_no_rows(session, parsed[last - 1].type.name, texts[last - 1]):
-        last -= 1
-    if last in (0, len(texts)) or not _gives_rows(parsed[last - 1].type.name, texts[last - 1]):
-        return Text.of(sql), ""
-    return Text("; ".join(texts[:last])), "".join(f"; {text}" for text in texts[last:])
-
-
 def _gives_rows(kind: str, text: str) -> bool:
     return kind in ("SELECT", "EXECUTE") or (kind in _WITHOUT_ROWS and "returning" in text.lower())
 
@@ -87,19 +74,25 @@ def _gives_no_rows(session: Session, kind: str, text: str) -> bool:
 
 def run_to_last_query(session: Session, con: duckdb.DuckDBPyConnection, sql: str, parameters: Any) -> tuple[Text, str]:
     """Of several statements in one text, runs those before the one whose result is that of the text, and gives that one
-    and what follows it."""
+    and what follows it. Raises where one of them is none, before any runs."""
     sql = Text.of(sql)  # so that its words are read once
-    sql, after = _last_query(session, con, sql) if parameters is None else (sql, "")
-    return _run_all_but_last(session, con, sql), after
-
-
-def _run_all_but_last(session: Session, con: duckdb.DuckDBPyConnection, sql: str) -> Text:
-    """Gives the last, without its semicolon."""
-    con.extract_statements(sql)  # raises where one of them is none, before any runs
-    texts = statement_texts(sql)
-    for each in texts[:-1]:
+    parsed, texts = con.extract_statements(sql), statement_texts(sql)
+    if not texts:
+        return sql, ""
+    end = len(texts)
+    if parameters is None and len(parsed) == end:
+        end = _end_of_last_query(session, [each.type.name for each in parsed], texts)
+    for each in texts[: end - 1]:
         execute(session, con, each)
-    return texts[-1] if texts else Text.of(sql)
+    return texts[end - 1], "".join(f"; {text}" for text in texts[end:])
+
+
+def _end_of_last_query(session: Session, kinds: Sequence[str], texts: Sequence[Text]) -> int:
+    """How many statements there are up to the last query, where nothing behind it gives rows or calls a model."""
+    last = len(texts)
+    while last and _gives_no_rows(session, kinds[last - 1], texts[last - 1]):
+        last -= 1
+    return last if last and _gives_rows(kinds[last - 1], texts[last - 1]) else len(texts)
 
 
 def trained(

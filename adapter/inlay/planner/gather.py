@@ -170,7 +170,7 @@ def arguments_of(node: exp.Expr, statement: Statement, number: int) -> list[exp.
 
 
 def _keys(arguments: list[exp.Expr]) -> list[exp.Expr]:
-    return [exp.alias_(argument.copy(), f"{KEY}{i}") for i, argument in enumerate(arguments)]
+    return [exp.alias_(argument.copy(), f"{KEY}{i}", copy=False) for i, argument in enumerate(arguments)]
 
 
 def rows_query(statement: Statement, number: int, staged: Collection[int]) -> str:

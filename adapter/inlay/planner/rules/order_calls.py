@@ -56,7 +56,9 @@ class Chain:
         for number, arguments in given.items():
             if not any(map(calls_in, arguments)):
                 names = [f"_inlay_s{len(columns) + i}" for i in range(len(arguments))]
-                columns += [exp.alias_(each.copy(), name) for each, name in zip(arguments, names, strict=True)]
+                columns += [
+                    exp.alias_(each.copy(), name, copy=False) for each, name in zip(arguments, names, strict=True)
+                ]
                 counts[number] = " + ".join(f"count(DISTINCT {name})" for name in names)
         for number in given.keys() - counts.keys():
             inside = {each for argument in given[number] for each in calls_in(argument)}
@@ -81,7 +83,7 @@ class Chain:
         columns: list[exp.Expr] = []
         parts = [part for part in conjuncts(known.select.args["where"].this) if calls_in(part)]
         for i, (link, part) in enumerate(zip(self.links, parts, strict=True)):
-            columns.append(exp.alias_(part.copy(), f"_inlay_p{i}"))
+            columns.append(exp.alias_(part.copy(), f"_inlay_p{i}", copy=False))
             lengths: list[exp.Expr] = []
             for number in link:
                 for argument in arguments_of(node_of(part, number), self.statement, number):
