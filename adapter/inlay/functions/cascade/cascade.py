@@ -15,6 +15,7 @@ import numpy as np
 
 from inlay.arrays import Bools, Floats, Ids, Ints, Numbers
 from inlay.errors import ConfigError
+from inlay.functions.cascade.feedback import recalled
 from inlay.functions.cascade.guarantee import Decided, classified, filtered
 from inlay.functions.cascade.proxy_head import Head, fit_head
 from inlay.functions.cascade.search import FAILED, AskExact, mixed
@@ -41,6 +42,14 @@ _COSINE_WEIGHT = 0.5
 # on all of banking77.
 _STATEMENT_SHARPNESS = 20.0
 
+# The share of the texts that may be likely TRUE, among which half of the first examples are looked for.
+_LIKELY = 0.2
+
+# Where examples are looked for batch by batch, so many come first, half of them at random; a head is fitted anew with a
+# twentieth more.
+_FIRST_EXAMPLES = 48
+_GROWN = 1.05
+
 # The mean and deviation of fewer values are too uncertain.
 _FEW = 32
 
@@ -57,6 +66,10 @@ class Targets:
     precision: float | None
     agreement: float | None
     probability: float
+
+    @property
+    def only_recall(self) -> bool:
+        return (self.recall or 1) < 1 and (self.precision or 1) == 1
 
 
 def has_targets(options: Mapping[str, Any]) -> bool:
@@ -138,12 +151,14 @@ class _FilterCascade:
     def _decide(self, part: _Part, pairs: _Pairs, cosines: Numbers) -> Decided:
         finite = np.isfinite(cosines)
         n, split, known = int(finite.sum()), np.inf, None
+        if n >= LEAST_INPUTS and pairs.n_statements == 1 and self.targets.only_recall:
+            return self._recalled(part, pairs, np.where(finite, cosines, 0.0), finite)
         scores = np.full(len(cosines), np.nan)
         if n >= LEAST_INPUTS:
             looks = pairs.looks(np.where(finite, cosines, 0.0))
             several = pairs.n_statements > 1
             # Of many statements, few are likely to hold for one text.
-            share = min(0.2, 2 / pairs.n_statements)
+            share = min(_LIKELY, 2 / pairs.n_statements)
             likely = finite & (looks >= np.quantile(looks[finite], 1 - share))
             n_examples = min(n // 10, _MOST_EXAMPLES) if several else _n_examples(n, 2)
             places = part.examples(n_examples, finite, likely)
@@ -167,6 +182,39 @@ class _FilterCascade:
             probability=self.targets.probability, split=split, known=known, counts=part.counts, ids=part.ids,
             seed=part.seed,
         )  # fmt: skip
+
+    def _recalled(self, part: _Part, pairs: _Pairs, cosines: Numbers, finite: Bools) -> Decided:
+        looks = pairs.looks(cosines)
+        likely = finite & (looks >= np.quantile(looks[finite], 1 - _LIKELY))
+        places = part.examples(_FIRST_EXAMPLES // 2, finite)
+        answers = part.exact(places)
+        likely[places] = False
+        others = part.examples(_FIRST_EXAMPLES // 2, likely)
+        known = np.concatenate([places, others]), np.concatenate([answers, part.exact(others)])
+        assert self.targets.recall is not None
+        return recalled(
+            _Learner(pairs, looks), part.exact, recall=self.targets.recall, probability=self.targets.probability,
+            known=known, share=float((answers == 1).mean()), usable=finite, counts=part.counts, ids=part.ids,
+            seed=part.seed,
+        )  # fmt: skip
+
+
+class _Learner:
+    """Scores of all pairs by what is known, with a head that is fitted anew where enough was added."""
+
+    def __init__(self, pairs: _Pairs, looks: Numbers) -> None:
+        self._pairs = pairs
+        self._looks = looks
+        self._scores = looks
+        self._n_fitted = 0
+
+    def __call__(self, places: Ints, answers: Ints) -> Numbers:
+        good = places[answers != FAILED]
+        wanted = answers[answers != FAILED] == 1
+        if len(good) <= _MOST_EXAMPLES and len(good) >= _GROWN * self._n_fitted and wanted.any() and not wanted.all():
+            head = fit_head(self._pairs.features(good, self._looks), wanted[:, None].astype(np.float32))
+            self._scores, self._n_fitted = self._pairs.scores(head, self._looks), len(good)
+        return self._scores
 
 
 def _each_once(inputs: Inputs) -> tuple[Inputs, Ints]:

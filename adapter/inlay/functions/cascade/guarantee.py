@@ -33,10 +33,14 @@ bounds must hold at any sample size, and that sampling may go on until they do, 
 4. The exact model is asked of the rest. So what is known only grows: in the end, with a useless proxy, it is asked of
    everything, and nothing is approximate.
 
-How many errors are allowed follows from the number P of TRUE rows: missed <= (1 - recall) P and wrong <= recall
-(1 - precision) / precision P give both targets. For P a lower bound is used: the TRUE rows seen, and where the proxy
-may say TRUE, a bound of the same kind for the rows above `split`. With two targets half of 1 - probability goes to
-what is missed, a quarter to what is wrong and a quarter to that bound.
+How many errors are allowed follows from L, a lower bound for the TRUE rows that are given TRUE in the end: those seen,
+and where the proxy may say TRUE, a bound of the same kind for the rows above `split`, which are all asked or given
+TRUE. missed <= (1 - recall) / recall L and wrong <= recall (1 - precision) / precision L give both targets. For 3 the
+set that has to pass must not depend on the draws: with P TRUE rows in all it is the first that holds more than
+(1 - recall) P errors, and where more are missed than that, L < recall P at all times, so what is allowed is less. With
+two targets half of 1 - probability goes to what is missed, a quarter to what is wrong and a quarter to that bound.
+
+With recall alone and one statement, feedback.py asks fewer.
 
 Steps 2 and 3 are in nested_sets.py, the drawing in search.py. When to go on drawing is decided by estimates
 (`Search.plan`), which cost or save calls and cannot break the above.
@@ -136,7 +140,7 @@ def filtered(
     wrong_of_true = 0.0 if precision is None else kept * (1 - precision) / precision
 
     def allowed(true_rows: float) -> tuple[float, float]:
-        return (1 - kept) * true_rows, wrong_of_true * true_rows
+        return (1 - kept) / kept * true_rows, wrong_of_true * true_rows
 
     def least_true() -> float:
         true = search.counts * (search.answers == 1)

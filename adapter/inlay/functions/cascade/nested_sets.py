@@ -98,10 +98,10 @@ def log_evidence(sizes: Ints, drawn: Ints, wrong: Ints, least: int) -> Numbers:
     usable = np.arange(n_powers)[:, None] < np.array([int(n).bit_length() for n in sizes])[None, :]
     weights = np.concatenate([np.full((1, len(sizes)), 0.5), 0.5 * usable / np.maximum(usable.sum(axis=0), 1)])
     with np.errstate(divide="ignore"):
-        terms = np.log(weights) + _log_likelihood(sizes, drawn, wrong, atoms)
+        terms = np.log(weights) + log_likelihood(sizes, drawn, wrong, atoms)
         top = np.maximum(terms.max(axis=0), -1e300)
         mean = top + np.log(np.exp(terms - top).sum(axis=0))
-    at_least = _log_likelihood(sizes, drawn, wrong, np.full((1, 1), least))[0]
+    at_least = log_likelihood(sizes, drawn, wrong, np.full((1, 1), least))[0]
     # Unless the likelihood falls from `least` on, more errors would fit what was seen still better.
     falls = (drawn * (least + 1.0) > wrong * (sizes + 1.0)) & (least > wrong)
     with np.errstate(invalid="ignore"):
@@ -109,7 +109,7 @@ def log_evidence(sizes: Ints, drawn: Ints, wrong: Ints, least: int) -> Numbers:
     return np.where(least - wrong > sizes - drawn, np.inf, evidence)
 
 
-def _log_likelihood(sizes: Ints, drawn: Ints, wrong: Ints, errors: Ints) -> Numbers:
+def log_likelihood(sizes: Ints, drawn: Ints, wrong: Ints, errors: Ints) -> Numbers:
     """log of C(N-k, M-x) / C(N, M), -inf where M cannot be. errors broadcasts against the sets."""
     left, hidden = sizes - drawn, errors - wrong
     can_be = (hidden >= 0) & (hidden <= left)

@@ -46,9 +46,8 @@ class Search:
             self.answers[known[0]] = known[1]
         self.n_known = int(self.asked.sum())
         opened = np.flatnonzero(~self.asked)
-        self.row_inputs = _drawing_order(
-            opened, self.counts[opened], np.arange(n, dtype=np.uint64) if ids is None else ids, seed
-        )
+        self.ids = np.arange(n, dtype=np.uint64) if ids is None else ids
+        self.row_inputs = _drawing_order(opened, self.counts[opened], self.ids, seed)
         self.n_drawn = 0
 
     @property
