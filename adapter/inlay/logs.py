@@ -36,3 +36,19 @@ def expect_no_widgets() -> None:
         with contextlib.suppress(ImportError), warnings.catch_warnings():
             warnings.filterwarnings("ignore", "IProgress not found")
             import tqdm.auto  # noqa: F401
+
+
+class _Without(logging.Filter):
+    """Drops what says this."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return self.name not in record.getMessage()
+
+
+def expect_torchao() -> None:
+    """To be called before transformers loads a model, which imports torchao where it is installed. That says which of
+    its kernels for other devices it cannot load, and how torch will be called one day."""
+    for name, said in (("torchao", "Failed to load"), ("torch.utils._pytree", "is an Enum subclass")):
+        logger = logging.getLogger(name)
+        if not logger.filters:
+            logger.addFilter(_Without(said))

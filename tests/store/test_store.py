@@ -488,8 +488,8 @@ def test_what_cannot_change_an_answer_shares_a_result_set(
 
 def test_the_precision_asked_for_is_part_of_the_signature() -> None:
     ref = describe(read_settings({}, environment={}).models["fake"])
-    asked = [dataclasses.replace(ref, dtype=dtype) for dtype in ("auto", "float32", "bfloat16", "float16")]
-    assert len({numbers_question(each, pair=False).signature for each in asked}) == 4
+    asked = [dataclasses.replace(ref, dtype=dtype) for dtype in ("auto", "float32", "bfloat16", "float16", "int8")]
+    assert len({numbers_question(each, pair=False).signature for each in asked}) == 5
     assert numbers_question(dataclasses.replace(ref, name="x", source="y"), pair=False).signature == (
         numbers_question(ref, pair=False).signature
     )

@@ -37,8 +37,9 @@ def choose_devices(name: str) -> list[torch.device]:
 
 
 def choose_dtype(name: str, device: torch.device) -> torch.dtype:
-    """'auto' takes bfloat16 where the hardware multiplies it fast, else float16 on GPUs and float32 on CPUs."""
-    if name != "auto":
+    """'auto' takes bfloat16 where the hardware multiplies it fast, else float16 on GPUs and float32 on CPUs. So does
+    'int8', whose weights alone are integers (quantised.py)."""
+    if name not in ("auto", "int8"):
         return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[name]
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
@@ -54,10 +55,10 @@ def cpu_multiplies_bf16() -> bool:
     return bool((check_amx and check_amx()) or (check_avx and check_avx()))
 
 
-def device_name(device: torch.device, dtype: torch.dtype) -> str:
-    """The device as the ledger shows it, e.g. 'cpu bfloat16' or 'cuda:0 NVIDIA L4 bfloat16'."""
+def device_name(device: torch.device, dtype: torch.dtype, weights: str = "") -> str:
+    """The device as the ledger shows it, e.g. 'cpu bfloat16' or 'cuda:0 NVIDIA L4 bfloat16'. weights: dtype as set."""
     named = f"{device} {torch.cuda.get_device_name(device)}" if device.type == "cuda" else str(device)
-    return f"{named} {str(dtype).removeprefix('torch.')}"
+    return f"{named} {str(dtype).removeprefix('torch.')}{' int8' if weights == 'int8' else ''}"
 
 
 def use_one_core() -> None:

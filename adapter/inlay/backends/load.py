@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from inlay.backends.base import Backend, Embedder, RemoteModel, Tokens
 from inlay.backends.sharded import ShardedBackend, ShardedLanguageModel
 from inlay.errors import CannotServeError, MissingExtraError
-from inlay.logs import expect_no_widgets
+from inlay.logs import expect_no_widgets, expect_torchao
 from inlay.models.ref import ModelRef
 
 if TYPE_CHECKING:
@@ -69,6 +69,7 @@ def load_backend(ref: ModelRef) -> Backend:
 
         return FakeBackend(ref)
     expect_no_widgets()
+    expect_torchao()
     if ref.backend == "vllm":
         return _load_vllm_model(ref)
     if ref.task == "generate":
@@ -93,6 +94,11 @@ def _load_vllm_model(ref: ModelRef) -> Backend:
         raise CannotServeError(
             f"model {ref.name!r} has task {ref.task!r}, and backend = 'vllm' runs only language models ('generate'). "
             f"Remove backend from [models.{ref.name}]."
+        )
+    if ref.dtype == "int8":
+        raise CannotServeError(
+            f"model {ref.name!r}: dtype = 'int8' is for models on torch; vLLM reads models that were quantised before. "
+            f"Set dtype = 'auto' in [models.{ref.name}]."
         )
     from inlay.backends.vllm_model import VLLMModel
 

@@ -10,6 +10,7 @@ import torch
 from huggingface_hub import errors as hub_errors
 
 from inlay.backends.model_files import damaged_weights
+from inlay.backends.quantised import quantised
 from inlay.errors import ModelError
 from inlay.models.ref import ModelRef
 
@@ -27,7 +28,8 @@ def load_pretrained(
     """The model of ref.folder as an instance of `kind`, one of transformers' Auto classes, ready for inference.
 
     may_lack: whether the folder need not hold the weight of that name. Raises ModelError, with the reason, for a folder
-    that does not load, or lacks weights: transformers draws those at random, and only logs it.
+    that does not load, or lacks weights: transformers draws those at random, and only logs it. With dtype = 'int8' its
+    linear layers are made so, in torch's `dtype`.
     """
     from safetensors import SafetensorError
 
@@ -58,7 +60,7 @@ def load_pretrained(
             f"which config.json calls for. A file is damaged, or it is not a model for {ref.task!r}: check source and "
             f"task of [models.{ref.name}]."
         )
-    return model.eval()
+    return quantised(ref, model.eval())
 
 
 @contextlib.contextmanager

@@ -23,11 +23,14 @@ def weights_bytes(ref: ModelRef) -> int:
     lean = devices[0].type == "cpu" and is_lean(ref)
     total = 0
     for file, _ in ref.weights:
-        for name, kind, n_numbers, n_bytes in _tensors(ref.folder / file):
+        for name, kind, shape, n_bytes in _tensors(ref.folder / file):
+            n_numbers = math.prod(shape)
             if kind not in _FLOATS:
                 total += n_bytes
             elif "/" in file or (lean and _stays_float32(name)):
                 total += 4 * n_numbers
+            elif ref.dtype == "int8" and len(shape) == 2 and not _is_kept(name):
+                total += n_numbers
             else:
                 total += torch.finfo(dtype).bits // 8 * n_numbers
     return len(devices) * total
@@ -37,14 +40,19 @@ def _stays_float32(name: str) -> bool:
     return "embeddings." in name or "LayerNorm" in name
 
 
-def _tensors(path: Path) -> list[tuple[str, str, int, int]]:
-    """(name, type, numbers, bytes in the file) of each tensor of a safetensors file."""
+def _is_kept(name: str) -> bool:
+    """Whether a matrix stays as it is where linear layers become int8: embeddings, and what makes logits."""
+    return any(part in name for part in ("embed", "shared", "lm_head", "wte.", "wpe.", "attention_bias"))
+
+
+def _tensors(path: Path) -> list[tuple[str, str, list[int], int]]:
+    """(name, type, shape, bytes in the file) of each tensor of a safetensors file."""
     try:
         with path.open("rb") as file:
             header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
         header.pop("__metadata__", None)
         return [
-            (name, about["dtype"], math.prod(about["shape"]), about["data_offsets"][1] - about["data_offsets"][0])
+            (name, about["dtype"], about["shape"], about["data_offsets"][1] - about["data_offsets"][0])
             for name, about in header.items()
         ]
     except (OSError, ValueError, LookupError, TypeError, AttributeError, MemoryError, OverflowError):

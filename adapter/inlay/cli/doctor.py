@@ -59,6 +59,7 @@ def _checks(given: Mapping[str, Any], config: Path | None) -> Iterator[Check]:
         check = _package(package, "torch")
         torch_here &= check.mark == "✓"
         yield check
+    yield _package("torchao", "int8", optional=True)
     yield _package("aiohttp", "http", optional=True)
     for package in ("dbt-core", "dbt-duckdb"):
         yield _package(package, "dbt", optional=True)

@@ -12,7 +12,7 @@ from inlay.types import ModelTask, OnError, Structured, TooLong
 
 DEFAULT_MODEL = "minilm"
 
-Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+Dtype = Literal["auto", "float32", "bfloat16", "float16", "int8"]
 Backend = Literal["torch", "vllm", "openai", "fake"]
 Progress = Literal["auto", "bar", "lines", "off"]
 StoreMode = Literal["read-write", "read-only", "off"]
@@ -45,7 +45,9 @@ class ModelSettings:
     ] = None
     backend: Annotated[Backend | None, Doc("what runs the model", "decided by `source`; `torch` for files")] = None
     device: Annotated[Device | None, Doc("where the model runs", "`device` of the session")] = None
-    dtype: Annotated[Dtype | None, Doc("the precision of its products", "`dtype` of the session")] = None
+    dtype: Annotated[
+        Dtype | None, Doc("the precision of its products; `int8`: of its weights", "`dtype` of the session")
+    ] = None
     max_tokens: Annotated[
         int | None,
         Range(min=3),

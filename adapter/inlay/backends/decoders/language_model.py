@@ -48,7 +48,7 @@ class TorchLanguageModel:
         check_digests(ref)
         self._device = device
         dtype = choose_dtype(ref.dtype, device)
-        self.device = device_name(device, dtype)
+        self.device = device_name(device, dtype, ref.dtype)
         self.workers = 1
         encoder_decoder = bool(read_config(ref).get("is_encoder_decoder"))
         tokenizer = load_tokenizer(ref)

@@ -47,8 +47,8 @@ _ACTIVATIONS = {
 
 
 def is_lean(ref: ModelRef) -> bool:
-    """Whether this forward pass runs the model: its family, absolute positions, a known activation."""
-    if not ref.can("vectors") or ref.model_type not in LEAN:
+    """Whether this forward pass runs the model: its family, absolute positions, a known activation, no int8 weights."""
+    if not ref.can("vectors") or ref.model_type not in LEAN or ref.dtype == "int8":
         return False
     config = read_config(ref)
     return (

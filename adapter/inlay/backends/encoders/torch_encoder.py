@@ -34,7 +34,7 @@ class TorchEncoder:
         check_digests(ref)
         self._device = device
         self._dtype = choose_dtype(ref.dtype, self._device)
-        self.device = device_name(self._device, self._dtype)
+        self.device = device_name(self._device, self._dtype, ref.dtype)
         on_cpu = self._device.type == "cpu"
         self.max_batch_tokens = CPU_BATCH_TOKENS if on_cpu else GPU_BATCH_TOKENS
         self.workers = torch.get_num_threads() if on_cpu else 1
