@@ -17,7 +17,7 @@ def pair() -> Pair:
     return connections()
 
 
-LATER = "ai_classify(x.ts, ['good', 'bad', 'ugly']) = 'good'"  # a TIMESTAMP is handed to the function as it is
+LATER = "ai_classify(x.s, ['good', 'bad', 'ugly']) = 'good'"  # a STRUCT is handed to the function as it is
 
 STATEMENTS = {
     "before another condition": f"select a from x where {LATER} and ai_sentiment(a) = 'positive'",
@@ -25,7 +25,7 @@ STATEMENTS = {
     "after another, which drops rows": f"select a from x where ai_sentiment(a) = 'positive' and {LATER}",
     "before the columns": f"select ai_complete(a) as r from x where {LATER}",
     "before the groups": f"select k, ai_complete(max(a)) from x where ai_sentiment(n) = 'x' and {LATER} group by k",
-    "in HAVING": "select k, ai_complete(max(a)) as r from x group by k having ai_sentiment(max(ts)) = 'positive'",
+    "in HAVING": "select k, ai_complete(max(a)) as r from x group by k having ai_sentiment(max(s)) = 'positive'",
     "in QUALIFY": f"select ai_complete(a) from x qualify row_number() over (partition by k order by i) = 1 and {LATER}",
     "a subquery of a condition": "select a from x where ai_sentiment(a) <> 'q' and i = (select max(i) from x "
     "where ai_complete(n) > 'a')",

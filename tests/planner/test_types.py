@@ -1,5 +1,5 @@
 """What DuckDB hands a function as text is looked up by that text: JSON, integers, dates, UUIDs, enums, and by its bytes
-where a column has a collation."""
+where a column has a collation. Of times and fractions it is the text that Arrow makes of them."""
 
 from __future__ import annotations
 
@@ -16,6 +16,17 @@ COLUMNS = {
     "j": "JSON", "w": "JSON inside", "i": "BIGINT", "h": "HUGEINT", "d": "DATE", "u": "UUID", "e": "an enum",
     "dc": "DECIMAL", "b": "BOOLEAN", "c": "VARCHAR with a collation", "n": "with NULLs", "i % 3": "an expression",
 }  # fmt: skip
+
+TIMES = [
+    "ts",
+    "ts::timestamp_s",
+    "ts::timestamp_ms",
+    "ts::timestamp_ns",
+    "ts::timestamptz",
+    "ts::time",
+    "nullif(ts, ts)",
+]
+FRACTIONS = ["f", "f::float", "if(i = 3, null, f * 1000)", "ai_similarity(c, 'q')"]
 
 
 @pytest.fixture(scope="module")
@@ -71,10 +82,64 @@ def test_a_union_of_them_is_one_of_their_texts(con: Any, column: str) -> None:
     )
 
 
-@pytest.mark.parametrize("column", ["f", "ts"])
-def test_fractions_and_times_stay_with_the_function(con: Any, column: str) -> None:
-    """They have one text in Arrow, which functions are handed, and another in DuckDB."""
-    assert not same_both_ways(con, f"select i, ai_complete({column}) from t").gathered
+@pytest.mark.parametrize("column", TIMES)
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select i, ai_complete({}) from t",
+        "select i from t where ai_sentiment({}) <> 'x' order by i limit 3",
+        "select ai_sentiment({}) as s, count(*) from t group by s",
+        "select q.x from (select i, ai_complete({}) as x from t) q join small using (i)",
+        "select i, ai_similarity({}, 'a') from t order by i limit 3",
+        "select i, ai_complete({}) from t union all select i, ai_complete(({})::varchar) from t",
+        "select a.i, b.i from t a join t b on ai_similarity(a.ts, b.c) > 0",
+    ],
+)
+def test_times_are_planned(con: Any, column: str, sql: str) -> None:
+    answered = same_both_ways(con, sql.replace("{}", column))
+    assert answered.is_planned and answered.gathered > 0 and answered.by_the_calls == 0
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "Asia/Kolkata", "America/New_York"])
+def test_times_of_a_zone_are_planned(con: Any, zone: str) -> None:
+    con.execute(f"set timezone = '{zone}'")
+    sql = "select i, ai_complete(ts::timestamptz), ai_complete((ts + to_days(i * 15))::timestamptz) as later from t"
+    answered = same_both_ways(con, sql)
+    assert answered.gathered == answered.plain and answered.by_the_calls == 0
+    con.execute("reset timezone")
+
+
+def test_times_of_several_types_have_several_texts(con: Any) -> None:
+    types = ("timestamp_s", "timestamp_ms", "timestamp", "timestamp_ns", "varchar")
+    sql = f"select {', '.join(f'ai_complete(ts::{kind}) as {kind}' for kind in types)} from t"
+    assert same_both_ways(con, sql).planned == 30 * (len(types) - 1)  # a second's text is DuckDB's
+
+
+@pytest.mark.parametrize("column", FRACTIONS)
+def test_fractions_are_asked_ahead_and_stay_calls(con: Any, column: str) -> None:
+    """DuckDB joins and groups -0.0 and 0.0 as one value, and a function is handed two texts."""
+    sql = f"select i, ai_complete({column}) from t where ai_sentiment({column}) <> 'x'"
+    answered = same_both_ways(con, sql)
+    assert answered.gathered > 0 and answered.planned == answered.plain
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "case i when 1 then '-0.0' when 2 then '0.0' when 3 then '1e12' when 4 then '1e-9' when 5 then 'nan' else i::varchar end::double",
+        "if(i = 1, 'infinity'::timestamp, ts)",
+        "if(i = 1, timestamp '12024-01-01', ts)",
+        "if(i = 1, time '24:00:00', ts::time)",
+        "if(i = 1, 'infinity'::date, d)",
+    ],
+)
+def test_a_value_that_arrow_writes_in_its_own_way_is_left_to_the_call(con: Any, value: str) -> None:
+    for sql in (
+        f"select i, ai_complete({value}) from t",
+        f"select i, v from (select i, {value} as v from t) where ai_sentiment(v) <> 'x' order by i limit 3",
+    ):
+        answered = same_both_ways(con, sql)
+        assert answered.is_planned and answered.planned == answered.plain
 
 
 @pytest.mark.parametrize("column", ["j", "d", "n", "c", "i % 3"])

@@ -47,6 +47,7 @@ def con() -> Iterator[Any]:
         "select rank() over (order by {mood}, i) as r from x qualify lag(i) over (partition by k order by i) > 9 and {near} > -2",
         "select x.i, count(*) over (partition by {mood}) as c from x join y on x.i = y.i order by x.i limit 3",
         "select i, {mood} as m, count(*) over (partition by {mood}) as c from x",
+        "select k, rank() over (order by {mood}) as r from x where i < 3 group by k, {mood}",
     ],
 )
 def test_they_are_planned(con: Any, sql: str) -> None:
@@ -114,3 +115,18 @@ def test_one_that_nothing_reads_asks_nothing(con: Any, sql: str) -> None:
     con._session.cache.clear()
     assert sorted(con.execute(sql.format(**CALLS)).fetchall()) == sorted(expected)
     assert sum(row.inferred for row in con._session.ledger.rows()) == UNREAD[sql]
+
+
+def test_one_over_the_values_of_a_group(con: Any) -> None:
+    sql = "select k, rank() over (order by ai_sentiment(max(a)), k) as r, ai_sentiment(max(a)) as m from x group by k qualify r < 3"
+    first = con.duckdb.execute("select k, ai_sentiment(max(a)) as m from x group by k order by m, k limit 2").fetchall()
+    assert sorted((r, k, m) for k, r, m in con.execute(sql).fetchall()) == [(1, *first[0]), (2, *first[1])]
+
+
+@pytest.mark.parametrize("asked", ["[a]", "x", "random()::varchar", "to_days(i)"])
+def test_one_that_is_refused_asks_nothing_else(con: Any, asked: str) -> None:
+    con._session.cache.clear()
+    con._session.ledger.clear()
+    with pytest.raises(duckdb.BinderException, match="volatile"):
+        con.execute(f"select ai_sentiment(i), rank() over (order by ai_sentiment({asked})) from x")
+    assert con._session.ledger.rows() == []

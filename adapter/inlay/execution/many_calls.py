@@ -11,7 +11,7 @@ from inlay.execution.context import Context
 from inlay.execution.session import Session
 from inlay.parsing.statement import Call, Statement
 from inlay.planner.crowds import crowded
-from inlay.planner.gather import asks_every_row, is_asked_by
+from inlay.planner.gather import asked_by, asks_every_row
 from inlay.planner.plan import Plan
 
 ROW_BYTES = 5_000
@@ -28,9 +28,9 @@ class ManyCalls:
         self._n_alike = Counter(question_of(plan.statement.calls[number]) for number in plan.stages)
         self._of_every_row: defaultdict[tuple[Any, ...], list[int]] = defaultdict(list)
 
-    def are_asked(self, statement: Statement, call: Call) -> bool:
-        """Whether all inputs of a call are those of an equal one that is answered."""
-        return is_asked_by(statement, call.number, self._of_every_row[question_of(call)])
+    def asked_by(self, statement: Statement, call: Call) -> int | None:
+        """An equal call that is answered, of which all inputs of a call are."""
+        return asked_by(statement, call.number, self._of_every_row[question_of(call)])
 
     def asked(self, statement: Statement, call: Call, staged: Collection[int], every: bool) -> None:
         """Notes that a call is answered, for every input or some. staged: the calls that were looked up meanwhile."""

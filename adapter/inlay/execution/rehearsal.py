@@ -4,10 +4,12 @@ call and no lookup, the call stays.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from typing import Any
 
 from inlay.execution.answer_tables import HeldAnswers, question_of
+from inlay.execution.gathering import kinds_of, types_of
 from inlay.execution.queries import Queries
 from inlay.parsing.marks import unmarked
 from inlay.parsing.statement import Statement
@@ -15,6 +17,7 @@ from inlay.parsing.twins import twin_name
 from inlay.parsing.unplannable import Unplannable
 from inlay.planner import reasons
 from inlay.planner.crowds import crowded
+from inlay.planner.gather import gathers
 from inlay.planner.lookups import Answers, answers_of, with_lookups
 from inlay.planner.plan import Plan
 
@@ -39,6 +42,11 @@ def not_looked_up(
         found = {number: answers[number] for number in numbers}
         return with_lookups(plan.binds.text, found, {**statement.names, **twins})
 
+    if any(
+        found.alone and not _is_gathered(statement, number, answers, replace(queries, tables=tables))
+        for number, found in answers.items()
+    ):
+        raise Unplannable(reasons.REFUSED)
     if not plan.stages or queries.binds(looked_up(answers), tables):
         return set()
     create_twins()
@@ -70,6 +78,21 @@ def _without_rows(plan: Plan, held: HeldAnswers, tables: dict[str, Any]) -> dict
             continue
         answers[number] = found
     return answers
+
+
+def _is_gathered(statement: Statement, number: int, answers: Mapping[int, Answers], queries: Queries) -> bool:
+    """Whether DuckDB binds a query for the inputs of a call, of types that it may have, or nothing reads them."""
+    found = {other: replace(each, complete=True) for other, each in answers.items()}
+    try:
+        for text in gathers(statement, number, answers):
+            sql = with_lookups(text, found, statement.names)
+            if queries.binds(sql):
+                types = [kind for _, kind in queries.shape(sql, gives_rows=True)]
+                kinds_of(types[:-1], types_of(statement.calls[number]))
+                return True
+    except Unplannable as reason:
+        return str(reason) == reasons.UNREAD
+    return False
 
 
 def _is_accepted(statement: Statement, queries: Queries) -> bool:

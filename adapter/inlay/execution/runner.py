@@ -6,7 +6,7 @@ Nothing here decides what an answer is. Where a query of the planner's own canno
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,6 +28,7 @@ from inlay.execution.queries import Queries, first_line
 from inlay.execution.session import Session
 from inlay.execution.staged import Staged, Stages
 from inlay.execution.streaming import refuse_to_hold
+from inlay.functions.arrow_texts import FRACTIONS
 from inlay.functions.relative_cost import relative_cost
 from inlay.parsing.kinds import is_query
 from inlay.parsing.marks import numbers_in
@@ -163,7 +164,7 @@ class Runner:
         return self.held[number].name
 
     def failed(self, number: int) -> bool:
-        return self.held[number].failed
+        return self.held[number].failed or self.table(number) in self.gathering.left_out
 
     def depends(self, numbers: Iterable[int]) -> None:
         for number in numbers:
@@ -238,20 +239,19 @@ class Runner:
         call = self.statement.calls[number]
         try:
             with self.staged.working_for(number):
-                if texts is None and number not in self.all_pairs and self.many.are_asked(self.statement, call):
-                    self.held[number] = self.held.table_of(call)
-                else:
+                is_whole = texts is None and number not in self.all_pairs
+                twin = self.many.asked_by(self.statement, call) if is_whole else None
+                if twin is None:
                     self._stage(call, texts)
+                else:
+                    self.held[number] = self.held.table_of(call)
         except Unforeseen as reason:
             self.unforeseen[number] = str(reason)
             raise
         self.unforeseen.pop(number, None)
-        stays = number in self.not_looked_up or self.many.is_made(call, self.held) or self._is_of_no_row(call)
-        self.answers[number] = answers_of(self.statement, number, self.table(number), stays)
-
-    def _is_of_no_row(self, call: Call) -> bool:
-        """Whether no row asks a constant: DuckDB would make a lookup that stands in no row, and the call behind it."""
-        return not key_places(call) and not self.tables[self.table(call.number)].num_rows and not self.context.is_dry
+        kinds = self.gathering.kinds.get(number if twin is None else twin, ())
+        stays = number in self.not_looked_up or self.many.is_made(call, self.held) or _is_no_lookup(self, call, kinds)
+        self.answers[number] = answers_of(self.statement, number, self.table(number), stays, kinds)
 
     def _not_overtaking(self) -> dict[int, Answers]:
         return not_overtaking(self.statement, self.answers, made_by_queries(self.reasons, self.context))
@@ -326,3 +326,10 @@ def _look_up_unread(runner: Runner, number: int) -> None:
         held = runner.held.table_of(found.call)
         runner.held.keep(found.call, held)
         runner.answers[number] = replace(found, table=held.name)
+
+
+def _is_no_lookup(runner: Runner, call: Call, kinds: Collection[str]) -> bool:
+    """Whether no row asks a constant, of which DuckDB would make a lookup that stands in no row, and the call behind
+    it; or a value is a fraction: a lookup takes -0.0 for 0.0."""
+    of_no_row = not key_places(call) and not runner.tables[runner.table(call.number)].num_rows
+    return (of_no_row or not FRACTIONS.isdisjoint(kinds)) and not runner.context.is_dry

@@ -8,7 +8,8 @@ from inlay.execution.queries import UNBOUND, Queries
 from inlay.parsing.statement import Statement
 from inlay.parsing.unplannable import Unplannable
 from inlay.planner import reasons
-from inlay.planner.gather import KEY, inputs_query, table_of
+from inlay.planner.gather import KEY
+from inlay.planner.one_table import inputs_query, table_of
 
 STREAM_ROWS = 500_000
 STREAM_BYTES = 128_000_000

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from inlay.functions.arrow_texts import arrow_text
 from inlay.types import Blank
 
 SETTINGS = frozenset({"labels", "schema", "aspects", "head", "questions"})
@@ -16,13 +17,12 @@ READ_AS_TEXT = frozenset(
     | {f"{unsigned}{size}INT" for unsigned in ("", "U") for size in ("TINY", "SMALL", "BIG")}
     | {"INTEGER", "UINTEGER"}
 )
-"""Types whose values a function is handed as the text that DuckDB casts them to. Times and fractions have other texts
-in Arrow."""
+"""Types whose values a function is handed as the text that DuckDB casts them to."""
 
 
-def as_text(text: str) -> str:
-    """SQL of a value as a model sees it, which is equal to another only where their bytes are."""
-    return f'({text})::VARCHAR COLLATE "C"'
+def as_text(text: str, kind: str = "") -> str:
+    """SQL of a value as a model sees it, equal to another only where their bytes are. kind: as of arrow_text()."""
+    return f'{arrow_text(text, kind)} COLLATE "C"'
 
 
 def text_alone(text: str) -> str:
@@ -49,10 +49,10 @@ class Argument:
         """The name as SQL has it: DuckDB reads `group`, and before 2.0 the others, as keywords unless quoted."""
         return f'"{self.name}"' if self.name in ("group", "numeric", "precision") else self.name
 
-    def exactly(self, text: str) -> str:
+    def exactly(self, text: str, kind: str = "") -> str:
         """SQL that is equal to another value only where a model sees the same: by the collation of a column, texts that
-        differ may be equal."""
-        return as_text(text) if self.type == "VARCHAR" else f"({text})"
+        differ may be equal. kind: as of arrow_text()."""
+        return as_text(text, kind) if self.type == "VARCHAR" else f"({text})"
 
 
 @dataclass(frozen=True)

@@ -50,10 +50,10 @@ def gathers(statement: Statement, number: int, staged: Collection[int], made: Co
         raise Unplannable(reasons.UNREAD)
     of_groups = any(is_of_a_group(argument) for argument in arguments_of(node, statement, number))
     narrows = clause in ("expressions", "having", "qualify", "order") or (clause == "where" and _is_plain(select))
-    # A window reads the rows that QUALIFY, DISTINCT and LIMIT drop after it.
     asked = {*staged, *made}
     wide: str | None = None
-    if narrows and not _above(node, exp.AggFunc | exp.Window | exp.Filter):
+    inside = exp.AggFunc | exp.Filter if of_groups else exp.AggFunc | exp.Filter | exp.Window
+    if narrows and not _above(node, inside):
         try:
             narrow = _narrow(statement, number, asked)
             n_lookups = len(numbers_in(narrow))
@@ -118,19 +118,20 @@ def asks_every_row(statement: Statement, number: int, staged: Collection[int]) -
     return next(guards_of(node, Known(block_of(node)[0], statement, staged).is_known), None) is None
 
 
-def is_asked_by(statement: Statement, number: int, others: Iterable[int]) -> bool:
-    """Whether one of these calls, which are asked of every row, is given the same in the same SELECT, and before."""
+def asked_by(statement: Statement, number: int, others: Iterable[int]) -> int | None:
+    """Which of these calls, which are asked of every row, is given the same in the same SELECT, and before."""
     node = statement.node(number)
     if values_of(node) is not None:
-        return False
+        return None
     select, clause = block_of(node)
-    for twin in map(statement.node, others):
+    for other in others:
+        twin = statement.node(other)
         its_select, its_clause = block_of(twin)
         if its_select is select and {clause, its_clause} <= set(_CLAUSES) and twin.expressions == node.expressions:
             is_before = _CLAUSES.index(its_clause) <= _CLAUSES.index(clause)
             if is_before and (_above(twin, exp.AggFunc) or not _above(node, exp.AggFunc)):
-                return True
-    return False
+                return other
+    return None
 
 
 def _of_values(statement: Statement, number: int, values: exp.Values) -> str:
@@ -141,7 +142,7 @@ def _of_values(statement: Statement, number: int, values: exp.Values) -> str:
         if (its.spec, its.detail, its.settings) == (call.spec, call.detail, call.settings):
             node = statement.node(other)
             if other == number or (values_of(node) is values and not any(map(calls_in, node.expressions))):
-                rows.append(written(exp.Select(expressions=_keys(arguments_of(node, statement, other)))))
+                rows.append(written(exp.Select(expressions=keyed(arguments_of(node, statement, other)))))
     keys = ", ".join(f"{KEY}{i}" for i in range(len(call.texts)))
     text = f"SELECT {keys}, count(*) AS {ROWS} FROM ({' UNION ALL '.join(rows)}) AS {_CORE} GROUP BY ALL"
     return with_ctes(values, text)
@@ -169,7 +170,8 @@ def arguments_of(node: exp.Expr, statement: Statement, number: int) -> list[exp.
     return [found[at] for at in rows]
 
 
-def _keys(arguments: list[exp.Expr]) -> list[exp.Expr]:
+def keyed(arguments: list[exp.Expr]) -> list[exp.Expr]:
+    """Values as columns of a query for inputs."""
     return [exp.alias_(argument.copy(), f"{KEY}{i}", copy=False) for i, argument in enumerate(arguments)]
 
 
@@ -179,7 +181,7 @@ def rows_query(statement: Statement, number: int, staged: Collection[int]) -> st
     node, select, clause = part.node, part.select, part.clause
     block = Known(select, statement, staged)
     block.conjunct_of(node if clause in ("where", "joins") else None)
-    made = block.core(_keys(arguments_of(node, statement, number)), None, guards_of(node, block.is_known))
+    made = block.core(keyed(arguments_of(node, statement, number)), None, guards_of(node, block.is_known))
     return _distinct(made, select, len(statement.calls[number].texts))
 
 
@@ -197,7 +199,7 @@ def _apart(statement: Statement, number: int, staged: Collection[int]) -> str | 
     select.set("where", exp.Where(this=exp.and_(*kept, copy=False)))
     block = Known(select, statement, staged)
     block.conjunct_of(part.node)
-    made = block.core(_keys(arguments_of(part.node, statement, number)), None, guards_of(part.node, block.is_known))
+    made = block.core(keyed(arguments_of(part.node, statement, number)), None, guards_of(part.node, block.is_known))
     return _distinct(made, select, len(statement.calls[number].texts))
 
 
@@ -213,7 +215,7 @@ def _correlated(statement: Statement, number: int, staged: Collection[int]) -> I
     select = part.select
     block = Known(select, statement, staged)
     block.conjunct_of(part.node if part.clause in ("where", "joins") else None)
-    made = block.core(_keys(arguments_of(part.node, statement, number)), None, guards_of(part.node, block.is_known))
+    made = block.core(keyed(arguments_of(part.node, statement, number)), None, guards_of(part.node, block.is_known))
     keys = range(len(statement.calls[number].texts))
     while isinstance(outer := select.find_ancestor(exp.Select, exp.CTE, exp.SetOperation), exp.Select):
         place = part_of(outer, select)
@@ -233,34 +235,6 @@ def _correlated(statement: Statement, number: int, staged: Collection[int]) -> I
         yield _distinct(made, select, len(keys))
 
 
-def table_of(statement: Statement, number: int) -> str:
-    """The table of whose rows DuckDB itself asks a call, and of no others than the statement needs: that of a column
-    over one table. Raises Unplannable elsewhere."""
-    select, clause = block_of(statement.node(number))
-    reduces = ("with_", "joins", "laterals", "having", "qualify", "limit", "offset", "distinct", "windows", "pivots")
-    is_whole = select.parent is None or isinstance(select.parent, exp.Create | exp.Insert)
-    from_ = select.args.get("from_")
-    if (
-        clause != "expressions"
-        or not is_whole
-        or from_ is None
-        or not isinstance(from_.this, exp.Table)
-        or any(select.args.get(part) for part in reduces)
-        or select.find(exp.Window)
-    ):
-        raise Unplannable(reasons.ROWS_LEFT_OUT)
-    return written(from_.this)
-
-
-def inputs_query(statement: Statement, number: int) -> str:
-    """SELECT of the inputs of a call, row by row. Raises Unplannable where table_of() does."""
-    table_of(statement, number)
-    part = excerpt(statement, number)
-    node = part.node
-    block = Known(part.select, statement, ())
-    return written(block.core(_keys(arguments_of(node, statement, number)), None, guards_of(node, block.is_known)))
-
-
 def first_rows_query(statement: Statement, number: int, first: int, answered: Collection[int] = ()) -> str:
     """Inputs of the first of the rows that pass the conditions without calls, in the order of the result: of those that
     pass the conditions whose calls are answered, too."""
@@ -268,7 +242,7 @@ def first_rows_query(statement: Statement, number: int, first: int, answered: Co
     node, select = part.node, part.select
     block = Known(select, statement, _inside(node))
     block.conjunct_of(node)
-    columns = _keys(arguments_of(node, statement, number))
+    columns = keyed(arguments_of(node, statement, number))
     asked = [part for part in conjuncts(select.args["where"].this) if calls_in(part)]
     passed = [part.copy() for part in asked if set(calls_in(part)) <= set(answered) - {number}]
     if passed:
@@ -288,13 +262,17 @@ def _narrow(statement: Statement, number: int, staged: Collection[int]) -> str:
     part = excerpt(statement, number, with_readers=True)
     node, select, clause = part.node, part.select, part.clause
     block = Known(select, statement, staged)
-    keys = _keys(arguments_of(node, statement, number))
+    keys = keyed(arguments_of(node, statement, number))
     guards = [] if _groups(select) else list(guards_of(node, block.is_known))
+    in_window = _above(node, exp.Window)
+    if in_window:  # it reads the rows that these drop after it
+        for name in ("qualify", "distinct", "order", "limit", "offset"):
+            select.set(name, None)
     side, passes, drops_by = side_of(select), _passes_distinct(select), None
     block.keep_what_is_known(keys, guards)
     hidden = block.gives_hidden
     is_condition = clause in ("where", "having")
-    climb = is_condition or clause == "expressions"
+    climb = is_condition or (clause == "expressions" and not in_window)
     of_all_rows = True
     chain = [select]
     for above in part.readers:

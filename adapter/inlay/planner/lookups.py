@@ -37,7 +37,8 @@ class Answers:
     the statement looks only at rows whose answers are there. kept: it stays a call, which finds its answers known;
     where that is for the sake of a call in ON, queries of the planner's own look it up all the same. spent: it stays a
     call, for rows that come in between; the rules have put the answers to use. alone: no call stands behind the lookup,
-    which DuckDB would refuse there; a row without an answer ends the statement."""
+    which DuckDB would refuse there; a row without an answer ends the statement. kinds: types of the row values, where
+    they are known and matter."""
 
     table: str
     call: Call
@@ -46,21 +47,30 @@ class Answers:
     kept: Kept = ""
     spent: bool = False
     alone: bool = False
+    kinds: tuple[str, ...] = ()
 
     def where(self, arguments: Sequence[str], unsure: Collection[int] = ()) -> str:
         """That a row of the table answers these arguments of the call, as SQL; '' where there is one row for all.
         unsure: as of same_keys()."""
         values = [(i, told(self.call, arguments, at), at) for i, at in self.keys]
-        return same_keys(self.table, self.call, values, unsure)
+        return same_keys(self.table, self.call, values, self.kinds, unsure)
 
 
-def same_keys(table: str, call: Call, values: Iterable[tuple[int, str, int]], unsure: Collection[int] = ()) -> str:
+def same_keys(
+    table: str,
+    call: Call,
+    values: Iterable[tuple[int, str, int]],
+    kinds: Sequence[str] = (),
+    unsure: Collection[int] = (),
+) -> str:
     """That a row of a table of answers is that of these values, as SQL. values: (number of the row value, its SQL, its
-    place among the arguments). unsure: places of values whose NULL says no more than that they are not known."""
+    place among the arguments). kinds: as of Answers. unsure: places of values whose NULL says no more than that they
+    are not known."""
     # NULL has a row like any value: put beside vectors by CASE, it would count as a number of theirs that is NULL.
     return " AND ".join(
-        f"{table}.{KEY}{i} {'=' if at in unsure else 'IS NOT DISTINCT FROM'} {call.spec.args[at].exactly(sql)}"
+        f"{table}.{KEY}{i} {'=' if at in unsure else 'IS NOT DISTINCT FROM'} {call.spec.args[at].exactly(sql, kind)}"
         for i, sql, at in values
+        for kind in (kinds[i] if kinds else "",)
     )
 
 
@@ -115,12 +125,14 @@ def key_places(call: Call) -> tuple[tuple[int, int], ...]:
     )
 
 
-def answers_of(statement: Statement, number: int, table: str, stays: bool = False) -> Answers:
-    """The answers in a table as a call looks them up. stays: it stays a call in any case."""
+def answers_of(
+    statement: Statement, number: int, table: str, stays: bool = False, kinds: tuple[str, ...] = ()
+) -> Answers:
+    """The answers in a table as a call looks them up. stays: it stays a call in any case. kinds: as of Answers."""
     node, call = statement.node(number), statement.calls[number]
     alone = any(map(_stands_alone, statement.index.calls[number]))
     kept: Kept = "" if alone else "call" if stays else _stays_a_call(node)
-    return Answers(table, call, key_places(call), kept=kept, alone=alone)
+    return Answers(table, call, key_places(call), kept=kept, alone=alone, kinds=kinds)
 
 
 def _stands_alone(node: exp.Expr) -> bool:
