@@ -81,6 +81,12 @@ SUBQUERIES = {
     "where v.i < 9": 3,
 }
 
+VALUES = {
+    "select x.i, q.f from x, lateral (values (ai_sentiment(x.a)), (ai_sentiment(x.n))) q(f)": 13 + 5,
+    "select i, (values (ai_sentiment(a))) as f from x where k = 1": 8,
+    "select i from x, lateral (select ai_sentiment(x.a) as f, 1 as one) q": 0,
+}
+
 GROUPS = {
     # FILTER is asked of rows, not of groups.
     "select k, count(*) filter (where ai_sentiment(a) = 'q') from x group by all having count(*) > 1": 13,
@@ -144,6 +150,7 @@ SEVERAL = {
         **WINDOWS,
         **CONDITIONS,
         **SUBQUERIES,
+        **VALUES,
         **GROUPS,
         **FEWEST_FIRST,
         **COLUMNS,

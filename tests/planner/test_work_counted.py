@@ -60,8 +60,8 @@ def test_two_calls_of_the_same_rows_are_gathered_by_one_query(con: Any, monkeypa
     same = same_both_ways(con, sql)
     assert same.gathered == same.planned == 40
     read = list[int]()
-    batches = gathering._batches
-    monkeypatch.setattr(gathering, "_batches", lambda *a: (read.append(1), batches(*a))[1])
+    texts = gathering._as_texts
+    monkeypatch.setattr(gathering, "_as_texts", lambda *a: (read.append(1), texts(*a))[1])
     prepare(con._session, con.duckdb, sql)
     assert len(read) == 1
 

@@ -22,7 +22,7 @@ from inlay.functions.arrow_types import arrow_type
 from inlay.functions.spec import FunctionSpec
 from inlay.parsing.statement import Call
 from inlay.parsing.unplannable import Unplannable
-from inlay.planner.gather import KEY
+from inlay.planner.keyed import KEY
 from inlay.planner.lookups import VALUE, key_places
 from inlay.store.codecs import Codec, codec_of
 

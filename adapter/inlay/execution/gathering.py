@@ -23,7 +23,7 @@ from inlay.functions.spec import READ_AS_TEXT
 from inlay.parsing.statement import Call
 from inlay.parsing.unplannable import Unplannable
 from inlay.planner import reasons
-from inlay.planner.gather import KEY, ROWS
+from inlay.planner.keyed import KEY, ROWS
 from inlay.planner.lookups import key_places, same_keys
 from inlay.store.codecs import codec_of
 
@@ -102,7 +102,8 @@ class Gathering:
         kinds = self.kinds[call.number]
         text = _as_texts(sql, call, table if table in self._queries.tables else None, kinds)
         result = self._queries.run(text, "execute" if _GOES_ON else "sql")
-        found = kinds_of([str(kind) for _, kind, *_ in result.description][-len(call.texts) :], types_of(call))
+        types = [kind for _, kind, *_ in result.description] if _GOES_ON else result.types
+        found = kinds_of([str(kind) for kind in types[-len(call.texts) :]], types_of(call))
         self.kinds[call.number] = self._kinds[sql] = found
         if found != kinds and not WRITTEN_OTHERWISE.isdisjoint(found):
             return self._batches(sql, call, table, expect)

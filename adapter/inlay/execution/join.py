@@ -30,7 +30,7 @@ from inlay.functions.contract import Closeness, cosines
 from inlay.parsing.statement import Call, Statement
 from inlay.parsing.unplannable import Unplannable
 from inlay.planner import reasons
-from inlay.planner.gather import KEY, ROWS
+from inlay.planner.keyed import KEY, ROWS
 from inlay.planner.lookups import VALUE as ANSWER
 from inlay.planner.lookups import key_places
 from inlay.planner.pair_join import VALUE, JoinByCall

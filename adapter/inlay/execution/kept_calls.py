@@ -8,6 +8,7 @@ from dataclasses import replace
 from inlay.execution.context import Context
 from inlay.parsing.statement import Statement
 from inlay.planner import reasons
+from inlay.planner.elements import is_of_elements
 from inlay.planner.gather import beside
 from inlay.planner.lookups import Answers
 
@@ -22,7 +23,8 @@ def made_by_queries(why: Mapping[int, str], context: Context) -> list[int]:
 
 def not_overtaking(statement: Statement, answers: Mapping[int, Answers], plain: list[int]) -> dict[int, Answers]:
     """The answers, of which those in a condition with calls that stay calls are not looked up."""
-    made = beside(statement, plain)
+    of_elements = (number for number in answers if is_of_elements(statement.node(number)))
+    made = beside(statement, [*plain, *of_elements])
     return {
         number: replace(found, kept="call") if number in made and not found.call.detail else found
         for number, found in answers.items()

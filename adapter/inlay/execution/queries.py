@@ -25,7 +25,7 @@ from inlay.parsing.statement import Call
 from inlay.parsing.unplannable import Unplannable
 from inlay.planner import reasons
 from inlay.planner.evaluation import is_literal
-from inlay.planner.gather import KEY
+from inlay.planner.keyed import KEY
 from inlay.planner.lookups import VALUE
 
 UNBOUND = (duckdb.BinderException, duckdb.CatalogException, duckdb.ParserException, duckdb.NotImplementedException)

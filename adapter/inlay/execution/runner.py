@@ -35,7 +35,8 @@ from inlay.parsing.marks import numbers_in
 from inlay.parsing.statement import Call, Statement
 from inlay.parsing.unplannable import Unplannable
 from inlay.planner import reasons
-from inlay.planner.gather import KEY, ROWS, gathers, made_before
+from inlay.planner.gather import gathers, made_before
+from inlay.planner.keyed import KEY, ROWS
 from inlay.planner.lookups import Answers, answers_of, key_places, with_lookups
 from inlay.planner.pair_join import JoinByCall
 from inlay.planner.plan import Plan

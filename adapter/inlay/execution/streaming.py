@@ -8,7 +8,7 @@ from inlay.execution.queries import UNBOUND, Queries
 from inlay.parsing.statement import Statement
 from inlay.parsing.unplannable import Unplannable
 from inlay.planner import reasons
-from inlay.planner.gather import KEY
+from inlay.planner.keyed import KEY
 from inlay.planner.one_table import inputs_query, table_of
 
 STREAM_ROWS = 500_000

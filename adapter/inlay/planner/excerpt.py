@@ -15,14 +15,16 @@ from sqlglot import exp
 
 from inlay.parsing.reading import part_of
 from inlay.parsing.statement import Statement
-from inlay.planner.known import TEXT, block_of, without_value
+from inlay.planner.elements import read_elements
+from inlay.planner.known import ELEMENTS, TEXT, block_of, without_value
 from inlay.planner.reads import is_unread_item, reader_of
 from inlay.planner.set_operations import side_of
 
 
 @dataclass(frozen=True)
 class Excerpt:
-    """node: the call. select, clause: where it stands. readers: the SELECTs that read this one, each the one before."""
+    """node: the call. select, clause: where it stands; the elements that it is asked of are rows of that SELECT.
+    readers: the SELECTs that read this one, each the one before."""
 
     node: exp.Expr
     select: exp.Select
@@ -34,6 +36,7 @@ def excerpt(statement: Statement, number: int, with_readers: bool = False) -> Ex
     """with_readers: whether the SELECTs around the call's own are looked at, and changed."""
     node = statement.node(number)
     select, clause = block_of(node)
+    own = str(part_of(select, node).arg_key)
     readers = _readers(statement, select) if with_readers else []
     kept = {id(cte) for each in (select, *readers) for cte in _ctes_around(each)}
     copies: dict[int, exp.Expr] = {id(each): each for each in (node, select, *readers)}
@@ -41,9 +44,10 @@ def excerpt(statement: Statement, number: int, with_readers: bool = False) -> Ex
     withs = {id(with_) for with_ in _withs_around(readers[-1] if readers else select)}
     sides = {id(other) for other in _other_sides(select)}
     _copy(statement.tree, _Copying(statement, kept, withs, left_out, sides, copies))
-    return Excerpt(
-        copies[id(node)], _select(copies[id(select)]), clause, [_select(copies[id(reader)]) for reader in readers]
-    )
+    made, made_readers = _select(copies[id(select)]), [_select(copies[id(reader)]) for reader in readers]
+    if clause == ELEMENTS:
+        read_elements(made, copies[id(node)])
+    return Excerpt(copies[id(node)], made, own, made_readers)
 
 
 def _left_out(statement: Statement, node: exp.Expr, select: exp.Select) -> list[exp.Expr]:

@@ -13,28 +13,23 @@ from types import UnionType
 from sqlglot import exp
 
 from inlay.parsing.marks import numbers_in
-from inlay.parsing.reading import calls_in, parsed, part_of, written
+from inlay.parsing.reading import calls_in, part_of
 from inlay.parsing.statement import Statement
 from inlay.parsing.unplannable import Unplannable
 from inlay.planner import reasons
-from inlay.planner.aggregates import told
 from inlay.planner.alone import joins_unknown, leave_alone, relation_alone
+from inlay.planner.correlated import correlated, of_lateral_values, of_values
 from inlay.planner.crowds import MOST_LOOKUPS
 from inlay.planner.evaluation import conjuncts, is_of_a_group, is_volatile
 from inlay.planner.excerpt import excerpt
 from inlay.planner.guards import guards_of
-from inlay.planner.known import Known, block_of, values_of, with_ctes
+from inlay.planner.keyed import KEY, arguments_of, distinct, keyed
+from inlay.planner.known import ELEMENTS, Known, block_of, cuts_before_columns, values_of
 from inlay.planner.reads import is_read, renamed
 from inlay.planner.set_operations import side_of, under_other_names
 from inlay.planner.unread import leave_out_unread
 
-KEY = "_inlay_k"
-"""Columns of a gathered input: _inlay_k0, _inlay_k1, … in the order of the call's row values."""
-
-ROWS = "_inlay_n"
-"""How many rows have the input."""
-
-_CORE, _PASSED = "_inlay_core", "_inlay_passed"
+_PASSED = "_inlay_passed"
 
 
 def gathers(statement: Statement, number: int, staged: Collection[int], made: Collection[int] = ()) -> Iterator[str]:
@@ -43,22 +38,21 @@ def gathers(statement: Statement, number: int, staged: Collection[int], made: Co
     where their condition comes first: without it more inputs would be asked for than DuckDB asks for by itself."""
     node = statement.node(number)
     if (values := values_of(node)) is not None:
-        yield _of_values(statement, number, values)
+        yield of_values(statement, number, values)
+        if values.parent_select is not None:
+            yield from of_lateral_values(statement, number, staged)
         return
-    select, clause = block_of(node)
     if not is_read(node, statement):
         raise Unplannable(reasons.UNREAD)
     of_groups = any(is_of_a_group(argument) for argument in arguments_of(node, statement, number))
-    narrows = clause in ("expressions", "having", "qualify", "order") or (clause == "where" and _is_plain(select))
     asked = {*staged, *made}
     wide: str | None = None
-    inside = exp.AggFunc | exp.Filter if of_groups else exp.AggFunc | exp.Filter | exp.Window
-    if narrows and not _above(node, inside):
+    if _may_be_narrow(node, of_groups):
         try:
             narrow = _narrow(statement, number, asked)
             n_lookups = len(numbers_in(narrow))
             # What stands around a SELECT may have so much looked up that to plan it takes longer than it spares.
-            if not of_groups and n_lookups > MOST_LOOKUPS and select.parent_select is not None:
+            if not of_groups and n_lookups > MOST_LOOKUPS and block_of(node)[0].parent_select is not None:
                 wide = rows_query(statement, number, asked)
             if wide is None or len(numbers_in(wide)) >= n_lookups:
                 yield narrow
@@ -66,10 +60,24 @@ def gathers(statement: Statement, number: int, staged: Collection[int], made: Co
             if of_groups:
                 raise
     if not of_groups:  # whose values are of all rows, where nothing is left of the groups
-        if clause == "where" and (apart := _apart(statement, number, asked)) is not None:
+        if (apart := _apart(statement, number, asked)) is not None:
             yield apart
         yield wide or rows_query(statement, number, asked)
-        yield from _correlated(statement, number, asked)
+        yield from correlated(statement, number, asked)
+
+
+def _may_be_narrow(node: exp.Expr, of_groups: bool) -> bool:
+    """Whether a call's rows may be asked for as they come out of their SELECT and of those that read it. Raises
+    Unplannable where they cannot be asked for at all."""
+    select, clause = block_of(node)
+    clauses = ["having", "qualify", "order", "expressions", *["where"] * _is_plain(select)]
+    if clause == ELEMENTS:
+        # These leave fewer rows than there are elements, which cannot stand in their place.
+        if select.args.get("having") or select.args.get("qualify") or cuts_before_columns(select):
+            raise Unplannable(reasons.IN_LAMBDA)
+        clause, clauses = str(part_of(select, node).arg_key), ["expressions", "where"] * _is_plain(select)
+    inside = exp.AggFunc | exp.Filter if of_groups else exp.AggFunc | exp.Filter | exp.Window
+    return clause in clauses and not _above(node, inside)
 
 
 _CLAUSES = ("where", "group", "having", "windows", "qualify", "expressions", "order")
@@ -134,20 +142,6 @@ def asked_by(statement: Statement, number: int, others: Iterable[int]) -> int | 
     return None
 
 
-def _of_values(statement: Statement, number: int, values: exp.Values) -> str:
-    """Inputs of a call and of those in other rows of its VALUES that ask the same."""
-    call, rows = statement.calls[number], []
-    for other in dict.fromkeys(calls_in(values)):
-        its = statement.calls[other]
-        if (its.spec, its.detail, its.settings) == (call.spec, call.detail, call.settings):
-            node = statement.node(other)
-            if other == number or (values_of(node) is values and not any(map(calls_in, node.expressions))):
-                rows.append(written(exp.Select(expressions=keyed(arguments_of(node, statement, other)))))
-    keys = ", ".join(f"{KEY}{i}" for i in range(len(call.texts)))
-    text = f"SELECT {keys}, count(*) AS {ROWS} FROM ({' UNION ALL '.join(rows)}) AS {_CORE} GROUP BY ALL"
-    return with_ctes(values, text)
-
-
 def _above(node: exp.Expr, kind: type[exp.Expr] | UnionType) -> bool:
     parent = node.parent
     while parent is not None and not isinstance(parent, exp.Select):
@@ -157,24 +151,6 @@ def _above(node: exp.Expr, kind: type[exp.Expr] | UnionType) -> bool:
     return False
 
 
-def arguments_of(node: exp.Expr, statement: Statement, number: int) -> list[exp.Expr]:
-    """The call's row values, as they stand in the tree; of an aggregate what it makes of those of a group."""
-    call = statement.calls[number]
-    found = [argument for argument in node.expressions if not isinstance(argument, exp.PropertyEQ | exp.Kwarg)]
-    rows = [at for at, _ in enumerate(found) if at < len(call.spec.args) and not call.spec.args[at].is_setting]
-    if len(rows) != len(call.texts):
-        raise Unplannable(reasons.ARGUMENTS_READ_OTHERWISE)
-    if call.gathers:
-        texts = [written(argument) for argument in found]
-        return [parsed(told(call, texts, at)) for at in rows]
-    return [found[at] for at in rows]
-
-
-def keyed(arguments: list[exp.Expr]) -> list[exp.Expr]:
-    """Values as columns of a query for inputs."""
-    return [exp.alias_(argument.copy(), f"{KEY}{i}", copy=False) for i, argument in enumerate(arguments)]
-
-
 def rows_query(statement: Statement, number: int, staged: Collection[int]) -> str:
     """Inputs of the rows that come out of FROM and WHERE."""
     part = excerpt(statement, number)
@@ -182,12 +158,16 @@ def rows_query(statement: Statement, number: int, staged: Collection[int]) -> st
     block = Known(select, statement, staged)
     block.conjunct_of(node if clause in ("where", "joins") else None)
     made = block.core(keyed(arguments_of(node, statement, number)), None, guards_of(node, block.is_known))
-    return _distinct(made, select, len(statement.calls[number].texts))
+    return distinct(made, select, len(statement.calls[number].texts))
 
 
 def _apart(statement: Statement, number: int, staged: Collection[int]) -> str | None:
     """The same of a condition in a subquery that reads the rows around it, where the condition itself reads none of
     them: DuckDB makes it before it joins both. None elsewhere."""
+    node = statement.node(number)
+    own = block_of(node)[0]
+    if own.parent_select is None or part_of(own, node).arg_key != "where":
+        return None
     part = excerpt(statement, number)
     select = part.select
     conditions = conjuncts(select.args["where"].this)
@@ -200,39 +180,12 @@ def _apart(statement: Statement, number: int, staged: Collection[int]) -> str | 
     block = Known(select, statement, staged)
     block.conjunct_of(part.node)
     made = block.core(keyed(arguments_of(part.node, statement, number)), None, guards_of(part.node, block.is_known))
-    return _distinct(made, select, len(statement.calls[number].texts))
+    return distinct(made, select, len(statement.calls[number].texts))
 
 
 def _tables(condition: exp.Expr) -> set[str]:
     """By which names of tables a condition reads columns; '' for those without one."""
     return {column.table.lower() for column in condition.find_all(exp.Column)}
-
-
-def _correlated(statement: Statement, number: int, staged: Collection[int]) -> Iterator[str]:
-    """The same of a call in a subquery that reads the rows of the SELECT around it, or of one further out: of each of
-    those rows."""
-    part = excerpt(statement, number)
-    select = part.select
-    block = Known(select, statement, staged)
-    block.conjunct_of(part.node if part.clause in ("where", "joins") else None)
-    made = block.core(keyed(arguments_of(part.node, statement, number)), None, guards_of(part.node, block.is_known))
-    keys = range(len(statement.calls[number].texts))
-    while isinstance(outer := select.find_ancestor(exp.Select, exp.CTE, exp.SetOperation), exp.Select):
-        place = part_of(outer, select)
-        drops = ("pivots",) if place.arg_key in ("where", "joins") else ("having", "qualify", "pivots")
-        if any(outer.args.get(name) for name in drops):
-            return  # which drop rows before the subquery is asked of them
-        joins = list(outer.args.get("joins") or [])
-        if place.arg_key == "from_":
-            return
-        if place.arg_key == "joins":  # it reads the relations before it
-            outer.set("joins", joins[: next(i for i, each in enumerate(joins) if each is place)])
-        inner = exp.Lateral(this=exp.Subquery(this=made), alias=exp.TableAlias(this=exp.to_identifier(_CORE)))
-        block = Known(outer, statement, staged)
-        made = block.core([exp.column(f"{KEY}{i}", table=_CORE) for i in keys], None)
-        made.append("joins", exp.Join(this=inner, kind="CROSS"))
-        select = outer
-        yield _distinct(made, select, len(keys))
 
 
 def first_rows_query(statement: Statement, number: int, first: int, answered: Collection[int] = ()) -> str:
@@ -248,7 +201,7 @@ def first_rows_query(statement: Statement, number: int, first: int, answered: Co
     if passed:
         columns.append(exp.alias_(exp.and_(*passed), _PASSED))
     made = block.core(columns, first)
-    return _distinct(made, select, len(statement.calls[number].texts), f" WHERE {_PASSED}" if passed else "")
+    return distinct(made, select, len(statement.calls[number].texts), f" WHERE {_PASSED}" if passed else "")
 
 
 def _inside(node: exp.Expr) -> list[int]:
@@ -273,7 +226,7 @@ def _narrow(statement: Statement, number: int, staged: Collection[int]) -> str:
     hidden = block.gives_hidden
     is_condition = clause in ("where", "having")
     climb = is_condition or (clause == "expressions" and not in_window)
-    of_all_rows = True
+    of_all_rows = block_of(node)[1] != ELEMENTS
     chain = [select]
     for above in part.readers:
         # DuckDB makes groups and windows before it joins them.
@@ -301,7 +254,7 @@ def _narrow(statement: Statement, number: int, staged: Collection[int]) -> str:
         select = above
         chain.append(select)
     leave_out_unread(chain, [key.alias for key in keys])
-    return _distinct(select, select, len(keys))
+    return distinct(select, select, len(keys))
 
 
 def _joins(select: exp.Select) -> bool:
@@ -364,15 +317,3 @@ def _is_plain(select: exp.Select) -> bool:
 def _groups(select: exp.Select) -> bool:
     """Whether a row of a SELECT stands for several."""
     return select.args.get("group") is not None or any(is_of_a_group(item) for item in select.expressions)
-
-
-def _distinct(made: exp.Select, place: exp.Select, n_keys: int, where: str = "") -> str:
-    """The query around `made`, with the CTEs that can be seen at `place`."""
-    if not made.expressions:
-        raise Unplannable(reasons.NOTHING_SELECTED)
-    with_ = made.args.pop("with_", None)
-    body = written(made, copy=False)
-    if with_ is not None:
-        made.set("with_", with_)
-    keys = ", ".join(f"{KEY}{i}" for i in range(n_keys))
-    return with_ctes(place, f"SELECT {keys}, count(*) AS {ROWS} FROM ({body}) AS {_CORE}{where} GROUP BY ALL")

@@ -10,29 +10,32 @@ from inlay.parsing.reading import calls_in, written
 from inlay.parsing.statement import Statement
 from inlay.parsing.unplannable import Unplannable
 from inlay.planner import reasons
+from inlay.planner.elements import is_of_elements
 from inlay.planner.evaluation import conjuncts, is_of_a_group, is_volatile, may_raise
 
 TEXT = "text"
 """Where a CTE that is not copied (excerpt.py) says what its text is."""
 
 
+ELEMENTS = "elements"
+"""Of a call that is asked of the elements of a list, in the place of its clause."""
+
+
 def block_of(node: exp.Expr) -> tuple[exp.Select, str]:
-    """The SELECT in which a call stands, and the clause: 'expressions', 'where', 'joins', …"""
+    """The SELECT in which a call stands, and the clause: 'expressions', 'where', 'joins', …, or ELEMENTS."""
     child, parent = node, node.parent
     while parent is not None and not isinstance(parent, exp.Select):
-        if isinstance(parent, exp.Lambda):
-            raise Unplannable(reasons.IN_LAMBDA)
         if isinstance(parent, exp.Pivot | exp.Update | exp.Delete | exp.Merge | exp.Values | exp.Limit | exp.Offset):
             raise Unplannable(reasons.inside(type(parent).__name__.upper()))
         child, parent = parent, parent.parent
     if parent is None:
         raise Unplannable(reasons.OUTSIDE_SELECT)
-    return parent, str(child.arg_key)
+    return parent, ELEMENTS if is_of_elements(node) else str(child.arg_key)
 
 
 def values_of(node: exp.Expr) -> exp.Values | None:
     """The VALUES that a call is a value of; None where it is in a SELECT, inside of it or not."""
-    found = node.find_ancestor(exp.Values, exp.Select, exp.Lambda)
+    found = node.find_ancestor(exp.Values, exp.Select, exp.Lambda, exp.Comprehension)
     return found if isinstance(found, exp.Values) else None
 
 

@@ -17,8 +17,9 @@ from inlay.parsing.statement import Call, Statement
 from inlay.parsing.unplannable import Unplannable
 from inlay.planner import reasons
 from inlay.planner.aggregates import told
+from inlay.planner.elements import is_of_elements
 from inlay.planner.evaluation import conjuncts, is_given, is_null_with_calls
-from inlay.planner.gather import KEY
+from inlay.planner.keyed import KEY
 
 VALUE = "_inlay_v"
 """The column of answers: a struct with one field `v`, so that an answer of NULL is not taken for none."""
@@ -150,6 +151,8 @@ def _stays_a_call(node: exp.Expr) -> Kept:
     select = node.find_ancestor(exp.Select)
     if select is None:
         return ""
+    if is_of_elements(node):
+        return "call"
     if node.find(exp.PositionalColumn):  # inside a subquery #1 is the first column of its own FROM
         return "call"
     if _is_in_join(node):

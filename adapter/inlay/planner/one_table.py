@@ -9,8 +9,8 @@ from inlay.parsing.statement import Statement
 from inlay.parsing.unplannable import Unplannable
 from inlay.planner import reasons
 from inlay.planner.excerpt import excerpt
-from inlay.planner.gather import arguments_of, keyed
 from inlay.planner.guards import guards_of
+from inlay.planner.keyed import arguments_of, keyed
 from inlay.planner.known import Known, block_of
 
 

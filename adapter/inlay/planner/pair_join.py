@@ -19,7 +19,7 @@ from inlay.parsing.marks import replaced
 from inlay.parsing.statement import Statement
 from inlay.planner.excerpt import excerpt
 from inlay.planner.from_clause import characters
-from inlay.planner.gather import KEY
+from inlay.planner.keyed import KEY
 from inlay.planner.known import with_ctes
 
 VALUE = "_inlay_k"

@@ -19,7 +19,8 @@ def reader_of(query: exp.Query, statement: Statement, *, by_other_names: bool = 
     """The one SELECT that reads a query, in its FROM or a JOIN, by the names of its columns; and its name for it.
     by_other_names: by those that the query's alias gives them, q(a, b), too, where it is told which is which."""
     found = readers_of(query, statement)
-    if found is None or len(found) > 1 or (renamed(query) and not (by_other_names and _is_listed(query))):
+    is_lateral = query.parent is not None and isinstance(query.parent.parent, exp.Lateral)
+    if found is None or len(found) > 1 or is_lateral or (renamed(query) and not (by_other_names and _is_listed(query))):
         return None
     return found[0]
 
@@ -36,9 +37,10 @@ def readers_of(query: exp.Query, statement: Statement) -> list[tuple[exp.Select,
             return None
         places = [table for table in statement.index.tables.get(name, []) if not table.db]
     found = []
-    for place in places:
+    for inside in places:
+        place = inside.parent if isinstance(inside.parent, exp.Lateral) else inside
         reader = place.parent.parent if isinstance(place.parent, exp.From | exp.Join) else None
-        named = isinstance(place, exp.Table) and isinstance(place.args.get("alias"), exp.TableAlias)
+        named = place is not parent and isinstance(place.args.get("alias"), exp.TableAlias)
         if not isinstance(reader, exp.Select) or place.args.get("pivots"):
             return None
         if named and place.args["alias"].args.get("columns"):
@@ -138,8 +140,8 @@ def is_read(node: exp.Expr, statement: Statement) -> bool:
         if not statement.index.tables.get(name):
             return False
         cte = cte.find_ancestor(exp.CTE)
-    select, clause = block_of(node)
-    distinct = select.args.get("distinct")
+    select = block_of(node)[0]
+    clause, distinct = part_of(select, node).arg_key, select.args.get("distinct")
     if distinct is not None and not distinct.args.get("on"):
         return True
     if clause == "windows":

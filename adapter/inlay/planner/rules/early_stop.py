@@ -23,7 +23,7 @@ from inlay.planner import reasons
 from inlay.planner.evaluation import conjuncts
 from inlay.planner.excerpt import excerpt
 from inlay.planner.gather import first_rows_query
-from inlay.planner.known import Known, block_of
+from inlay.planner.known import ELEMENTS, Known, block_of
 from inlay.planner.lookups import CHANGED, Answers
 from inlay.planner.rules.order_predicates import cut, outside_brackets
 from inlay.planner.rules.run import Run
@@ -89,7 +89,8 @@ def early_stops(statement: Statement, stages: Collection[int]) -> Iterator[Early
         if wanted is None or where is None or not calls_in(where):
             continue
         inside = calls_in(where)
-        numbers = [n for n in stages if n in inside and block_of(statement.node(n))[0] is select]
+        blocks = {n: block_of(statement.node(n)) for n in stages if n in inside}
+        numbers = [n for n, (around, clause) in blocks.items() if around is select and clause != ELEMENTS]
         if len(numbers) < len(inside):
             continue
         if any(select.args.get(name) for name in ("distinct", "group", "having", "qualify", "sample")):

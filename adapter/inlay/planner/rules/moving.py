@@ -16,6 +16,7 @@ from inlay.parsing.tokens import closing, spliced, split
 from inlay.parsing.unplannable import Unplannable
 from inlay.planner import reasons
 from inlay.planner.aggregates import of_list, told
+from inlay.planner.elements import has_elements
 from inlay.planner.evaluation import is_constant, is_of_a_group, is_volatile
 from inlay.planner.reads import unread_items
 
@@ -44,7 +45,9 @@ def movable(select: exp.Select) -> list[exp.Expr]:
     # What is no value of the group is what it is grouped by.
     is_grouped = group is not None and bool(group.args.get("all") or calls_in(group))
     return [
-        item for item in unread_items(select) if not (is_grouped and not is_of_a_group(item)) and not is_volatile(item)
+        item
+        for item in unread_items(select)
+        if not (is_grouped and not is_of_a_group(item)) and not is_volatile(item) and not has_elements(item)
     ]
 
 

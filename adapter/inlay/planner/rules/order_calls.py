@@ -26,8 +26,9 @@ from inlay.parsing.tokens import spliced
 from inlay.parsing.unplannable import Unplannable
 from inlay.planner.evaluation import conjuncts
 from inlay.planner.excerpt import excerpt
-from inlay.planner.gather import arguments_of, first_rows_query
-from inlay.planner.known import Known, block_of
+from inlay.planner.gather import first_rows_query
+from inlay.planner.keyed import arguments_of
+from inlay.planner.known import ELEMENTS, Known, block_of
 from inlay.planner.rules.order_predicates import cut, outside_brackets
 from inlay.planner.rules.run import Run
 
@@ -136,7 +137,10 @@ def chains(statement: Statement, stages: Collection[int]) -> list[Chain]:
         parts = [part for part in conjuncts(where.this) if calls_in(part)]
         links = [sorted(calls_in(part)) for part in parts]
         inside = [n for link in links for n in link]
-        if len(links) > 1 and all(n in stages and block_of(statement.node(n))[0] is select for n in inside):
+        if len(links) < 2 or not set(inside) <= set(stages):
+            continue
+        blocks = [block_of(statement.node(n)) for n in inside]
+        if all(around is select and clause != ELEMENTS for around, clause in blocks):
             found.append(Chain(statement, links))
     return found
 
