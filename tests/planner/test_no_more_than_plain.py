@@ -36,6 +36,15 @@ STATEMENTS = {
     "nothing reads it below LIMIT": "select a from (select a, ai_complete(a) as r from x order by i limit 5) v",
     "nothing reads it beside GROUP BY ALL": "with c as (select k, ai_complete(max(a)) as r from x group by all) "
     "select count(*) from c",
+    "beside an anti join by a call": "select ai_complete(n) as r, a from x anti join y on x.k = y.k and "
+    "(ai_redact('constant') = 'positive' or x.k = 1)",
+    "CASE before a subquery": "select a from x where case when k = 1 then ai_redact(a) = 'q' else true end "
+    "and i = (select max(i) from x where ai_complete(upper(a)) <> 'q')",
+    "before a subquery over JSON": "select a from x where ai_sentiment(a) like '%o%' and i = (select max(i) from x "
+    "where ai_similarity(j->'b', 'query') > -2)",
+    "HAVING before the columns": "select ai_complete(a) as r from x group by a, k having ai_sentiment(max(n)) is not null",
+    "no rows": "select a from x where ai_sentiment(a) <> 'q' limit 0",
+    "the time": "select ai_sentiment(now()::varchar) is null as r",
 }
 
 

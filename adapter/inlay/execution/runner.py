@@ -22,7 +22,7 @@ from inlay.execution.answering import Rows
 from inlay.execution.context import Context
 from inlay.execution.gathering import Gathering
 from inlay.execution.join import joined
-from inlay.execution.kept_calls import made_by_queries, not_overtaking
+from inlay.execution.kept_calls import made_by_queries, made_in_joins, not_overtaking
 from inlay.execution.many_calls import ManyCalls
 from inlay.execution.queries import Queries, first_line
 from inlay.execution.session import Session
@@ -271,6 +271,7 @@ class Runner:
             refuse_to_hold(self.queries, self.statement, number, self.context.progress.expect)
         if texts is None:
             made = made_before(self.statement, number, made_by_queries(self.reasons, self.context))
+            made |= made_in_joins(self.answers, self.context)
             texts = self.all_pairs.get(number) or gathers(self.statement, number, self.looked_up_ahead, made)
         asked = ((self.looked_up(text), not numbers_in(text)) for text in self.staged[number].noted(texts))
         expect = self.context.progress.expect if self.context.progress.shown else None  # to count them takes a query

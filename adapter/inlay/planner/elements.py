@@ -57,9 +57,8 @@ def _of_lambda(body: exp.Lambda) -> _Elements:
     names = [name.name for name in body.expressions]
     if isinstance(function, exp.Transform | exp.ArrayFilter) and len(names) <= 2:
         return _Elements(body, function.this, names)
-    arguments = function.expressions if isinstance(function, exp.Anonymous) else []
-    if len(arguments) == 2 and function.name.lower() in _EACH_ELEMENT and len(names) <= 2:
-        return _Elements(body, arguments[0], names)
+    if isinstance(function, exp.Anonymous) and function.name.lower() in _EACH_ELEMENT and len(names) <= 2:
+        return _Elements(body, function.expressions[0], names)
     raise Unplannable(reasons.IN_LAMBDA)
 
 
@@ -75,7 +74,7 @@ def read_elements(select: exp.Select, node: exp.Expr) -> None:
                 if isinstance(read, exp.Column) and read.table:
                     column = exp.Dot(this=column, expression=read.this.copy())
                 read.replace(column)
-        items = [exp.Explode(this=elements.of.copy())]
+        items: list[exp.Expr] = [exp.Explode(this=elements.of.copy())]
         if len(elements.names) == 2:
             numbers = exp.Anonymous(this="generate_subscripts", expressions=[elements.of.copy(), exp.Literal.number(1)])
             items.append(numbers)

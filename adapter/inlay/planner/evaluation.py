@@ -15,6 +15,7 @@ _VOLATILE_NAMES = {
     "random", "setseed", "nextval", "currval", "uuid", "gen_random_uuid", "uuidv4", "uuidv7", "txid_current",
     "current_query", "clock_timestamp",
 }  # fmt: skip
+_CLOCKS = {"now", "get_current_timestamp", "transaction_timestamp", "get_current_time"}
 _TEXTS = (exp.DataType.Type.TEXT, exp.DataType.Type.VARCHAR)
 _RAISING_NAMES = {"error", "json_extract", "json_extract_string", "strptime", "read_text", "read_blob"}
 
@@ -26,14 +27,21 @@ def is_volatile(tree: exp.Expr) -> bool:
     )
 
 
+def reads_clock(tree: exp.Expr) -> bool:
+    """Whether it is another time in each statement."""
+    clocks = (exp.CurrentTimestamp, exp.CurrentTime, exp.CurrentDatetime, exp.Localtime, exp.Localtimestamp)
+    return any(isinstance(node, clocks) or _name(node) in _CLOCKS for node in tree.find_all(exp.Func))
+
+
 def may_raise(tree: exp.Expr) -> bool:
-    """Whether evaluating it for more rows could fail a statement that would not have failed."""
+    """Whether evaluating it for more rows could fail a statement that would not have failed. What is inside a subquery
+    is evaluated for no other rows then."""
     return any(
         (type(node) is exp.Cast and not isinstance(node.this, exp.Literal) and not node.to.is_type(*_TEXTS))
         or isinstance(node, exp.StrToTime)
         or (isinstance(node, exp.Subquery) and not isinstance(node.parent, exp.In) and not _is_one_row(node.this))
         or (isinstance(node, exp.Func) and _name(node) in _RAISING_NAMES)
-        for node in tree.walk()
+        for node in tree.walk(prune=lambda node: isinstance(node, exp.Query))
     )
 
 

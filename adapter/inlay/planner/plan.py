@@ -13,7 +13,7 @@ from inlay.parsing.reading import call_at
 from inlay.parsing.statement import Statement
 from inlay.parsing.unplannable import Unplannable
 from inlay.planner import reasons
-from inlay.planner.evaluation import is_constant, is_constant_text, is_volatile
+from inlay.planner.evaluation import is_constant, is_constant_text, is_volatile, reads_clock
 from inlay.planner.inside import query_read
 from inlay.planner.known import block_of, values_of
 from inlay.planner.lookups import joins_by_calls, named_columns
@@ -126,7 +126,7 @@ def _obstacle(statement: Statement, number: int, random: bool) -> str | None:
             return reasons.RIGHT_OF_IN
         if isinstance(node.parent, exp.Window) and node.arg_key == "this":
             return reasons.BEFORE_OVER
-        if is_volatile(node):
+        if is_volatile(node) or reads_clock(node):
             return reasons.VOLATILE
         if not in_values and random and has_random_rows(statement, node):
             return reasons.RANDOM_ROWS
@@ -189,8 +189,8 @@ def _visited(tree: exp.Expr, around: Collection[int]) -> Iterator[exp.Expr]:
         names.sort(key=lambda name: name != "with_")
     for name in names:
         value = args[name]
-        if name == "group":  # by the values of columns, which GROUP BY only names
-            value = [value, *(item for item in args["expressions"] if not item.find(exp.AggFunc, exp.Window))]
+        if isinstance(value, exp.Group):
+            value = [value, *(item for item in args["expressions"] if _is_named_by(value, item))]
         for child in value if isinstance(value, list) else [value]:
             if isinstance(child, exp.Expr) and id(child) in around:
                 if name in _CONDITIONS:  # DuckDB has the subqueries of a condition answered before it looks at a row
@@ -198,6 +198,13 @@ def _visited(tree: exp.Expr, around: Collection[int]) -> Iterator[exp.Expr]:
                         yield from _visited(query, around)
                 yield from _visited(child, around)
     yield tree
+
+
+def _is_named_by(group: exp.Group, item: exp.Expr) -> bool:
+    """Whether GROUP BY may only name a column, by whose values it groups."""
+    names = {key.name.lower() for key in group.find_all(exp.Column)}
+    by_place = group.args.get("all") or any(isinstance(key, exp.Literal) for key in group.find_all(exp.Literal))
+    return (by_place or item.alias.lower() in names) and not item.find(exp.AggFunc, exp.Window)
 
 
 def _queries_inside(tree: exp.Expr, around: Collection[int]) -> Iterator[exp.Query]:

@@ -141,6 +141,8 @@ def is_read(node: exp.Expr, statement: Statement) -> bool:
             return False
         cte = cte.find_ancestor(exp.CTE)
     select = block_of(node)[0]
+    if _has_no_rows(select):
+        return False
     clause, distinct = part_of(select, node).arg_key, select.args.get("distinct")
     if distinct is not None and not distinct.args.get("on"):
         return True
@@ -154,6 +156,11 @@ def is_read(node: exp.Expr, statement: Statement) -> bool:
     if not is_unread_item(item, select, statement):
         return True
     return _is_read_outside(select, {item.alias.lower()}, statement)
+
+
+def _has_no_rows(select: exp.Select) -> bool:
+    limit = select.args.get("limit")
+    return limit is not None and isinstance(limit.expression, exp.Literal) and limit.expression.name == "0"
 
 
 def _are_windows_read(select: exp.Select, statement: Statement) -> bool:

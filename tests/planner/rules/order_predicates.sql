@@ -72,3 +72,13 @@ select i from t where k = 1 or i < 10 or ai_sentiment(s) = 'positive' or ai_sent
 select i from t where ai_sentiment(s) = 'positive' and (ai_sentiment(w) = 'negative' or k = 1) and i < 10
 -- after
 select i from t where i < 10 and ai_sentiment(s) = 'positive' and (k = 1 or ai_sentiment(w) = 'negative')
+
+-- CASE is one condition among others, with conditions of its own inside
+select s from t where case when k = 1 and i = 2 then ai_sentiment(s) = 'x' else true end and k < 3
+-- after
+select s from t where k < 3 and case when k = 1 and i = 2 then ai_sentiment(s) = 'x' else true end
+
+-- and so is what its branches say
+select case when ai_sentiment(s) = 'x' and k = 1 then 'x' when k = 2 or ai_sentiment(w) = 'x' then 'y' end as c from t
+-- after
+select case when k = 1 and ai_sentiment(s) = 'x' then 'x' when k = 2 or ai_sentiment(w) = 'x' then 'y' end as c from t

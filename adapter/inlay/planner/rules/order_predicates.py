@@ -114,6 +114,10 @@ def _regions_of(text: Text, level: Span) -> Iterator[Span]:
         word = words[i].lower
         if word in _OPEN:
             i = closing[i]
+        elif word == "case":  # a value among others, with runs of its own inside
+            end = _end_of_case(text, i, level[1])
+            yield from _regions_of(text, (i + 1, end))
+            i = end
         elif word in (",", ";") or word in _BORDERS:
             if joined:
                 yield start, i
@@ -123,6 +127,16 @@ def _regions_of(text: Text, level: Span) -> Iterator[Span]:
         i += 1
     if joined:
         yield start, level[1]
+
+
+def _end_of_case(text: Text, first: int, last: int) -> int:
+    """The END of a CASE, or where its level ends."""
+    depth = 0
+    for i in range(first, last):
+        depth += (text.words[i].lower == "case") - (text.words[i].lower == "end")
+        if not depth:
+            return i
+    return last
 
 
 def _reordered(statement: Statement, region: Span) -> list[tuple[int, int, str]]:
@@ -145,13 +159,13 @@ def outside_brackets(tokens: list[Word], region: Span) -> list[int]:
 
 
 def cut(tokens: list[Word], region: Span, joiner: str) -> list[Span]:
-    """The parts of a run of words between joiners outside brackets."""
+    """The parts of a run of words between joiners outside brackets, and outside CASE … END."""
     cuts, depth, between = [region[0] - 1], 0, 0
     for i in range(*region):
-        depth += (tokens[i].text in _OPEN) - (tokens[i].text in _CLOSE)
+        word = tokens[i].lower
+        depth += (word in _OPEN or word == "case") - (word in _CLOSE or word == "end")
         if depth:
             continue
-        word = tokens[i].lower
         between += word == "between"
         if word == "and" and between:
             between -= 1  # this AND joins nothing
