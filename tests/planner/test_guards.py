@@ -52,6 +52,8 @@ GATHERED = {
     f"select if(k = 99, {CAST}, 'n'), coalesce(a, {CAST}) from x": 0,
     "select ai_sentiment((s::int)::varchar) from x where i <> 3 and ai_sentiment(a) <> 'x'": 38,
     "select a from none where ai_sentiment('c') = 'x'": 0,
+    "select ai_sentiment(a) from x where (select bool_or(a = 't9') from x) and k = 1": 7,
+    "select ai_sentiment(a) from x where (select bool_or(ai_complete(a) = 'x') from none)": 0,
     "select ai_complete('c') from x where i > 100": 0,
 }
 

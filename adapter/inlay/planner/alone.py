@@ -6,7 +6,7 @@ from sqlglot import exp
 
 from inlay.parsing.unplannable import Unplannable
 from inlay.planner import reasons
-from inlay.planner.evaluation import conjuncts
+from inlay.planner.evaluation import all_of, conjuncts
 from inlay.planner.known import Known
 
 _DROPPED = ("joins", "laterals", "group", "having", "qualify", "order", "limit", "offset")
@@ -29,7 +29,7 @@ def leave_alone(above: exp.Select, query: exp.Select, known: Known) -> None:
     for part in _DROPPED:
         above.set(part, None)
     above.args["from_"].set("this", relation)
-    above.set("where", exp.Where(this=exp.and_(*conditions, copy=False)) if conditions else None)
+    above.set("where", exp.Where(this=all_of(conditions)) if conditions else None)
     above.set("expressions", [])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 from sqlglot import exp
@@ -115,6 +115,11 @@ def _above(node: exp.Expr) -> Iterator[exp.Expr]:
 def is_of_a_group(item: exp.Expr) -> bool:
     """Whether its value is that of a group."""
     return item.find(exp.AggFunc) is not None and item.find(exp.Window) is None
+
+
+def all_of(conditions: Iterable[exp.Expr], copy: bool = False) -> exp.Expr:
+    """What AND makes of conditions; sqlglot takes no subquery for one."""
+    return exp.and_(*(exp.Paren(this=c) if isinstance(c, exp.Subquery) else c for c in conditions), copy=copy)
 
 
 def conjuncts(condition: exp.Expr) -> list[exp.Expr]:

@@ -20,7 +20,7 @@ from inlay.planner import reasons
 from inlay.planner.alone import joins_unknown, leave_alone, relation_alone
 from inlay.planner.correlated import correlated, of_lateral_values, of_values
 from inlay.planner.crowds import MOST_LOOKUPS
-from inlay.planner.evaluation import conjuncts, is_of_a_group, is_volatile
+from inlay.planner.evaluation import all_of, conjuncts, is_of_a_group, is_volatile
 from inlay.planner.excerpt import excerpt
 from inlay.planner.guards import guards_of
 from inlay.planner.keyed import KEY, arguments_of, distinct, keyed
@@ -176,7 +176,7 @@ def _apart(statement: Statement, number: int, staged: Collection[int]) -> str | 
     is_kept = any(number in calls_in(each) for each in kept)
     if not is_kept or len(kept) == len(conditions) or select.find_ancestor(exp.Select) is None:
         return None
-    select.set("where", exp.Where(this=exp.and_(*kept, copy=False)))
+    select.set("where", exp.Where(this=all_of(kept)))
     block = Known(select, statement, staged)
     block.conjunct_of(part.node)
     made = block.core(keyed(arguments_of(part.node, statement, number)), None, guards_of(part.node, block.is_known))
@@ -199,7 +199,7 @@ def first_rows_query(statement: Statement, number: int, first: int, answered: Co
     asked = [part for part in conjuncts(select.args["where"].this) if calls_in(part)]
     passed = [part.copy() for part in asked if set(calls_in(part)) <= set(answered) - {number}]
     if passed:
-        columns.append(exp.alias_(exp.and_(*passed), _PASSED))
+        columns.append(exp.alias_(all_of(passed, copy=True), _PASSED))
     made = block.core(columns, first)
     return distinct(made, select, len(statement.calls[number].texts), f" WHERE {_PASSED}" if passed else "")
 

@@ -11,7 +11,7 @@ from inlay.parsing.statement import Statement
 from inlay.parsing.unplannable import Unplannable
 from inlay.planner import reasons
 from inlay.planner.elements import is_of_elements
-from inlay.planner.evaluation import conjuncts, is_of_a_group, is_volatile, may_raise
+from inlay.planner.evaluation import all_of, conjuncts, is_of_a_group, is_volatile, may_raise
 
 TEXT = "text"
 """Where a CTE that is not copied (excerpt.py) says what its text is."""
@@ -91,7 +91,7 @@ class Known:
             laterals=select.args.get("laterals"),
         )
         if conditions:
-            made.set("where", exp.Where(this=exp.and_(*conditions, copy=False, wrap=True)))
+            made.set("where", exp.Where(this=all_of(conditions)))
         if first is not None:
             made.set("order", order)
             made.set("limit", exp.Limit(expression=exp.Literal.number(first)))
@@ -151,7 +151,7 @@ class Known:
                 known = [exp.false()]  # of which rows it leaves more than the known conditions would
             if not known:
                 raise Unplannable(reasons.JOINED_BY_ANOTHER)
-            join.set("on", exp.and_(*known, copy=False))
+            join.set("on", all_of(known))
         return join
 
     def keep_what_is_known(self, keys: list[exp.Expr], guards: list[exp.Expr]) -> None:
@@ -170,7 +170,7 @@ class Known:
             if clause != "having":
                 conditions += [g for g in guards if (clause == "qualify") == (g.find(exp.Window) is not None)]
             kind = {"where": exp.Where, "having": exp.Having, "qualify": exp.Qualify}[clause]
-            select.set(clause, kind(this=exp.and_(*conditions, copy=False)) if conditions else None)
+            select.set(clause, kind(this=all_of(conditions)) if conditions else None)
         if not of_groups:
             select.set("joins", [self.join(join) for join in select.args.get("joins") or []])
         unknown = set()

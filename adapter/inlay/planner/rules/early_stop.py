@@ -20,7 +20,7 @@ from inlay.parsing.statement import Statement
 from inlay.parsing.tokens import Word
 from inlay.parsing.unplannable import Unplannable
 from inlay.planner import reasons
-from inlay.planner.evaluation import conjuncts
+from inlay.planner.evaluation import all_of, conjuncts
 from inlay.planner.excerpt import excerpt
 from inlay.planner.gather import first_rows_query
 from inlay.planner.known import ELEMENTS, Known, block_of
@@ -49,7 +49,7 @@ class EarlyStop:
         """Marked SELECT of (rows, rows that pass) among the first."""
         select, known = self._block()
         unknown = [part for part in conjuncts(select.args["where"].this) if calls_in(part)]
-        made = known.core([exp.alias_(exp.and_(*unknown), "_inlay_passed")], first)
+        made = known.core([exp.alias_(all_of(unknown, copy=True), "_inlay_passed")], first)
         text = f"SELECT count(*), count(*) FILTER (_inlay_passed) FROM ({written(made)}) AS _inlay_core"
         return known.with_ctes(text)
 
