@@ -86,6 +86,8 @@ def test_twins_are_made_when_a_statement_needs_one() -> None:
 def test_a_statement_is_bound_once_before_it_is_asked(con: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     bound = list[str]()
     binds = rehearsal.Queries.binds
-    monkeypatch.setattr(rehearsal.Queries, "binds", lambda self, sql, *a: (bound.append(sql), binds(self, sql, *a))[1])
+    monkeypatch.setattr(
+        rehearsal.Queries, "binds", lambda self, sql, *a, **o: (bound.append(sql), binds(self, sql, *a, **o))[1]
+    )
     prepare(con._session, con.duckdb, "select ai_complete(a) as c from few where k = 1")
     assert len(bound) == 1

@@ -76,11 +76,13 @@ class Queries:
         """Why DuckDB does not bind a statement, or why that cannot be told. tables: instead of these."""
         return refusal(self.con, sql, self.tables if tables is None else tables, self.parameters)
 
-    def binds(self, sql: str, tables: Mapping[str, Any] | None = None) -> bool:
+    def binds(self, sql: str, tables: Mapping[str, Any] | None = None, *, gives_rows: bool | None = None) -> bool:
         """Whether DuckDB is known to bind a statement. A relation is made of a query where that ends no transaction: it
-        takes less than to learn why not. tables: as of refusal()."""
+        takes less than to learn why not. tables: as of refusal(). gives_rows: whether it is a query, where that is
+        known: to tell takes the words of a long text."""
+        gives_rows = is_query(sql) if gives_rows is None else gives_rows
         # DuckDB asks for the values of PIVOT's columns, and takes parameters of a relation that runs at once.
-        if self.in_transaction or self.parameters or not is_query(sql) or "pivot" in sql.lower():
+        if self.in_transaction or self.parameters or not gives_rows or "pivot" in sql.lower():
             return self.refusal(sql, tables) is None
         try:
             with_tables(self.con, sql, self.tables if tables is None else tables, None)
@@ -90,9 +92,10 @@ class Queries:
             return False
         return True
 
-    def accepts(self, sql: str, tables: Mapping[str, Any] | None = None) -> bool:
-        """Whether DuckDB binds a statement. Outside a transaction EXPLAIN is asked where the other way cannot tell."""
-        if self.binds(sql, tables):
+    def accepts(self, sql: str, tables: Mapping[str, Any] | None = None, *, gives_rows: bool | None = None) -> bool:
+        """Whether DuckDB binds a statement. Outside a transaction EXPLAIN is asked where the other way cannot tell.
+        gives_rows: as of binds()."""
+        if self.binds(sql, tables, gives_rows=gives_rows):
             return True
         if self.in_transaction:
             return False

@@ -11,6 +11,7 @@ from typing import Any
 from inlay.execution.answer_tables import HeldAnswers, question_of
 from inlay.execution.gathering import kinds_of, types_of
 from inlay.execution.queries import Queries
+from inlay.parsing.kinds import is_query
 from inlay.parsing.marks import unmarked
 from inlay.parsing.statement import Statement
 from inlay.parsing.twins import twin_name
@@ -47,7 +48,7 @@ def not_looked_up(
         for number, found in answers.items()
     ):
         raise Unplannable(reasons.REFUSED)
-    if not plan.stages or queries.binds(looked_up(answers), tables):
+    if not plan.stages or queries.binds(looked_up(answers), tables, gives_rows=is_query(plan.binds.text)):
         return set()
     create_twins()
     if not _is_accepted(written if plan.binds is plan.runs else statement, queries):

@@ -203,7 +203,7 @@ class Runner:
         found = self._not_overtaking() if self.answers else {}
         runs = self.plan.runs
         sql = with_lookups(runs.text, found, self.names) if found else runs.plain
-        if self.is_changed and not self.queries.accepts(sql):
+        if self.is_changed and not self.queries.accepts(sql, gives_rows=is_query(runs.text)):
             raise Unplannable(reasons.NOT_REHEARSED)
         staged = {number: stage for number, stage in self.staged.items() if number in self.answers}
         return Prepared(sql, self.tables, self.queries.parameters, self.plan, staged, self.reasons, self.held)
