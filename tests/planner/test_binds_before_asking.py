@@ -232,3 +232,20 @@ def test_columns_of_returning_are_named_as_in_a_select(con: Any, method: str) ->
     sql = "update y set z = 3 returning ai_sentiment(w), upper(ai_sentiment(w)), ai_complete(w) as c, ai_complete(w) d, k;"
     names = ["ai_sentiment(w)", "upper(ai_sentiment(w))", "c", "d", "k"]
     assert outcome(lambda: getattr(con, method)(sql))[0] == names
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "select nextval('numbers') as n, ai_sentiment(a) from x where i < 3",
+        "select nextval('numbers') as n, ai_sentiment(a) from x order by i limit 3",
+        "select n, w.who from (select nextval('numbers') as n, ai_extract(a, ['who']) as w from x where i < 3)",
+        "select nextval('numbers') as n, ai_sentiment(columns('a')) from x where i < 3",
+    ],
+)
+def test_a_sequence_is_advanced_by_the_statement_alone(con: Any, sql: str) -> None:
+    rows = []
+    for run in (con.duckdb.execute, con.execute):
+        con.duckdb.execute("create or replace sequence numbers")
+        rows.append((run(sql).fetchall(), con.duckdb.execute("select nextval('numbers')").fetchall()))
+    assert rows[0] == rows[1]

@@ -251,7 +251,7 @@ def test_a_statement_that_runs_as_it_is_says_why(shop: Connection) -> None:
 
 def test_a_call_that_stays_on_the_plain_path_says_why(shop: Connection) -> None:
     said = shop.explain(
-        "select list_transform([body], lambda x: ai_sentiment(x)) as s, ai_embed(body) as v from tickets"
+        "select list_reduce([body, body], lambda x, y: ai_sentiment(x)) as s, ai_embed(body) as v from tickets"
     )
     assert [(step.what, step.note) for step in said.plain] == [("ai_sentiment(x)", "it is inside a lambda")]
     assert expected(said) == [(200, 150, 0, 150)]
@@ -260,7 +260,7 @@ def test_a_call_that_stays_on_the_plain_path_says_why(shop: Connection) -> None:
 
 def test_rows_behind_a_call_on_the_plain_path_cannot_be_told(shop: Connection, calls: dict[str, int]) -> None:
     sql = """
-        with t as (select *, list_transform([body], lambda x: ai_sentiment(x))[1] as s from tickets)
+        with t as (select *, list_reduce([body, body], lambda x, y: ai_sentiment(x)) as s from tickets)
         select ai_embed(body) from t where s = 'positive'
     """
     (stage,) = shop.explain(sql).stages

@@ -115,7 +115,7 @@ def test_only_inputs_of_rows_that_need_them_are_gathered(con: Any, sql: str) -> 
 
 
 LEFT_ALONE = {
-    f"select list_transform([s], lambda x: ai_sentiment(x)) from t where i < 10": "inside a lambda",  # noqa: F541
+    f"select list_reduce([s, w], lambda x, y: ai_sentiment(x)) from t where i < 10": "inside a lambda",  # noqa: F541
     "select k, (select ai_sentiment('k' || t.k)) from t where i < 10 group by k having k > 0": "inside a correlated subquery",
     "with recursive r as (select 1 as x, 'a' as y union all select x + 1, ai_sentiment(y || x) from r where x < 4) from r":
         "part of a recursive CTE that reads the CTE itself",

@@ -82,7 +82,8 @@ class Queries:
         known: to tell takes the words of a long text."""
         gives_rows = is_query(sql) if gives_rows is None else gives_rows
         # DuckDB asks for the values of PIVOT's columns, and takes parameters of a relation that runs at once.
-        if self.in_transaction or self.parameters or not gives_rows or "pivot" in sql.lower():
+        runs_at_once = "pivot" in sql.lower() or _advances(sql)
+        if self.in_transaction or self.parameters or not gives_rows or runs_at_once:
             return self.refusal(sql, tables) is None
         try:
             with_tables(self.con, sql, self.tables if tables is None else tables, None)
@@ -117,6 +118,8 @@ class Queries:
                     inside = query_inside(sql)
                     return self.shape(inside.query, gives_rows=True) if inside and inside.query else []
                 return []
+            if _advances(sql):
+                return [(name, kind) for name, kind, *_ in self.run(f"DESCRIBE {sql}", "execute").fetchall()]
             relation = self.run(sql)
         except UNBOUND as error:
             raise Unplannable(reasons.not_bound(first_line(error))) from None
@@ -180,6 +183,11 @@ class Queries:
         made = relation_table(relation)
         _STRUCTS[structure] = made.schema.field(VALUE).type
         return made
+
+
+def _advances(sql: str) -> bool:
+    """Whether a query may advance a sequence: DuckDB runs it at once where a relation is made of it."""
+    return "nextval" in sql.lower()
 
 
 def first_line(error: Exception | None) -> str:
