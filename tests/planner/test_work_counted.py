@@ -91,3 +91,33 @@ def test_a_statement_is_bound_once_before_it_is_asked(con: Any, monkeypatch: pyt
     )
     prepare(con._session, con.duckdb, "select ai_complete(a) as c from few where k = 1")
     assert len(bound) == 1
+
+
+def queries_of(con: Any, monkeypatch: pytest.MonkeyPatch, sql: str) -> list[str]:
+    """What DuckDB is asked for the inputs of a statement."""
+    asked = list[str]()
+    run = rehearsal.Queries.run
+    with monkeypatch.context() as patch:
+        patch.setattr(rehearsal.Queries, "run", lambda self, sql, *a: (asked.append(sql), run(self, sql, *a))[1])
+        prepare(con._session, con.duckdb, sql)
+    return asked
+
+
+def test_the_inputs_of_few_rows_are_read_by_one_query(con: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    (asked,) = queries_of(con, monkeypatch, "select ai_complete(a) as c from few where k = 1")
+    assert "GROUP BY" not in asked
+
+
+@pytest.mark.parametrize("n_rows", [0, gathering.FIRST_ROWS, gathering.FIRST_ROWS + 1, 1_000])
+def test_the_inputs_of_many_rows_are_distinct_as_those_of_few(
+    con: Any, monkeypatch: pytest.MonkeyPatch, n_rows: int
+) -> None:
+    con.execute(
+        "create or replace table many as select case when i % 10 > 0 then 'm' || (i % 90) end as a, (i % 7) as k "
+        f"from range({n_rows}) r(i)"
+    )
+    sql = "select a, k, ai_complete(a) as c, ai_summarize(k) as d from many"
+    same = same_both_ways(con, sql)
+    assert same.is_planned and same.planned == same.plain == (88 if n_rows else 0)
+    asked = queries_of(con, monkeypatch, sql)
+    assert sum("GROUP BY" in text for text in asked) == (2 if n_rows > gathering.FIRST_ROWS else 0)

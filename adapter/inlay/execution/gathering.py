@@ -1,13 +1,16 @@
 """The distinct inputs of calls, as DuckDB gives them for queries of the planner's own.
 
-The first are read as rows: a relation, whose rows would come as Arrow, is bound twice, and most statements ask for few
-inputs, by queries that take longer to bind than to run. Where there are more, the rest comes as Arrow, in which a row
-costs a tenth.
+Most statements ask for few inputs, by queries that take longer to bind than to run. So where rows come as they are
+read, the first are read one by one, and made distinct here: GROUP BY alone is half of what such a query costs. Where
+there are more, they come distinct and as Arrow, in which a row costs a tenth. Of other queries, too, the first inputs
+are read as rows: a relation, whose rows would come as Arrow, is bound twice.
 """
 
 from __future__ import annotations
 
+import re
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,22 +19,27 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from inlay.arrays import column_of, relation_reader
+from inlay.arrays import column_of, joined, relation_reader
 from inlay.execution.queries import UNBOUND, Queries, first_line
 from inlay.functions.arrow_texts import FRACTIONS, WRITTEN_OTHERWISE, arrow_text
 from inlay.functions.spec import READ_AS_TEXT
 from inlay.parsing.statement import Call
 from inlay.parsing.unplannable import Unplannable
 from inlay.planner import reasons
-from inlay.planner.keyed import KEY, ROWS
+from inlay.planner.keyed import KEY, ROWS, row_by_row
 from inlay.planner.lookups import key_places, same_keys
 from inlay.store.codecs import codec_of
 
 GATHER_ROWS = 8_192
-"""Inputs that are answered at a time."""
+"""The most inputs that are answered at a time."""
 
 FIRST_ROWS = 256
-"""Of these the rows are read one by one."""
+"""Rows that are read one by one."""
+
+_WAITS = re.compile(
+    r"\b(?:group|order|distinct|join|union(?! all)|except|intersect|over|limit|having|qualify|pivot|unpivot)\b", re.I
+)
+"""Words of queries that make all rows before they give the first, wherever they stand."""
 
 _GIVEN = "_inlay_r"
 """Columns of values as they are, beside their texts: _inlay_r0, …"""
@@ -50,6 +58,7 @@ class Gathering:
         self._queries = queries
         self._kept: dict[tuple[str, ...], pa.RecordBatch] = {}
         self._kinds: dict[str, tuple[str, ...]] = {}
+        self._of_many: set[str] = set()  # queries
         self.kinds: dict[int, tuple[str, ...]] = {}
         self.left_out: set[str] = set()
 
@@ -61,11 +70,14 @@ class Gathering:
         gathered: list[str],
         whole: bool,
         expect: Callable[[int], None] | None = None,
+        before_many: Callable[[], None] = lambda: None,
     ) -> Iterator[pa.RecordBatch]:
         """Those of the first query that DuckDB binds, without what is answered in the table of that name, whose one row
-        says it all where there are no keys; in batches of GATHER_ROWS, or in one. texts: queries, and whether they look
-        up no answers. gathered: the queries that the table came from; the new one is added. expect: is told how many
-        rows the inputs stand for. Raises Unplannable where DuckDB binds none, and what it says while rows come."""
+        says it all where there are no keys; in batches of at most GATHER_ROWS, or in one. texts: queries, and whether
+        they look up no answers. gathered: the queries that the table came from; the new one is added. expect: is told
+        how many rows the inputs stand for. before_many: is called before those of more rows than FIRST_ROWS may be
+        gathered. Raises Unplannable where DuckDB binds none, what it says while rows come, and what before_many()
+        raises."""
         reason: Exception | None = None
         for sql, reads_no_answers in texts:
             answers = self._queries.tables.get(table)
@@ -74,16 +86,20 @@ class Gathering:
                 return
             gathered.append(sql)
             asked = (sql, *types_of(call))
-            if answers is None and (kept := self._kept.get(asked)) is not None:
-                if expect is not None:
-                    expect(sum(kept.column(ROWS).to_pylist()))
-                yield kept
-                return
             try:
-                batches = self._batches(sql, call, table, expect)
+                few = None if answers is not None else self._few(asked, call, table, is_kept=reads_no_answers)
+                if few is None:
+                    before_many()
+                    batches = self._batches(sql, call, table, expect)
             except UNBOUND as error:
                 reason = error
                 continue
+            if few is not None:
+                if expect is not None:
+                    expect(sum(few.column(ROWS).to_pylist()))
+                if len(few):
+                    yield few
+                return
             first, is_whole = next(batches, (None, True))
             if first is None:
                 return
@@ -94,6 +110,31 @@ class Gathering:
             return
         raise Unplannable(reasons.inputs_not_selected(first_line(reason)))
 
+    def _few(self, asked: tuple[str, ...], call: Call, table: str, *, is_kept: bool) -> pa.RecordBatch | None:
+        """The inputs that a query gives, if they were read before, or are of few rows that come as they are read; None
+        elsewhere. asked: the query, and the types of the call's values. is_kept: whether others may ask it as well."""
+        if (kept := self._kept.get(asked)) is not None or not is_kept:
+            return kept
+        sql, *types = asked
+        rows_sql = row_by_row(sql)
+        is_plain = _GOES_ON and not self._queries.in_transaction and {*types} <= {"VARCHAR", "BLOB"}
+        if rows_sql is None or not is_plain or _WAITS.search(rows_sql):
+            return None
+        result = self._queries.run(_as_texts(rows_sql, call, None, ()), "execute")
+        kinds = _kinds_read(result, call)
+        rows = result.fetchmany(FIRST_ROWS + 1) if WRITTEN_OTHERWISE.isdisjoint(kinds) else None
+        if rows is None or len(rows) > FIRST_ROWS:
+            result.abort()
+            self._of_many.add(sql)
+            return None
+        self.kinds[call.number] = self._kinds[sql] = kinds
+        counts = Counter(row[: len(types)] for row in rows)
+        schema = _schema(call)
+        values = [*([key[i] for key in counts] for i in range(len(types))), list(counts.values())]
+        read = pa.Table.from_arrays(list(map(column_of, values, schema.types)), schema=schema)
+        self._kept[asked] = _batch(self._as_usual(read, _Read(kinds, schema, iter(())), table))
+        return self._kept[asked]
+
     def _batches(
         self, sql: str, call: Call, table: str, expect: Callable[[int], None] | None
     ) -> Iterator[tuple[pa.RecordBatch, bool]]:
@@ -101,9 +142,8 @@ class Gathering:
         handed as text."""
         kinds = self.kinds[call.number]
         text = _as_texts(sql, call, table if table in self._queries.tables else None, kinds)
-        result = self._queries.run(text, "execute" if _GOES_ON else "sql")
-        types = [kind for _, kind, *_ in result.description] if _GOES_ON else result.types
-        found = kinds_of([str(kind) for kind in types[-len(call.texts) :]], types_of(call))
+        result = self._queries.run(text, "execute" if _GOES_ON and sql not in self._of_many else "sql")
+        found = _kinds_read(result, call)
         self.kinds[call.number] = self._kinds[sql] = found
         if found != kinds and not WRITTEN_OTHERWISE.isdisjoint(found):
             return self._batches(sql, call, table, expect)
@@ -115,14 +155,15 @@ class Gathering:
 
     def _in_batches(self, read: _Read, table: str) -> Iterator[tuple[pa.RecordBatch, bool]]:
         waiting = read.schema.empty_table()
-        for more in read.rows:
-            if len(waiting) >= GATHER_ROWS:
-                yield _batch(waiting.slice(0, GATHER_ROWS)), False
-                waiting = waiting.slice(GATHER_ROWS)
-            waiting = pa.concat_tables([waiting, self._as_usual(more, read, table)])
-        while len(waiting):
-            yield _batch(waiting.slice(0, GATHER_ROWS)), len(waiting) <= GATHER_ROWS
-            waiting = waiting.slice(GATHER_ROWS)
+        for rows in read.rows:
+            more = self._as_usual(rows, read, table)
+            if len(waiting) and len(waiting) + len(more) > GATHER_ROWS:  # cut anew, every row would be copied
+                yield _batch(waiting), False
+                waiting = more
+            else:
+                waiting = pa.concat_tables([waiting, more]) if len(waiting) else more
+        if len(waiting):
+            yield _batch(waiting), True
 
     def _as_usual(self, rows: pa.Table, read: _Read, table: str) -> pa.Table:
         """Rows with the texts that a function is handed: dates beyond the years 1 to 9999 have others in Arrow."""
@@ -185,11 +226,14 @@ class _Read:
     rows: Iterator[pa.Table]
 
 
+def _schema(call: Call) -> pa.Schema:
+    keys = [(f"{KEY}{i}", codec_of(kind).arrow) for i, kind in enumerate(types_of(call))]
+    return pa.schema([*keys, (ROWS, pa.int64())])
+
+
 def _read(result: Any, call: Call, kinds: tuple[str, ...]) -> _Read:
-    types = types_of(call)
-    given = [codec_of(kind).arrow for kind in types] + [pa.int64()]
-    schema = pa.schema(list(zip([f"{KEY}{i}" for i in range(len(types))] + [ROWS], given, strict=True)))
-    first_as_rows = _GOES_ON and WRITTEN_OTHERWISE.isdisjoint(kinds)
+    schema = _schema(call)
+    first_as_rows = isinstance(result, duckdb.DuckDBPyConnection) and WRITTEN_OTHERWISE.isdisjoint(kinds)
     return _Read(kinds, schema, _first_as_rows(result, schema) if first_as_rows else _rest(result))
 
 
@@ -219,7 +263,14 @@ def _rest(result: Any) -> Iterator[pa.Table]:
 
 
 def _batch(table: pa.Table) -> pa.RecordBatch:
-    return pa.RecordBatch.from_arrays([column.combine_chunks() for column in table.columns], schema=table.schema)
+    return pa.RecordBatch.from_arrays(list(map(joined, table.columns)), schema=table.schema)
+
+
+def _kinds_read(result: Any, call: Call) -> tuple[str, ...]:
+    """The types of a call's row values, by the last columns of a result or a relation."""
+    is_relation = isinstance(result, duckdb.DuckDBPyRelation)
+    types = result.types if is_relation else [kind for _, kind, *_ in result.description]
+    return kinds_of([str(kind) for kind in types[-len(call.texts) :]], types_of(call))
 
 
 def kinds_of(written: Sequence[str], wanted: Sequence[str]) -> tuple[str, ...]:

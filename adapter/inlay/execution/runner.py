@@ -8,6 +8,7 @@ from __future__ import annotations
 import random
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import duckdb
@@ -267,8 +268,6 @@ class Runner:
 
     def _stage(self, call: Call, texts: Iterable[str] | None) -> None:
         number, held, every = call.number, self.held.table_of(call), texts is None
-        if every and self.may_stream(number, held):
-            refuse_to_hold(self.queries, self.statement, number, self.context.progress.expect)
         if texts is None:
             made = made_before(self.statement, number, made_by_queries(self.reasons, self.context))
             made |= made_in_joins(self.answers, self.context)
@@ -279,7 +278,8 @@ class Runner:
             with signals.inside(held.connection, (self.session.number, self.statement_number)):
                 # Targets are met over all the inputs of a call together, and labels move towards all of them.
                 whole = every and self.session.binding.needs_all(call.spec.name, held.options, not held.values)
-                for batch in self.gathering.inputs(asked, call, held.name, held.gathered, whole, expect):
+                inputs = partial(self.gathering.inputs, before_many=partial(_refuse_many, self, call, held, every))
+                for batch in inputs(asked, call, held.name, held.gathered, whole, expect):
                     self.staged[number].inputs += batch.num_rows
                     self.answer(call, held, batch, whole)
         except (InlayError, Unplannable, duckdb.InterruptException):
@@ -336,3 +336,9 @@ def _is_no_lookup(runner: Runner, call: Call, kinds: Collection[str]) -> bool:
     it; or a value is a fraction: a lookup takes -0.0 for 0.0."""
     of_no_row = not key_places(call) and not runner.tables[runner.table(call.number)].num_rows
     return (of_no_row or not FRACTIONS.isdisjoint(kinds)) and not runner.context.is_dry
+
+
+def _refuse_many(runner: Runner, call: Call, held: AnswerTable, every: bool) -> None:
+    """Raises Unplannable where the inputs of a call are better answered as they come. every: all are asked for."""
+    if every and runner.may_stream(call.number, held):
+        refuse_to_hold(runner.queries, runner.statement, call.number, runner.context.progress.expect)

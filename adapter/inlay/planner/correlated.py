@@ -10,7 +10,7 @@ from inlay.parsing.reading import calls_in, node_of, parsed, part_of, written
 from inlay.parsing.statement import Statement
 from inlay.planner.excerpt import excerpt
 from inlay.planner.guards import guards_of
-from inlay.planner.keyed import CORE, KEY, ROWS, arguments_of, distinct, keyed
+from inlay.planner.keyed import CORE, KEY, arguments_of, distinct, each_once, keyed
 from inlay.planner.known import Known, values_of, with_ctes
 
 
@@ -27,9 +27,8 @@ def correlated(statement: Statement, number: int, staged: Collection[int]) -> It
 
 def of_values(statement: Statement, number: int, values: exp.Values) -> str:
     """Inputs of a call and of those in other rows of its VALUES that ask the same."""
-    keys = ", ".join(f"{KEY}{i}" for i in range(len(statement.calls[number].texts)))
     rows = _rows_of_values(statement, number, values)
-    return with_ctes(values, f"SELECT {keys}, count(*) AS {ROWS} FROM ({rows}) AS {CORE} GROUP BY ALL")
+    return with_ctes(values, each_once(rows, len(statement.calls[number].texts)))
 
 
 def of_lateral_values(statement: Statement, number: int, staged: Collection[int]) -> Iterator[str]:

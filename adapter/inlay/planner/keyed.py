@@ -47,5 +47,19 @@ def distinct(made: exp.Select, place: exp.Select, n_keys: int, where: str = "") 
     body = written(made, copy=False)
     if with_ is not None:
         made.set("with_", with_)
+    return with_ctes(place, each_once(body, n_keys, where))
+
+
+def each_once(rows: str, n_keys: int, where: str = "") -> str:
+    """The query for the distinct inputs among these rows."""
     keys = ", ".join(f"{KEY}{i}" for i in range(n_keys))
-    return with_ctes(place, f"SELECT {keys}, count(*) AS {ROWS} FROM ({body}) AS {CORE}{where} GROUP BY ALL")
+    return f"SELECT {keys}, {_COUNTED} FROM ({rows}) AS {CORE}{where}{_DISTINCT}"
+
+
+_COUNTED, _DISTINCT = f"count(*) AS {ROWS}", " GROUP BY ALL"
+
+
+def row_by_row(text: str) -> str | None:
+    """The same for the inputs of each row; None of another query than each_once() writes."""
+    rows = text.removesuffix(_DISTINCT).replace(_COUNTED, f"1 AS {ROWS}", 1)
+    return None if rows == text or not text.endswith(_DISTINCT) else rows
