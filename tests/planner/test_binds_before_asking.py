@@ -241,11 +241,13 @@ def test_columns_of_returning_are_named_as_in_a_select(con: Any, method: str) ->
         "select nextval('numbers') as n, ai_sentiment(a) from x order by i limit 3",
         "select n, w.who from (select nextval('numbers') as n, ai_extract(a, ['who']) as w from x where i < 3)",
         "select nextval('numbers') as n, ai_sentiment(columns('a')) from x where i < 3",
+        "select next_number() as n, ai_sentiment(a) from x where i < 3 order by i",
     ],
 )
 def test_a_sequence_is_advanced_by_the_statement_alone(con: Any, sql: str) -> None:
     rows = []
     for run in (con.duckdb.execute, con.execute):
         con.duckdb.execute("create or replace sequence numbers")
+        con.duckdb.execute("create or replace macro next_number() as nextval('numbers')")
         rows.append((run(sql).fetchall(), con.duckdb.execute("select nextval('numbers')").fetchall()))
     assert rows[0] == rows[1]

@@ -82,11 +82,12 @@ class Queries:
         known: to tell takes the words of a long text."""
         gives_rows = is_query(sql) if gives_rows is None else gives_rows
         # DuckDB asks for the values of PIVOT's columns, and takes parameters of a relation that runs at once.
-        runs_at_once = "pivot" in sql.lower() or _advances(sql)
-        if self.in_transaction or self.parameters or not gives_rows or runs_at_once:
+        if self.in_transaction or self.parameters or not gives_rows or "pivot" in sql.lower():
             return self.refusal(sql, tables) is None
+        # A relation runs at once if a macro or a view in it advances a sequence: of no row here.
+        no_rows = f"SELECT * FROM ({sql}\n) LIMIT 0"
         try:
-            with_tables(self.con, sql, self.tables if tables is None else tables, None)
+            with_tables(self.con, no_rows, self.tables if tables is None else tables, None)
         except duckdb.InterruptException:
             raise
         except duckdb.Error:
