@@ -103,6 +103,7 @@ def queries_of(con: Any, monkeypatch: pytest.MonkeyPatch, sql: str) -> list[str]
     return asked
 
 
+@pytest.mark.skipif(not gathering._GOES_ON, reason="DuckDB 1 does not say of which types the columns of a result are")
 def test_the_inputs_of_few_rows_are_read_by_one_query(con: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     (asked,) = queries_of(con, monkeypatch, "select ai_complete(a) as c from few where k = 1")
     assert "GROUP BY" not in asked
@@ -120,4 +121,6 @@ def test_the_inputs_of_many_rows_are_distinct_as_those_of_few(
     same = same_both_ways(con, sql)
     assert same.is_planned and same.planned == same.plain == (88 if n_rows else 0)
     asked = queries_of(con, monkeypatch, sql)
-    assert sum("GROUP BY" in text for text in asked) == (2 if n_rows > gathering.FIRST_ROWS else 0)
+    assert sum("GROUP BY" in text for text in asked) == (
+        2 if n_rows > gathering.FIRST_ROWS or not gathering._GOES_ON else 0
+    )
