@@ -19,7 +19,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from inlay.arrays import column_of, joined, relation_reader
+from inlay.arrays import column_of, empty_table, joined, relation_reader
 from inlay.execution.queries import UNBOUND, Queries, first_line
 from inlay.functions.arrow_texts import FRACTIONS, WRITTEN_OTHERWISE, arrow_text
 from inlay.functions.spec import READ_AS_TEXT
@@ -154,7 +154,7 @@ class Gathering:
         return self._in_batches(_read(result, call, found), table)
 
     def _in_batches(self, read: _Read, table: str) -> Iterator[tuple[pa.RecordBatch, bool]]:
-        waiting = read.schema.empty_table()
+        waiting = empty_table(read.schema)
         for rows in read.rows:
             more = self._as_usual(rows, read, table)
             if len(waiting) and len(waiting) + len(more) > GATHER_ROWS:  # cut anew, every row would be copied
