@@ -106,6 +106,31 @@ def test_every_judgement_has_its_probability() -> None:
         assert (felt["value"], felt["confidence"]) == ("negative", pytest.approx(0.7))
 
 
+def test_each_question_of_a_decision_has_its_distribution() -> None:
+    questions = (
+        "{'kind': {'choice': ['praise', 'bug']}, 'size': {'levels': ['low', 'mid', 'bug']}, 'holds': 'it is so'}"
+    )
+    other = "{'kind': {'choice': ['bug', 'praise']}}"
+    with FaultServer(behaviour=leaning) as server, connected(server) as con:
+        sql = "from (values ('it is a bug')) t(s)"
+        (made,) = con.execute(f"select ai_decide(s, {questions}) {sql}").fetchall()[0]
+        assert server.requests == 3
+        assert (made["kind"]["value"], made["kind"]["probability"]) == ("bug", pytest.approx(0.7))
+        assert made["kind"]["distribution"] == pytest.approx({"bug": 0.7, "praise": 0.3})
+        # Half of the probability of levels is reached in the last; of neither yes nor no the server has more.
+        assert made["size"]["value"] == "bug"
+        assert made["size"]["distribution"] == pytest.approx({"low": 0.15, "mid": 0.15, "bug": 0.7})
+        assert made["holds"]["distribution"] == pytest.approx({"true": 0.5, "false": 0.5})
+        con.execute(f"select ai_decide(s, {other}) {sql}").fetchall()
+        assert server.requests == 3, "the order of labels is no other question to the server"
+        (score,) = con.execute(f"select ai_score(s, 'size', levels := ['low', 'mid', 'bug']) {sql}").fetchall()[0]
+        assert score == pytest.approx(0.15 * 0.5 + 0.7)
+        many = [f"label {i}" for i in range(21)]
+        server.behaviour = None
+        con.execute(f"select ai_decide(s, {{'kind': {{'choice': {many}}}}}) {sql}").fetchall()
+        assert "logprobs" not in server.bodies[-1]
+
+
 def test_more_labels_than_a_server_lists_are_asked_for_in_words() -> None:
     labels = [f"label {i}" for i in range(21)]
     with FaultServer() as server, connected(server) as con:

@@ -169,7 +169,7 @@ class Ask:
     def prior(self, choices: Choices, texts: Inputs) -> tuple[Floats, dict[int, str]]:
         """([neutral texts, rows or 1, options] log-likelihoods of each option where the text says nothing; why rows
         have none). Of pairs, each row's own second text is asked about."""
-        ask = replace(self, work=_on_the_way(self.work))
+        ask = self.on_the_way()
         if len(texts.columns) == 1:
             outcome = ask.likelihoods(choices, _own_texts(NEUTRAL_TEXTS))
             return self._own(outcome, NEUTRAL_TEXTS)[:, None], {}
@@ -185,16 +185,22 @@ class Ask:
     def complete(self, instruction: Instruction, prompts: Inputs, *, is_last: bool = True) -> Resolved:
         """A language model's replies, None where there is none. prompts: see prompts.py. is_last: whether rows have
         their answers after this."""
-        ask = self if is_last else replace(self, work=_on_the_way(self.work))
+        ask = self if is_last else self.on_the_way()
         return ask._resolved(replies_question(self.model, instruction), prompts, True)
 
     def fixed(self, texts: list[str], purpose: str = "query") -> Floats:
         """Vectors of the call's own texts (labels): these must not fail."""
-        return self._own(replace(self, work=_on_the_way(self.work)).vectors(_own_texts(tuple(texts)), purpose), texts)
+        return self._own(self.on_the_way().vectors(_own_texts(tuple(texts)), purpose), texts)
 
     def own(self, numbers: Callable[[Ask], Resolved], texts: Sequence[str]) -> Floats:
         """Numbers of what is the call's own, as fixed(). texts: of each row of them, for the error."""
-        return self._own(numbers(replace(self, work=_on_the_way(self.work))), texts)
+        return self._own(numbers(self.on_the_way()), texts)
+
+    def on_the_way(self) -> Ask:
+        """The same, of which no row is done by itself."""
+        return replace(
+            self, work=replace(self.work, on_progress=lambda share, tokens: self.work.progressed(0.0, tokens))
+        )
 
     def _own(self, outcome: Resolved, texts: Sequence[str]) -> Floats:
         """The numbers of the call's own texts, which must not fail."""
@@ -210,11 +216,6 @@ class Ask:
         outcome = resolve(question, inputs, self.work, keep=keep, usage=self.usage)
         outcome.errors.update(dict.fromkeys(np.flatnonzero(outcome.pending).tolist(), PENDING))
         return outcome
-
-
-def _on_the_way(work: Work) -> Work:
-    """The same work, of which no row is done by itself."""
-    return replace(work, on_progress=lambda share, tokens: work.progressed(0.0, tokens))
 
 
 @lru_cache(maxsize=64)

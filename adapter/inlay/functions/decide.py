@@ -4,7 +4,8 @@ embedding model   the text's vector, once. Choices and levels by the nearest lab
                   cosine and a threshold; a question with `head` by a trained head, of the same vector
 NLI model         each label's sentence and each statement is a pair with the text: one reading for each of them
 language model    in this process: the text is read once, and after it each question; likelihoods as in judged.py
-endpoint          replies once, with the values alone: there are no probabilities
+endpoint          replies once, with the values alone: there are no probabilities; where its server gives
+                  log-probabilities, to each question by itself, as in judged.py
 
 The value of levels is that on which half of the probability is reached. Equal scores: the first label by its text.
 """
@@ -19,14 +20,14 @@ from typing import Any
 import numpy as np
 
 from inlay.arrays import Bools, Floats
-from inlay.backends.base import Choices
+from inlay.backends.base import MOST_OPTIONS, Choices
 from inlay.backends.heads import load_head
 from inlay.errors import ConfigError
 from inlay.functions.classify import COSINE_SHARPNESS, NLI_TEMPLATE
 from inlay.functions.contract import Answers, Ask, Bound, Call, sigmoid, softmax
 from inlay.functions.decisions import HOLDS, Asked, card_of, in_words, read_questions
 from inlay.functions.entailment import entailment_columns, logits_by_statement
-from inlay.functions.judged import YES_NO, YES_NO_WORDS, object_schema, pooled, replies_of_schema
+from inlay.functions.judged import LETTERS, YES_NO, YES_NO_WORDS, Judge, object_schema, pooled, replies_of_schema
 from inlay.functions.label_vectors import label_vectors
 from inlay.functions.labels import spelled_out
 from inlay.functions.predict import answers_of
@@ -76,7 +77,8 @@ def bind(call: Call) -> Bound:
 def decide_of(call: Call, questions: tuple[Asked, ...]) -> tuple[Decide, dict[str, Any]]:
     """(what answers the questions about texts, what of it decides an answer, for the signature)."""
     ways: dict[Any, Callable[[Call, tuple[Asked, ...]], tuple[Decide, dict[str, Any]]]] = {
-        "vectors": _by_vectors, "entailment": _by_entailment, "likelihoods": _by_likelihoods, "replies": _by_reply,
+        "vectors": _by_vectors, "entailment": _by_entailment, "likelihoods": _by_likelihoods,
+        "shares": _by_letters, "replies": _by_reply,
     }  # fmt: skip
     way = call.model.first(ways)
     if way is None:
@@ -225,6 +227,34 @@ def _words(asked: Asked) -> Sequence[Sequence[str]]:
         return YES_NO_WORDS
     words = [spelled_out(name).lower() for name in asked.labels.names]
     return [[word] for word in (words if len(set(words)) == len(words) else asked.labels.names)]
+
+
+def _by_letters(call: Call, questions: tuple[Asked, ...]) -> tuple[Decide, dict[str, Any]]:
+    """Question by question, so that each has the first token of a reply."""
+    if any(len(asked.labels.names) > MOST_OPTIONS for asked in questions):
+        return _by_reply(call, questions)
+    judges = [_judge(call, asked) for asked in questions]
+
+    def decide(inputs: Inputs, ask: Ask) -> tuple[list[Decided], dict[int, str], Bools]:
+        decided, errors, known = [], dict[int, str](), np.ones(len(inputs), dtype=np.bool_)
+        for asked, judge in zip(questions, judges, strict=True):
+            texts = each_with_each(inputs, text_inputs([asked.text])) if asked.kind == "statement" else inputs
+            judged = judge(texts, ask if asked is questions[-1] else ask.on_the_way())
+            assert judged.scores is not None
+            decided.append(_by_shares(asked, judged.scores, asked.threshold))
+            errors, known = {**judged.errors, **errors}, known & judged.known
+        return decided, errors, known
+
+    return decide, {"letters": [judge.basis(call.model) for judge in judges]}
+
+
+def _judge(call: Call, asked: Asked) -> Judge:
+    if asked.kind == "statement":
+        return Judge(call.prompt("remote", "ai_filter"), YES_NO)
+    kind = "Which one of these is it, from the lowest to the highest?" if asked.kind == "levels" else "Which is it?"
+    question = asked.text or f"{in_words(asked)}. {kind}"
+    prompt = call.prompt("letters", "ai_decide").with_values(question=question, labels=asked.labels.listed(LETTERS))
+    return Judge(prompt, asked.labels.names, by_letter=(prompt, asked.labels.names))
 
 
 def _by_reply(call: Call, questions: tuple[Asked, ...]) -> tuple[Decide, dict[str, Any]]:
