@@ -104,3 +104,9 @@ def test_replies_are_those_of_the_model(folder: Path, base_url: str) -> None:
 def test_another_model_is_refused_at_once(base_url: str) -> None:
     with pytest.raises(EndpointError, match="pinned"):
         ask(OpenAIModel(described(base_url, model="another", timeout_s=120.0)), ["a"] * 50)
+
+
+def test_the_server_ignores_what_asks_for_log_probabilities_and_that_is_said(folder: Path, base_url: str) -> None:
+    model = OpenAIModel(described(base_url, model=str(folder), timeout_s=120.0))
+    with pytest.raises(EndpointError, match=r"contains no logprobs\. Set logprobs = false under \[models\."):
+        ask(model, ["a lamp"] * 50, Instruction(max_tokens=2, whole=False, options=("A", "B")))
