@@ -32,6 +32,7 @@ PROGRAMS = (
     "examples",
     "decide",
     "heads",
+    "to_label",
     "calibration",
     "sentiment",
     "language_quality",

@@ -11,14 +11,24 @@ from __future__ import annotations
 __version__ = "0.1.0"
 __all__ = [
     "Connection", "Explanation", "InlayError", "attach", "calibrate", "connect", "detach", "explain", "freeze_labels",
-    "interrupt", "mislabelled", "sql", "train_head",
+    "interrupt", "label", "mislabelled", "sql", "to_label", "train_head",
 ]  # fmt: skip
 
 TYPE_CHECKING = False  # as type checkers read it; importing typing would take longer than all the rest
 if TYPE_CHECKING:
     from typing import Any
 
-    from inlay.client.api import calibrate, connect, explain, freeze_labels, mislabelled, sql, train_head
+    from inlay.client.api import (
+        calibrate,
+        connect,
+        explain,
+        freeze_labels,
+        label,
+        mislabelled,
+        sql,
+        to_label,
+        train_head,
+    )
     from inlay.client.attach import attach, detach
     from inlay.client.connection import Connection
     from inlay.client.sessions import interrupt
@@ -32,7 +42,9 @@ _HOMES = {
     "explain": "inlay.client.api",
     "sql": "inlay.client.api",
     "freeze_labels": "inlay.client.api",
+    "label": "inlay.client.api",
     "mislabelled": "inlay.client.api",
+    "to_label": "inlay.client.api",
     "train_head": "inlay.client.api",
     "Explanation": "inlay.explanation.report",
     "attach": "inlay.client.attach",

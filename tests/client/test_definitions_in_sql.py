@@ -24,7 +24,7 @@ def test_the_example_of_every_definition_runs(con: Any, name: str, tmp_path: Pat
         con.execute(
             "create table labelled_rows as select 'text ' || i as body, 'k' || i % 2 as intent from range(40) t(i)"
         )
-    if name == "inlay_labels":
+    if name in ("inlay_labels", "inlay_to_label"):
         con.execute("create table tickets as select 'text ' || i as body from range(40) t(i)")
     if name == "inlay_calibrate":
         con.execute(

@@ -6,12 +6,14 @@ import threading
 from collections.abc import Iterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
 import inlay
 from inlay.backends.fake import FAIL
 from inlay.cli.main import main
+from inlay.labelling.served import LabelPage
 from support.browser import CHROMIUM, Browser, chromium
 from support.paths import REPOSITORY
 
@@ -65,6 +67,60 @@ def test_the_report_opens_with_all_it_needs(browser: Browser, report: str, dark:
     seen = browser.see(report, shot, "document.body.innerText", width=WIDTHS[width], height=1600, dark=dark)
     assert (seen.requests, seen.errors, seen.too_wide) == ([report], [], 0)
     assert "ai_classify" in seen.value and "<script>document.title = 1</script>" in seen.value
+
+
+def ready(place: int) -> str:
+    """That the page of labels asks about this row."""
+    return f"!busy && state && state.place === {place}"
+
+
+@pytest.fixture(params=[2, 20], ids=["two", "twenty"])
+def labelling(request: pytest.FixtureRequest) -> Iterator[tuple[inlay.Connection, LabelPage]]:
+    labels = ["bug", "praise", *(f"topic {i}" for i in range(request.param - 2))]
+    odd = "'<img src=x onerror=\"document.title = 1\"> the parcel came late, ' || repeat('and then it rained, ', i)"
+    with inlay.connect(model="fake", progress="off") as con:
+        con.execute(f"create table tickets as select {odd} || i as body from range(30) r(i)")
+        page = inlay.label(con, "tickets", text="body", labels=labels, n=5)
+        yield con, page
+        page.close()
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_rows_are_labelled_by_the_keyboard_alone(
+    browser: Browser, labelling: tuple[inlay.Connection, LabelPage], width: str
+) -> None:
+    con, page = labelling
+    n, texts = len(page.desk.labels), [page.desk.state()["text"]]
+    first, last = page.desk.state()["labels"][0]["name"], page.desk.state()["likely"]
+    keys = [(ready(0), "1"), (ready(1), "s"), (ready(2), "u"), (ready(1), "u"), (ready(0), "Enter"), (ready(1), "2")]
+    seen = browser.see(page.address, SHOTS / f"label_{n}_{width}.png", ready(2), width=WIDTHS[width], keys=keys)
+    assert (seen.errors, seen.too_wide) == ([], 0)
+    assert {address.removeprefix(page.address) for address in seen.requests} == {"", "state", "answer", "undo"}
+    kept = dict(con.execute("select text, label from labelled").fetchall())
+    assert len(kept) == 2 and kept[texts[0]] == last and first in page.desk.labels
+    wanted = "topic 17" if n == 20 else ""
+    named = [("document.activeElement === at('filter')", key) for key in wanted]
+    keys = [(ready(2), "/"), *named, ("true", "Enter"), (ready(3), "s"), (ready(4), "Enter")]
+    done = "!at('done').hidden && document.body.innerText"
+    shot = SHOTS / f"label_done_{n}_{width}.png"
+    seen = browser.see(page.address, shot, done, width=WIDTHS[width], dark=True, keys=keys)
+    assert "4 labelled now, 1 skipped, 4 in labelled." in seen.value and "CALL inlay_train(" in seen.value
+    assert (seen.errors, seen.too_wide) == ([], 0)
+    labels = [row[0] for row in con.execute("select label from labelled").fetchall()]
+    assert len(labels) == 4 and (wanted in labels or not wanted)
+
+
+def test_a_notebook_shows_the_page_and_keeps_a_line(browser: Browser, tmp_path: Path) -> None:
+    with inlay.connect(model="fake", progress="off") as con:
+        con.execute("create table tickets as select 'text ' || i as body from range(9) r(i)")
+        page = inlay.label(con, "tickets", text="body", labels=["bug", "praise"], n=5)
+        shown = page._repr_mimebundle_()
+        assert shown["text/plain"].startswith("tickets: 0 labelled now, 0 in all, in labelled; 5 to go.")
+        (tmp_path / "notebook.html").write_text(f"<!doctype html><meta charset=utf-8>{shown['text/html']}", "utf-8")
+        where, height = (tmp_path / "notebook.html").as_uri(), "document.querySelector('iframe').clientHeight"
+        assert browser.see(where, SHOTS / "label_notebook.png", f"{height} > 300").errors == []
+        page.close()
+        browser.see(where, SHOTS / "label_notebook_saved.png", f"document.readyState === 'complete' && {height} === 0")
 
 
 @pytest.mark.parametrize("width", WIDTHS)

@@ -8,7 +8,7 @@ import itertools
 import json
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,12 +37,13 @@ class Browser:
         self._port = port
 
     def see(
-        self, address: str, shot: Path, expression: str = "true", *, width: int = 1280, height: int = 900, dark: bool = False
+        self, address: str, shot: Path, expression: str = "true", *, width: int = 1280, height: int = 900,
+        dark: bool = False, keys: Sequence[tuple[str, str]] = (),
     ) -> Seen:  # fmt: skip
         """Opens a page in a window of that size, waits until the expression of JavaScript is true, and writes what is
-        drawn to `shot`, a PNG."""
+        drawn to `shot`, a PNG. keys: pressed before, each once an expression is true."""
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
-        look = _look(self._port, address, shot, expression, size, "dark" if dark else "light")
+        look = _look(self._port, address, shot, expression, size, "dark" if dark else "light", keys)
         return asyncio.run(asyncio.wait_for(look, TIMEOUT_S))
 
 
@@ -61,7 +62,10 @@ def chromium(profile: Path) -> Iterator[Browser]:
         process.communicate()
 
 
-async def _look(port: int, address: str, shot: Path, expression: str, size: dict[str, Any], scheme: str) -> Seen:
+async def _look(
+    port: int, address: str, shot: Path, expression: str, size: dict[str, Any], scheme: str,
+    keys: Sequence[tuple[str, str]],
+) -> Seen:  # fmt: skip
     seen, loaded, numbers = Seen(), asyncio.Event(), itertools.count(1)
     waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
     async with aiohttp.ClientSession() as session:
@@ -85,6 +89,17 @@ async def _look(port: int, address: str, shot: Path, expression: str, size: dict
             async def value_of(script: str) -> Any:
                 return (await ask("Runtime.evaluate", expression=script, returnByValue=True))["result"].get("value")
 
+            async def until(script: str) -> Any:
+                while not (value := await value_of(script)):
+                    await asyncio.sleep(0.1)
+                return value
+
+            async def press(key: str) -> None:
+                text = {"Enter": "\r"}.get(key, key if len(key) == 1 else "")
+                code = {"Enter": 13, "Escape": 27}.get(key, 0)
+                await ask("Input.dispatchKeyEvent", type="keyDown", key=key, text=text, windowsVirtualKeyCode=code)
+                await ask("Input.dispatchKeyEvent", type="keyUp", key=key, windowsVirtualKeyCode=code)
+
             listening = asyncio.create_task(listen())
             for domain in ("Page", "Runtime", "Log", "Network"):
                 await ask(f"{domain}.enable")
@@ -92,9 +107,10 @@ async def _look(port: int, address: str, shot: Path, expression: str, size: dict
             await ask("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
             await ask("Page.navigate", url=address)
             await loaded.wait()
-            while not (value := await value_of(expression)):
-                await asyncio.sleep(0.1)
-            seen.value = value
+            for ready, key in keys:
+                await until(ready)
+                await press(key)
+            seen.value = await until(expression)
             seen.too_wide = await value_of(
                 "document.documentElement.scrollWidth - document.documentElement.clientWidth"
             )

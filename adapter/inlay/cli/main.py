@@ -22,6 +22,7 @@ from inlay.cli.flips import flips
 from inlay.cli.functions import dbt_path, functions, show_prompt
 from inlay.cli.group import Group
 from inlay.cli.infer import build, infer, plan
+from inlay.cli.label import label
 from inlay.cli.models import models
 from inlay.cli.report import report
 from inlay.cli.retry import retry
@@ -46,7 +47,7 @@ def inlay(verbose: bool) -> None:
 
 COMMANDS = (
     sql, models, functions, settings, show_prompt, doctor, dbt_path, store, check, plan, infer, build, retry, report,
-    flips, calibrate,
+    flips, calibrate, label,
 )  # fmt: skip
 for command in COMMANDS:
     inlay.add_command(command)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -17,6 +18,7 @@ from inlay.execution.views import macros_that_call, views_that_call
 
 if TYPE_CHECKING:
     from inlay.explanation.report import Explanation
+    from inlay.labelling.served import LabelPage
     from inlay.models.head_card import HeadCard
 
 
@@ -118,7 +120,48 @@ def mislabelled(con: Any, relation: Any, *, text: Any, label: str, **options: An
     """
     attached = _attached(con, "mislabelled")
     given = {**options, "text": text, "label": label}
-    return attached._call(load_statements().suspects_of, attached._session, attached._held, relation, given)
+    return _rows(attached, "inlay_mislabelled", relation, given)
+
+
+def to_label(con: Any, relation: Any, *, text: str, labels: Any = None, **options: Any) -> Any:
+    """The rows of a relation that are most worth labelling, best first, as a relation: input, likely, confidence.
+
+    relation: as of train_head(); no labelled rows are needed. text: the column of the texts. labels: as of ai_classify.
+    options: n, labelled and model, as of inlay_to_label in docs/functions.md.
+    """
+    given = {**options, "text": text, "labels": labels}
+    return _rows(_attached(con, "to_label"), "inlay_to_label", relation, given)
+
+
+def label(
+    con: Any, relation: Any, *, text: str, labels: Any = None, into: str | None = None, csv: str | Path | None = None,
+    n: int = 50, model: str | None = None, port: int = 0,
+) -> LabelPage:  # fmt: skip
+    """A page on this machine, in a notebook shown below the cell, that asks people for the labels of the rows that are
+    most worth one; rows() of it is what is labelled by now.
+
+    relation, text, labels, n, model: as of to_label(). into: the table that keeps the labels, with the columns text,
+    label and labelled_at; it is made where there is none, 'labelled' by default. csv: a file that keeps them instead.
+    Texts that have their label there are not asked about again. port: of the page; by default one that is free.
+    """
+    from inlay.labelling.opening import check_labels, keep_labels, names_of, opened, relation_of
+
+    attached, names = _attached(con, "label"), names_of(labels)
+    kept = attached._call(keep_labels, attached._held, into, csv)
+    try:
+        if names:
+            check_labels(kept.labels(), names, kept)
+        given = {"text": text, "labels": labels, "n": n, "model": model, "labelled": relation_of(kept.labels())}
+        proposals = attached._call(load_statements().proposals_of, attached._session, attached._held, relation, given)
+        about = relation if isinstance(relation, str) else "rows"
+        return opened(proposals, names, kept, about, port, lambda: attached.sql(f"FROM {kept.source}"))
+    except BaseException:
+        kept.close()
+        raise
+
+
+def _rows(attached: Connection, function: str, relation: Any, given: Any) -> Any:
+    return attached._call(load_statements().rows_of, attached._session, attached._held, function, relation, given)
 
 
 def _made(attached: Connection, function: str, name: str, relation: Any, given: Any) -> HeadCard:

@@ -38,6 +38,7 @@ def refuse_training(function: str) -> str:
         "inlay_train": "inlay.train_head(con, 'intents', 'labelled_rows', text='body', label='intent')",
         "inlay_labels": "inlay.freeze_labels(con, 'topics', 'tickets', text='body', labels=['delivery', 'refund'])",
         "inlay_mislabelled": "inlay.mislabelled(con, 'labelled_rows', text='body', label='intent')",
+        "inlay_to_label": "inlay.to_label(con, 'tickets', text='body', labels=['delivery', 'refund'])",
         "inlay_calibrate": (
             "inlay.calibrate(con, 'topics', 'labelled_rows', label='topic', "
             "call=\"ai_classify(body, ['bug', 'praise'])\")"
@@ -86,6 +87,7 @@ _TEXT_FUNCTIONS: dict[str, Callable[..., str | None]] = {
     "_inlay_labels": lambda session, name: refuse_training("inlay_labels"),
     "_inlay_calibrate": lambda session, name: refuse_training("inlay_calibrate"),
     "_inlay_mislabelled": lambda session, relation: refuse_training("inlay_mislabelled"),
+    "_inlay_to_label": lambda session, relation: refuse_training("inlay_to_label"),
     "_inlay_calls": calls_digest,
     "_inlay_built_with": built_with,
     "_inlay_column_comments": column_comments,

@@ -21,6 +21,7 @@ from inlay.parsing.kinds import explained_statement, is_query, writing_inside
 from inlay.parsing.tokens import Text, first_word, statement_texts
 
 if TYPE_CHECKING:
+    from inlay.execution.to_label import Proposals
     from inlay.models.head_card import HeadCard
 
 __all__ = [
@@ -32,9 +33,10 @@ __all__ = [
     "is_query",
     "made",
     "plain_relation",
+    "proposals_of",
     "relation",
+    "rows_of",
     "run_to_last_query",
-    "suspects_of",
     "trained",
     "variables",
     "writing_inside",
@@ -98,8 +100,8 @@ def _end_of_last_query(session: Session, kinds: Sequence[str], texts: Sequence[T
 def trained(
     session: Session, con: duckdb.DuckDBPyConnection, sql: str, parameters: Any, method: str, options: Mapping[str, Any]
 ) -> Any:
-    """What con.execute() or con.sql() gives for CALL inlay_train(…), inlay_labels(…) or inlay_calibrate(…); None
-    for any other statement."""
+    """What con.execute() or con.sql() gives for CALL inlay_train(…) and the others of client/training.py; None for
+    any other statement."""
     if first_word(sql) != "call":
         return None
     from inlay.client.training import call_training, training_arguments  # most processes train no head
@@ -108,11 +110,20 @@ def trained(
     return None if asked is None else call_training(session, con, *asked, parameters, method, options)
 
 
-def suspects_of(session: Session, con: duckdb.DuckDBPyConnection, relation: Any, options: Any) -> Any:
-    """The rows whose label is probably wrong, as a relation."""
-    from inlay.client.training import suspects_of
+def rows_of(
+    session: Session, con: duckdb.DuckDBPyConnection, function: str, relation: Any, options: Any
+) -> duckdb.DuckDBPyRelation:
+    """What inlay_mislabelled or inlay_to_label gives."""
+    from inlay.client.training import rows_of
 
-    return con.from_arrow(suspects_of(session, con, relation, options))
+    return con.from_arrow(rows_of(session, con, function, relation, options))
+
+
+def proposals_of(session: Session, con: duckdb.DuckDBPyConnection, relation: Any, options: Any) -> Proposals:
+    """The rows most worth labelling, with the share of each label."""
+    from inlay.client.training import proposals_of
+
+    return proposals_of(session, con, relation, options)
 
 
 def made(

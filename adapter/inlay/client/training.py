@@ -1,5 +1,5 @@
-"""CALL inlay_train(…), inlay_labels(…) and inlay_calibrate(…) on planned connections; inlay.train_head(),
-freeze_labels() and calibrate() in Python."""
+"""CALL inlay_train(…) and other statements about labelled rows on planned connections; inlay.train_head(),
+freeze_labels(), calibrate(), mislabelled() and to_label() in Python."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from inlay.execution.mislabelled import mislabelled
 from inlay.execution.replacement_scan import with_tables
 from inlay.execution.session import Session
 from inlay.execution.surroundings import surroundings
+from inlay.execution.to_label import FUNCTION as TO_LABEL
+from inlay.execution.to_label import Proposals, ToLabel, to_label
 from inlay.execution.training import FUNCTION, Outcome, train_head
 from inlay.functions.spec import FunctionSpec
 from inlay.parsing.tokens import Text, closing, first_word, split
@@ -44,7 +46,7 @@ def training_arguments(session: Session, sql: str) -> tuple[str, dict[str, str]]
     bracket = next((i for i, word in enumerate(words) if word.text == "("), 0)
     name = words[bracket - 1].text.strip('"').lower() if bracket > 1 else ""
     function = next(
-        (each for each in (*_WAYS, MISLABELLED) if name == f"{session.settings.prefix}{each}".lower()), None
+        (each for each in (*_WAYS, *_RELATIONS) if name == f"{session.settings.prefix}{each}".lower()), None
     )
     if function is None:
         return None
@@ -79,14 +81,14 @@ def call_training(
     session: Session, con: duckdb.DuckDBPyConnection, function: str, arguments: Mapping[str, str], parameters: Any,
     method: str, options: Mapping[str, Any],
 ) -> Any:  # fmt: skip
-    """Trains, and gives what con.execute() or con.sql() gives: one row about the head, or the rows that are
-    suspect."""
+    """Trains, and gives what con.execute() or con.sql() gives: one row about the head, or the rows of a
+    relation."""
     selected = ", ".join(f"{value} AS {name}" for name, value in arguments.items())
     values = with_tables(con, f"SELECT {selected}", {}, parameters, "execute", {}).fetchall()[0]
     given = dict(zip(arguments, values, strict=True))
     _complete(session.specs[function], given)
-    if function == MISLABELLED:
-        rows = suspects_of(session, con, given.pop("relation"), given)
+    if function in _RELATIONS:
+        rows = _RELATIONS[function](session, con, given.pop("relation"), given)
         return with_tables(con, "FROM _inlay_rows", {"_inlay_rows": rows}, None, method, dict(options))
     name, relation = given.pop("name"), given.pop("relation")
     outcome = made(session, con, function, name, relation, given)
@@ -109,6 +111,28 @@ def suspects_of(session: Session, con: duckdb.DuckDBPyConnection, relation: Any,
         raise ConfigError(str(error).replace(FUNCTION, MISLABELLED)) from None
     around = surroundings(con)
     return mislabelled(session, con, relation, training, session.context_of(around.connection), around.node or "")
+
+
+def proposals_of(
+    session: Session, con: duckdb.DuckDBPyConnection, relation: Any, given: Mapping[str, Any]
+) -> Proposals:
+    """The rows most worth labelling."""
+    said, around = ToLabel.read(given), surroundings(con)
+    return to_label(session, con, relation, said, session.context_of(around.connection), around.node or "")
+
+
+_RELATIONS: Mapping[str, Callable[[Session, duckdb.DuckDBPyConnection, Any, Mapping[str, Any]], pa.Table]] = {
+    MISLABELLED: suspects_of,
+    TO_LABEL: lambda session, con, relation, given: proposals_of(session, con, relation, given).table(),
+}
+"""What gives rows and makes nothing."""
+
+
+def rows_of(
+    session: Session, con: duckdb.DuckDBPyConnection, function: str, relation: Any, given: Mapping[str, Any]
+) -> pa.Table:
+    """What a statement that makes nothing gives."""
+    return _RELATIONS[function](session, con, relation, given)
 
 
 def made(

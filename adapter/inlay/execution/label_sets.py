@@ -19,12 +19,10 @@ import duckdb
 import numpy as np
 
 from inlay import __version__
-from inlay.arrays import relation_table
 from inlay.backends.heads import packed
 from inlay.errors import ConfigError
 from inlay.execution.context import Context
-from inlay.execution.labelled_rows import source_of
-from inlay.execution.replacement_scan import with_tables
+from inlay.execution.labelled_rows import distinct_texts
 from inlay.execution.session import Session
 from inlay.execution.training import Outcome, card_that_learned, vectors_model, with_fingerprint
 from inlay.functions.adapted import moved
@@ -34,7 +32,6 @@ from inlay.functions.label_vectors import label_vectors
 from inlay.functions.labels import Labels, check_template, read_labels
 from inlay.models.head_card import Columns, HeadCard, check_name, write_head
 from inlay.models.ref import ModelRef
-from inlay.parsing.quoting import quoted
 from inlay.settings.read import HEAD
 from inlay.store.account import now_text
 from inlay.store.inputs import Inputs, text_inputs
@@ -76,24 +73,17 @@ def freeze_labels(
     the relation and asking the model raise."""
     name = check_name(name.removeprefix(HEAD) if isinstance(name, str) else name)
     base = vectors_model(session, said.model, FUNCTION, "labels move among those of")
-    texts, heads = _texts(con, relation, said.text), Path(session.settings.heads)
+    texts, heads = text_inputs(distinct_texts(con, relation, said.text)), Path(session.settings.heads)
+    if not len(texts):
+        raise ConfigError(
+            f"{FUNCTION}: the relation has no text in {said.text!r}, so there is nothing to move towards."
+        )
     digest = _learned_from(texts, said, base)
     if (current := card_that_learned(heads, name, digest)) is not None:
         return Outcome(current, False)
     card, arrays = _frozen(context, name, texts, said, base, digest, node)
     write_head(heads, card, arrays)
     return Outcome(card, True)
-
-
-def _texts(con: duckdb.DuckDBPyConnection, relation: Any, column: str) -> Inputs:
-    """The distinct texts of a relation, in an order that no row has a part in."""
-    source, tables = source_of(relation)
-    text = f"{quoted(column)}::VARCHAR"
-    sql = f"SELECT DISTINCT {text} AS t FROM {source} AS _rows WHERE trim({text}) <> ''"
-    texts: list[str] = relation_table(with_tables(con, sql, tables, None))["t"].to_pylist()
-    if not texts:
-        raise ConfigError(f"{FUNCTION}: the relation has no text in {column!r}, so there is nothing to move towards.")
-    return text_inputs(sorted(texts, key=lambda text: text.encode("utf-8", "surrogatepass")))
 
 
 def _learned_from(texts: Inputs, said: LabelSet, base: ModelRef) -> str:

@@ -174,6 +174,15 @@ def source_of(relation: Any) -> tuple[str, dict[str, Any]]:
     return (f"({relation.strip().rstrip(';')})" if first_word(relation) in QUERY_WORDS else relation), {}
 
 
+def distinct_texts(con: duckdb.DuckDBPyConnection, relation: Any, column: str) -> list[str]:
+    """Of a relation, without NULL and blanks, in an order that no row has a part in."""
+    source, tables = source_of(relation)
+    text = f"{quoted(column)}::VARCHAR"
+    sql = f"SELECT DISTINCT {text} AS t FROM {source} AS _rows WHERE trim({text}) <> ''"
+    texts: list[str] = relation_table(with_tables(con, sql, tables, None))["t"].to_pylist()
+    return sorted(texts, key=lambda text: text.encode("utf-8", "surrogatepass"))
+
+
 def _read(con: duckdb.DuckDBPyConnection, relation: Any, training: Training) -> tuple[pa.Table, str]:
     """Columns c0, c1 …, label and grouped; and the type of the label."""
     source, tables = source_of(relation)

@@ -1,0 +1,1 @@
+"""Rows labelled by people: where their answers are kept, and the page that asks for them."""
