@@ -37,7 +37,7 @@ def test_the_default_connection_of_the_module() -> None:
         plain = duckdb.sql(TOPICS).pl()
         planned = inlay.sql(duckdb, TOPICS).pl()
         assert plain.equals(planned) and frame is FRAME
-        counted = duckdb.sql("select sum(inferred), sum(known) from inlay_ledger() where function = 'ai_embed'")
+        counted = duckdb.sql("select sum(inferred), sum(known) from inlay_ledger() where function = 'ai_classify'")
         assert counted.fetchall() == [(2, 2)]
     finally:
         inlay.detach(duckdb)
