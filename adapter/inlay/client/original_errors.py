@@ -88,7 +88,7 @@ def _alike(one: str, other: str) -> int:
 def original_error(raised: Exception) -> InlayError | None:
     """The error behind one of DuckDB's, once; None where no function of ours raised it."""
     text = str(raised)
-    for error in reversed(_recent):
+    for error in reversed(_recent.copy()):  # to which other threads add
         if f"{type(error).__name__}: {error}" in text:
             with contextlib.suppress(ValueError):  # another thread was faster with an error of the same text
                 _recent.remove(error)
