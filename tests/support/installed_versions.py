@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 # The major versions, found without an import: 5 and 6 are today's.
+DUCKDB = int(version("duckdb").split(".")[0])
 TRANSFORMERS = int(version("transformers").split(".")[0])
 SENTENCE_TRANSFORMERS = int(version("sentence-transformers").split(".")[0])
 

@@ -11,6 +11,7 @@ from huggingface_hub import errors as hub_errors
 
 from inlay.backends.model_files import damaged_weights
 from inlay.backends.quantised import quantised
+from inlay.backends.saved_by_5 import config_in_words_of_4, tokenizer_class
 from inlay.errors import ModelError
 from inlay.models.ref import ModelRef
 
@@ -43,6 +44,7 @@ def load_pretrained(
                 trust_remote_code=False,
                 local_files_only=True,
                 output_loading_info=True,
+                **config_in_words_of_4(ref),
                 **options,
             )
     except refusals as error:
@@ -89,11 +91,10 @@ def end_tokens(*candidates: list[int] | tuple[int, ...] | int | None) -> tuple[i
 def load_tokenizer(ref: ModelRef) -> Any:
     """The tokenizer of ref.folder as transformers has it. Raises ModelError for one that does not load, or that the
     tokenizers library does not run."""
-    from transformers import AutoTokenizer
-
     try:
         with quiet():
-            tokenizer = AutoTokenizer.from_pretrained(str(ref.folder), trust_remote_code=False, local_files_only=True)
+            kind = tokenizer_class(ref.folder)
+            tokenizer = kind.from_pretrained(str(ref.folder), trust_remote_code=False, local_files_only=True)
     except TypeError as error:  # of transformers 4, for a path that is None
         raise _no_vocabulary(ref) from error
     except _REFUSALS as error:

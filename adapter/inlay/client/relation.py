@@ -142,6 +142,9 @@ _RUN_THE_QUERY = {
 }  # fmt: skip
 """Methods that make a relation run. All others describe it, or make another relation of it."""
 
+_WRITES_DISTINCT = duckdb.__version__ >= "2"
+"""Whether the SQL of a relation says that a union is distinct. DuckDB 1 says it of a SELECT alone."""
+
 _READ_THE_NEXT_ROWS = {"fetchone", "fetchmany", "fetch_df_chunk"}
 """Those among them that go on in the result of their last call, where they follow each other."""
 
@@ -217,6 +220,8 @@ class PlannedRelation(CallingRelation):
     def __getattr__(self, __name: str) -> Any:
         if __name not in _RUN_THE_QUERY:
             self._held = self._unplanned
+            if __name == "distinct" and not _WRITES_DISTINCT:
+                self._held = self._held.project("*").set_alias(self._held.alias)
             __value = getattr(self._held, __name)
             if not callable(__value) or __name.startswith("__"):
                 return __value
