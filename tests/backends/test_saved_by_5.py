@@ -39,7 +39,9 @@ def scores(folder: Path) -> list[float]:
 def test_rotations_have_the_base_that_was_saved(language_models: TinyLanguageModels, scaling: dict[str, Any]) -> None:
     in_words_of_4 = {"rope_theta": 20.0, **({"rope_scaling": scaling} if scaling else {})}
     of_4 = scores(saved(language_models, **in_words_of_4))
-    assert scores(saved(language_models, rope_parameters={"rope_type": "default", **scaling, "rope_theta": 20.0})) == of_4
+    assert (
+        scores(saved(language_models, rope_parameters={"rope_type": "default", **scaling, "rope_theta": 20.0})) == of_4
+    )
     assert scores(saved(language_models)) != of_4
 
 

@@ -182,6 +182,8 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     desk.con.close()
 
 
+# Of dbt 1.10, whose command line asks click for what click is to drop.
+@pytest.mark.filterwarnings("ignore:'parser:DeprecationWarning")
 @pytest.mark.parametrize("page", [page for page in PAGES if page.name not in ELSEWHERE], ids=lambda page: page.name)
 def test_every_block_of_a_page_runs(page: Path, desk: Desk) -> None:
     for block in blocks_of(page):

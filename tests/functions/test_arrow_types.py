@@ -20,6 +20,7 @@ from inlay.arrays import column_of
 from inlay.errors import ConfigError
 from inlay.functions.arrow_types import SCALARS, arrow_type
 from inlay.functions.definitions import all_definitions
+from support.installed_versions import DUCKDB
 
 SPECS = [spec for spec in all_definitions().values() if not spec.is_table]
 WRITTEN = sorted({kind for spec in SPECS for kind in (spec.returns, spec.try_returns)})
@@ -134,6 +135,7 @@ CALLS = (
 )  # fmt: skip
 
 
+@pytest.mark.skipif(DUCKDB < 2, reason="DuckDB 1 imports pandas itself")
 def test_no_call_imports_pandas(tmp_path: Path) -> None:
     """Which takes a third of a second where it is installed."""
     assert importlib.util.find_spec("pandas") is not None

@@ -315,7 +315,8 @@ def test_a_statement_in_sql_meets_its_targets(con: Connection) -> None:
     con.execute("create table t as select unnest(?) as body", [TEXTS + TEXTS[:50]])
     call = "ai_filter(body, $said, model := 'judge'{})"
     exact = con.execute(f"select count(*) from t where {call.format('')}", {"said": PREDICATE}).fetchall()
-    sql = f"select count(*) from t where {call.format(', recall := 0.6, precision := 0.6, probability := 0.9')}"
+    targets = """, recall := 0.6, "precision" := 0.6, probability := 0.9"""
+    sql = f"select count(*) from t where {call.format(targets)}"
     found = con.execute(sql, {"said": PREDICATE}).fetchall()
     assert 0.6 * exact[0][0] <= found[0][0] <= exact[0][0] / 0.6
     told = con.sql('select recall, "precision", probability, "rows", inputs, asked < 600 from inlay_certificates()')

@@ -33,6 +33,8 @@ def outcome(run: Callable[[], Any]) -> Any:
     """Names and rows of a result, or the class of the error and its first line."""
     try:
         result = run()
+        if result is None:  # of DuckDB 1's sql(), for a statement that is no query
+            return [], []
         if isinstance(result, duckdb.DuckDBPyRelation):
             return result.columns, sorted(map(repr, result.fetchall()))
         return [column[0] for column in result.description], sorted(map(repr, result.fetchall()))

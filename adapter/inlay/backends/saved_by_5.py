@@ -30,8 +30,8 @@ def config_in_words_of_4(ref: ModelRef) -> dict[str, Any]:
         return {}
     if any(isinstance(value, dict) for value in rope.values()):
         raise ModelError(
-            f"model {ref.name!r}: config.json in {ref.folder} was saved by transformers 5, with rope_parameters for each "
-            f"kind of layer; transformers {transformers.__version__} would read others. Upgrade: "
+            f"model {ref.name!r}: config.json in {ref.folder} was saved by transformers 5, with rope_parameters "
+            f"for each kind of layer; transformers {transformers.__version__} would take its own. Upgrade: "
             "pip install 'transformers>=5'."
         )
     moved = {name: rope[name] for name in ("rope_theta", "partial_rotary_factor") if name in rope}
