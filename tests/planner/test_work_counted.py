@@ -12,6 +12,7 @@ import inlay
 from inlay.execution import answering, gathering, rehearsal, statement
 from inlay.execution.statement import prepare
 from inlay.planner.crowds import MOST_LOOKUPS
+from inlay.planner.keyed import KEY
 from support.plain_and_planned import same_both_ways
 
 N = 20
@@ -104,9 +105,16 @@ def queries_of(con: Any, monkeypatch: pytest.MonkeyPatch, sql: str) -> list[str]
 
 
 @pytest.mark.skipif(not gathering._GOES_ON, reason="DuckDB 1 does not say of which types the columns of a result are")
-def test_the_inputs_of_few_rows_are_read_by_one_query(con: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    (asked,) = queries_of(con, monkeypatch, "select ai_complete(a) as c from few where k = 1")
-    assert "GROUP BY" not in asked
+def test_the_inputs_of_what_had_few_rows_before_are_read_row_by_row(con: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    sql = "select ai_complete(a) as once_more from few where k = 1"
+    are_distinct = []
+    for _ in range(2):
+        for _ in range(2):
+            asked = queries_of(con, monkeypatch, sql)
+            are_distinct.append(["GROUP BY" in text for text in asked if KEY in text])
+        con.execute("insert into few select 't' || i, 1 from range(2000) r(i)")
+    assert are_distinct == [[True], [False], [False, True], [True]]
+    assert same_both_ways(con, sql).planned == 2000
 
 
 @pytest.mark.parametrize("n_rows", [0, gathering.FIRST_ROWS, gathering.FIRST_ROWS + 1, 1_000])

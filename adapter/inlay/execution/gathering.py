@@ -1,9 +1,8 @@
 """The distinct inputs of calls, as DuckDB gives them for queries of the planner's own.
 
-Most statements ask for few inputs, by queries that take longer to bind than to run. So where rows come as they are
-read, the first are read one by one, and made distinct here: GROUP BY alone is half of what such a query costs. Where
-there are more, they come distinct and as Arrow, in which a row costs a tenth. Of other queries, too, the first inputs
-are read as rows: a relation, whose rows would come as Arrow, is bound twice.
+Most statements ask for few inputs, by queries that take longer to bind than to run. So the first are read as rows: a
+relation, whose rows would come as Arrow, is bound twice. A query that was of few rows before is asked without GROUP BY,
+which alone is half of what it costs; one of many is a relation, in which a row costs a tenth.
 """
 
 from __future__ import annotations
@@ -41,6 +40,12 @@ _WAITS = re.compile(
 )
 """Words of queries that make all rows before they give the first, wherever they stand."""
 
+_FEW_BEFORE: dict[str, bool] = {}
+"""By query, whether it was of few rows when it was asked last, in this process: a hint, which costs what it saves where
+it is wrong."""
+
+_MOST_TEXTS = 1_000
+
 _GIVEN = "_inlay_r"
 """Columns of values as they are, beside their texts: _inlay_r0, …"""
 
@@ -58,7 +63,6 @@ class Gathering:
         self._queries = queries
         self._kept: dict[tuple[str, ...], pa.RecordBatch] = {}
         self._kinds: dict[str, tuple[str, ...]] = {}
-        self._of_many: set[str] = set()  # queries
         self.kinds: dict[int, tuple[str, ...]] = {}
         self.left_out: set[str] = set()
 
@@ -101,6 +105,7 @@ class Gathering:
                     yield few
                 return
             first, is_whole = next(batches, (None, True))
+            _remember(sql, is_few=first is None or (is_whole and pc.sum(first.column(ROWS)).as_py() <= FIRST_ROWS))
             if first is None:
                 return
             if is_whole and answers is None and reads_no_answers:
@@ -111,11 +116,14 @@ class Gathering:
         raise Unplannable(reasons.inputs_not_selected(first_line(reason)))
 
     def _few(self, asked: tuple[str, ...], call: Call, table: str, *, is_kept: bool) -> pa.RecordBatch | None:
-        """The inputs that a query gives, if they were read before, or are of few rows that come as they are read; None
-        elsewhere. asked: the query, and the types of the call's values. is_kept: whether others may ask it as well."""
+        """The inputs that a query gives, if they were read for this statement, or were of few rows when it was asked
+        last; None elsewhere. asked: the query, and the types of the call's values. is_kept: whether others may ask it
+        too."""
         if (kept := self._kept.get(asked)) is not None or not is_kept:
             return kept
         sql, *types = asked
+        if not _FEW_BEFORE.get(sql):
+            return None
         rows_sql = row_by_row(sql)
         is_plain = _GOES_ON and not self._queries.in_transaction and {*types} <= {"VARCHAR", "BLOB"}
         if rows_sql is None or not is_plain or _WAITS.search(rows_sql):
@@ -125,7 +133,7 @@ class Gathering:
         rows = result.fetchmany(FIRST_ROWS + 1) if WRITTEN_OTHERWISE.isdisjoint(kinds) else None
         if rows is None or len(rows) > FIRST_ROWS:
             result.abort()
-            self._of_many.add(sql)
+            _remember(sql, is_few=False)
             return None
         self.kinds[call.number] = self._kinds[sql] = kinds
         counts = Counter(row[: len(types)] for row in rows)
@@ -142,7 +150,7 @@ class Gathering:
         handed as text."""
         kinds = self.kinds[call.number]
         text = _as_texts(sql, call, table if table in self._queries.tables else None, kinds)
-        result = self._queries.run(text, "execute" if _GOES_ON and sql not in self._of_many else "sql")
+        result = self._queries.run(text, "execute" if _GOES_ON and _FEW_BEFORE.get(sql, True) else "sql")
         found = _kinds_read(result, call)
         self.kinds[call.number] = self._kinds[sql] = found
         if found != kinds and not WRITTEN_OTHERWISE.isdisjoint(found):
@@ -189,6 +197,12 @@ class Gathering:
             raise
         except duckdb.Error:  # as reading them will, where it is handled
             return
+
+
+def _remember(sql: str, *, is_few: bool) -> None:
+    while len(_FEW_BEFORE) >= _MOST_TEXTS:
+        _FEW_BEFORE.pop(next(iter(_FEW_BEFORE)), None)
+    _FEW_BEFORE[sql] = is_few
 
 
 def types_of(call: Call) -> list[str]:
