@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +15,7 @@ from inlay.backends import fake
 from inlay.backends.fake import SLOW
 from inlay.client.connection import Connection
 from inlay.engine import cancel
+from inlay.engine.executors.local import TOKENIZE_ROWS
 from inlay.execution.progress import Progress
 from inlay.explanation.cardinality import expected_rows
 
@@ -157,6 +160,31 @@ def test_an_interrupted_statement_says_what_is_done_and_it_is_kept(
     monkeypatch.setattr(fake.FakeBackend, "run", ran)
     shop.execute(sql).fetchall()
     assert calls["rows"] <= 5_000 - done
+
+
+def test_what_was_answered_while_the_rest_is_tokenised_is_kept(
+    shop: Connection, calls: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.execute("create table u as select 'text ' || i as s from t")
+    shop.execute("select ai_embed('it loads the model')").fetchall()
+    calls.clear()
+    tokenized = fake.FakeBackend.tokenize
+    n_slices = itertools.count()
+
+    def tokenize(self: Any, *args: Any) -> Any:
+        if next(n_slices) == 1:
+            until = time.monotonic() + 60
+            while calls["rows"] < TOKENIZE_ROWS and time.monotonic() < until:
+                time.sleep(0.001)
+            cancel.interrupt()
+        return tokenized(self, *args)
+
+    monkeypatch.setattr(fake.FakeBackend, "tokenize", tokenize)
+    with pytest.raises(KeyboardInterrupt):
+        shop.execute("select ai_embed(s) from u").fetchall()
+    calls.clear()
+    shop.execute("select ai_embed(s) from u").fetchall()
+    assert calls["rows"] <= 5_000 - TOKENIZE_ROWS
 
 
 def test_off_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:

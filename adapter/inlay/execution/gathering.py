@@ -132,7 +132,7 @@ class Gathering:
         kinds = _kinds_read(result, call)
         rows = result.fetchmany(FIRST_ROWS + 1) if WRITTEN_OTHERWISE.isdisjoint(kinds) else None
         if rows is None or len(rows) > FIRST_ROWS:
-            result.abort()
+            _drop(result)
             _remember(sql, is_few=False)
             return None
         self.kinds[call.number] = self._kinds[sql] = kinds
@@ -150,15 +150,16 @@ class Gathering:
         handed as text."""
         kinds = self.kinds[call.number]
         text = _as_texts(sql, call, table if table in self._queries.tables else None, kinds)
+        if expect is not None:
+            self._tell_rows(text, expect)
         result = self._queries.run(text, "execute" if _GOES_ON and _FEW_BEFORE.get(sql, True) else "sql")
         found = _kinds_read(result, call)
         self.kinds[call.number] = self._kinds[sql] = found
         if found != kinds and not WRITTEN_OTHERWISE.isdisjoint(found):
-            return self._batches(sql, call, table, expect)
+            _drop(result)
+            return self._batches(sql, call, table, None)
         if not FRACTIONS.isdisjoint(found):  # 0.0 and -0.0 have two texts, and are one value in GROUP BY
             self.left_out.add(table)
-        if expect is not None:
-            self._tell_rows(text, expect)
         return self._in_batches(_read(result, call, found), table)
 
     def _in_batches(self, read: _Read, table: str) -> Iterator[tuple[pa.RecordBatch, bool]]:
@@ -276,6 +277,12 @@ def _rest(result: Any) -> Iterator[pa.Table]:
         reader.close()  # an open reader holds the connection
 
 
+def _drop(result: Any) -> None:
+    """Leaves a result whose rows are not wanted: the connection has one at a time."""
+    if _GOES_ON and isinstance(result, duckdb.DuckDBPyConnection):
+        result.abort()
+
+
 def _batch(table: pa.Table) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(list(map(joined, table.columns)), schema=table.schema)
 
@@ -284,7 +291,11 @@ def _kinds_read(result: Any, call: Call) -> tuple[str, ...]:
     """The types of a call's row values, by the last columns of a result or a relation."""
     is_relation = isinstance(result, duckdb.DuckDBPyRelation)
     types = result.types if is_relation else [kind for _, kind, *_ in result.description]
-    return kinds_of([str(kind) for kind in types[-len(call.texts) :]], types_of(call))
+    try:
+        return kinds_of([str(kind) for kind in types[-len(call.texts) :]], types_of(call))
+    except Unplannable:
+        _drop(result)
+        raise
 
 
 def kinds_of(written: Sequence[str], wanted: Sequence[str]) -> tuple[str, ...]:

@@ -58,16 +58,20 @@ def _numbers(lane: Lane, question: Question, inputs: Inputs, work: Work) -> Iter
     else:
         order = np.arange(len(inputs))
     submitting = _Submitting(lane, question, inputs, work)
+    # What went before either is finished, or stopped, and kept.
     refused: BudgetExceededError | None = None
+    stopped: InterruptedQueryError | None = None
     jobs: list[tuple[NumbersJob, Ints]] = []
     for start in range(0, len(order), TOKENIZE_ROWS):
-        work.cancel.check()
         try:
+            work.cancel.check()
             jobs += submitting.submit(order[start : start + TOKENIZE_ROWS])
         except BudgetExceededError as error:
-            refused = error  # what went before is finished and kept
+            refused = error
             break
-    stopped: InterruptedQueryError | None = None
+        except InterruptedQueryError as error:
+            stopped = error
+            break
     for number, (job, places) in enumerate(jobs):
         try:
             while not job.wait(STORE_S):
