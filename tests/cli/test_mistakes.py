@@ -12,6 +12,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+import inlay
 from inlay.cli.main import main
 
 FAILED, USAGE = 1, 2
@@ -248,6 +249,7 @@ def mess(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (folder / "latin.sql").write_bytes(b"select '\xe9\xff'")
     with duckdb.connect(str(folder / "shop.duckdb")) as con:
         con.execute("create table t as select 'x' as body")
+    inlay.connect(store=str(folder / "kept")).close()  # a store of no run
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLDS], cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
