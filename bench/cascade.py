@@ -24,17 +24,15 @@ banking77_train_40perclass.parquet (PolyAI's task-specific-datasets, CC-BY-4.0);
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from bench.asking import model, work
 from bench.report import save, table
+from bench.texts import distinct_rows
 from inlay.arrays import Bools, Ints
 from inlay.engine.resolve import Work
 from inlay.functions.cascade.cascade import filter_cascade, label_cascade
@@ -307,13 +305,8 @@ def _quality(given: Bools, true: Bools) -> dict[str, float]:
 
 def _labelled(file: str) -> tuple[list[str], Any]:
     """Distinct texts and their labels."""
-    path = Path(os.environ.get("INLAY_BENCH_DATA", "")) / file
-    if not path.is_file():
-        print(f"left out: INLAY_BENCH_DATA names no folder with {file}")
-        return [], None
-    read = pq.read_table(path)
-    by_text = dict(zip(read["text"].to_pylist(), (str(label) for label in read["label"].to_pylist()), strict=True))
-    return list(by_text), np.array(list(by_text.values()))
+    texts, labels = distinct_rows(file)
+    return texts, np.array(labels)
 
 
 def _line(over: str, targets: Mapping[str, float], trials: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -12,19 +12,17 @@ speed       training on 10,000 rows of 77 classes whose vectors are known, and p
 
 from __future__ import annotations
 
-import os
 import statistics
 import tempfile
 import time
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 import inlay
 from bench.report import save, table
+from bench.texts import distinct_rows
 
 _DRAWS, _FEW, _FOLDS = 10, 8, 5
 
@@ -38,13 +36,9 @@ def snips(short: bool) -> None:
 
 
 def _by_rows(part: str, file: str, short: bool) -> None:
-    path = Path(os.environ.get("INLAY_BENCH_DATA", "")) / file
-    if not path.is_file():
-        print(f"left out: INLAY_BENCH_DATA names no folder with {file}")
+    texts, gold = distinct_rows(file)
+    if not texts:
         return
-    rows = pq.read_table(path).select(["text", "label"]).to_pydict()
-    unique = dict(zip(rows["text"], rows["label"], strict=True))
-    texts, gold = list(unique), list(unique.values())
     with tempfile.TemporaryDirectory() as folder:
         con = inlay.connect(progress="off", heads=f"{folder}/heads")
         con.register("given", pa.table({"i": range(len(texts)), "body": texts, "gold": gold}))

@@ -12,10 +12,13 @@ mixed   half short, half long, shuffled
 from __future__ import annotations
 
 import csv
+import os
 import random
 import re
 from functools import cache
 from pathlib import Path
+
+import pyarrow.parquet as pq
 
 SEEDS = Path(__file__).parent.parent / "example_project" / "seeds"
 SETS = ("short", "long", "mixed")
@@ -50,6 +53,18 @@ def labelled(table: str, label: str) -> tuple[list[str], list[str]]:
     """(texts, labels) of the rows of seeds/raw_<table>.csv whose column `label` is filled."""
     rows = [row for row in _seed_rows(table) if row[label] and row["body"].strip()]
     return [row["body"] for row in rows], [row[label] for row in rows]
+
+
+def distinct_rows(file: str) -> tuple[list[str], list[str]]:
+    """(texts, labels) of a Parquet file of INLAY_BENCH_DATA, each text once; none, and a line that says so, without
+    it."""
+    path = Path(os.environ.get("INLAY_BENCH_DATA", "")) / file
+    if not path.is_file():
+        print(f"left out: INLAY_BENCH_DATA names no folder with {file}")
+        return [], []
+    rows = pq.read_table(path).select(["text", "label"]).to_pydict()
+    by_text = dict(zip(rows["text"], map(str, rows["label"]), strict=True))
+    return list(by_text), list(by_text.values())
 
 
 def _one_short(draw: random.Random) -> str:

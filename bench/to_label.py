@@ -17,20 +17,17 @@ snips_train_300perintent.parquet (a sample of sonos/nlu-benchmark, CC0-1.0), 77 
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 import inlay
 from bench.report import save, table
-from bench.texts import labelled
+from bench.texts import distinct_rows, labelled
 
 _SPLITS = {"tickets": 10, "snips": 10, "banking77": 5}
 _DRAWS = {"tickets": 5, "snips": 5, "banking77": 3}  # of each split
@@ -65,13 +62,9 @@ def chosen(short: bool) -> None:
 def _sets() -> Iterator[tuple[str, Sequence[str], Sequence[str]]]:
     yield "tickets", *labelled("tickets", "gold_topic")
     for name, file in _FILES.items():
-        path = Path(os.environ.get("INLAY_BENCH_DATA", "")) / file
-        if not path.is_file():
-            print(f"left out: INLAY_BENCH_DATA names no folder with {file}")
-            continue
-        rows = pq.read_table(path).select(["text", "label"]).to_pydict()
-        unique = dict(zip(rows["text"], rows["label"], strict=True))
-        yield name, list(unique), list(unique.values())
+        texts, gold = distinct_rows(file)
+        if texts:
+            yield name, texts, gold
 
 
 def _of_a_split(

@@ -15,18 +15,21 @@ def tokenizer_class(folder: Path) -> Any:
     """What the folder's tokenizer is loaded by: 5 calls TokenizersBackend what 4 calls PreTrainedTokenizerFast."""
     import transformers
 
+    if hasattr(transformers, "TokenizersBackend"):
+        return transformers.AutoTokenizer
     file = folder / "tokenizer_config.json"
     is_of_5 = file.is_file() and b'"TokenizersBackend"' in file.read_bytes()
-    is_other = is_of_5 and not hasattr(transformers, "TokenizersBackend")
-    return transformers.PreTrainedTokenizerFast if is_other else transformers.AutoTokenizer
+    return transformers.PreTrainedTokenizerFast if is_of_5 else transformers.AutoTokenizer
 
 
 def config_in_words_of_4(ref: ModelRef) -> dict[str, Any]:
     """Keys of config.json that are named otherwise in 4; {} in 5. Raises ModelError where 4 has no word for them."""
     import transformers
 
+    if int(transformers.__version__.partition(".")[0]) >= 5:
+        return {}
     rope = read_config(ref).get("rope_parameters")
-    if not isinstance(rope, dict) or int(transformers.__version__.partition(".")[0]) >= 5:
+    if not isinstance(rope, dict):
         return {}
     if any(isinstance(value, dict) for value in rope.values()):
         raise ModelError(

@@ -23,6 +23,7 @@ from inlay.arrays import Floats, Ints, array_numbers, column_of, relation_table
 from inlay.backends.heads import packed
 from inlay.errors import CannotServeError, ConfigError
 from inlay.execution.binding import BoundCall
+from inlay.execution.call_options import given_options
 from inlay.execution.context import Context
 from inlay.execution.labelled_rows import LEAST_ROWS, source_of
 from inlay.execution.queries import Queries
@@ -66,9 +67,7 @@ class Calibrating:
     @classmethod
     def read(cls, given: Mapping[str, Any]) -> Calibrating:
         """Raises ConfigError, naming the option and what is allowed."""
-        given = {name: value for name, value in given.items() if value is not None}
-        if unknown := next((name for name in given if name not in cls.__dataclass_fields__), None):
-            raise ConfigError.unknown_option(FUNCTION, unknown, cls.__dataclass_fields__)
+        given = given_options(FUNCTION, given, cls.__dataclass_fields__)
         for name, example in (("call", "$$ai_classify(body, ['bug', 'praise'])$$"), ("label", "'topic'")):
             if not isinstance(given.get(name), str):
                 raise ConfigError(f"{FUNCTION}: {name} is {given.get(name)!r}. Type: {name} := {example}.")

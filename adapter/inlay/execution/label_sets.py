@@ -21,6 +21,7 @@ import numpy as np
 from inlay import __version__
 from inlay.backends.heads import packed
 from inlay.errors import ConfigError
+from inlay.execution.call_options import check_text, given_options
 from inlay.execution.context import Context
 from inlay.execution.labelled_rows import distinct_texts
 from inlay.execution.session import Session
@@ -54,13 +55,8 @@ class LabelSet:
     @classmethod
     def read(cls, given: Mapping[str, Any]) -> LabelSet:
         """Raises ConfigError, naming the option and what is allowed."""
-        given = {name: value for name, value in given.items() if value is not None}
-        if unknown := next((name for name in given if name not in cls.__dataclass_fields__), None):
-            raise ConfigError.unknown_option(FUNCTION, unknown, cls.__dataclass_fields__)
-        if not isinstance(given.get("text"), str):
-            raise ConfigError(
-                f"{FUNCTION}: text is {given.get('text')!r}; name the column of the texts: text := 'body'."
-            )
+        given = given_options(FUNCTION, given, cls.__dataclass_fields__)
+        check_text(FUNCTION, given)
         labels = read_labels(FUNCTION, given.get("labels")).sorted()
         return cls(given["text"], labels, check_template(FUNCTION, given.get("template")), given.get("model"))
 

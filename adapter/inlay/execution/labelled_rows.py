@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from inlay.arrays import relation_table
 from inlay.errors import ConfigError
+from inlay.execution.call_options import given_options
 from inlay.execution.replacement_scan import with_tables
 from inlay.models.head_card import Categorical, Columns, Kind, Method, Numeric
 from inlay.parsing.quoting import quoted
@@ -51,10 +52,7 @@ class Training:
     @classmethod
     def read(cls, given: Mapping[str, Any]) -> Training:
         """Raises ConfigError, naming the option and what is allowed."""
-        given = {name: value for name, value in given.items() if value is not None}
-        known = set(cls.__dataclass_fields__)
-        if unknown := next((name for name in given if name not in known), None):
-            raise ConfigError.unknown_option("inlay_train", unknown, known)
+        given = given_options("inlay_train", given, cls.__dataclass_fields__)
         for name in ("text", "label"):
             if name not in given:
                 raise ConfigError(f"inlay_train: {name} is missing. Name the column: {name} := '…'.")

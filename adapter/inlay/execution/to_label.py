@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from inlay.arrays import Floats, Numbers, column_of, relation_table
 from inlay.errors import CannotServeError, ConfigError
+from inlay.execution.call_options import check_text, given_options
 from inlay.execution.context import Context
 from inlay.execution.labelled_rows import distinct_texts, source_of
 from inlay.execution.replacement_scan import with_tables
@@ -52,13 +53,8 @@ class ToLabel:
     @classmethod
     def read(cls, given: Mapping[str, Any]) -> ToLabel:
         """Raises ConfigError, naming the option and what is allowed."""
-        given = {name: value for name, value in given.items() if value is not None}
-        if unknown := next((name for name in given if name not in cls.__dataclass_fields__), None):
-            raise ConfigError.unknown_option(FUNCTION, unknown, cls.__dataclass_fields__)
-        if not isinstance(given.get("text"), str):
-            raise ConfigError(
-                f"{FUNCTION}: text is {given.get('text')!r}; name the column of the texts: text := 'body'."
-            )
+        given = given_options(FUNCTION, given, cls.__dataclass_fields__)
+        check_text(FUNCTION, given)
         n = given.get("n", cls.n)
         if not isinstance(n, int) or isinstance(n, bool) or n < 1:
             raise ConfigError(f"{FUNCTION}: n is {n!r}; it must be a whole number from 1 on.")

@@ -9,6 +9,7 @@ from typing import Any
 from inlay.arrays import Floats
 from inlay.errors import ConfigError
 from inlay.labelling.kept import Kept
+from inlay.parsing.quoting import literal
 
 FIXED = 9
 """Labels that have a digit each. More are listed anew for each row, the likeliest first."""
@@ -42,7 +43,7 @@ class Desk:
     def advice(self) -> str:
         """What to type next."""
         source = self.kept.source if "'" not in self.kept.source else f"FROM {self.kept.source}"
-        return f"CALL inlay_train('my_head', {_literal(source)}, text := 'text', label := 'label')"
+        return f"CALL inlay_train('my_head', {literal(source)}, text := 'text', label := 'label')"
 
     def state(self) -> dict[str, Any]:
         """What the page shows."""
@@ -86,7 +87,3 @@ class Desk:
             state["text"], state["likely"] = self._texts[place], self.labels[likely]
             state["labels"] = [{"name": self.labels[k], "share": shares[k]} for k in order]
         return state
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -17,6 +17,7 @@ from typing import Protocol
 import duckdb
 
 from inlay.errors import ConfigError, InlayError
+from inlay.parsing.quoting import literal
 
 COLUMNS = ("text", "label", "labelled_at")
 
@@ -96,7 +97,7 @@ class CsvLabels:
         """Raises ConfigError for a file without the columns text and label, and InlayError for one that cannot be
         read."""
         self._path, self.name = path, str(path)
-        self.source = "'" + self.name.replace("'", "''") + "'"
+        self.source = literal(self.name)
         try:
             self._titles, _ = self._read()
         except OSError as error:
